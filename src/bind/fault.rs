@@ -1,0 +1,102 @@
+//! A fault: an error with a stable code, a hint, and, once Rhai has carried it up, a position.
+
+use crate::host::explain::Explain;
+use crate::host::lab::Interrupted;
+use rhai::{Dynamic, EvalAltResult, Position};
+use std::fmt;
+
+/// An error on its way to the user. In a script's `catch (e)`, it has `e.message`, `e.code` and `e.hint`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub code: String,
+    pub message: String,
+    pub hint: Option<String>,
+    /// Whether this is Ctrl-C, which becomes Rhai's termination.
+    pub interruption: bool,
+    /// An error that a callback of the script raised: passed on as it is, with its own position.
+    pub(super) inner: Option<CallbackError>,
+}
+
+/// Rhai's own error, kept whole. Two are equal if they read the same.
+#[derive(Clone)]
+pub(super) struct CallbackError(pub std::sync::Arc<std::sync::Mutex<Option<Box<EvalAltResult>>>>, pub String);
+
+impl fmt::Debug for CallbackError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.1)
+    }
+}
+
+impl PartialEq for CallbackError {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1
+    }
+}
+
+impl Fault {
+    /// A fault with a stable code and a message in lower case, without a full stop.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Fault { code: code.to_owned(), message: message.into(), hint: None, interruption: false, inner: None }
+    }
+
+    /// Adds what to type instead.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Ctrl-C.
+    pub fn interrupted() -> Self {
+        Fault { interruption: true, ..Fault::new("run/interrupted", "interrupted") }
+    }
+
+    /// Something that must not happen whatever the input: a panic below, a broken invariant.
+    pub fn defect(what: impl Into<String>) -> Self {
+        Fault::new("w2s/defect", what)
+            .hint("this is a defect of w2s, not of your script: please report it with the script that shows it")
+    }
+
+    /// Wraps what a script's callback raised.
+    pub fn from_callback(error: Box<EvalAltResult>) -> Self {
+        let text = error.to_string();
+        let interruption = matches!(error.unwrap_inner(), EvalAltResult::ErrorTerminated(..));
+        let inner = CallbackError(std::sync::Arc::new(std::sync::Mutex::new(Some(error))), text.clone());
+        Fault { interruption, inner: Some(inner), ..Fault::new("script/callback", text) }
+    }
+
+    /// The Rhai error that carries this fault from `position` on.
+    pub fn into_rhai(self, position: Position) -> Box<EvalAltResult> {
+        if let Some(inner) = &self.inner
+            && let Some(error) = inner.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        {
+            return error;
+        }
+        if self.interruption {
+            return Box::new(EvalAltResult::ErrorTerminated(Dynamic::from("interrupted"), position));
+        }
+        Box::new(EvalAltResult::ErrorRuntime(Dynamic::from(self), position))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: Explain> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Fault {
+            hint: error.hint(),
+            interruption: error.is_interruption(),
+            ..Fault::new(error.code(), error.to_string())
+        }
+    }
+}
+
+impl From<Interrupted> for Fault {
+    fn from(_: Interrupted) -> Self {
+        Fault::interrupted()
+    }
+}

@@ -1,0 +1,161 @@
+//! Option maps: `#{ lr: 5e-3, epochs: 2 }` to a struct, with unknown keys refused and defaults written once.
+
+use super::convert::FromDynamic;
+use super::fault::Fault;
+use rhai::{Dynamic, Map};
+
+/// One documented option.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptionDoc {
+    pub name: &'static str,
+    pub type_name: String,
+    /// The default as source text.
+    pub default: &'static str,
+    pub about: String,
+}
+
+/// An options struct, made by the [`crate::options!`] macro.
+pub trait Options: Sized + Default {
+    /// The documentation of every field, in order.
+    fn docs() -> Vec<OptionDoc>;
+
+    /// Reads a script's map. `what` is the function's path, for messages.
+    fn from_map(what: &str, map: &Map) -> Result<Self, Fault>;
+
+    /// Every option with its value, defaults filled in, as the record keeps it.
+    fn filled(&self) -> Vec<(&'static str, String)>;
+}
+
+/// How a [`super::Function`] holds its options without knowing the struct.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OptionSet {
+    pub docs: Vec<OptionDoc>,
+}
+
+/// Fails with the list of valid names if `map` has a key that is not among `names`.
+pub fn refuse_unknown(what: &str, map: &Map, names: &[&str]) -> Result<(), Fault> {
+    for key in map.keys() {
+        if !names.contains(&key.as_str()) {
+            let hint = match nearest(key, names) {
+                Some(near) => format!("did you mean `{near}`? options of `{what}`: {}", names.join(", ")),
+                None if names.is_empty() => format!("`{what}` has no options"),
+                None => format!("options of `{what}`: {}", names.join(", ")),
+            };
+            return Err(Fault::new("call/unknown-option", format!("`{what}` has no option `{key}`")).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one field.
+pub fn read<T: FromDynamic>(what: &str, name: &str, value: &Dynamic) -> Result<T, Fault> {
+    T::from_dynamic(value).map_err(|why| Fault::new("call/option-type", format!("option `{name}` of `{what}` {}", why.0)))
+}
+
+/// The name nearest to `word` by edit distance, if it is near enough to be meant.
+pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
+    names
+        .iter()
+        .map(|name| (edit_distance(word, name), *name))
+        .filter(|(distance, name)| *distance <= 1 + name.chars().count().min(word.chars().count()) / 4)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein distance in characters.
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (slot, cb) in row.iter_mut().skip(1).zip(&b) {
+            let above = *slot;
+            let cost = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
+            diagonal = above;
+            *slot = cost;
+            left = cost;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// Declares an options struct: fields with doc comments, types and defaults, each written once.
+///
+/// ```
+/// use w2s::bind::Options;
+/// w2s::options! {
+///     /// How to greet.
+///     pub struct GreetOptions {
+///         /// Whom.
+///         name: String = "world".to_owned(),
+///         /// How often.
+///         times: usize = 1,
+///     }
+/// }
+/// assert_eq!(GreetOptions::default().times, 1);
+/// assert_eq!(GreetOptions::docs()[0].about, "Whom.");
+/// ```
+#[macro_export]
+macro_rules! options {
+    (
+        $(#[$struct_doc:meta])*
+        pub struct $name:ident {
+            $( $(#[doc = $doc:literal])+ $field:ident : $type:ty = $default:expr ),* $(,)?
+        }
+    ) => {
+        $(#[$struct_doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            $( $(#[doc = $doc])+ pub $field: $type, )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $( $field: $default, )* }
+            }
+        }
+
+        impl $crate::bind::Options for $name {
+            fn docs() -> Vec<$crate::bind::OptionDoc> {
+                vec![ $( $crate::bind::OptionDoc {
+                    name: stringify!($field),
+                    type_name: <$type as $crate::bind::FromDynamic>::type_name(),
+                    default: $crate::bind::default_text(stringify!($default)),
+                    about: [$( $doc ),+].map(str::trim).join(" "),
+                }, )* ]
+            }
+
+            fn from_map(what: &str, map: &rhai::Map) -> Result<Self, $crate::bind::Fault> {
+                $crate::bind::refuse_unknown(what, map, &[$( stringify!($field) ),*])?;
+                #[allow(unused_mut)]
+                let mut options = $name::default();
+                $( if let Some(value) = map.get(stringify!($field)) {
+                    options.$field = $crate::bind::read_option(what, stringify!($field), value)?;
+                } )*
+                Ok(options)
+            }
+
+            fn filled(&self) -> Vec<(&'static str, String)> {
+                vec![ $( (stringify!($field), format!("{:?}", self.$field)), )* ]
+            }
+        }
+    };
+}
+
+/// A default's source text as a script would write it.
+pub fn default_text(source: &'static str) -> &'static str {
+    match source {
+        "None" => "()",
+        other => {
+            let other = other.strip_suffix(".to_owned()").or_else(|| other.strip_suffix(".into()")).unwrap_or(other);
+            match other.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')) {
+                Some(inner) => inner,
+                None => other.strip_prefix("vec!").unwrap_or(other),
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The laboratory's own types as script values, and how any value is shown to a person.
+
+use rhai::{Array, Dynamic, Map};
+use std::sync::{OnceLock, RwLock};
+
+/// A host type that a script can hold. Cheap to clone (an `Arc` inside), immutable, comparable.
+pub trait Value: Clone + Send + Sync + 'static {
+    /// The type's name in scripts, signatures and errors.
+    const NAME: &'static str;
+    /// One sentence for the reference.
+    const ABOUT: &'static str;
+
+    /// How the value prints: a frame as a table, a model as name, shape and parameters.
+    fn show(&self) -> String;
+
+    /// Equality for `==` in a script; by content or derivation, never by address.
+    fn same(&self, other: &Self) -> bool;
+}
+
+type Shower = fn(&Dynamic) -> Option<String>;
+
+fn showers() -> &'static RwLock<Vec<(std::any::TypeId, Shower)>> {
+    static SHOWERS: OnceLock<RwLock<Vec<(std::any::TypeId, Shower)>>> = OnceLock::new();
+    SHOWERS.get_or_init(RwLock::default)
+}
+
+/// Makes [`show`] know the type. Called once per registered type; calling again does nothing.
+pub(super) fn know<T: Value>() {
+    let id = std::any::TypeId::of::<T>();
+    let mut known = showers().write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !known.iter().any(|(seen, _)| *seen == id) {
+        known.push((id, |value| value.read_lock::<T>().map(|held| held.show())));
+    }
+}
+
+/// The most items of an array or map that are shown.
+const MAX_SHOWN: usize = 50;
+
+/// Any value as a person wants to see it. Floats keep a decimal point; arrays and maps show their items.
+pub fn show(value: &Dynamic) -> String {
+    show_nested(value, 0)
+}
+
+fn show_nested(value: &Dynamic, depth: usize) -> String {
+    if depth > 6 {
+        return "…".to_owned();
+    }
+    let id = if value.is_shared() { value.clone().flatten().type_id() } else { value.type_id() };
+    let shower = {
+        let known = showers().read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.iter().find(|(seen, _)| *seen == id).map(|(_, shower)| *shower)
+    };
+    if let Some(text) = shower.and_then(|shower| shower(value)) {
+        return text;
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        let mut parts: Vec<String> = items.iter().take(MAX_SHOWN).map(|item| quoted(item, depth)).collect();
+        if items.len() > MAX_SHOWN {
+            parts.push(format!("… {} more", items.len() - MAX_SHOWN));
+        }
+        return if parts.iter().any(|part| part.contains('\n')) {
+            format!("[\n{}\n]", parts.join(",\n"))
+        } else {
+            format!("[{}]", parts.join(", "))
+        };
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let parts: Vec<String> = map.iter().take(MAX_SHOWN).map(|(k, v)| format!("{k}: {}", quoted(v, depth))).collect();
+        return format!("#{{{}}}", parts.join(", "));
+    }
+    if let Ok(float) = value.as_float() {
+        return show_float(float);
+    }
+    value.to_string()
+}
+
+fn quoted(value: &Dynamic, depth: usize) -> String {
+    if value.is_string() { format!("{:?}", value.to_string()) } else { show_nested(value, depth + 1) }
+}
+
+/// A float in full precision, always recognisable as one.
+pub fn show_float(float: f64) -> String {
+    if float.is_finite() && float.fract() == 0.0 && float.abs() < 1e15 {
+        format!("{float:.1}")
+    } else if float != 0.0 && float.is_finite() && (float.abs() < 1e-4 || float.abs() >= 1e15) {
+        format!("{float:e}")
+    } else {
+        format!("{float}")
+    }
+}

@@ -1,0 +1,15 @@
+//! Everything that a script can call: a folder per script module, a file per function.
+//!
+//! A function's file holds its record (documentation, parameters, examples), its options and its Rust code;
+//! the folder's `mod.rs` lists them. Laboratory code belongs in `host`, conversion in `bind`.
+
+pub mod metric;
+
+use crate::bind::Registry;
+
+/// Every function and type of the laboratory.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    metric::register(&mut registry);
+    registry
+}

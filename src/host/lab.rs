@@ -1,0 +1,232 @@
+//! The bench that every host function works at: settings, what may be touched, interruption, and where events go.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The user asked for a stop (Ctrl-C). A script's `try` cannot swallow it; nothing partial is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;
+
+/// A flag that Ctrl-C raises and that every long loop polls.
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Asks running work to stop.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Forgets an earlier request; the REPL does so before each input.
+    pub fn clear(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether a stop was asked for.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Fails with [`Interrupted`] if a stop was asked for. Long work calls this at least every 100 ms.
+    pub fn check(&self) -> Result<(), Interrupted> {
+        if self.is_raised() { Err(Interrupted) } else { Ok(()) }
+    }
+}
+
+/// What leaves the host: the session records it and the CLI shows it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Long work began: `total` steps under the name `what` (such as `finetune world-3`).
+    Started { what: String, total: u64 },
+    /// The work named `what` did its `done`th step; `note` is short (such as `loss 0.412`).
+    Progress { what: String, done: u64, note: String },
+    /// The work named `what` ended, well or not.
+    Ended { what: String },
+    /// Sealed truth was read: `n_rows` rows of the data `data`, by the call `by`, for `purpose`.
+    TruthRead { data: String, n_rows: usize, by: String, purpose: String },
+    /// A costly operation took place.
+    Operation { name: String, digest: String, seconds: f64 },
+    /// Something that the user should know and that is not an error.
+    Warning { text: String },
+}
+
+/// Settings of a session: they come from the command line and hold for its whole life.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Added to every seed that a script does not state (`--seed`).
+    pub seed_offset: u64,
+    /// Worker threads (`--threads`). Results never depend on it.
+    pub n_threads: usize,
+    /// `cpu`, `cuda` or `metal` (`--device`).
+    pub device: String,
+    /// Where fetched and computed artefacts live (`--store`).
+    pub store: PathBuf,
+    /// Where this run writes, if it writes at all.
+    pub run_dir: Option<PathBuf>,
+}
+
+/// What a script may touch, decided on the command line. Every path is resolved, links first, before it is compared.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Folders (or files) that may be read.
+    pub read: Vec<PathBuf>,
+    /// Folders (or files) that may be written.
+    pub write: Vec<PathBuf>,
+    /// Hosts that may be reached.
+    pub net: Vec<String>,
+    /// Relative paths in a script start here.
+    pub project: PathBuf,
+}
+
+/// A path or host that the script was not granted.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AccessError {
+    #[error("reading `{path}` is outside this script's project")]
+    Read { path: String },
+    #[error("writing `{path}` is outside this run's folder")]
+    Write { path: String },
+    #[error("`{path}`: {reason}")]
+    Path { path: String, reason: String },
+    #[error("the network host `{host}` was not granted")]
+    Net { host: String },
+}
+
+impl super::explain::Explain for AccessError {
+    fn code(&self) -> &'static str {
+        match self {
+            AccessError::Read { .. } => "access/read",
+            AccessError::Write { .. } => "access/write",
+            AccessError::Path { .. } => "access/path",
+            AccessError::Net { .. } => "access/net",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            AccessError::Read { path } => Some(format!("grant it on the command line: --allow-read {path}")),
+            AccessError::Write { path } => Some(format!("grant it on the command line: --allow-write {path}")),
+            AccessError::Path { .. } => None,
+            AccessError::Net { host } => Some(format!("grant it on the command line: --allow-net {host}")),
+        }
+    }
+}
+
+impl Access {
+    /// The real path of a file or folder that a script wants to read; fails where it was not granted or does not exist.
+    pub fn readable(&self, path: &str) -> Result<PathBuf, AccessError> {
+        let asked = self.project.join(path);
+        let real = asked.canonicalize().map_err(|error| {
+            // Whether a file outside the grants exists is nobody's business: the refusal comes first.
+            if Self::inside(&self.read, &lexical(&asked)) {
+                AccessError::Path { path: path.to_owned(), reason: plain(&error) }
+            } else {
+                AccessError::Read { path: path.to_owned() }
+            }
+        })?;
+        if Self::inside(&self.read, &real) { Ok(real) } else { Err(AccessError::Read { path: path.to_owned() }) }
+    }
+
+    /// The real path of a file that a script wants to write; its folder must exist and be granted.
+    pub fn writable(&self, path: &Path) -> Result<PathBuf, AccessError> {
+        let shown = || path.display().to_string();
+        let asked = self.project.join(path);
+        let (Some(folder), Some(name)) = (asked.parent(), asked.file_name()) else {
+            return Err(AccessError::Write { path: shown() });
+        };
+        let folder = folder.canonicalize().map_err(|_| AccessError::Write { path: shown() })?;
+        let mut real = folder.join(name);
+        if real.symlink_metadata().is_ok() {
+            real = real.canonicalize().map_err(|_| AccessError::Write { path: shown() })?;
+        }
+        if Self::inside(&self.write, &real) { Ok(real) } else { Err(AccessError::Write { path: shown() }) }
+    }
+
+    /// Fails unless `host` was granted.
+    pub fn reachable(&self, host: &str) -> Result<(), AccessError> {
+        if self.net.iter().any(|granted| granted == host) {
+            Ok(())
+        } else {
+            Err(AccessError::Net { host: host.to_owned() })
+        }
+    }
+
+    fn inside(grants: &[PathBuf], real: &Path) -> bool {
+        grants.iter().any(|grant| real.starts_with(grant.canonicalize().as_deref().unwrap_or(grant)))
+    }
+}
+
+/// The path with `.` and `..` folded by name alone, for a file that does not exist.
+fn lexical(path: &Path) -> PathBuf {
+    let mut folded = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                folded.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => folded.push(other),
+        }
+    }
+    folded
+}
+
+/// An I/O error in plain words, without the operating system's number.
+pub fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+        _ => error.to_string().to_lowercase(),
+    }
+}
+
+type Sink = Box<dyn Fn(Event) + Send + Sync>;
+
+/// One session's bench. Shared by reference; everything in it is for many threads.
+pub struct Lab {
+    pub settings: Settings,
+    pub access: Access,
+    pub interrupt: Interrupt,
+    sink: Mutex<Sink>,
+}
+
+impl Lab {
+    /// A lab whose events are dropped until [`Lab::listen`] is called.
+    pub fn new(settings: Settings, access: Access) -> Self {
+        Lab { settings, access, interrupt: Interrupt::default(), sink: Mutex::new(Box::new(|_| {})) }
+    }
+
+    /// A lab for tests: one thread, no files, no network.
+    pub fn for_tests() -> Self {
+        let settings = Settings {
+            seed_offset: 0,
+            n_threads: 2,
+            device: "cpu".to_owned(),
+            store: std::env::temp_dir().join("w2s-test-store"),
+            run_dir: None,
+        };
+        Lab::new(settings, Access::default())
+    }
+
+    /// Sends every later event to `sink`.
+    pub fn listen(&self, sink: impl Fn(Event) + Send + Sync + 'static) {
+        *self.sink.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(sink);
+    }
+
+    /// Tells the outside.
+    pub fn tell(&self, event: Event) {
+        (self.sink.lock().unwrap_or_else(PoisonError::into_inner))(event);
+    }
+
+    /// Tells the outside something that the user should know.
+    pub fn warn(&self, text: impl Into<String>) {
+        self.tell(Event::Warning { text: text.into() });
+    }
+
+    /// The seed to use: the one that was stated, or 0 plus the session's offset.
+    pub fn seed(&self, stated: Option<u64>) -> u64 {
+        stated.unwrap_or(self.settings.seed_offset)
+    }
+}

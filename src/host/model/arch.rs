@@ -1,0 +1,145 @@
+//! Architectures as data: what shapes a trunk has, and where each tensor lies in its flat parameter buffer.
+
+/// The nonlinearity of a feed-forward layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x·Φ(x)` with the error function (BERT).
+    GeluErf,
+    /// The tanh approximation (GPT-2).
+    GeluTanh,
+}
+
+/// A pre-norm causal decoder as GPT-2: learned positions, fused qkv, biases everywhere, final layer norm, unembedding
+/// tied to the token embedding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CausalConfig {
+    pub vocab: usize,
+    pub context: usize,
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    /// Feed-forward width, usually `4 * width`.
+    pub inner: usize,
+    pub activation: Activation,
+    pub norm_eps: f32,
+}
+
+/// A post-norm bidirectional encoder as BERT: word + position + token-type embeddings and a layer norm, then blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BertConfig {
+    pub vocab: usize,
+    pub context: usize,
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    pub inner: usize,
+    pub activation: Activation,
+    pub norm_eps: f32,
+    pub n_token_types: usize,
+}
+
+/// What a trunk computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Arch {
+    /// Features are read at the last token, after the final layer norm.
+    Causal(CausalConfig),
+    /// Features are the mean over the row's tokens (as sentence-transformers pools), not normalised.
+    Bert(BertConfig),
+}
+
+/// One named tensor in the flat buffer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub name: String,
+    /// Row-major. Linear weights are `[out, in]` as in PyTorch.
+    pub shape: Vec<usize>,
+    pub offset: usize,
+}
+
+/// Where each tensor of an architecture lies.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layout {
+    pub entries: Vec<Entry>,
+    pub n_params: usize,
+}
+
+/// A trunk's parameters in one flat buffer.
+#[derive(Debug, Clone)]
+pub struct Params {
+    pub layout: Layout,
+    pub values: Vec<f32>,
+}
+
+impl Layout {
+    fn push(&mut self, name: impl Into<String>, shape: &[usize]) {
+        self.entries.push(Entry { name: name.into(), shape: shape.to_vec(), offset: self.n_params });
+        self.n_params += shape.iter().product::<usize>();
+    }
+
+    fn linear(&mut self, name: &str, n_out: usize, n_in: usize) {
+        self.push(format!("{name}.weight"), &[n_out, n_in]);
+        self.push(format!("{name}.bias"), &[n_out]);
+    }
+
+    fn norm(&mut self, name: &str, width: usize) {
+        self.push(format!("{name}.weight"), &[width]);
+        self.push(format!("{name}.bias"), &[width]);
+    }
+
+    /// The tensor called `name`.
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+impl Arch {
+    /// Width of the features.
+    pub fn width(&self) -> usize {
+        match self {
+            Arch::Causal(config) => config.width,
+            Arch::Bert(config) => config.width,
+        }
+    }
+
+    /// The longest row in tokens.
+    pub fn context(&self) -> usize {
+        match self {
+            Arch::Causal(config) => config.context,
+            Arch::Bert(config) => config.context,
+        }
+    }
+
+    /// The tensors in their order: embeddings first, then block by block.
+    ///
+    /// Names: `embed.token`, `embed.position`, (`embed.type`, `embed.norm.*`), then per layer `{i}.` with `norm1.*`,
+    /// `qkv.*` (`[3·width, width]`: q, k, v), `out.*`, `norm2.*`, `up.*`, `down.*`; a causal trunk ends in `norm.*`.
+    pub fn layout(&self) -> Layout {
+        let mut layout = Layout::default();
+        let (n_layers, width, inner) = match self {
+            Arch::Causal(config) => {
+                layout.push("embed.token", &[config.vocab, config.width]);
+                layout.push("embed.position", &[config.context, config.width]);
+                (config.n_layers, config.width, config.inner)
+            }
+            Arch::Bert(config) => {
+                layout.push("embed.token", &[config.vocab, config.width]);
+                layout.push("embed.position", &[config.context, config.width]);
+                layout.push("embed.type", &[config.n_token_types, config.width]);
+                layout.norm("embed.norm", config.width);
+                (config.n_layers, config.width, config.inner)
+            }
+        };
+        for idx in 0..n_layers {
+            layout.norm(&format!("{idx}.norm1"), width);
+            layout.linear(&format!("{idx}.qkv"), 3 * width, width);
+            layout.linear(&format!("{idx}.out"), width, width);
+            layout.norm(&format!("{idx}.norm2"), width);
+            layout.linear(&format!("{idx}.up"), inner, width);
+            layout.linear(&format!("{idx}.down"), width, inner);
+        }
+        if matches!(self, Arch::Causal(_)) {
+            layout.norm("norm", width);
+        }
+        layout
+    }
+}

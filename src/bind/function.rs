@@ -199,7 +199,9 @@ impl Function {
         let answer = if answer.is_empty() || answer == "()" { String::new() } else { format!(" -> {answer}") };
         match self.kind {
             Kind::Getter => format!("{}{answer}", self.path()),
-            Kind::Operator if self.name.starts_with("index") => format!("{}[{}]{answer}", self.module, params.join(", ")),
+            Kind::Operator if self.name.starts_with("index") => {
+                format!("{}[{}]{answer}", self.module, params.join(", "))
+            }
             Kind::Operator => format!("{} {} {}{answer}", self.module, self.name, params.join(", ")),
             _ => format!("{}({}){answer}", self.path(), params.join(", ")),
         }

@@ -16,13 +16,17 @@ pub use call::Call;
 pub use convert::{FromDynamic, Mismatch, describe};
 pub use fault::Fault;
 pub use function::{Example, Function, Kind, Param};
-pub use options::{OptionDoc, OptionSet, Options, default_text, edit_distance, nearest, read as read_option, refuse_unknown};
+pub use options::{
+    OptionDoc, OptionSet, Options, default_text, edit_distance, nearest, read as read_option, refuse_unknown,
+};
 pub use registry::{Registry, TypeRecord};
 pub use value::{Value, show};
 
 /// What every file in `builtins` needs.
 pub mod prelude {
-    pub use super::{Call, Fault, FromDynamic, Function, Mismatch, OptionDoc, OptionSet, Options, Registry, Value, show};
+    pub use super::{
+        Call, Fault, FromDynamic, Function, Mismatch, OptionDoc, OptionSet, Options, Registry, Value, show,
+    };
     pub use crate::options;
     pub use rhai::{Array, Dynamic, FnPtr, INT, ImmutableString, Map};
 

@@ -49,7 +49,8 @@ pub fn refuse_unknown(what: &str, map: &Map, names: &[&str]) -> Result<(), Fault
 
 /// Reads one field.
 pub fn read<T: FromDynamic>(what: &str, name: &str, value: &Dynamic) -> Result<T, Fault> {
-    T::from_dynamic(value).map_err(|why| Fault::new("call/option-type", format!("option `{name}` of `{what}` {}", why.0)))
+    T::from_dynamic(value)
+        .map_err(|why| Fault::new("call/option-type", format!("option `{name}` of `{what}` {}", why.0)))
 }
 
 /// The name nearest to `word` by edit distance, if it is near enough to be meant.

@@ -65,7 +65,8 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
         };
     }
     if let Some(map) = value.read_lock::<Map>() {
-        let parts: Vec<String> = map.iter().take(MAX_SHOWN).map(|(k, v)| format!("{k}: {}", quoted(v, depth))).collect();
+        let parts: Vec<String> =
+            map.iter().take(MAX_SHOWN).map(|(k, v)| format!("{k}: {}", quoted(v, depth))).collect();
         return format!("#{{{}}}", parts.join(", "));
     }
     if let Ok(float) = value.as_float() {

@@ -3,6 +3,7 @@
 //! A builtin is a [`Function`] record: documentation, parameters, options and the Rust function in one place. Every
 //! parameter is registered with Rhai as `Dynamic`, so that a wrong argument reaches [`Call`] and is explained there
 //! instead of ending as "function not found".
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod call;
 mod convert;

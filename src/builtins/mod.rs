@@ -2,6 +2,7 @@
 //!
 //! A function's file holds its record (documentation, parameters, examples), its options and its Rust code;
 //! the folder's `mod.rs` lists them. Laboratory code belongs in `host`, conversion in `bind`.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod metric;
 

@@ -1,4 +1,5 @@
 //! The only floor that prints: parses arguments, shows progress, values and errors.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
 //! Builds the Rhai engine: sandbox, modules, script stdlib, the run record, documentation.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 use crate::bind::Registry;
 use crate::host::lab::Lab;

@@ -1,4 +1,5 @@
 //! Data sets: rows with ids, splits and groups; truth apart from inputs, and sealed.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 use super::digest::Digest;
 use std::sync::Arc;

@@ -13,13 +13,12 @@ mod options;
 mod registry;
 mod value;
 
+pub use crate::host::explain::{edit_distance, nearest};
 pub use call::Call;
 pub use convert::{FromDynamic, Mismatch, describe};
 pub use fault::Fault;
 pub use function::{Example, Function, Kind, Param};
-pub use options::{
-    OptionDoc, OptionSet, Options, default_text, edit_distance, nearest, read as read_option, refuse_unknown,
-};
+pub use options::{OptionDoc, OptionSet, Options, default_text, read as read_option, refuse_unknown};
 pub use registry::{Registry, TypeRecord};
 pub use value::{Value, show};
 

@@ -2,6 +2,7 @@
 
 use super::convert::FromDynamic;
 use super::fault::Fault;
+use crate::host::explain::nearest;
 use rhai::{Dynamic, Map};
 
 /// One documented option.
@@ -36,7 +37,7 @@ pub struct OptionSet {
 pub fn refuse_unknown(what: &str, map: &Map, names: &[&str]) -> Result<(), Fault> {
     for key in map.keys() {
         if !names.contains(&key.as_str()) {
-            let hint = match nearest(key, names) {
+            let hint = match nearest(key, names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`? options of `{what}`: {}", names.join(", ")),
                 None if names.is_empty() => format!("`{what}` has no options"),
                 None => format!("options of `{what}`: {}", names.join(", ")),
@@ -51,37 +52,6 @@ pub fn refuse_unknown(what: &str, map: &Map, names: &[&str]) -> Result<(), Fault
 pub fn read<T: FromDynamic>(what: &str, name: &str, value: &Dynamic) -> Result<T, Fault> {
     T::from_dynamic(value)
         .map_err(|why| Fault::new("call/option-type", format!("option `{name}` of `{what}` {}", why.0)))
-}
-
-/// The name nearest to `word` by edit distance, if it is near enough to be meant.
-pub fn nearest<'a>(word: &str, names: &[&'a str]) -> Option<&'a str> {
-    names
-        .iter()
-        .map(|name| (edit_distance(word, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count().min(word.chars().count()) / 4)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Levenshtein distance in characters.
-pub fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, cb) in row.iter_mut().skip(1).zip(&b) {
-            let above = *slot;
-            let cost = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *slot = cost;
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// Declares an options struct: fields with doc comments, types and defaults, each written once.

@@ -1,4 +1,15 @@
 //! Frames: polars tables that know their digest. Predictions, labels, agreement statistics and results are frames.
+//!
+//! A tidy frame has columns of four kinds: `bool`, `int` (64 bits), `float` (64 bits) and `string`, each with nulls.
+//! Readers and verbs give tidy frames, so that everything above them has four cases and no more.
+
+mod content;
+mod error;
+mod rows;
+
+pub use content::Kind;
+pub use error::FrameError;
+pub use rows::{Classes, Probabilities, argmax};
 
 use super::digest::Digest;
 use polars::prelude::DataFrame;
@@ -29,5 +40,25 @@ impl Frame {
     /// The polars table.
     pub fn table(&self) -> &DataFrame {
         &self.table
+    }
+
+    /// The derivation where it is known, else the digest of the content: names, kinds and values in order.
+    pub fn digest(&self) -> Digest {
+        *self.digest.get_or_init(|| content::digest(&self.table))
+    }
+
+    /// How many rows.
+    pub fn height(&self) -> usize {
+        self.table.height()
+    }
+
+    /// How many columns.
+    pub fn width(&self) -> usize {
+        self.table.width()
+    }
+
+    /// The column names in order.
+    pub fn columns(&self) -> Vec<String> {
+        self.table.get_column_names().iter().map(|name| name.to_string()).collect()
     }
 }

@@ -15,7 +15,7 @@ pub fn function() -> Function {
         .param::<f64>("student", "the student's accuracy, 0..1")
         .param::<f64>("ceiling", "the ceiling's accuracy, 0..1")
         .returns("float: percent, 0..100")
-        .example("metric::pgr_percent(0.65, 0.78, 0.95)", "43.333333333333336")
+        .example("metric::pgr_percent(0.65, 0.78, 0.95)", "43.33333333333334")
         .fails("metric::pgr_percent(0.65, \"0.78\", 0.95)", "`student` of `metric::pgr_percent` must be a float")
 }
 

@@ -1,0 +1,227 @@
+//! `import`: the script stdlib first, then files of the project, relative to the file that imports.
+
+use super::source::{Sources, read_script};
+use crate::bind::Fault;
+use crate::host::lab::Lab;
+use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The script stdlib: module names with their texts, inside the binary.
+pub const STDLIB: &[(&str, &str)] = &[("w2s", include_str!("../../stdlib/w2s.rhai"))];
+
+/// Files importing files importing files (chosen).
+const MAX_DEPTH: usize = 16;
+
+/// A function of a script module, for messages and `check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptFunction {
+    pub name: String,
+    pub params: Vec<String>,
+    /// Its `///` comment lines, without the slashes.
+    pub comment: String,
+}
+
+/// What an import led to.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The name of its source.
+    pub name: String,
+    pub functions: Vec<ScriptFunction>,
+    module: Shared<Module>,
+}
+
+/// The session's module resolver. Clones share one cache.
+#[derive(Clone)]
+pub struct Resolver {
+    lab: Arc<Lab>,
+    sources: Sources,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    loaded: BTreeMap<String, Loaded>,
+    /// What is being imported now, outermost first.
+    open: Vec<String>,
+}
+
+/// Where an import leads, before it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// A module of the script stdlib.
+    Std(&'static str, &'static str),
+    /// A file: its name in messages, its real path.
+    File(String, PathBuf),
+}
+
+impl Resolver {
+    pub(super) fn new(lab: Arc<Lab>, sources: Sources) -> Self {
+        Resolver { lab, sources, state: Arc::default() }
+    }
+
+    /// Everything imported so far.
+    pub fn loaded(&self) -> Vec<Loaded> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).loaded.values().cloned().collect()
+    }
+
+    /// Finds what `import "path"` in the source called `from` means.
+    pub fn target(&self, from: Option<&str>, path: &str) -> Result<Target, Fault> {
+        if let Some((name, text)) = STDLIB.iter().find(|(name, _)| *name == path) {
+            return Ok(Target::Std(name, text));
+        }
+        let importer = from.and_then(|name| self.sources.find(name)).and_then(|source| source.path);
+        let folder = importer.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let mut file = folder.unwrap_or_else(|| self.lab.access.project.clone()).join(path);
+        if file.extension().is_none() {
+            file.set_extension("rhai");
+        }
+        let names: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
+        let real = self.lab.access.readable(&file.to_string_lossy()).map_err(|error| {
+            let fault = Fault::from(error);
+            if fault.code == "access/path" {
+                Fault::new("import/not-found", format!("no module `{path}`: `{}` does not exist", shown(&file)))
+                    .hint(format!("modules that come with w2s: {}", names.join(", ")))
+            } else {
+                fault
+            }
+        })?;
+        Ok(Target::File(shown(&real), real))
+    }
+
+    /// Reads and compiles `target`.
+    pub fn compile(&self, engine: &Engine, target: &Target) -> Result<AST, Box<EvalAltResult>> {
+        let (name, text, path) = match target {
+            Target::Std(name, text) => ((*name).to_owned(), (*text).to_owned(), None),
+            Target::File(name, path) => {
+                let text = read_script(path)
+                    .map_err(|why| Fault::new("import/read", format!("`{name}` {why}")).into_rhai(Position::NONE))?;
+                (name.clone(), text, Some(path.as_path()))
+            }
+        };
+        self.sources.keep(&name, &text, path);
+        let mut ast = engine
+            .compile(&text)
+            .map_err(|error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error.into(), Position::NONE)))?;
+        ast.set_source(name);
+        Ok(ast)
+    }
+
+    fn load(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let target = self.target(global.source(), path).map_err(|fault| fault.into_rhai(pos))?;
+        let key = match &target {
+            Target::Std(name, _) => (*name).to_owned(),
+            Target::File(_, real) => real.to_string_lossy().into_owned(),
+        };
+        {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(loaded) = state.loaded.get(&key) {
+                return Ok(loaded.module.clone());
+            }
+            if state.open.contains(&key) {
+                let way: Vec<String> = state.open.iter().chain([&key]).map(|key| shown(Path::new(key))).collect();
+                return Err(Fault::new("import/cycle", format!("an import cycle: {}", way.join(" → ")))
+                    .hint("move what both need into a file of its own")
+                    .into_rhai(pos));
+            }
+            if state.open.len() >= MAX_DEPTH {
+                return Err(
+                    Fault::new("import/depth", format!("imports are nested more than {MAX_DEPTH} deep")).into_rhai(pos)
+                );
+            }
+        }
+        let mut ast = self.compile(engine, &target).map_err(|mut error| {
+            if error.position().is_none() {
+                error.set_position(pos);
+            }
+            error
+        })?;
+        let name = ast.source().unwrap_or(path).to_owned();
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).open.push(key.clone());
+        let made = Module::eval_ast_as_new_raw(engine, &mut Scope::new(), global, &ast);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).open.pop();
+        let mut module = made.map_err(|error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error, pos)))?;
+        module.set_id(name.clone());
+        let functions = functions_of(&ast);
+        ast.clear_statements();
+        let module: Shared<Module> = module.into();
+        let loaded = Loaded { name, functions, module: module.clone() };
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).loaded.insert(key, loaded);
+        Ok(module)
+    }
+
+    /// The module behind `import "path"` typed in the source `from`.
+    pub fn module(
+        &self,
+        engine: &Engine,
+        from: Option<&str>,
+        path: &str,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let global = &mut engine.new_global_runtime_state();
+        global.source = from.map(Into::into);
+        self.load(engine, global, path, Position::NONE)
+    }
+}
+
+impl ModuleResolver for Resolver {
+    fn resolve(
+        &self,
+        engine: &Engine,
+        source: Option<&str>,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let global = &mut engine.new_global_runtime_state();
+        global.source = source.map(Into::into);
+        self.load(engine, global, path, pos)
+    }
+
+    fn resolve_raw(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        _scope: &mut Scope,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        self.load(engine, global, path, pos)
+    }
+}
+
+/// The functions that a script defines, closures left out.
+pub fn functions_of(ast: &AST) -> Vec<ScriptFunction> {
+    let mut functions: Vec<ScriptFunction> = ast
+        .iter_functions()
+        .filter(|function| !function.name.contains('$'))
+        .map(|function| ScriptFunction {
+            name: function.name.to_owned(),
+            params: function.params.iter().map(|name| (*name).to_owned()).collect(),
+            comment: function
+                .comments
+                .iter()
+                .flat_map(|comment| comment.lines())
+                .map(|line| line.trim_start_matches('/').trim())
+                .collect::<Vec<_>>()
+                .join("\n"),
+        })
+        .collect();
+    functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
+    functions
+}
+
+/// A path as a person knows it: relative to where they are, if it lies below.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let path = match &here {
+        Ok(here) => path.strip_prefix(here).unwrap_or(path),
+        Err(_) => path,
+    };
+    path.display().to_string()
+}

@@ -1,0 +1,45 @@
+//! The thread that scripts run on: a big stack, and a wall that no panic passes.
+
+use super::diagnostic::Diagnostic;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Stack of the interpreter's thread. Rhai recurses per call and per nesting, candle's backward per node: 100 000 nodes
+/// overflow 8 MB. Pages are only used when touched.
+const STACK: usize = 512 << 20;
+
+thread_local! {
+    static ON_BIG_STACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` on a thread with a big stack (on this one, if it has it already) and turns a panic into a diagnostic.
+pub fn on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Box<Diagnostic>> + Send) -> Result<T, Box<Diagnostic>> {
+    let guarded = || {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            let said = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "no message".to_owned());
+            Err(Box::new(Diagnostic::defect(&format!("the interpreter panicked: {said}"))))
+        })
+    };
+    if ON_BIG_STACK.get() {
+        return guarded();
+    }
+    std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().name("w2s-script".to_owned()).stack_size(STACK).spawn_scoped(scope, || {
+                ON_BIG_STACK.set(true);
+                guarded()
+            });
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Box::new(Diagnostic::defect("the interpreter's thread ended without an answer"))),
+            Err(error) => Err(Box::new(Diagnostic::new(
+                "limit/stack",
+                format!("no thread with a stack of {} MiB could be started: {error}", STACK >> 20),
+            ))),
+        }
+    })
+}

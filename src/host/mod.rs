@@ -10,3 +10,4 @@ pub mod frame;
 pub mod lab;
 pub mod model;
 pub mod random;
+pub mod tensor;

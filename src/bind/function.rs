@@ -207,6 +207,11 @@ impl Function {
         }
     }
 
+    /// The documented options, none where the call takes no map.
+    pub fn option_docs(&self) -> &[OptionDoc] {
+        self.options.as_deref().unwrap_or_default()
+    }
+
     /// How many arguments a call may have, the receiver of a method not counted: least and most.
     pub fn arity(&self) -> (usize, usize) {
         let required = self.params.iter().filter(|p| !p.optional).count();

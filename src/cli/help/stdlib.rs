@@ -1,0 +1,89 @@
+//! What a script module says about itself: its public functions and their doc comments.
+
+/// A module written in Rhai.
+pub struct ScriptModule {
+    pub name: String,
+    /// The module's doc comment (`//!` lines), without its marks.
+    pub about: String,
+    pub functions: Vec<ScriptFunction>,
+}
+
+/// A public function of such a module.
+pub struct ScriptFunction {
+    /// `w2s::transfer`.
+    pub path: String,
+    pub name: String,
+    pub params: Vec<String>,
+    /// Markdown, without the marks of the comment.
+    pub doc: String,
+}
+
+impl ScriptFunction {
+    /// `w2s::transfer(weak, strong, task, options)`.
+    pub fn signature(&self) -> String {
+        format!("{}({})", self.path, self.params.join(", "))
+    }
+
+    /// The first paragraph of the doc comment.
+    pub fn about(&self) -> String {
+        first_paragraph(&self.doc)
+    }
+}
+
+impl ScriptModule {
+    /// Reads `source`. One that does not parse has no functions: the module's own tests say why.
+    pub fn read(name: &str, source: &str) -> Self {
+        let mut engine = rhai::Engine::new_raw();
+        engine.set_max_expr_depths(0, 0);
+        let mut functions: Vec<ScriptFunction> = Vec::new();
+        if let Ok(ast) = engine.compile(source) {
+            for function in ast.iter_functions() {
+                if function.access == rhai::FnAccess::Private || function.name.starts_with("anon$") {
+                    continue;
+                }
+                functions.push(ScriptFunction {
+                    path: format!("{name}::{}", function.name),
+                    name: function.name.to_owned(),
+                    params: function.params.iter().map(|param| (*param).to_owned()).collect(),
+                    doc: plain_comment(&function.comments),
+                });
+            }
+        }
+        functions
+            .sort_by(|a, b| (place(source, &a.name), a.params.len()).cmp(&(place(source, &b.name), b.params.len())));
+        ScriptModule { name: name.to_owned(), about: head(source), functions }
+    }
+
+    /// The first paragraph of what the module says about itself.
+    pub fn summary(&self) -> String {
+        first_paragraph(&self.about)
+    }
+}
+
+/// Where the function stands in its file: a reader's order is the author's.
+fn place(source: &str, name: &str) -> usize {
+    source.find(&format!("fn {name}(")).unwrap_or(usize::MAX)
+}
+
+/// The comment that opens the file: `//!` or `//` lines up to the first other line.
+fn head(source: &str) -> String {
+    let lines = source.lines().take_while(|line| line.starts_with("//") && !line.starts_with("///"));
+    let text: Vec<&str> = lines.map(|line| line.trim_start_matches("//!").trim_start_matches("//")).collect();
+    text.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
+/// Doc comments without `///`, `/**` and `*/`.
+pub(super) fn plain_comment(comments: &[&str]) -> String {
+    let mut lines = Vec::new();
+    for line in comments.iter().flat_map(|comment| comment.lines()) {
+        let line = line.trim_start();
+        let line = line.strip_prefix("///").or_else(|| line.strip_prefix("/**")).unwrap_or(line);
+        let line = line.strip_suffix("*/").unwrap_or(line);
+        lines.push(line.strip_prefix(' ').unwrap_or(line));
+    }
+    lines.join("\n").trim().to_owned()
+}
+
+fn first_paragraph(text: &str) -> String {
+    text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect::<Vec<_>>().join(" ")
+}

@@ -50,6 +50,8 @@ pub enum Event {
     Operation { name: String, digest: String, seconds: f64 },
     /// Something that the user should know and that is not an error.
     Warning { text: String },
+    /// A `table`, `figure` or `page` (its kind) was written into the run folder, as one file or several.
+    Written { kind: String, name: String, files: Vec<PathBuf> },
 }
 
 /// Settings of a session: they come from the command line and hold for its whole life.

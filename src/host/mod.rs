@@ -10,4 +10,5 @@ pub mod frame;
 pub mod lab;
 pub mod model;
 pub mod random;
+pub mod record;
 pub mod tensor;

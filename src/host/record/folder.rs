@@ -1,0 +1,165 @@
+//! The run folder: made new, never mixed with another run's, and the only place that a script writes to.
+
+use crate::host::explain::Explain;
+use crate::host::lab::{AccessError, Lab, plain};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Why nothing could be written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    #[error("this session has no run folder to write `{name}` into")]
+    NoRun { name: String },
+    #[error("`{name}` is not a file name: {reason}")]
+    Name { name: String, reason: &'static str },
+    #[error("the folder `{path}` already holds a run")]
+    Taken { path: String },
+    #[error("`{path}` could not be written: {reason}")]
+    Write { path: String, reason: String },
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl Explain for RecordError {
+    fn code(&self) -> &'static str {
+        match self {
+            RecordError::NoRun { .. } => "record/no-run",
+            RecordError::Name { .. } => "record/name",
+            RecordError::Taken { .. } => "record/taken",
+            RecordError::Write { .. } => "record/write",
+            RecordError::Access(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RecordError::NoRun { .. } => {
+                Some("run it with `w2s script FILE`, or give the prompt `--run DIR`".to_owned())
+            }
+            RecordError::Name { .. } => {
+                Some("use letters, digits, `-`, `_` and `.`, such as \"pgr-by-gap\"".to_owned())
+            }
+            RecordError::Taken { .. } => Some("name another folder with --run DIR".to_owned()),
+            RecordError::Write { .. } => None,
+            RecordError::Access(error) => error.hint(),
+        }
+    }
+}
+
+/// Makes the folder of a new run: `asked`, or the first free `runs/<stem>-NNN` under `here`.
+pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<PathBuf, RecordError> {
+    let failed = |path: &Path, error: &std::io::Error| RecordError::Write {
+        path: path.display().to_string(),
+        reason: plain(error),
+    };
+    if let Some(path) = asked {
+        let path = here.join(path);
+        std::fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
+        if path.join("record.json").symlink_metadata().is_ok() {
+            return Err(RecordError::Taken { path: path.display().to_string() });
+        }
+        return path.canonicalize().map_err(|error| failed(&path, &error));
+    }
+    let runs = here.join("runs");
+    std::fs::create_dir_all(&runs).map_err(|error| failed(&runs, &error))?;
+    let stem = plain_name(stem);
+    for number in 1..100_000 {
+        let path = runs.join(format!("{stem}-{number:03}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return path.canonicalize().map_err(|error| failed(&path, &error)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(&path, &error)),
+        }
+    }
+    Err(RecordError::Taken { path: runs.join(stem).display().to_string() })
+}
+
+/// Where a script's file called `name` with `extension` goes: into the run folder. A later file of one name replaces
+/// the earlier one.
+pub fn place(lab: &Lab, name: &str, extension: &str) -> Result<PathBuf, RecordError> {
+    place_named(lab, &format!("{name}.{extension}"))
+}
+
+/// As [`place`], for a name with its extension.
+pub fn place_named(lab: &Lab, name: &str) -> Result<PathBuf, RecordError> {
+    let refuse = |reason| Err(RecordError::Name { name: name.to_owned(), reason });
+    if name.starts_with('.') || name.is_empty() {
+        return refuse("it is empty or begins with a dot");
+    }
+    if name.len() > 120 {
+        return refuse("it is longer than 120 bytes");
+    }
+    if plain_name(name) != name {
+        return refuse("it has a character that not every file system takes");
+    }
+    if ["record.json", "script.rhai"].contains(&name) {
+        return refuse("the run's own file is called so");
+    }
+    let Some(folder) = &lab.settings.run_dir else {
+        return Err(RecordError::NoRun { name: name.to_owned() });
+    };
+    Ok(lab.access.writable(&folder.join(name))?)
+}
+
+/// `name` with every character that some file system refuses made a dash.
+pub fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = name.chars().map(plain).collect();
+    name.trim_matches(['-', '.']).to_owned()
+}
+
+/// Writes a file whole or not at all: to a temporary file beside it, then renamed. Its folder is made if it is missing.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    let failed = |error: std::io::Error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    readable_by_others(file.as_file());
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Temporary files are private; a run's files are ordinary ones.
+#[cfg(unix)]
+fn readable_by_others(file: &std::fs::File) {
+    use std::os::unix::fs::PermissionsExt;
+    // A file system without permissions refuses; the file is written all the same.
+    let _ = file.set_permissions(std::fs::Permissions::from_mode(0o644));
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_file: &std::fs::File) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::lab::Access;
+
+    #[test]
+    fn run_folders_are_numbered_and_never_shared() {
+        let here = tempfile::tempdir().expect("a folder");
+        let first = create(here.path(), None, "boot strap").expect("made");
+        let second = create(here.path(), None, "boot strap").expect("made");
+        assert!(first.ends_with("runs/boot-strap-001") && second.ends_with("runs/boot-strap-002"));
+        let asked = create(here.path(), Some(Path::new("mine")), "x").expect("made");
+        write(&asked.join("record.json"), b"{}").expect("written");
+        assert!(matches!(create(here.path(), Some(Path::new("mine")), "x"), Err(RecordError::Taken { .. })));
+    }
+
+    #[test]
+    fn a_script_names_files_of_the_run_folder_only() {
+        let here = tempfile::tempdir().expect("a folder");
+        let folder = here.path().canonicalize().expect("real");
+        let settings = crate::host::lab::Settings { run_dir: Some(folder.clone()), ..Lab::for_tests().settings };
+        let lab = Lab::new(settings, Access { write: vec![folder.clone()], ..Access::default() });
+        assert_eq!(place(&lab, "pgr", "csv").expect("fits"), folder.join("pgr.csv"));
+        for bad in ["../x", "/etc/x", "", ".hidden", "a/b", "a\\b", "record"] {
+            let extension = if bad == "record" { "json" } else { "csv" };
+            let answer = if bad.is_empty() { place_named(&lab, "") } else { place(&lab, bad, extension) };
+            assert!(matches!(answer, Err(RecordError::Name { .. })), "{bad}: {answer:?}");
+        }
+        let none = place(&Lab::for_tests(), "x", "csv");
+        assert!(matches!(none, Err(RecordError::NoRun { .. })));
+    }
+}

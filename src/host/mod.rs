@@ -12,3 +12,4 @@ pub mod model;
 pub mod random;
 pub mod record;
 pub mod tensor;
+pub mod world;

@@ -1,2 +1,7 @@
 //! The integration tests: one binary, a module per topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+mod docs;
+mod fences;
+mod registry;
+mod support;
+mod tidy;

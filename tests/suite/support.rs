@@ -1,0 +1,52 @@
+//! What several topics need: a session with a folder of its own, and the files of the repository.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use w2s::host::lab::{Access, Lab, Settings};
+use w2s::session::{Session, Setup};
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A session that may read and write in `folder`, which is its project and its run folder, and no other place.
+pub fn session_in(folder: &Path) -> Session {
+    let settings = Settings {
+        seed_offset: 0,
+        n_threads: 2,
+        device: "cpu".to_owned(),
+        store: folder.join("store"),
+        run_dir: Some(folder.to_owned()),
+    };
+    let access = Access {
+        read: vec![folder.to_owned()],
+        write: vec![folder.to_owned()],
+        net: Vec::new(),
+        project: folder.to_owned(),
+    };
+    Session::with(Arc::new(Lab::new(settings, access)), Setup::default())
+}
+
+/// Every file below `folder` whose name ends with `.` and `extension`, in order.
+pub fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.expect("an entry of a folder").path()) {
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// A path as seen from the root, with slashes.
+pub fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/")
+}

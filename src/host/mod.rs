@@ -11,5 +11,6 @@ pub mod lab;
 pub mod model;
 pub mod random;
 pub mod record;
+pub mod report;
 pub mod tensor;
 pub mod world;

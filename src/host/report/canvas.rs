@@ -1,0 +1,344 @@
+//! An SVG document being written: shapes, text, and how wide text will be.
+
+use super::colour;
+use std::fmt::Write;
+
+/// Body text, CSS pixels.
+pub(super) const TEXT: f64 = 13.0;
+/// Axis numbers and notes.
+pub(super) const SMALL: f64 = 11.5;
+/// The heading.
+pub(super) const TITLE: f64 = 16.0;
+
+const FAMILY: &str = "Helvetica, Arial, 'Liberation Sans', sans-serif";
+
+/// Where text is fastened to its point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// How text looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub size: f64,
+    pub colour: &'static str,
+    pub anchor: Anchor,
+    pub bold: bool,
+    pub italic: bool,
+}
+
+impl Style {
+    pub fn new(size: f64) -> Self {
+        Style { size, colour: colour::INK, anchor: Anchor::Start, bold: false, italic: false }
+    }
+
+    pub fn colour(mut self, colour: &'static str) -> Self {
+        self.colour = colour;
+        self
+    }
+
+    pub fn anchor(mut self, anchor: Anchor) -> Self {
+        self.anchor = anchor;
+        self
+    }
+
+    pub fn bold(mut self) -> Self {
+        self.bold = true;
+        self
+    }
+
+    pub fn italic(mut self) -> Self {
+        self.italic = true;
+        self
+    }
+}
+
+/// A point's shape; shapes differ as well as colours, for readers who cannot tell colours apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    Circle,
+    Diamond,
+    Square,
+    Triangle,
+}
+
+impl Shape {
+    pub fn nth(idx: usize) -> Self {
+        match idx % 4 {
+            0 => Shape::Circle,
+            1 => Shape::Diamond,
+            2 => Shape::Square,
+            _ => Shape::Triangle,
+        }
+    }
+}
+
+/// The drawing so far.
+pub(super) struct Canvas {
+    pub width: f64,
+    pub height: f64,
+    body: String,
+}
+
+impl Canvas {
+    pub fn new(width: f64, height: f64) -> Self {
+        Canvas { width: width.round(), height: height.round(), body: String::new() }
+    }
+
+    /// A straight line; `extra` are further attributes, such as a dash pattern.
+    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, width: f64, extra: &str) {
+        self.put(&format!(
+            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"{}\"{}{extra}/>",
+            num(from.0),
+            num(from.1),
+            num(to.0),
+            num(to.1),
+            num(width),
+            if extra.is_empty() { "" } else { " " }
+        ));
+    }
+
+    pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, extra: &str) {
+        self.put(&format!(
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"{}{extra}/>",
+            num(at.0),
+            num(at.1),
+            num(size.0.max(0.0)),
+            num(size.1.max(0.0)),
+            if extra.is_empty() { "" } else { " " }
+        ));
+    }
+
+    /// A polyline or, closed and filled, a band.
+    pub fn path(&mut self, points: &[(f64, f64)], closed: bool, attributes: &str) {
+        let mut d = String::new();
+        for (idx, (x, y)) in points.iter().enumerate() {
+            let _ = write!(d, "{}{} {}", if idx == 0 { "M" } else { "L" }, num(*x), num(*y));
+        }
+        if closed {
+            d.push('Z');
+        }
+        self.put(&format!("<path d=\"{d}\" {attributes}/>"));
+    }
+
+    /// A filled mark with a white rim, so that marks on top of one another stay apart.
+    pub fn mark(&mut self, shape: Shape, at: (f64, f64), radius: f64, colour: &str) {
+        let rim = "stroke=\"#ffffff\" stroke-width=\"1\"";
+        let (x, y) = at;
+        match shape {
+            Shape::Circle => self.put(&format!(
+                "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{colour}\" {rim}/>",
+                num(x),
+                num(y),
+                num(radius)
+            )),
+            Shape::Square => {
+                let half = radius * 0.9;
+                self.rect((x - half, y - half), (2.0 * half, 2.0 * half), colour, rim);
+            }
+            Shape::Diamond => {
+                let r = radius * 1.3;
+                let points = [(x, y - r), (x + r, y), (x, y + r), (x - r, y)];
+                self.path(&points, true, &format!("fill=\"{colour}\" {rim}"));
+            }
+            Shape::Triangle => {
+                let r = radius * 1.2;
+                let points = [(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)];
+                self.path(&points, true, &format!("fill=\"{colour}\" {rim}"));
+            }
+        }
+    }
+
+    /// A small filled arrow head: an interval that goes on beyond the axis.
+    pub fn arrow(&mut self, at: (f64, f64), to_the_right: bool, colour: &str) {
+        let (x, y) = at;
+        let back = if to_the_right { -7.0 } else { 7.0 };
+        self.path(&[(x, y), (x + back, y - 4.0), (x + back, y + 4.0)], true, &format!("fill=\"{colour}\""));
+    }
+
+    /// Text with its baseline at `at`.
+    pub fn text(&mut self, at: (f64, f64), text: &str, style: Style) {
+        self.text_with(at, text, style, "");
+    }
+
+    /// Text cut to `room` pixels; the whole text is kept as a tooltip.
+    pub fn text_within(&mut self, at: (f64, f64), text: &str, room: f64, style: Style) {
+        let shown = cut(text, room, style);
+        let title = if shown == text { String::new() } else { format!("<title>{}</title>", escape(text)) };
+        self.text_with(at, &shown, style, &title);
+    }
+
+    /// Text that reads upwards, centred on `at`.
+    pub fn text_upwards(&mut self, at: (f64, f64), text: &str, style: Style) {
+        let (x, y) = (num(at.0), num(at.1));
+        self.put(&format!(
+            "<text transform=\"translate({x} {y}) rotate(-90)\" {}>{}</text>",
+            attributes(style),
+            escape(text)
+        ));
+    }
+
+    fn text_with(&mut self, at: (f64, f64), text: &str, style: Style, title: &str) {
+        self.put(&format!(
+            "<text x=\"{}\" y=\"{}\" {}>{title}{}</text>",
+            num(at.0),
+            num(at.1),
+            attributes(style),
+            escape(text)
+        ));
+    }
+
+    fn put(&mut self, element: &str) {
+        self.body.push_str(element);
+        self.body.push('\n');
+    }
+
+    /// The document.
+    pub fn finish(self, title: &str) -> String {
+        let (w, h) = (num(self.width), num(self.height));
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
+             font-family=\"{FAMILY}\">\n<title>{}</title>\n<rect width=\"{w}\" height=\"{h}\" fill=\"#ffffff\"/>\n{}</svg>\n",
+            escape(title),
+            self.body
+        )
+    }
+}
+
+fn attributes(style: Style) -> String {
+    let anchor = match style.anchor {
+        Anchor::Start => "",
+        Anchor::Middle => " text-anchor=\"middle\"",
+        Anchor::End => " text-anchor=\"end\"",
+    };
+    format!(
+        "font-size=\"{}\" fill=\"{}\"{anchor}{}{}",
+        num(style.size),
+        style.colour,
+        if style.bold { " font-weight=\"bold\"" } else { "" },
+        if style.italic { " font-style=\"italic\"" } else { "" }
+    )
+}
+
+/// A coordinate: at most two decimals, no trailing zeros, the same text on every machine.
+pub(super) fn num(value: f64) -> String {
+    if !value.is_finite() {
+        return "0".to_owned();
+    }
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// Text made safe inside an SVG or HTML element or attribute. Characters that XML forbids become U+FFFD.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\n' | '\t' => safe.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => safe.push('\u{fffd}'),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// `text` cut with an ellipsis so that it takes at most `room` pixels. Line breaks become spaces.
+pub(super) fn cut(text: &str, room: f64, style: Style) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text_width(&text, style) <= room {
+        return text;
+    }
+    let room = room - text_width("…", style);
+    let mut kept = String::new();
+    let mut used = 0.0;
+    for c in text.chars() {
+        used += glyph(c) * style.size * if style.bold { BOLD } else { SAFETY } / 1000.0;
+        if used > room {
+            break;
+        }
+        kept.push(c);
+    }
+    format!("{}…", kept.trim_end())
+}
+
+/// Fallback fonts are wider than Helvetica: room for them (measured on Liberation and DejaVu Sans, chosen between).
+const SAFETY: f64 = 1.06;
+const BOLD: f64 = 1.13;
+
+/// How wide text will be, in pixels: Helvetica's advance widths and a margin for fallback fonts.
+pub(super) fn text_width(text: &str, style: Style) -> f64 {
+    text.chars().map(glyph).sum::<f64>() * style.size * if style.bold { BOLD } else { SAFETY } / 1000.0
+}
+
+/// Helvetica's advance width in thousandths of an em (Adobe's font metrics); wide for scripts that it lacks.
+fn glyph(c: char) -> f64 {
+    match c {
+        'i' | 'j' | 'l' | '\'' => 222.0,
+        ' ' | '!' | ',' | '.' | '/' | ':' | ';' | 'I' | 'f' | 't' | '[' | ']' | '\\' | '|' => 278.0,
+        'r' | '-' | '(' | ')' | '`' | '{' | '}' => 334.0,
+        '"' => 355.0,
+        '*' => 389.0,
+        'c' | 'k' | 's' | 'v' | 'x' | 'y' | 'z' | 'J' | '^' => 500.0,
+        'a'
+        | 'b'
+        | 'd'
+        | 'e'
+        | 'g'
+        | 'h'
+        | 'n'
+        | 'o'
+        | 'p'
+        | 'q'
+        | 'u'
+        | 'L'
+        | '0'..='9'
+        | '#'
+        | '$'
+        | '?'
+        | '_'
+        | '–' => 556.0,
+        '+' | '<' | '=' | '>' | '~' | '−' | '±' | '×' => 584.0,
+        'F' | 'T' | 'Z' => 611.0,
+        '&' | 'A' | 'B' | 'E' | 'K' | 'P' | 'S' | 'V' | 'X' | 'Y' => 667.0,
+        'C' | 'D' | 'H' | 'N' | 'R' | 'U' | 'w' => 722.0,
+        'G' | 'O' | 'Q' => 778.0,
+        'm' | 'M' => 833.0,
+        '%' => 889.0,
+        'W' => 944.0,
+        '→' | '←' | '…' | '@' => 1000.0,
+        c if (c as u32) < 0x2000 => 667.0,
+        _ => 1000.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_never_minus_zero() {
+        assert_eq!(num(1.0), "1");
+        assert_eq!(num(-0.001), "0");
+        assert_eq!(num(12.3456), "12.35");
+        assert_eq!(num(f64::NAN), "0");
+        assert_eq!(num(100.0), "100");
+    }
+
+    #[test]
+    fn text_is_escaped_and_cut() {
+        assert_eq!(escape("<b a=\"1\">&'\u{1}"), "&lt;b a=&quot;1&quot;&gt;&amp;&#39;\u{fffd}");
+        let style = Style::new(13.0);
+        let shown = cut("a rather long method name\nwith a break", 80.0, style);
+        assert!(shown.ends_with('…') && text_width(&shown, style) <= 80.0, "{shown}");
+        assert_eq!(cut("short", 80.0, style), "short");
+    }
+}

@@ -1,0 +1,230 @@
+//! The one-file HTML report of a run: what was asked, what came out, what was read of the truth, what was warned of.
+//!
+//! Everything is inline: the page can be mailed. Nothing in it is fetched, and every text that came from a script is escaped.
+
+use super::super::frame::Frame;
+use super::canvas::escape;
+use super::{Figure, axis};
+use polars::prelude::{AnyValue, DataFrame};
+use std::fmt::Write;
+
+/// The most rows of a table on the page (chosen); its files hold all of them.
+pub const MAX_TABLE_ROWS: usize = 200;
+
+/// One reading of sealed truth.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TruthRead {
+    pub data: String,
+    pub n_rows: usize,
+    /// The call that read it.
+    pub by: String,
+    pub purpose: String,
+}
+
+/// What a page is made of. Parts that are empty are left out.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The script's file name.
+    pub title: String,
+    /// Such as `w2s 0.1.0`.
+    pub version: String,
+    /// Names and values for the head: seed, threads, device, wall time.
+    pub facts: Vec<(String, String)>,
+    /// Tables and figures in the order in which the script kept them: fragments from [`table`] and [`figure`].
+    pub kept: Vec<String>,
+    /// What the script printed.
+    pub output: String,
+    pub truth: Vec<TruthRead>,
+    pub warnings: Vec<String>,
+    /// The error that ended the run, if one did.
+    pub error: String,
+    /// The script and all that it imported: name and text.
+    pub scripts: Vec<(String, String)>,
+}
+
+/// A figure as a fragment of the page.
+pub fn figure(name: &str, figure: &Figure) -> String {
+    format!("<figure id=\"{0}\">\n{1}<figcaption>{0}</figcaption>\n</figure>\n", escape(name), figure.svg())
+}
+
+/// A frame as a fragment of the page: its first [`MAX_TABLE_ROWS`] rows.
+pub fn table(name: &str, frame: &Frame) -> String {
+    let table = frame.table();
+    let mut html = format!("<h3 id=\"{0}\">{0}</h3>\n<div class=\"wide\"><table>\n<thead><tr>", escape(name));
+    let numeric: Vec<bool> = table.columns().iter().map(|column| column.dtype().is_primitive_numeric()).collect();
+    for (column, numeric) in table.columns().iter().zip(&numeric) {
+        let _ = write!(html, "<th{}>{}</th>", class(*numeric), escape(column.name()));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for row in 0..table.height().min(MAX_TABLE_ROWS) {
+        html.push_str("<tr>");
+        for (text, numeric) in cells(table, row).iter().zip(&numeric) {
+            let _ = write!(html, "<td{}>{}</td>", class(*numeric), escape(text));
+        }
+        html.push_str("</tr>\n");
+    }
+    html.push_str("</tbody></table></div>\n");
+    if table.height() > MAX_TABLE_ROWS {
+        let _ =
+            writeln!(html, "<p class=\"note\">{MAX_TABLE_ROWS} of {} rows; the files hold all.</p>", table.height());
+    }
+    html
+}
+
+fn class(numeric: bool) -> &'static str {
+    if numeric { " class=\"n\"" } else { "" }
+}
+
+fn cells(table: &DataFrame, row: usize) -> Vec<String> {
+    table
+        .columns()
+        .iter()
+        .map(|column| match column.get(row) {
+            Ok(AnyValue::Null) | Err(_) => "–".to_owned(),
+            Ok(AnyValue::String(text)) => text.to_owned(),
+            Ok(AnyValue::StringOwned(text)) => text.to_string(),
+            Ok(AnyValue::Float64(value)) => decimal(value),
+            Ok(AnyValue::Float32(value)) => decimal(f64::from(value)),
+            Ok(value) => value.to_string(),
+        })
+        .collect()
+}
+
+/// Four decimals, as much as an accuracy over ten thousand rows can say; more where the number is small.
+fn decimal(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "∞".to_owned() } else { "−∞".to_owned() };
+    }
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value != 0.0 && (value.abs() < 1e-3 || value.abs() >= 1e7) {
+        return axis::minus(&format!("{value:.3e}"));
+    }
+    axis::minus(&format!("{value:.4}"))
+}
+
+const CSS: &str = "\
+body{font:15px/1.5 Helvetica,Arial,'Liberation Sans',sans-serif;color:#1a1a1a;background:#fff;max-width:1080px;margin:32px auto;padding:0 20px}\
+h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:36px 0 8px;border-bottom:1px solid #ddd}h3{font-size:15px;margin:20px 0 6px}\
+dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;margin:12px 0}dt{color:#666}dd{margin:0}\
+table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{padding:3px 10px;text-align:left;white-space:nowrap}\
+th{border-bottom:1.5px solid #888}td{border-bottom:1px solid #eee}.n{text-align:right}.wide{overflow-x:auto}\
+pre{background:#f6f6f6;padding:12px 14px;overflow-x:auto;font:12.5px/1.45 Menlo,Consolas,'Liberation Mono',monospace}\
+figure{margin:18px 0;overflow-x:auto}figcaption,.note{color:#666;font-size:13px}.error{border-left:4px solid #D55E00;padding-left:12px}";
+
+/// The whole page.
+pub fn page(page: &Page) -> String {
+    let mut html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{0}</title>\n<style>{CSS}</style>\n</head>\n<body>\n\
+         <h1>{0}</h1>\n<p class=\"note\">{1}</p>\n",
+        escape(&page.title),
+        escape(&page.version)
+    );
+    if !page.facts.is_empty() {
+        html.push_str("<dl>\n");
+        for (name, value) in &page.facts {
+            let _ = writeln!(html, "<dt>{}</dt><dd>{}</dd>", escape(name), escape(value));
+        }
+        html.push_str("</dl>\n");
+    }
+    if !page.error.is_empty() {
+        let _ = write!(html, "<h2>The run failed</h2>\n<pre class=\"error\">{}</pre>\n", escape(&page.error));
+    }
+    if !page.kept.is_empty() {
+        html.push_str("<h2>Tables and figures</h2>\n");
+        for fragment in &page.kept {
+            html.push_str(fragment);
+        }
+    }
+    if !page.output.is_empty() {
+        let _ = write!(html, "<h2>Output</h2>\n<pre>{}</pre>\n", escape(&page.output));
+    }
+    truth(&mut html, &page.truth);
+    if !page.warnings.is_empty() {
+        html.push_str("<h2>Warnings</h2>\n<ul>\n");
+        for warning in &page.warnings {
+            let _ = writeln!(html, "<li>{}</li>", escape(warning));
+        }
+        html.push_str("</ul>\n");
+    }
+    for (idx, (name, text)) in page.scripts.iter().enumerate() {
+        let open = if idx == 0 { " open" } else { "" };
+        let name = escape(name);
+        let _ = write!(
+            html,
+            "<h2>{name}</h2>\n<details{open}><summary>source</summary>\n<pre>{}</pre></details>\n",
+            escape(text)
+        );
+    }
+    html.push_str("</body>\n</html>\n");
+    html
+}
+
+/// Readings of one data set by one call for one purpose, added up: a sweep reads the test split hundreds of times.
+fn truth(html: &mut String, reads: &[TruthRead]) {
+    if reads.is_empty() {
+        return;
+    }
+    let mut sums: Vec<(&TruthRead, usize, usize)> = Vec::new();
+    for read in reads {
+        let like = |seen: &&mut (&TruthRead, usize, usize)| {
+            (&seen.0.data, &seen.0.by, &seen.0.purpose) == (&read.data, &read.by, &read.purpose)
+        };
+        match sums.iter_mut().find(like) {
+            Some(seen) => {
+                seen.1 += 1;
+                seen.2 += read.n_rows;
+            }
+            None => sums.push((read, 1, read.n_rows)),
+        }
+    }
+    html.push_str(
+        "<h2>Truth that was read</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>data</th><th>by</th><th>purpose</th>\
+         <th class=\"n\">times</th><th class=\"n\">rows in all</th></tr></thead>\n<tbody>\n",
+    );
+    for (read, times, rows) in sums {
+        let _ = writeln!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{times}</td><td class=\"n\">{rows}</td></tr>",
+            escape(&read.data),
+            escape(&read.by),
+            escape(&read.purpose)
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars::prelude::df;
+
+    #[test]
+    fn a_page_is_one_file_and_escapes_what_scripts_say() {
+        let read =
+            TruthRead { data: "d".into(), n_rows: 10, by: "metric::accuracy".into(), purpose: "evaluation".into() };
+        let page = page(&Page {
+            title: "<script>alert(1)</script>".into(),
+            output: "a < b".into(),
+            truth: vec![read.clone(), read],
+            scripts: vec![("x.rhai".into(), "1 && 2".into())],
+            ..Page::default()
+        });
+        assert!(!page.contains("<script>") && !page.contains("src=") && !page.contains("href="), "{page}");
+        assert!(page.contains("a &lt; b") && page.contains("1 &amp;&amp; 2"), "{page}");
+        assert!(page.contains("<td class=\"n\">2</td><td class=\"n\">20</td>"), "{page}");
+    }
+
+    #[test]
+    fn a_table_shows_nulls_infinities_and_at_most_its_rows() {
+        let frame = Frame::new(df!("m" => ["<x>", "y"], "v" => [Some(0.25), None]).expect("frame"));
+        let html = table("t", &frame);
+        assert!(html.contains("&lt;x&gt;") && html.contains(">0.2500<") && html.contains(">–<"), "{html}");
+        assert_eq!(decimal(f64::INFINITY), "∞");
+        assert_eq!(decimal(-0.00001), "−1.000e−5");
+        let long = Frame::new(df!("v" => (0..300i64).collect::<Vec<_>>()).expect("frame"));
+        assert_eq!(table("t", &long).matches("<tr><td").count(), MAX_TABLE_ROWS);
+    }
+}

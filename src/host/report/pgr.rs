@@ -1,0 +1,110 @@
+//! The PGR figure: one line per method and gap, the undefined ones shown as such.
+
+use super::canvas::Shape;
+use super::forest::{Forest, Group, Line, Mark, draw};
+use super::{Figure, ReportError, colour};
+
+/// One method on one gap, as `w2s::compare` tells it.
+#[derive(Debug, Clone, Default)]
+pub struct PgrRow {
+    pub method: String,
+    /// What the lines are grouped by: `world-0 → world-4`.
+    pub gap: String,
+    /// NaN where undefined.
+    pub pgr: f64,
+    /// Interval ends; infinite where unbounded, NaN where there is no interval.
+    pub low: f64,
+    pub high: f64,
+    /// Why it is undefined.
+    pub reason: String,
+}
+
+/// How far beyond the points (and 0 and 1) an interval may stretch the axis; beyond, it ends in an arrow (chosen: one gap's width).
+const STRETCH: f64 = 1.0;
+
+/// Draws PGR with intervals, grouped by gap, with lines at 0 and 1. `note` says below what the bars are.
+pub fn pgr(rows: &[PgrRow], title: &str, note: &str) -> Result<Figure, ReportError> {
+    super::count("the number of rows", rows.len())?;
+    let methods = super::in_order(rows.iter().map(|row| row.method.as_str()));
+    let groups: Vec<Group> = super::in_order(rows.iter().map(|row| row.gap.as_str()))
+        .into_iter()
+        .map(|gap| Group {
+            heading: gap.to_owned(),
+            lines: rows.iter().filter(|row| row.gap == gap).map(|row| line(row, &methods)).collect(),
+        })
+        .collect();
+    let undefined = rows.iter().any(|row| !row.pgr.is_finite());
+    let why =
+        "Undefined: the ceiling is not significantly above the weak supervisor, so a ratio over that gap is noise.";
+    let footnote = if undefined { format!("{note} {why}") } else { note.to_owned() };
+    let forest = Forest {
+        title,
+        x_label: "performance gap recovered (PGR)",
+        heads: &["PGR  [interval]"],
+        groups: &groups,
+        references: &[(0.0, "weak"), (1.0, "ceiling")],
+        legend: &[],
+        must_show: (0.0, 1.0),
+        stretch: STRETCH,
+        bounds: (f64::NEG_INFINITY, f64::INFINITY),
+        joined: false,
+        footnote: &footnote,
+    };
+    Ok(Figure::new("pgr", title, draw(&forest)))
+}
+
+fn line(row: &PgrRow, methods: &[&str]) -> Line {
+    let idx = methods.iter().position(|method| *method == row.method).unwrap_or(0);
+    if !row.pgr.is_finite() {
+        let reason = if row.reason.is_empty() { "no reason was given" } else { &row.reason };
+        return Line {
+            label: row.method.clone(),
+            marks: Vec::new(),
+            note: format!("undefined: {reason}"),
+            values: vec!["–".to_owned()],
+        };
+    }
+    let mark =
+        Mark { value: row.pgr, low: row.low, high: row.high, shape: Shape::nth(idx), colour: colour::series(idx) };
+    Line {
+        label: row.method.clone(),
+        marks: vec![mark],
+        note: String::new(),
+        values: vec![super::with_interval(row.pgr, row.low, row.high, 2)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(method: &str, pgr: f64, low: f64, high: f64) -> PgrRow {
+        PgrRow {
+            method: method.to_owned(),
+            gap: "a → b".to_owned(),
+            pgr,
+            low,
+            high,
+            reason: "gap not significant".to_owned(),
+        }
+    }
+
+    #[test]
+    fn undefined_says_why_and_unbounded_ends_in_an_arrow() {
+        let rows = [row("naive <1>", 0.3, -40.0, f64::INFINITY), row("none", f64::NAN, f64::NAN, f64::NAN)];
+        let figure = pgr(&rows, "PGR", "").expect("draws");
+        let svg = figure.svg();
+        assert!(svg.contains("undefined: gap not significant"), "{svg}");
+        assert!(svg.contains("naive &lt;1&gt;") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        assert_eq!(figure.svg(), pgr(&rows, "PGR", "").expect("draws").svg());
+        assert_eq!(pgr(&[], "PGR", "").err(), Some(ReportError::Empty { what: "the frame has no rows" }));
+    }
+
+    #[test]
+    fn a_point_at_zero_lies_on_the_line_at_zero() {
+        let svg = pgr(&[row("m", 0.0, -0.1, 0.1)], "PGR", "").expect("draws").svg().to_owned();
+        let dashed = svg.lines().find(|line| line.contains("stroke-dasharray")).expect("a reference line");
+        let x = dashed.split("x1=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("x").to_owned();
+        assert!(svg.contains(&format!("<circle cx=\"{x}\"")), "{svg}");
+    }
+}

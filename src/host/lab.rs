@@ -48,8 +48,6 @@ pub enum Event {
     TruthRead { data: String, n_rows: usize, by: String, purpose: String },
     /// A costly operation took place.
     Operation { name: String, digest: String, seconds: f64 },
-    /// The script kept a table or a figure in the run folder: `files` are relative to it, `html` is its part of the run's page.
-    Kept { name: String, files: Vec<String>, html: String },
     /// Something that the user should know and that is not an error.
     Warning { text: String },
     /// A `table`, `figure` or `page` (its kind) was written into the run folder, as one file or several.

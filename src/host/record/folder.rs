@@ -92,7 +92,7 @@ pub fn place_named(lab: &Lab, name: &str) -> Result<PathBuf, RecordError> {
     if plain_name(name) != name {
         return refuse("it has a character that not every file system takes");
     }
-    if ["record.json", "script.rhai"].contains(&name) {
+    if ["record.json", "report.html", "script.rhai"].contains(&name) {
         return refuse("the run's own file is called so");
     }
     let Some(folder) = &lab.settings.run_dir else {

@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod folder;
+mod page;
 
 pub use folder::{RecordError, create, place, place_named};
+pub use page::page;
 
 use super::lab::{Event, Settings};
 use serde::Serialize;
@@ -198,6 +200,12 @@ impl Recorder {
             .map_err(|error| RecordError::Write { path: "record.json".to_owned(), reason: error.to_string() })?;
         text.push('\n');
         folder::write(&self.folder.join("record.json"), text.as_bytes())
+    }
+
+    /// Writes `report.html`, after [`Recorder::write`]; `output` is what the script printed.
+    pub fn write_page(&self, output: &str) -> Result<(), RecordError> {
+        let text = page(&self.folder, &self.snapshot(), output);
+        folder::write(&self.folder.join("report.html"), text.as_bytes())
     }
 
     /// The record so far.

@@ -3,8 +3,8 @@
 //! Everything is inline: the page can be mailed. Nothing in it is fetched, and every text that came from a script is escaped.
 
 use super::super::frame::Frame;
+use super::axis;
 use super::canvas::escape;
-use super::{Figure, axis};
 use polars::prelude::{AnyValue, DataFrame};
 use std::fmt::Write;
 
@@ -42,9 +42,14 @@ pub struct Page {
     pub scripts: Vec<(String, String)>,
 }
 
-/// A figure as a fragment of the page.
-pub fn figure(name: &str, figure: &Figure) -> String {
-    format!("<figure id=\"{0}\">\n{1}<figcaption>{0}</figcaption>\n</figure>\n", escape(name), figure.svg())
+/// A drawing (SVG text) as a fragment of the page.
+pub fn figure(name: &str, svg: &str) -> String {
+    format!("<figure id=\"{0}\">\n{svg}<figcaption>{0}</figcaption>\n</figure>\n", escape(name))
+}
+
+/// Files that the page only names.
+pub fn files(name: &str, files: &[String]) -> String {
+    format!("<p id=\"{0}\">{0}: <code>{1}</code></p>\n", escape(name), escape(&files.join(", ")))
 }
 
 /// A frame as a fragment of the page: its first [`MAX_TABLE_ROWS`] rows.

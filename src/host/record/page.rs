@@ -1,0 +1,99 @@
+//! The run's page, `report.html`: made from the record and the files that the script wrote.
+
+use super::{Outcome, Record, What};
+use crate::host::frame::Frame;
+use crate::host::report::html::{self, Page, TruthRead};
+use polars::prelude::SerReader;
+use polars_io::parquet::read::ParquetReader;
+use std::path::Path;
+
+/// The page of the run in `folder`. `output` is what the script printed. A file that cannot be read back is named on the page.
+pub fn page(folder: &Path, record: &Record, output: &str) -> String {
+    let mut truth = Vec::new();
+    let mut warnings = Vec::new();
+    let mut written: Vec<(&str, &str, &[String])> = Vec::new();
+    for event in &record.events {
+        match &event.what {
+            What::TruthRead { data, n_rows, by, purpose } => {
+                truth.push(TruthRead { data: data.clone(), n_rows: *n_rows, by: by.clone(), purpose: purpose.clone() })
+            }
+            What::Warning { text } => warnings.push(text.clone()),
+            What::Written { kind, name, files } => written.push((kind, name, files)),
+            What::Operation { .. } => {}
+        }
+    }
+    let kept = written.iter().map(|(kind, name, files)| fragment(folder, kind, name, files)).collect();
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    html::page(&Page {
+        title: record.script.clone(),
+        version: record.program.clone(),
+        facts: facts(record),
+        kept,
+        output: output.to_owned(),
+        truth,
+        warnings,
+        error: match &record.outcome {
+            Outcome::Failed { message, place, .. } => {
+                place.as_ref().map_or_else(|| message.clone(), |place| format!("{place}: {message}"))
+            }
+            Outcome::Interrupted => "interrupted".to_owned(),
+            Outcome::Running | Outcome::Done => String::new(),
+        },
+        scripts: record.sources.iter().map(|source| (source.name.clone(), read(&source.file))).collect(),
+    })
+}
+
+fn facts(record: &Record) -> Vec<(String, String)> {
+    let machine = &record.machine;
+    let mut facts = vec![
+        ("started".to_owned(), record.started.clone()),
+        ("took".to_owned(), format!("{:.1} s", record.seconds)),
+        ("seed offset".to_owned(), record.settings.seed_offset.to_string()),
+        ("device".to_owned(), record.settings.device.clone()),
+        ("threads".to_owned(), record.settings.n_threads.to_string()),
+        ("machine".to_owned(), format!("{} {}, {} cores", machine.os, machine.arch, machine.n_cores)),
+    ];
+    if !record.arguments.is_empty() {
+        facts.insert(0, ("arguments".to_owned(), record.arguments.join(" ")));
+    }
+    facts
+}
+
+fn fragment(folder: &Path, kind: &str, name: &str, files: &[String]) -> String {
+    let with = |extension: &str| files.iter().find(|file| file.ends_with(extension)).map(|file| folder.join(file));
+    let shown = match kind {
+        "figure" => {
+            with(".svg").and_then(|path| std::fs::read_to_string(path).ok()).map(|svg| html::figure(name, &svg))
+        }
+        "table" => with(".parquet")
+            .and_then(|path| std::fs::File::open(path).ok())
+            .and_then(|file| ParquetReader::new(file).finish().ok())
+            .map(|table| html::table(name, &Frame::new(table))),
+        _ => None,
+    };
+    shown.unwrap_or_else(|| html::files(name, files))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Recorder;
+    use super::*;
+    use crate::host::lab::{Event, Lab};
+
+    #[test]
+    fn the_page_shows_figures_and_names_what_it_cannot_show() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let recorder = Recorder::new(folder.path(), "x.rhai", &["-- <b>".to_owned()], &Lab::for_tests().settings);
+        std::fs::write(folder.path().join("f.svg"), "<svg>drawing</svg>\n").expect("written");
+        for (kind, name) in [("figure", "f"), ("table", "gone")] {
+            let extension = if kind == "figure" { "svg" } else { "parquet" };
+            let files = vec![folder.path().join(format!("{name}.{extension}"))];
+            recorder.note(&Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
+        }
+        recorder.copy_sources(&[("x.rhai".to_owned(), "1 < 2".into())]).expect("copied");
+        let text = page(folder.path(), &recorder.snapshot(), "hello");
+        for part in ["<svg>drawing</svg>", "gone.parquet", "1 &lt; 2", "hello", "-- &lt;b&gt;"] {
+            assert!(text.contains(part), "{part} is missing: {text}");
+        }
+    }
+}

@@ -67,7 +67,14 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
     if let Some(map) = value.read_lock::<Map>() {
         let parts: Vec<String> =
             map.iter().take(MAX_SHOWN).map(|(k, v)| format!("{k}: {}", quoted(v, depth))).collect();
-        return format!("#{{{}}}", parts.join(", "));
+        return if parts.iter().any(|part| part.contains('\n')) {
+            format!(
+                "#{{\n{}\n}}",
+                parts.join(",\n").lines().map(|line| format!("  {line}\n")).collect::<String>().trim_end()
+            )
+        } else {
+            format!("#{{{}}}", parts.join(", "))
+        };
     }
     if let Ok(float) = value.as_float() {
         return show_float(float);

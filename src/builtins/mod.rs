@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod metric;
+pub mod script;
 
 use crate::bind::Registry;
 
@@ -12,5 +13,6 @@ use crate::bind::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
     metric::register(&mut registry);
+    script::register(&mut registry);
     registry
 }

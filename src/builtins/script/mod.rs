@@ -1,0 +1,19 @@
+//! `script`: help for functions that are written in scripts, the stdlib's among them.
+
+mod fold;
+mod options;
+mod seeds;
+
+use crate::bind::Registry;
+
+/// Lists the module's functions.
+pub fn register(registry: &mut Registry) {
+    registry.module(
+        "script",
+        "Help for functions of your own: option maps with unknown keys refused, seeds, folded values.",
+    );
+    registry.value::<fold::Folded>();
+    registry.add(options::function());
+    registry.add(seeds::function());
+    fold::register(registry);
+}

@@ -1,0 +1,26 @@
+//! `script::seeds`
+
+use crate::bind::prelude::*;
+
+/// The most seeds (chosen: far more than anyone runs, far fewer than memory holds).
+const MAX_SEEDS: usize = 100_000;
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("script", "seeds", run)
+        .about("The first `n` seeds of this session: 0, 1, 2, … plus what `--seed` says.")
+        .details("Seeds that a script states as literals stand; these move with `--seed`, so that a whole script is rerun on fresh draws.")
+        .param::<usize>("n", "how many")
+        .returns("array of integer: the seeds")
+        .example("script::seeds(3)", "[0, 1, 2]")
+        .fails("script::seeds(-1)", "`n` of `script::seeds` must not be negative")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let n: usize = call.arg(0)?;
+    if n > MAX_SEEDS {
+        return Err(Fault::new("script/seeds", format!("`n` must be at most {MAX_SEEDS}, got `{n}`")));
+    }
+    let first = call.lab().seed(None);
+    Ok((0..n as u64).map(|idx| Dynamic::from(first.wrapping_add(idx) as INT)).collect::<Array>().into())
+}

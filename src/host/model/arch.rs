@@ -1,5 +1,10 @@
 //! Architectures as data: what shapes a trunk has, and where each tensor lies in its flat parameter buffer.
 
+use super::ModelError;
+
+/// The most parameters of one trunk: chosen, 8 GB of 32-bit numbers.
+const MAX_PARAMS: usize = 2 << 30;
+
 /// The nonlinearity of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
@@ -107,6 +112,66 @@ impl Arch {
             Arch::Causal(config) => config.context,
             Arch::Bert(config) => config.context,
         }
+    }
+
+    /// How many tokens have an embedding.
+    pub fn vocab(&self) -> usize {
+        match self {
+            Arch::Causal(config) => config.vocab,
+            Arch::Bert(config) => config.vocab,
+        }
+    }
+
+    /// How many blocks.
+    pub fn n_layers(&self) -> usize {
+        match self {
+            Arch::Causal(config) => config.n_layers,
+            Arch::Bert(config) => config.n_layers,
+        }
+    }
+
+    /// `causal` or `bert`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Arch::Causal(_) => "causal",
+            Arch::Bert(_) => "bert",
+        }
+    }
+
+    /// Refuses sizes that cannot be meant, before anything of that size is made. The limits are chosen.
+    pub fn check(&self) -> Result<(), ModelError> {
+        let (n_heads, inner, norm_eps, n_token_types) = match self {
+            Arch::Causal(c) => (c.n_heads, c.inner, c.norm_eps, 1),
+            Arch::Bert(c) => (c.n_heads, c.inner, c.norm_eps, c.n_token_types),
+        };
+        let sizes = [
+            ("vocab", self.vocab(), 1 << 20),
+            ("context", self.context(), 1 << 16),
+            ("width", self.width(), 1 << 14),
+            ("n_layers", self.n_layers(), 1 << 8),
+            ("n_heads", n_heads, 1 << 10),
+            ("inner", inner, 1 << 16),
+            ("n_token_types", n_token_types, 1 << 10),
+        ];
+        for (field, got, most) in sizes {
+            if got == 0 || got > most {
+                return Err(ModelError::Arch { field, must: format!("from 1 to {most}"), got: got.to_string() });
+            }
+        }
+        if !self.width().is_multiple_of(n_heads) {
+            let must = format!("a divisor of the width {}", self.width());
+            return Err(ModelError::Arch { field: "n_heads", must, got: n_heads.to_string() });
+        }
+        if !(norm_eps > 0.0 && norm_eps < 1.0) {
+            let must = "above 0 and below 1".to_owned();
+            return Err(ModelError::Arch { field: "norm_eps", must, got: norm_eps.to_string() });
+        }
+        let n_params = self.layout().n_params;
+        if n_params > MAX_PARAMS {
+            let must = format!("small enough for {MAX_PARAMS} parameters");
+            return Err(ModelError::Arch { field: "width", must, got: format!("{n_params} parameters") });
+        }
+        Ok(())
     }
 
     /// The tensors in their order: embeddings first, then block by block.

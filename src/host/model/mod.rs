@@ -1,12 +1,21 @@
 //! Models: architecture, parameters, head, tokenizer. Immutable; training returns a new one.
 
 pub mod arch;
+mod checkpoint;
+mod encoder;
+mod error;
 pub mod trunk;
 
+pub use checkpoint::{Files, Precision};
+pub use encoder::{Encoder, Keep};
+pub use error::ModelError;
+
+use super::data::Data;
 use super::digest::Digest;
-use arch::{Arch, Params};
+use super::lab::Lab;
+use arch::{Arch, Layout, Params};
 use std::sync::Arc;
-use tokenizers::Tokenizer;
+use trunk::Packed;
 
 /// A classification head without bias: `logits = features · weightᵀ`.
 #[derive(Debug, Clone)]
@@ -23,15 +32,214 @@ pub struct Model {
 }
 
 /// What a model is made of.
+#[derive(Clone)]
 pub struct ModelInner {
     /// Such as `world-3` or `all-MiniLM-L6-v2[..2]`.
     pub name: String,
     pub arch: Arch,
     pub params: Arc<Params>,
     pub head: Option<Arc<Head>>,
-    pub tokenizer: Arc<Tokenizer>,
+    pub encoder: Arc<Encoder>,
+    /// The longest row in tokens: at most the architecture's context. Longer rows are cut.
+    pub max_tokens: usize,
     /// The derivation key: how this model came to be.
     pub digest: Digest,
     /// One line for a person: `world-0, finetuned on 800 rows of world/subject`.
     pub lineage: String,
+}
+
+impl Model {
+    /// A model without a head. `values` holds the trunk's parameters in the order of [`Arch::layout`]; `digest` says how
+    /// they came to be.
+    pub fn new(
+        name: impl Into<String>,
+        arch: Arch,
+        values: Vec<f32>,
+        encoder: Arc<Encoder>,
+        digest: Digest,
+        lineage: impl Into<String>,
+    ) -> Result<Model, ModelError> {
+        let name = name.into();
+        arch.check()?;
+        let layout = arch.layout();
+        if values.len() != layout.n_params {
+            return Err(ModelError::ParamCount { name, n_values: values.len(), n_params: layout.n_params });
+        }
+        if encoder.n_tokens() > arch.vocab() {
+            return Err(ModelError::Vocabulary { name, n_tokens: encoder.n_tokens(), vocab: arch.vocab() });
+        }
+        let max_tokens = arch.context();
+        let params = Arc::new(Params { layout, values });
+        let lineage = lineage.into();
+        Ok(Model { inner: Arc::new(ModelInner { name, arch, params, head: None, encoder, max_tokens, digest, lineage }) })
+    }
+
+    /// The same model with some parts replaced by `change`, which must state a new digest.
+    #[must_use]
+    pub fn with(&self, change: impl FnOnce(&mut ModelInner)) -> Model {
+        let mut inner = ModelInner::clone(&self.inner);
+        change(&mut inner);
+        Model { inner: Arc::new(inner) }
+    }
+
+    /// Numbers in the trunk and, where there is one, the head.
+    pub fn n_params(&self) -> usize {
+        self.inner.params.values.len() + self.inner.head.as_ref().map_or(0, |head| head.weight.len())
+    }
+
+    /// The head's classes, if the model has a head.
+    pub fn n_classes(&self) -> Option<usize> {
+        self.inner.head.as_ref().map(|head| head.n_classes)
+    }
+
+    /// The tokens of every row. Rows longer than the model's `max_tokens` are cut, and the lab is told how many: a
+    /// causal model keeps a row's end, because it is read at the last token; a BERT its beginning.
+    pub fn encode(&self, data: &Data, lab: &Lab) -> Result<Arc<Packed>, ModelError> {
+        let keep = match self.inner.arch {
+            Arch::Causal(_) => Keep::End,
+            Arch::Bert(_) => Keep::Start,
+        };
+        let max_tokens = self.inner.max_tokens;
+        let (packed, n_cut) = self.inner.encoder.encode_data(data, max_tokens, keep, &lab.interrupt)?;
+        if n_cut > 0 {
+            let end = if keep == Keep::End { "last" } else { "first" };
+            let (name, of) = (&self.inner.name, data.len());
+            lab.warn(format!("{n_cut} of {of} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"));
+        }
+        Ok(packed)
+    }
+
+    /// The first `layers` blocks of a BERT as a model of its own, without head.
+    pub fn first_layers(&self, layers: usize) -> Result<Model, ModelError> {
+        let inner = &self.inner;
+        let Arch::Bert(config) = &inner.arch else {
+            return Err(ModelError::LayersOfCausal { name: inner.name.clone() });
+        };
+        if layers == 0 || layers > config.n_layers {
+            return Err(ModelError::Layers { name: inner.name.clone(), asked: layers, n_layers: config.n_layers });
+        }
+        if layers == config.n_layers {
+            return Ok(self.clone());
+        }
+        let arch = Arch::Bert(arch::BertConfig { n_layers: layers, ..config.clone() });
+        // Blocks lie one after the other behind the embeddings, so the first ones are a prefix of the buffer.
+        let layout: Layout = arch.layout();
+        let values = inner.params.values.iter().take(layout.n_params).copied().collect();
+        let digest = Digest::of("model/first_layers", 1).digest("model", inner.digest).int("layers", layers as i64);
+        let name = format!("{}[..{layers}]", inner.name);
+        let lineage = format!("{}, first {layers} of {} layers", inner.lineage, config.n_layers);
+        let cut = Model::new(name, arch, values, inner.encoder.clone(), digest.finish(), lineage)?;
+        Ok(cut.with(|cut| cut.max_tokens = inner.max_tokens))
+    }
+
+    /// The same model reading at most `max_tokens` tokens of a row.
+    pub fn with_max_tokens(&self, max_tokens: usize) -> Result<Model, ModelError> {
+        let inner = &self.inner;
+        if max_tokens == 0 || max_tokens > inner.arch.context() {
+            let (name, context) = (inner.name.clone(), inner.arch.context());
+            return Err(ModelError::MaxTokens { name, asked: max_tokens, context });
+        }
+        if max_tokens == inner.max_tokens {
+            return Ok(self.clone());
+        }
+        let digest = Digest::of("model/max_tokens", 1).digest("model", inner.digest).int("max_tokens", max_tokens as i64);
+        Ok(self.with(|changed| {
+            changed.max_tokens = max_tokens;
+            changed.digest = digest.finish();
+        }))
+    }
+
+    /// One line: name, shape, parameters, lineage.
+    pub fn show(&self) -> String {
+        let inner = &self.inner;
+        let head = self.n_classes().map_or("no head".to_owned(), |n| format!("head of {n} classes"));
+        let shape = format!("{} layers × width {}", inner.arch.n_layers(), inner.arch.width());
+        format!("Model {}: {}, {shape}, {} parameters, {head}; {}", inner.name, inner.arch.kind(), thousands(self.n_params()), inner.lineage)
+    }
+}
+
+/// 22713216 as `22 713 216`.
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::arch::{Activation, CausalConfig};
+    use super::*;
+    use crate::host::random::Random;
+    use tokenizers::models::wordlevel::WordLevel;
+    use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
+
+    /// A tokenizer that knows these words (ids from 1) and `[UNK]` (0).
+    pub fn words(words: &[&str]) -> Arc<Encoder> {
+        let vocab = std::iter::once("[UNK]").chain(words.iter().copied());
+        let vocab = vocab.enumerate().map(|(id, word)| (word.to_owned(), id as u32)).collect();
+        let model = WordLevel::builder().vocab(vocab).unk_token("[UNK]".to_owned()).build().expect("valid");
+        let mut tokenizer = tokenizers::Tokenizer::new(model);
+        tokenizer.with_pre_tokenizer(Some(WhitespaceSplit));
+        Encoder::new(&tokenizer).expect("valid")
+    }
+
+    /// A randomly initialised causal model over the words `w0`…`w19` and `.`.
+    pub fn tiny(seed: u64) -> Model {
+        let list: Vec<String> = (0..20).map(|i| format!("w{i}")).chain([".".to_owned()]).collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let arch = Arch::Causal(CausalConfig {
+            vocab: 22,
+            context: 16,
+            width: 16,
+            n_layers: 2,
+            n_heads: 2,
+            inner: 32,
+            activation: Activation::GeluTanh,
+            norm_eps: 1e-5,
+        });
+        let mut random = Random::new(seed, "test model");
+        let layout = arch.layout();
+        let mut values = vec![0.0; layout.n_params];
+        for entry in &layout.entries {
+            let size: usize = entry.shape.iter().product();
+            let gain = entry.name.ends_with("norm.weight") || entry.name.contains("norm1.w") || entry.name.contains("norm2.w");
+            for value in &mut values[entry.offset..entry.offset + size] {
+                *value = if gain { 1.0 } else { 0.1 * random.normal() as f32 };
+            }
+        }
+        let digest = Digest::of("test model", 1).int("seed", seed as i64).finish();
+        Model::new("tiny", arch, values, words(&list), digest, "random numbers").expect("valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn a_model_prints_what_a_person_wants_to_know() {
+        let model = tiny(0);
+        let n = thousands(model.n_params());
+        assert_eq!(model.show(), format!("Model tiny: causal, 2 layers × width 16, {n} parameters, no head; random numbers"));
+        assert_eq!(thousands(22_713_216), "22 713 216");
+        assert_eq!(thousands(12), "12");
+    }
+
+    #[test]
+    fn parameters_and_limits_must_fit() {
+        let inner = tiny(0).inner;
+        let short = Model::new("x", inner.arch.clone(), vec![0.0; 3], inner.encoder.clone(), inner.digest, "");
+        assert!(matches!(short, Err(ModelError::ParamCount { .. })));
+        let many = words(&["a"; 1].repeat(1));
+        assert!(many.n_tokens() <= inner.arch.vocab());
+        assert!(tiny(0).with_max_tokens(17).is_err() && tiny(0).with_max_tokens(0).is_err());
+        assert!(tiny(0).first_layers(1).is_err(), "only a BERT is cut");
+    }
 }

@@ -1,0 +1,81 @@
+//! What can be wrong with a model.
+
+use crate::host::explain::Explain;
+use crate::host::lab::{AccessError, Interrupted};
+
+/// An error of this room.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ModelError {
+    #[error("the model `{name}` has {n_values} numbers, its architecture needs {n_params}")]
+    ParamCount { name: String, n_values: usize, n_params: usize },
+    #[error("the tokenizer of `{name}` has {n_tokens} tokens, the architecture {vocab}")]
+    Vocabulary { name: String, n_tokens: usize, vocab: usize },
+    #[error("`{field}` of the architecture must be {must}, got `{got}`")]
+    Arch { field: &'static str, must: String, got: String },
+    #[error("the tokenizer failed: {0}")]
+    Tokenizer(String),
+    #[error("row `{id}` has no tokens")]
+    EmptyRow { id: String },
+    #[error("the model `{name}` has no head: it cannot classify")]
+    NoHead { name: String },
+    #[error("the model `{name}` tells {n_classes} classes apart, the data has {n_data}")]
+    Classes { name: String, n_classes: usize, n_data: usize },
+    #[error("`layers` must be from 1 to {n_layers} for `{name}`, got `{asked}`")]
+    Layers { name: String, asked: usize, n_layers: usize },
+    #[error("`{name}` is a causal model, of which the first layers alone are no model: its last norm belongs to the last layer")]
+    LayersOfCausal { name: String },
+    #[error("`max_tokens` must be from 1 to {context} for `{name}`, got `{asked}`")]
+    MaxTokens { name: String, asked: usize, context: usize },
+    #[error("the model file `{file}` cannot be used: {reason}")]
+    File { file: String, reason: String },
+    #[error("there is no ladder `{name}`")]
+    NoLadder { name: String, known: Vec<String> },
+    #[error("the engine failed: {0}")]
+    Engine(String),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Interrupted> for ModelError {
+    fn from(_: Interrupted) -> Self {
+        ModelError::Interrupted
+    }
+}
+
+impl Explain for ModelError {
+    fn code(&self) -> &'static str {
+        match self {
+            ModelError::ParamCount { .. } => "model/parameters",
+            ModelError::Vocabulary { .. } => "model/vocabulary",
+            ModelError::Arch { .. } => "model/architecture",
+            ModelError::Tokenizer(_) => "model/tokenizer",
+            ModelError::EmptyRow { .. } => "model/empty-row",
+            ModelError::NoHead { .. } => "model/no-head",
+            ModelError::Classes { .. } => "model/classes",
+            ModelError::Layers { .. } | ModelError::LayersOfCausal { .. } => "model/layers",
+            ModelError::MaxTokens { .. } => "model/max-tokens",
+            ModelError::File { .. } => "model/file",
+            ModelError::NoLadder { .. } => "model/no-ladder",
+            ModelError::Engine(_) => "model/engine",
+            ModelError::Access(error) => error.code(),
+            ModelError::Interrupted => "run/interrupted",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            ModelError::EmptyRow { id } => Some(format!("leave out row `{id}`, or give it a text")),
+            ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
+            ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
+            ModelError::NoLadder { known, .. } => Some(format!("ladders: {}", known.join(", "))),
+            ModelError::Access(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, ModelError::Interrupted)
+    }
+}

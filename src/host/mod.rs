@@ -13,4 +13,5 @@ pub mod random;
 pub mod record;
 pub mod report;
 pub mod tensor;
+pub mod train;
 pub mod world;

@@ -1,6 +1,7 @@
 //! What can be wrong with data.
 
 use crate::host::explain::Explain;
+use crate::host::frame::FrameError;
 use crate::host::lab::{AccessError, Interrupted};
 
 /// Why a data set cannot be made, read, divided or looked into.
@@ -63,6 +64,10 @@ pub enum DataError {
     NoColumn { column: String, columns: String },
     #[error("`{path}`: {reason}")]
     File { path: String, reason: String, hint: Option<String> },
+    #[error("the test share must be at least 0 and below 1, got `{share}`")]
+    TestShare { share: f64 },
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error(transparent)]
@@ -90,7 +95,7 @@ impl Explain for DataError {
             DataError::ClassRange { .. } => "data/class-range",
             DataError::NoTruth { .. } => "data/no-truth",
             DataError::NoPurpose => "data/no-purpose",
-            DataError::Share { .. } | DataError::Shares { .. } => "data/shares",
+            DataError::Share { .. } | DataError::Shares { .. } | DataError::TestShare { .. } => "data/shares",
             DataError::TooFewGroups { .. } => "data/too-few-groups",
             DataError::TooFewRows { .. } | DataError::EmptySample => "data/sample-size",
             DataError::TooFewOfClass { .. } | DataError::Mixed { .. } => "data/unbalanced",
@@ -102,6 +107,7 @@ impl Explain for DataError {
             DataError::Malformed { .. } => "data/malformed",
             DataError::NoColumn { .. } => "data/no-column",
             DataError::File { .. } => "data/file",
+            DataError::Frame(error) => error.code(),
             DataError::Access(error) => error.code(),
             DataError::Interrupted(_) => "run/interrupted",
         }
@@ -120,6 +126,7 @@ impl Explain for DataError {
             }
             DataError::Malformed { hint, .. } | DataError::File { hint, .. } => hint.clone(),
             DataError::NoColumn { columns, .. } => Some(format!("columns: {columns}")),
+            DataError::Frame(error) => error.hint(),
             DataError::Access(error) => error.hint(),
             _ => None,
         }

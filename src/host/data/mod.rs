@@ -6,10 +6,12 @@
 //! the data set, and splits and samples are balanced by class, as the literature's protocol has it (Burns et al. 2023,
 //! App. A). Which rows a balanced part gets depends on truth; the part does not say which of its rows are of which class.
 //!
-//!
+//! Reading files is in [`read`]; what their columns mean is in [`columns`].
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod columns;
 mod error;
-
+pub mod read;
 mod share;
 mod view;
 

@@ -263,22 +263,16 @@ impl Data {
             return Err(DataError::NoPurpose);
         }
         let truth = self.source.truth.as_ref().ok_or_else(|| DataError::NoTruth { name: self.name().into() })?;
-        let labels: Vec<i64> =
-            self.rows.iter().filter_map(|idx| truth.get(*idx as usize).copied()).map(i64::from).collect();
+        let labels: Vec<usize> =
+            self.rows.iter().filter_map(|idx| truth.get(*idx as usize).copied()).map(usize::from).collect();
         lab.tell(Event::TruthRead {
             data: self.name().to_owned(),
             n_rows: self.len(),
             by: by.to_owned(),
             purpose: purpose.to_owned(),
         });
-        let mut columns = vec![Column::new("id".into(), self.rows().map(|row| row.id.as_str()).collect::<Vec<_>>())];
-        for class in 0..self.n_classes() as i64 {
-            let share: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label == class))).collect();
-            columns.push(Column::new(format!("p{class}").into(), share));
-        }
-        columns.push(Column::new("label".into(), labels));
-        let digest = Digest::of("data/truth", 1).digest("data", self.digest).finish();
-        Ok(Frame::derived(table(self.len(), columns)?, digest))
+        let frame = Frame::hard_labels(self.rows().map(|row| &row.id), &labels, self.n_classes())?;
+        Ok(Frame::derived(frame.table().clone(), Digest::of("data/truth", 1).digest("data", self.digest).finish()))
     }
 
     /// The inputs: columns `id`, `text`, `group`, `split`, `difficulty` (null where unknown). No truth.

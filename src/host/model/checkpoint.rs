@@ -1,6 +1,6 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
-use super::arch::{Activation, Arch, BertConfig, CausalConfig, Params};
+use super::arch::{Activation, Arch, BertConfig, CausalConfig};
 use super::{Encoder, Head, Model, ModelError};
 use crate::host::digest::Digest;
 use crate::host::lab::{Lab, plain};
@@ -81,13 +81,19 @@ impl Model {
         let views = views.map_err(|error| broken(&error))?;
         let weights = safetensors::serialize(views, None).map_err(|error| broken(&error))?;
         let config = serde_json::to_vec_pretty(&self.config()).map_err(|error| file(CONFIG, &error.to_string()))?;
-        let tokenizer = inner.encoder.tokenizer().to_string(false).map_err(|error| file(TOKENIZER, &error.to_string()))?;
+        let tokenizer =
+            inner.encoder.tokenizer().to_string(false).map_err(|error| file(TOKENIZER, &error.to_string()))?;
         Ok(Files { config, weights, tokenizer: tokenizer.into_bytes() })
     }
 
     /// A model from the three files that [`Model::to_bytes`] made. `name` replaces the stored one. The digest is that of
     /// the content: a file can claim any history, so none is believed.
-    pub fn from_bytes(name: Option<&str>, config: &[u8], weights: &[u8], tokenizer: &[u8]) -> Result<Model, ModelError> {
+    pub fn from_bytes(
+        name: Option<&str>,
+        config: &[u8],
+        weights: &[u8],
+        tokenizer: &[u8],
+    ) -> Result<Model, ModelError> {
         let read: Config = serde_json::from_slice(config).map_err(|error| file(CONFIG, &error.to_string()))?;
         if read.format != "w2s" || read.version != 1 {
             let got = format!("format `{}` version {}, expected `w2s` version 1", read.format, read.version);
@@ -114,7 +120,9 @@ impl Model {
                 let weight = tensor(&stored, "head.weight", &[n_classes, arch.width()])?;
                 Some(Arc::new(Head { weight, n_classes }))
             }
-            Some(n_classes) => return Err(file(CONFIG, &format!("`n_classes` must be from 2 to 65536, got `{n_classes}`"))),
+            Some(n_classes) => {
+                return Err(file(CONFIG, &format!("`n_classes` must be from 2 to 65536, got `{n_classes}`")));
+            }
         };
         let expected = layout.entries.len() + usize::from(head.is_some());
         if stored.len() != expected {
@@ -200,7 +208,9 @@ impl Config {
         };
         let Config { vocab, context, width, n_layers, n_heads, inner, norm_eps, .. } = *self;
         match self.architecture.as_str() {
-            "causal" => Ok(Arch::Causal(CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps })),
+            "causal" => {
+                Ok(Arch::Causal(CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps }))
+            }
             "bert" => {
                 let n_token_types = self.n_token_types.unwrap_or(2);
                 let config =
@@ -256,7 +266,10 @@ mod tests {
         let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
         assert_eq!(back.inner.params.values, model.inner.params.values);
         assert_eq!(back.inner.head.as_ref().map(|h| h.weight.clone()), Some(vec![0.25; 32]));
-        assert_eq!((&back.inner.name, &back.inner.lineage, &back.inner.arch), (&model.inner.name, &model.inner.lineage, &model.inner.arch));
+        assert_eq!(
+            (&back.inner.name, &back.inner.lineage, &back.inner.arch),
+            (&model.inner.name, &model.inner.lineage, &model.inner.arch)
+        );
         assert_eq!(back.to_bytes(Precision::F32).expect("serialises"), files);
         let half = model.to_bytes(Precision::F16).expect("serialises");
         assert!(half.weights.len() < files.weights.len() * 2 / 3);
@@ -279,24 +292,28 @@ mod tests {
         assert!(fails(b"{", &files.weights, &files.tokenizer).contains("`config.json`"));
         assert!(fails(&files.config, &files.weights[..100], &files.tokenizer).contains("`model.safetensors`"));
         assert!(fails(&files.config, &files.weights, b"{}").contains("tokenizer"));
-        assert!(fails(&swap("\"width\": 16", "\"width\": 1000000000"), &files.weights, &files.tokenizer).contains("`width`"));
+        assert!(
+            fails(&swap("\"width\": 16", "\"width\": 1000000000"), &files.weights, &files.tokenizer)
+                .contains("`width`")
+        );
         assert!(fails(&swap("\"width\": 16", "\"width\": 18"), &files.weights, &files.tokenizer).contains("has shape"));
-        assert!(fails(&swap("\"n_layers\": 2", "\"n_layers\": 3"), &files.weights, &files.tokenizer).contains("missing"));
-        assert!(fails(&swap("\"n_layers\": 2", "\"n_layers\": 1"), &files.weights, &files.tokenizer).contains("tensors"));
+        assert!(
+            fails(&swap("\"n_layers\": 2", "\"n_layers\": 3"), &files.weights, &files.tokenizer).contains("missing")
+        );
+        assert!(
+            fails(&swap("\"n_layers\": 2", "\"n_layers\": 1"), &files.weights, &files.tokenizer).contains("tensors")
+        );
         assert!(fails(&swap("\"vocab\": 22", "\"vocab\": 0"), &files.weights, &files.tokenizer).contains("`vocab`"));
-        assert!(fails(&swap("1e-5", "-1.0"), &files.weights, &files.tokenizer).contains("`norm_eps`"));
+        assert!(
+            fails(&swap("\"norm_eps\": ", "\"norm_eps\": -"), &files.weights, &files.tokenizer).contains("`norm_eps`")
+        );
     }
 
     #[test]
     fn a_folder_is_written_and_read_only_where_granted() {
         let dir = tempfile::tempdir().expect("a folder");
-        let settings = Settings {
-            seed_offset: 0,
-            n_threads: 1,
-            device: "cpu".into(),
-            store: dir.path().into(),
-            run_dir: None,
-        };
+        let settings =
+            Settings { seed_offset: 0, n_threads: 1, device: "cpu".into(), store: dir.path().into(), run_dir: None };
         let granted = vec![dir.path().to_path_buf()];
         let access = Access { read: granted.clone(), write: granted, net: vec![], project: dir.path().into() };
         let lab = Lab::new(settings, access);

@@ -79,8 +79,7 @@ impl Encoder {
 
     /// One text's tokens, special ones included, at most `max_tokens` of them; whether it was cut.
     pub fn encode(&self, text: &str, max_tokens: usize, keep: Keep) -> Result<(Vec<u32>, bool), ModelError> {
-        let encoding =
-            self.tokenizer.encode_fast(text, true).map_err(|error| ModelError::Tokenizer(plain(&*error)))?;
+        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| ModelError::Tokenizer(plain(&*error)))?;
         let ids = encoding.get_ids();
         let excess = ids.len().saturating_sub(max_tokens);
         if excess == 0 {

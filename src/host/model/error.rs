@@ -22,7 +22,9 @@ pub enum ModelError {
     Classes { name: String, n_classes: usize, n_data: usize },
     #[error("`layers` must be from 1 to {n_layers} for `{name}`, got `{asked}`")]
     Layers { name: String, asked: usize, n_layers: usize },
-    #[error("`{name}` is a causal model, of which the first layers alone are no model: its last norm belongs to the last layer")]
+    #[error(
+        "`{name}` is a causal model, of which the first layers alone are no model: its last norm belongs to the last layer"
+    )]
     LayersOfCausal { name: String },
     #[error("`max_tokens` must be from 1 to {context} for `{name}`, got `{asked}`")]
     MaxTokens { name: String, asked: usize, context: usize },

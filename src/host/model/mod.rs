@@ -46,6 +46,8 @@ pub struct ModelInner {
     pub digest: Digest,
     /// One line for a person: `world-0, finetuned on 800 rows of world/subject`.
     pub lineage: String,
+    /// The last training's loss and settled options, empty for a model that was not trained here.
+    pub recipe: String,
 }
 
 impl Model {
@@ -71,7 +73,19 @@ impl Model {
         let max_tokens = arch.context();
         let params = Arc::new(Params { layout, values });
         let lineage = lineage.into();
-        Ok(Model { inner: Arc::new(ModelInner { name, arch, params, head: None, encoder, max_tokens, digest, lineage }) })
+        Ok(Model {
+            inner: Arc::new(ModelInner {
+                name,
+                arch,
+                params,
+                head: None,
+                encoder,
+                max_tokens,
+                digest,
+                lineage,
+                recipe: String::new(),
+            }),
+        })
     }
 
     /// The same model with some parts replaced by `change`, which must state a new digest.
@@ -104,7 +118,9 @@ impl Model {
         if n_cut > 0 {
             let end = if keep == Keep::End { "last" } else { "first" };
             let (name, of) = (&self.inner.name, data.len());
-            lab.warn(format!("{n_cut} of {of} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"));
+            lab.warn(format!(
+                "{n_cut} of {of} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
+            ));
         }
         Ok(packed)
     }
@@ -142,7 +158,8 @@ impl Model {
         if max_tokens == inner.max_tokens {
             return Ok(self.clone());
         }
-        let digest = Digest::of("model/max_tokens", 1).digest("model", inner.digest).int("max_tokens", max_tokens as i64);
+        let digest =
+            Digest::of("model/max_tokens", 1).digest("model", inner.digest).int("max_tokens", max_tokens as i64);
         Ok(self.with(|changed| {
             changed.max_tokens = max_tokens;
             changed.digest = digest.finish();
@@ -154,7 +171,13 @@ impl Model {
         let inner = &self.inner;
         let head = self.n_classes().map_or("no head".to_owned(), |n| format!("head of {n} classes"));
         let shape = format!("{} layers × width {}", inner.arch.n_layers(), inner.arch.width());
-        format!("Model {}: {}, {shape}, {} parameters, {head}; {}", inner.name, inner.arch.kind(), thousands(self.n_params()), inner.lineage)
+        format!(
+            "Model {}: {}, {shape}, {} parameters, {head}; {}",
+            inner.name,
+            inner.arch.kind(),
+            thousands(self.n_params()),
+            inner.lineage
+        )
     }
 }
 
@@ -208,7 +231,8 @@ pub(crate) mod testing {
         let mut values = vec![0.0; layout.n_params];
         for entry in &layout.entries {
             let size: usize = entry.shape.iter().product();
-            let gain = entry.name.ends_with("norm.weight") || entry.name.contains("norm1.w") || entry.name.contains("norm2.w");
+            let gain =
+                entry.name.ends_with("norm.weight") || entry.name.contains("norm1.w") || entry.name.contains("norm2.w");
             for value in &mut values[entry.offset..entry.offset + size] {
                 *value = if gain { 1.0 } else { 0.1 * random.normal() as f32 };
             }
@@ -227,7 +251,10 @@ mod tests {
     fn a_model_prints_what_a_person_wants_to_know() {
         let model = tiny(0);
         let n = thousands(model.n_params());
-        assert_eq!(model.show(), format!("Model tiny: causal, 2 layers × width 16, {n} parameters, no head; random numbers"));
+        assert_eq!(
+            model.show(),
+            format!("Model tiny: causal, 2 layers × width 16, {n} parameters, no head; random numbers")
+        );
         assert_eq!(thousands(22_713_216), "22 713 216");
         assert_eq!(thousands(12), "12");
     }
@@ -237,8 +264,10 @@ mod tests {
         let inner = tiny(0).inner;
         let short = Model::new("x", inner.arch.clone(), vec![0.0; 3], inner.encoder.clone(), inner.digest, "");
         assert!(matches!(short, Err(ModelError::ParamCount { .. })));
-        let many = words(&["a"; 1].repeat(1));
-        assert!(many.n_tokens() <= inner.arch.vocab());
+        let many: Vec<String> = (0..40).map(|i| format!("x{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let wide = Model::new("x", inner.arch.clone(), inner.params.values.clone(), words(&many), inner.digest, "");
+        assert!(matches!(wide, Err(ModelError::Vocabulary { .. })));
         assert!(tiny(0).with_max_tokens(17).is_err() && tiny(0).with_max_tokens(0).is_err());
         assert!(tiny(0).first_layers(1).is_err(), "only a BERT is cut");
     }

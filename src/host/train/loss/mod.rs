@@ -258,7 +258,8 @@ pub(crate) mod testing {
                 value(&moved)
             };
             // Fourth-order: the error is about step^4, far below the tolerance.
-            let numeric = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * f64::from(step));
+            let numeric =
+                (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * f64::from(step));
             assert!((numeric - f64::from(*slope)).abs() < 1e-6, "logit {idx}: numeric {numeric}, analytic {slope}");
         }
     }

@@ -1,0 +1,62 @@
+//! What a data set says about itself, and its inputs as a frame.
+
+use crate::bind::prelude::*;
+use crate::host::data::{Data, DataError};
+
+/// The records.
+pub fn functions() -> Vec<Function> {
+    vec![
+        Function::getter::<Data>("train", |call| side(call, "train", Data::train))
+            .about("The training rows.")
+            .returns("Data")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).train.n_rows", "8")
+            .fails(
+                "data::of([#{ text: \"a\", label: 0, split: \"test\" }, #{ text: \"b\", label: 1, split: \"test\" }]).train",
+                "`rows` has no train rows",
+            ),
+        Function::getter::<Data>("test", |call| side(call, "test", Data::test))
+            .about("The test rows: for evaluation only, `finetune` refuses them.")
+            .returns("Data")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).test.n_rows", "4")
+            .fails(
+                "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }).test",
+                "`rows` has no test rows",
+            ),
+        Function::getter::<Data>("n_rows", |call| Ok(Dynamic::from(call.receiver::<Data>()?.len() as INT)))
+            .about("How many rows.")
+            .returns("integer")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).n_rows", "12"),
+        Function::getter::<Data>("classes", |call| {
+            let data: Data = call.receiver()?;
+            Ok(Dynamic::from(data.classes().iter().map(|class| Dynamic::from(class.clone())).collect::<Array>()))
+        })
+        .about("Class names; a class's place is its index in labels and predictions.")
+        .returns("array of string")
+        .example(
+            "data::of([#{ text: \"a\", label: \"no\" }, #{ text: \"b\", label: \"yes\" }], #{ test_share: 0.0 }).classes",
+            "[\"no\", \"yes\"]",
+        ),
+        Function::getter::<Data>("name", |call| Ok(Dynamic::from(call.receiver::<Data>()?.name().to_owned())))
+            .about("The data set's name.")
+            .returns("string")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).name", "world/subject"),
+        Function::getter::<Data>("digest", |call| Ok(Dynamic::from(call.receiver::<Data>()?.digest().to_hex())))
+            .about("The digest of the rows' content, their truth and their order.")
+            .returns("string: 64 hexadecimal characters")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).digest.len()", "64"),
+        Function::method::<Data>("frame", |call| Ok(Dynamic::from(call.receiver::<Data>()?.frame()?)))
+            .about("The inputs as a frame: `id`, `text`, `group`, `split`, `difficulty` (null where unknown); no truth.")
+            .details("Filter the frame and hand it to `Data.filter` to choose rows, such as the easy ones.")
+            .returns("Frame: a row per row of the data")
+            .example("data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }]).frame()", ""),
+    ]
+}
+
+fn side(call: &Call, side: &str, of: fn(&Data) -> Data) -> Answer {
+    let data: Data = call.receiver()?;
+    let rows = of(&data);
+    if rows.is_empty() {
+        return Err(DataError::NoRows { name: data.name().into(), what: format!("{side} rows") }.into());
+    }
+    Ok(Dynamic::from(rows))
+}

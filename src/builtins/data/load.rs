@@ -1,0 +1,113 @@
+//! `data::load`
+
+use super::columns::{Column, Columns};
+use crate::bind::nearest;
+use crate::bind::prelude::*;
+use crate::host::data::{Data, DataError, Source, columns, read};
+use crate::host::store::sets;
+use std::sync::Arc;
+
+options! {
+    /// Which rows, and what the columns of a file mean.
+    pub struct LoadOptions {
+        /// Draws the rows, and the test rows where the file does not say which they are.
+        seed: Option<u64> = None,
+        /// How many training rows, as many of each class: all without it.
+        n_train: Option<usize> = None,
+        /// How many test rows, as many of each class: all without it.
+        n_test: Option<usize> = None,
+        /// Files: the column, or the function of a row, that gives the text: `text` without it.
+        text: Option<Column> = None,
+        /// Files: the column or function that gives the class, by name or index: `label` without it.
+        label: Option<Column> = None,
+        /// Files: the column or function that gives the id: `id` if there is one, else the row's number.
+        id: Option<Column> = None,
+        /// Files: the column or function that gives the group: `group` if there is one, else rows with the same text.
+        group: Option<Column> = None,
+        /// Files: the column or function that says `train` or `test`: `split` if there is one, else it is drawn.
+        split: Option<Column> = None,
+        /// Files: the column or function that gives the difficulty, 0 to 1: `difficulty` if there is one.
+        difficulty: Option<Column> = None,
+        /// Files: class names in order of their index; without them the labels themselves, sorted.
+        classes: Option<Vec<String>> = None,
+        /// The share of test rows where no column says which they are, 0 to below 1.
+        test_share: f64 = 0.2,
+    }
+}
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("data", "load", run)
+        .about("A data set: a task of the generated world, a fetched data set, or a file.")
+        .details(
+            "- `world/TASK`: rows of the generated world.\n\
+             - `sarcasm`: headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
+             - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
+             name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
+             that do not fit are errors with line and field.\n\n\
+             Truth is sealed: `Data.truth` reads it, on the record.",
+        )
+        .param::<String>("name", "a task, a data set or a path inside the project")
+        .options::<LoadOptions>()
+        .returns("Data: all rows, train and test")
+        .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).train.n_rows", "8")
+        .fails("data::load(\"sarcams\")", "there is no data set `sarcams`")
+        .fails("data::load(\"/etc/rows.csv\")", "is outside this script's project")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let name: String = call.arg(0)?;
+    let options: LoadOptions = call.options()?;
+    let (seed, n_train, n_test) = (call.lab().seed(options.seed), options.n_train, options.n_test);
+    let test_share = options.test_share;
+    let columns = Columns {
+        text: options.text,
+        label: options.label,
+        id: options.id,
+        group: options.group,
+        split: options.split,
+        difficulty: options.difficulty,
+        classes: options.classes,
+    };
+    if is_file(&name) {
+        let mut records = read::read(call.lab(), &name)?;
+        let mapping = columns.apply(call, &mut records)?;
+        return counted(columns::source(&records, &name, &mapping, test_share, seed)?, n_train, n_test, seed);
+    }
+    if let Some(option) = columns.given().first() {
+        let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");
+        return Err(Fault::new("data/not-a-file", said).hint("files end in .jsonl, .ndjson, .csv, .tsv or .parquet"));
+    }
+    if name.starts_with("world/") {
+        return world(&name, n_train, n_test, seed);
+    }
+    match sets::find(&name) {
+        Some(set) => counted(sets::load(call.lab(), set, test_share, seed)?, n_train, n_test, seed),
+        None => Err(unknown(&name)),
+    }
+}
+
+fn is_file(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| ["jsonl", "ndjson", "csv", "tsv", "parquet"].contains(&ending.as_str()))
+}
+
+/// All rows of the source, or as many of each side as were asked for.
+fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: u64) -> Answer {
+    let all = Data::new(Arc::new(source));
+    if n_train.is_none() && n_test.is_none() {
+        return Ok(Dynamic::from(all));
+    }
+    let side = |side: Data, n: Option<usize>| n.map_or_else(|| Ok(side.clone()), |n| side.sample(n, seed));
+    let (train, test) = (side(all.train(), n_train)?, side(all.test(), n_test)?);
+    Ok(Dynamic::from(train.concat(&test)?))
+}
+
+fn unknown(name: &str) -> Fault {
+    let names: Vec<&str> = sets::names().collect();
+    let hint = match nearest(name, &names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("data sets: world/…, {}; or a file that ends in .jsonl, .csv, .tsv or .parquet", names.join(", ")),
+    };
+    Fault::new("data/unknown", format!("there is no data set `{name}`")).hint(hint)
+}

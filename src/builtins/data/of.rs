@@ -1,0 +1,98 @@
+//! `data::of`
+
+use super::columns::{Column, Columns};
+use super::rows::from_maps;
+use crate::bind::prelude::*;
+use crate::host::data::read::{Records, from_table};
+use crate::host::data::{Data, columns, DataError};
+use crate::host::frame::Frame;
+use std::sync::Arc;
+
+options! {
+    /// What the rows mean.
+    pub struct OfOptions {
+        /// The data set's name.
+        name: String = "rows".to_owned(),
+        /// The column, or the function of a row, that gives the text: `text` without it.
+        text: Option<Column> = None,
+        /// The column or function that gives the class, by name or index: `label` without it.
+        label: Option<Column> = None,
+        /// The column or function that gives the id: `id` if there is one, else the row's number.
+        id: Option<Column> = None,
+        /// The column or function that gives the group: `group` if there is one, else rows with the same text.
+        group: Option<Column> = None,
+        /// The column or function that says `train` or `test`: `split` if there is one, else it is drawn.
+        split: Option<Column> = None,
+        /// The column or function that gives the difficulty, 0 to 1: `difficulty` if there is one.
+        difficulty: Option<Column> = None,
+        /// Class names in order of their index; without them the labels themselves, sorted.
+        classes: Option<Vec<String>> = None,
+        /// The share of test rows where no column says which they are, 0 to below 1.
+        test_share: f64 = 0.2,
+        /// Draws the test rows.
+        seed: Option<u64> = None,
+    }
+}
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("data", "of", run)
+        .about("A data set from rows in the script, as maps, or from a frame.")
+        .details(
+            "Columns are mapped as in `data::load`. Rows with the same text are one group unless a column says \
+             otherwise, so that no text is on two sides of a split. Without labels give `classes`: the data can then \
+             be labelled by a model but has no truth.",
+        )
+        .param_typed("rows", "array of object map|Frame", "the rows")
+        .options::<OfOptions>()
+        .returns("Data: all rows, train and test")
+        .example(
+            "data::of([#{ text: \"good\", label: \"yes\" }, #{ text: \"bad\", label: \"no\" }], #{ test_share: 0.0 })",
+            "rows: train 2 (no 1, yes 1)",
+        )
+        .example(
+            "let rows = [#{ q: \"2 + 2\", a: 4, ok: true }, #{ q: \"2 + 3\", a: 6, ok: false }];\n\
+             let sums = data::of(rows, #{ text: |row| `${row.q} = ${row.a}`, label: \"ok\", test_share: 0.0 });\n\
+             sums.classes",
+            "[\"false\", \"true\"]",
+        )
+        .fails(
+            "data::of([#{ text: \"good\", label: 1 }, #{ text: 5, label: 0 }])",
+            "`rows` row 2, field `text`: expected text, got the number `5`",
+        )
+        .fails("data::of([#{ text: \"good\", label: 1 }], #{ text: \"title\" })", "there is no column `title`")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let options: OfOptions = call.options()?;
+    let mut records = records(call)?;
+    let seed = call.lab().seed(options.seed);
+    let (name, test_share) = (options.name, options.test_share);
+    let columns = Columns {
+        text: options.text,
+        label: options.label,
+        id: options.id,
+        group: options.group,
+        split: options.split,
+        difficulty: options.difficulty,
+        classes: options.classes,
+    };
+    let mapping = columns.apply(call, &mut records)?;
+    let source = columns::source(&records, &name, &mapping, test_share, seed)?;
+    Ok(Dynamic::from(Data::new(Arc::new(source))))
+}
+
+fn records(call: &Call) -> Result<Records, Fault> {
+    let given: Dynamic = call.arg(0)?;
+    if let Some(frame) = given.clone().try_cast::<Frame>() {
+        return Ok(from_table(call.lab(), "frame", frame.table())?);
+    }
+    let rows: Array = given.into_array().map_err(|kind| {
+        let kind = kind.rsplit("::").next().unwrap_or(kind).to_owned();
+        call.misfit("`rows`", &Mismatch(format!("must be an array of object maps or a Frame, got a value of type `{kind}`")))
+    })?;
+    if rows.is_empty() {
+        return Err(DataError::NoRows { name: "rows".into(), what: "rows".into() }.into());
+    }
+    from_maps(&rows)
+}

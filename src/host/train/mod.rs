@@ -1,0 +1,23 @@
+//! Training and labelling: losses, schedules, the finetuning loop, predictions.
+//!
+//! The loop asks a [`Loss`] for `dL/dlogits` and hands everything below the logits to the engine
+//! ([`crate::host::model::trunk`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
+
+mod batches;
+mod error;
+mod finetune;
+mod loss;
+mod plan;
+mod predict;
+mod schedule;
+
+pub use batches::Batches;
+pub use error::TrainError;
+pub use finetune::finetune;
+pub use loss::{
+    AdaptConf, At, BootstrapHard, BootstrapSoft, Confidence, ConfidenceForm, CrossEntropy, Entropy, Gce, Loss,
+    LossBatch, LossError, LossValue, Product, ReverseKl, Symmetric, Window,
+};
+pub use plan::{HeadStart, Optimizer, Plan, Recipe};
+pub use predict::{label, logits, predict};
+pub use schedule::Schedule;

@@ -4,6 +4,7 @@
 //! the folder's `mod.rs` lists them. Laboratory code belongs in `host`, conversion in `bind`.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod data;
 pub mod metric;
 pub mod script;
 
@@ -12,6 +13,7 @@ use crate::bind::Registry;
 /// Every function and type of the laboratory.
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
+    data::register(&mut registry);
     metric::register(&mut registry);
     script::register(&mut registry);
     registry

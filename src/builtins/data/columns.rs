@@ -78,9 +78,8 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
             .filter_map(|(column, cell)| cell.as_ref().map(|cell| (column.as_str().into(), to_value(cell))))
             .collect();
         let answer = call.call_back(&compute, vec![Dynamic::from(row)])?;
-        let value = from_value(&answer).map_err(|why| -> DataError {
-            records.misfit(idx, &name, "text, a number or a truth value", &why)
-        })?;
+        let value = from_value(&answer)
+            .map_err(|why| -> DataError { records.misfit(idx, &name, "text, a number or a truth value", &why) })?;
         values.push(value);
     }
     records.columns.push(name.clone());

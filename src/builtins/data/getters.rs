@@ -48,7 +48,7 @@ pub fn functions() -> Vec<Function> {
             .about("The inputs as a frame: `id`, `text`, `group`, `split`, `difficulty` (null where unknown); no truth.")
             .details("Filter the frame and hand it to `Data.filter` to choose rows, such as the easy ones.")
             .returns("Frame: a row per row of the data")
-            .example("data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }]).frame()", ""),
+            .example("data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }).frame()", ""),
     ]
 }
 

@@ -3,8 +3,8 @@
 use super::columns::{Column, Columns};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
-use crate::host::data::{Data, DataError, Source, columns, read};
-use crate::host::store::sets;
+use crate::host::data::{Data, Source, columns, read};
+use crate::host::world::{self, TaskOptions, World, WorldOptions};
 use std::sync::Arc;
 
 options! {
@@ -30,8 +30,10 @@ options! {
         difficulty: Option<Column> = None,
         /// Files: class names in order of their index; without them the labels themselves, sorted.
         classes: Option<Vec<String>> = None,
-        /// The share of test rows where no column says which they are, 0 to below 1.
-        test_share: f64 = 0.2,
+        /// Files: the share of test rows where no column says which they are, 0 to below 1: 0.2 without it.
+        test_share: Option<f64> = None,
+        /// World: end each row with the question's word, at which the answer is then read.
+        ask: bool = false,
     }
 }
 
@@ -41,7 +43,6 @@ pub fn function() -> Function {
         .about("A data set: a task of the generated world, a fetched data set, or a file.")
         .details(
             "- `world/TASK`: rows of the generated world.\n\
-             - `sarcasm`: headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
              name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
              that do not fit are errors with line and field.\n\n\
@@ -51,7 +52,7 @@ pub fn function() -> Function {
         .options::<LoadOptions>()
         .returns("Data: all rows, train and test")
         .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).train.n_rows", "8")
-        .fails("data::load(\"sarcams\")", "there is no data set `sarcams`")
+        .fails("data::load(\"wold/subject\")", "there is no data set `wold/subject`")
         .fails("data::load(\"/etc/rows.csv\")", "is outside this script's project")
 }
 
@@ -59,7 +60,7 @@ fn run(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
     let (seed, n_train, n_test) = (call.lab().seed(options.seed), options.n_train, options.n_test);
-    let test_share = options.test_share;
+    let test_share = options.test_share.unwrap_or(TEST_SHARE);
     let columns = Columns {
         text: options.text,
         label: options.label,
@@ -78,14 +79,18 @@ fn run(call: &mut Call) -> Answer {
         let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");
         return Err(Fault::new("data/not-a-file", said).hint("files end in .jsonl, .ndjson, .csv, .tsv or .parquet"));
     }
-    if name.starts_with("world/") {
-        return world(&name, n_train, n_test, seed);
+    if let Some(task) = name.strip_prefix("world/") {
+        let chosen = TaskOptions::default();
+        let (n_train, n_test) = (n_train.unwrap_or(chosen.n_train), n_test.unwrap_or(chosen.n_test));
+        let world = World::new(WorldOptions::default())?;
+        let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
+        return Ok(Dynamic::from(Data::of_task(rows)?));
     }
-    match sets::find(&name) {
-        Some(set) => counted(sets::load(call.lab(), set, test_share, seed)?, n_train, n_test, seed),
-        None => Err(unknown(&name)),
-    }
+    Err(unknown(&name))
 }
+
+/// Of rows whose split nobody stated: chosen.
+const TEST_SHARE: f64 = 0.2;
 
 fn is_file(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
@@ -104,10 +109,11 @@ fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: 
 }
 
 fn unknown(name: &str) -> Fault {
-    let names: Vec<&str> = sets::names().collect();
-    let hint = match nearest(name, &names) {
+    let names: Vec<String> = world::tasks().iter().map(|task| format!("world/{}", task.name)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("data sets: world/…, {}; or a file that ends in .jsonl, .csv, .tsv or .parquet", names.join(", ")),
+        None => format!("data sets: {}; or a file that ends in .jsonl, .csv, .tsv or .parquet", names.join(", ")),
     };
     Fault::new("data/unknown", format!("there is no data set `{name}`")).hint(hint)
 }

@@ -4,7 +4,7 @@ use super::columns::{Column, Columns};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
 use crate::host::data::read::{Records, from_table};
-use crate::host::data::{Data, columns, DataError};
+use crate::host::data::{Data, DataError, columns};
 use crate::host::frame::Frame;
 use std::sync::Arc;
 
@@ -89,7 +89,10 @@ fn records(call: &Call) -> Result<Records, Fault> {
     }
     let rows: Array = given.into_array().map_err(|kind| {
         let kind = kind.rsplit("::").next().unwrap_or(kind).to_owned();
-        call.misfit("`rows`", &Mismatch(format!("must be an array of object maps or a Frame, got a value of type `{kind}`")))
+        call.misfit(
+            "`rows`",
+            &Mismatch(format!("must be an array of object maps or a Frame, got a value of type `{kind}`")),
+        )
     })?;
     if rows.is_empty() {
         return Err(DataError::NoRows { name: "rows".into(), what: "rows".into() }.into());

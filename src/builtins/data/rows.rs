@@ -63,7 +63,8 @@ fn nested(value: &Dynamic, depth: usize) -> Result<Value, String> {
 pub fn from_maps(rows: &[Dynamic]) -> Result<Records, Fault> {
     let mut read = Vec::with_capacity(rows.len());
     for (idx, row) in rows.iter().enumerate() {
-        let misfit = |got: &str| Fault::new("data/malformed", format!("row {}: expected an object map, got {got}", idx + 1));
+        let misfit =
+            |got: &str| Fault::new("data/malformed", format!("row {}: expected an object map, got {got}", idx + 1));
         match from_value(row) {
             Ok(Value::Object(row_map)) => read.push((idx + 1, row_map)),
             Ok(_) => return Err(misfit(&describe(row)).hint("such as #{ text: \"…\", label: 0 }")),

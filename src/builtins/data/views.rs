@@ -35,7 +35,9 @@ fn halves() -> Function {
         Ok(Dynamic::from(halves.into_iter().map(Dynamic::from).collect::<Array>()))
     })
     .about("Two halves: one for the supervisor, one for the student.")
-    .details("Rows of one group stay together; each class is halved as well as whole groups allow; rows keep their order.")
+    .details(
+        "Rows of one group stay together; each class is halved as well as whole groups allow; rows keep their order.",
+    )
     .source("Burns et al. 2023, §3: the supervisor's half and the student's half")
     .param::<Data>("data", "the rows to divide")
     .optional::<u64>("seed", "draws which group goes where")
@@ -73,8 +75,8 @@ fn sample() -> Function {
     })
     .about("Rows drawn by group, as many of each class.")
     .details(
-        "Fails where a class has too few rows rather than to leave the balance. Whole groups are drawn: where groups \
-         have several rows, up to one group's rows fewer than `n` may come. Rows keep their order.",
+        "Fails where a class has too few rows rather than to leave the balance. Whole groups are drawn as long as they \
+         fit, then single rows. Rows keep their order.",
     )
     .param::<Data>("data", "the rows to draw from")
     .param::<usize>("n", "how many rows")
@@ -84,7 +86,7 @@ fn sample() -> Function {
     .also_method::<Data>()
     .example(four_rows!("data.sample(2, 0).n_rows"), "2")
     .fails(four_rows!("data.sample(5, 0)"), "5 rows were asked for, `rows` has 4")
-    .fails(four_rows!("data.head(3).sample(3, 0).take([3])"), "there is no row 3")
+    .fails(four_rows!("data.take([0, 2]).sample(2, 0)"), "needs 1 of the class `1`, `rows` has 0")
 }
 
 fn balance() -> Function {
@@ -106,7 +108,10 @@ fn balance() -> Function {
          data::of(rows, #{ test_share: 0.0 }).balance(0)",
         "rows: train 2 (false 1, true 1)",
     )
-    .fails("data::of([#{ text: \"a\" }], #{ classes: [\"no\", \"yes\"], test_share: 0.0 }).balance(0)", "`rows` has no truth")
+    .fails(
+        "data::of([#{ text: \"a\" }], #{ classes: [\"no\", \"yes\"], test_share: 0.0 }).balance(0)",
+        "`rows` has no truth",
+    )
 }
 
 fn shuffle() -> Function {
@@ -134,7 +139,9 @@ fn filter() -> Function {
         Ok(Dynamic::from(data.filter(ids.iter().map(String::as_str))?))
     })
     .about("The rows whose ids a frame or an array holds, in the order of the data.")
-    .details("Every id must be among the rows, once: a row that is asked for and not there is an error, never left out.")
+    .details(
+        "Every id must be among the rows, once: a row that is asked for and not there is an error, never left out.",
+    )
     .param_typed("rows", "Frame|array of string", "a frame with a column `id`, or ids")
     .returns("Data")
     .example(four_rows!("data.filter([\"d\", \"a\"]).n_rows"), "2")

@@ -75,7 +75,9 @@ pub fn source(
 /// Makes about `share` of the rows test rows, by group and balanced by class.
 pub fn with_test_rows(source: Source, share: f64, seed: u64) -> Result<Source, DataError> {
     let source = Arc::new(source);
-    let test = Data::new(source.clone()).split(&[share], seed)?.into_iter().next();
+    let n_groups = source.group_of.iter().max().map_or(0, |last| *last as usize + 1);
+    let parts = Data::new(source.clone()).split(&[share, 1.0 - share], seed);
+    let test = parts.map_err(|_| DataError::NoSide { share, n_groups })?.into_iter().next();
     let test: BTreeSet<&str> = test.iter().flat_map(|data| data.rows()).map(|row| row.id.as_str()).collect();
     let rows = source.rows.iter().cloned().map(|mut row| {
         row.split = if test.contains(row.id.as_str()) { Split::Test } else { Split::Train };
@@ -150,7 +152,8 @@ impl Cells<'_> {
     fn classes(&self, column: usize, given: Option<&[String]>) -> Result<(Vec<String>, Vec<u16>), DataError> {
         let n = self.records.records.len();
         let labels = (0..n).map(|idx| {
-            self.scalar(idx, column).ok_or_else(|| self.misfit(idx, column, "a class: text, an integer or true or false"))
+            self.scalar(idx, column)
+                .ok_or_else(|| self.misfit(idx, column, "a class: text, an integer or true or false"))
         });
         let labels: Vec<String> = labels.collect::<Result<_, _>>()?;
         let classes = match given {
@@ -158,7 +161,11 @@ impl Cells<'_> {
             None => found_classes(&labels)?,
         };
         let expected = || {
-            let indices = if given.is_some() { format!(", or an index 0..{}", classes.len().saturating_sub(1)) } else { String::new() };
+            let indices = if given.is_some() {
+                format!(", or an index 0..{}", classes.len().saturating_sub(1))
+            } else {
+                String::new()
+            };
             format!("one of {}{indices}", classes.join(", "))
         };
         let index = |(idx, label): (usize, &String)| {
@@ -254,7 +261,10 @@ mod tests {
         let classes = Some(vec!["a".to_owned(), "b".to_owned()]);
         let lines = [TWO[0], r#"{"headline": "z", "is_sarcastic": 7}"#];
         let said = why(&lines, &Mapping { classes, ..mapping("headline", "is_sarcastic") });
-        assert!(said.contains("line 2, field `is_sarcastic`: expected one of a, b, or an index 0..1, got the number `7`"), "{said}");
+        assert!(
+            said.contains("line 2, field `is_sarcastic`: expected one of a, b, or an index 0..1, got the number `7`"),
+            "{said}"
+        );
         let difficulty = Mapping { difficulty: Some("headline".into()), ..mapping("headline", "is_sarcastic") };
         assert!(why(&TWO, &difficulty).contains("a number between 0 and 1"));
     }
@@ -296,6 +306,8 @@ mod tests {
         assert!(test.rows().all(|row| !texts.contains(&row.text)));
         assert_ne!(data(0).digest(), data(1).digest());
         assert!(source(&records(&lines), "a", &Mapping::default(), 1.0, 0).is_err());
+        let few = source(&records(&lines[..4]), "a", &Mapping::default(), 0.01, 0).map(|_| ()).expect_err("too few");
+        assert_eq!(few.to_string(), "a test share of `0.01` leaves one side of 2 groups without rows");
         assert!(source(&records(&lines), "a", &Mapping::default(), f64::NAN, 0).is_err());
     }
 }

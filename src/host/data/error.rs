@@ -46,8 +46,6 @@ pub enum DataError {
     EmptySample,
     #[error("a balanced sample of {asked} rows needs {needed} of the class `{class}`, `{name}` has {held}")]
     TooFewOfClass { name: String, asked: usize, class: String, needed: usize, held: usize },
-    #[error("groups of `{name}` are too mixed for a balanced sample of {asked} rows: only {got} fit")]
-    Mixed { name: String, asked: usize, got: usize },
     #[error("`{name}` has no row with the id `{id}`")]
     UnknownId { name: String, id: String },
     #[error("the id `{id}` was asked for twice")]
@@ -66,6 +64,8 @@ pub enum DataError {
     File { path: String, reason: String, hint: Option<String> },
     #[error("the test share must be at least 0 and below 1, got `{share}`")]
     TestShare { share: f64 },
+    #[error("a test share of `{share}` leaves one side of {n_groups} groups without rows")]
+    NoSide { share: f64, n_groups: usize },
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
@@ -96,9 +96,9 @@ impl Explain for DataError {
             DataError::NoTruth { .. } => "data/no-truth",
             DataError::NoPurpose => "data/no-purpose",
             DataError::Share { .. } | DataError::Shares { .. } | DataError::TestShare { .. } => "data/shares",
-            DataError::TooFewGroups { .. } => "data/too-few-groups",
+            DataError::TooFewGroups { .. } | DataError::NoSide { .. } => "data/too-few-groups",
             DataError::TooFewRows { .. } | DataError::EmptySample => "data/sample-size",
-            DataError::TooFewOfClass { .. } | DataError::Mixed { .. } => "data/unbalanced",
+            DataError::TooFewOfClass { .. } => "data/unbalanced",
             DataError::UnknownId { .. } => "data/unknown-id",
             DataError::AskedTwice { .. } => "data/repeated-id",
             DataError::OtherSource { .. } => "data/other-source",
@@ -121,9 +121,10 @@ impl Explain for DataError {
             DataError::NoTruth { .. } => Some("name its column when loading: #{ label: \"…\" }".into()),
             DataError::NoPurpose => Some("say what for: data.truth(\"ceiling\")".into()),
             DataError::Shares { .. } => Some("such as data.split([0.5, 0.5], 0)".into()),
-            DataError::TooFewOfClass { .. } | DataError::Mixed { .. } => {
+            DataError::TooFewOfClass { .. } => {
                 Some("take fewer rows, or do not balance: data.sample(n, seed, #{ balanced: false })".into())
             }
+            DataError::NoSide { .. } => Some("all rows for training: #{ test_share: 0.0 }".into()),
             DataError::Malformed { hint, .. } | DataError::File { hint, .. } => hint.clone(),
             DataError::NoColumn { columns, .. } => Some(format!("columns: {columns}")),
             DataError::Frame(error) => error.hint(),

@@ -13,6 +13,7 @@ pub mod columns;
 mod error;
 pub mod read;
 mod share;
+mod tasks;
 mod view;
 
 pub use error::DataError;

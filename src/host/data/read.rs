@@ -65,10 +65,10 @@ impl Records {
 
     /// Where the column stands; fails with the columns that there are.
     pub fn column(&self, name: &str) -> Result<usize, DataError> {
-        self.columns.iter().position(|column| column == name).ok_or_else(|| DataError::NoColumn {
-            column: name.to_owned(),
-            columns: self.columns.join(", "),
-        })
+        self.columns
+            .iter()
+            .position(|column| column == name)
+            .ok_or_else(|| DataError::NoColumn { column: name.to_owned(), columns: self.columns.join(", ") })
     }
 
     /// An error at one cell: "`a.jsonl` line 5, field `label`: expected …".
@@ -365,7 +365,8 @@ mod tests {
 
     #[test]
     fn json_lines_keep_types_order_and_line_numbers() {
-        let records = jsonl("\u{feff}{\"b\": 1, \"a\": \"x\"}\n\n{\"a\": null, \"c\": [true]}\r\n").expect("well-formed");
+        let records =
+            jsonl("\u{feff}{\"b\": 1, \"a\": \"x\"}\n\n{\"a\": null, \"c\": [true]}\r\n").expect("well-formed");
         assert_eq!(records.columns, ["b", "a", "c"]);
         assert_eq!(records.records[0].cells, [Some(json!(1)), Some(json!("x")), None]);
         assert_eq!(records.records[1].cells, [None, Some(Value::Null), Some(json!([true]))]);
@@ -374,7 +375,10 @@ mod tests {
 
     #[test]
     fn malformed_json_lines_name_the_line() {
-        assert_eq!(why(jsonl("{\"a\": 1}\n{\"a\": \n")), "`a.jsonl` line 2: is not JSON: eof while parsing a value at column 6");
+        assert_eq!(
+            why(jsonl("{\"a\": 1}\n{\"a\": \n")),
+            "`a.jsonl` line 2: is not JSON: eof while parsing a value at column 6"
+        );
         assert_eq!(why(jsonl("{\"a\": 1}\n3\n")), "`a.jsonl` line 2: expected an object, got the number `3`");
         assert!(why(jsonl("[{\"a\": 1}]")).contains("got an array of 1 items"));
         assert_eq!(why(jsonl("\n \n")), "`a.jsonl` has no rows");

@@ -53,15 +53,30 @@ fn added_cost(missing: &[f64], group: &Group) -> f64 {
     classes + change(missing.iter().sum(), group.len() as f64)
 }
 
-/// Takes whole groups, in drawn order, until `targets[class]` rows of each class are reached; positions, ascending.
-pub(super) fn take(groups: &[Group], targets: &[usize], random: &mut Random) -> Vec<u32> {
+/// Draws `targets[class]` rows of each class: whole groups, in drawn order, as long as they fit, then single rows of
+/// the others. Positions, ascending; `class_at` tells the class at a position.
+pub(super) fn take(
+    groups: &[Group],
+    targets: &[usize],
+    class_at: impl Fn(u32) -> usize,
+    random: &mut Random,
+) -> Vec<u32> {
     let mut left = targets.to_vec();
     let mut taken = Vec::new();
+    let mut skipped = Vec::new();
     for idx in random.permutation(groups.len()) {
         let Some(group) = groups.get(idx) else { continue };
         if group.counts.iter().zip(&left).all(|(n, left)| n <= left) {
             left.iter_mut().zip(&group.counts).for_each(|(left, n)| *left -= n);
             taken.extend(&group.positions);
+        } else {
+            skipped.extend(&group.positions);
+        }
+    }
+    for at in skipped {
+        if let Some(left) = left.get_mut(class_at(at)).filter(|left| **left > 0) {
+            *left -= 1;
+            taken.push(at);
         }
     }
     taken.sort_unstable();

@@ -207,8 +207,8 @@ impl Data {
         Ok(parts.into_iter().map(|part| self.at(part)).collect())
     }
 
-    /// `n` rows drawn by group, as many of each class as of the others. Where groups have several rows, up to one
-    /// group's rows fewer than `n` may come. Without truth the draw is not balanced.
+    /// `n` rows, as many of each class as of the others: whole groups as long as they fit, then single rows. Without
+    /// truth the draw is not balanced.
     pub fn sample(&self, n: usize, seed: u64) -> Result<Data, DataError> {
         let groups = self.groups();
         self.check_sample(n)?;
@@ -227,15 +227,15 @@ impl Data {
                 });
             }
         }
-        self.filled(n, &groups, take(&groups, &targets, &mut random))
+        Ok(self.at(take(&groups, &targets, |at| self.class_at(at), &mut random)))
     }
 
-    /// `n` rows drawn by group with the classes as they come.
+    /// `n` rows with the classes as they come: whole groups as long as they fit, then single rows.
     pub fn sample_unbalanced(&self, n: usize, seed: u64) -> Result<Data, DataError> {
         self.check_sample(n)?;
         let mut groups = self.groups();
         groups.iter_mut().for_each(|group| group.counts = vec![group.positions.len()]);
-        self.filled(n, &groups, take(&groups, &[n], &mut Random::new(seed, "data/sample")))
+        Ok(self.at(take(&groups, &[n], |_| 0, &mut Random::new(seed, "data/sample"))))
     }
 
     /// Down-samples the larger classes to the smallest, by group, where the largest class has more than `above` of
@@ -301,13 +301,10 @@ impl Data {
         Ok(())
     }
 
-    /// The sample, if it lacks less than the largest group of the rows that were asked for.
-    fn filled(&self, n: usize, groups: &[Group], taken: Vec<u32>) -> Result<Data, DataError> {
-        let largest = groups.iter().map(|group| group.positions.len()).max().unwrap_or(1);
-        if taken.is_empty() || n - taken.len() >= largest {
-            return Err(DataError::Mixed { name: self.name().into(), asked: n, got: taken.len() });
-        }
-        Ok(self.at(taken))
+    /// The class at a position of this view, 0 where truth is unknown: for balance only, it never leaves this room.
+    fn class_at(&self, at: u32) -> usize {
+        let idx = self.rows.get(at as usize).map_or(usize::MAX, |idx| *idx as usize);
+        self.source.truth.as_ref().and_then(|truth| truth.get(idx)).map_or(0, |class| usize::from(*class))
     }
 
     /// The groups of this view in order of first appearance, with their class counts.
@@ -322,7 +319,7 @@ impl Data {
             if slot == groups.len() {
                 groups.push(Group { positions: Vec::new(), counts: vec![0; n_counts] });
             }
-            let class = truth.and_then(|truth| truth.get(*idx as usize)).map_or(0, |class| usize::from(*class));
+            let class = self.class_at(at);
             if let Some(group) = groups.get_mut(slot) {
                 group.positions.push(at);
                 if let Some(count) = group.counts.get_mut(class) {
@@ -431,12 +428,15 @@ mod tests {
         assert_eq!(error, "a balanced sample of 62 rows needs 31 of the class `no`, `toy` has 30");
         assert_eq!(data.sample_unbalanced(62, 1).expect("sample").len(), 62);
         assert!(data.sample(91, 1).is_err() && data.sample(0, 1).is_err());
-        let groups = grouped(90, 3);
-        let sample = groups.sample_unbalanced(10, 0).expect("sample");
-        assert_eq!(sample.len(), 9);
-        assert!(
-            groups.sample(30, 0).map(|_| ()).expect_err("two of a class in each group").to_string().contains("mixed")
-        );
+        let sample = |n| grouped(90, 3).sample_unbalanced(n, 0).expect("sample");
+        let whole = |data: &Data| {
+            let groups: std::collections::BTreeSet<&str> = data.rows().map(|row| row.group.as_str()).collect();
+            groups.len()
+        };
+        assert_eq!((sample(9).len(), whole(&sample(9))), (9, 3));
+        assert_eq!((sample(10).len(), whole(&sample(10))), (10, 4));
+        // Each group has one row of the rarer class and two of the other: balance needs parts of groups.
+        assert_eq!(grouped(90, 3).sample(30, 0).expect("sample").class_counts(), Some(vec![15, 15]));
     }
 
     #[test]

@@ -1,11 +1,107 @@
 //! The only floor that prints: parses arguments, shows progress, values and errors.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod bench;
+pub mod draw;
 pub mod help;
+pub mod line;
+pub mod output;
+pub mod progress;
+pub mod repl;
+mod script;
+mod start;
 
+use bench::Bench;
+use clap::{CommandFactory, Parser};
+use help::{Reference, Style};
+use line::{Command, Global, Line};
+use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// Exit codes, for shell scripts.
+pub mod exit {
+    /// Done.
+    pub const OK: u8 = 0;
+    /// The script, or a checked script, has an error.
+    pub const SCRIPT: u8 = 1;
+    /// The command line is wrong.
+    pub const USAGE: u8 = 2;
+    /// A file or folder that was named cannot be read or made.
+    pub const FILE: u8 = 3;
+    /// Stopped by Ctrl-C (128 + SIGINT, as a shell would say it).
+    pub const INTERRUPTED: u8 = 130;
+    /// Whoever read our output stopped reading (128 + SIGPIPE).
+    pub const PIPE: u8 = 141;
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    start::before_threads();
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(refused) => {
+            // Help and version are answers, not errors; clap knows which stream each goes to. A closed pipe is no news.
+            let _ = refused.print();
+            return ExitCode::from(if refused.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    if let Err(refused) = start::prepare(&line.global) {
+        draw::print(&refused);
+        return ExitCode::from(exit::USAGE);
+    }
+    ExitCode::from(dispatch(&line))
+}
+
+fn dispatch(line: &Line) -> u8 {
+    let global = &line.global;
+    match &line.command {
+        None | Some(Command::Repl) => with_bench(global, repl::run),
+        Some(Command::Script { file, args }) => script::run(global, file, args),
+        Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
+        Some(Command::Help { name }) => help(name.as_deref()),
+        Some(Command::Completions { shell }) => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Line::command(), "w2s", &mut text);
+            output::finish(output::write(&text))
+        }
+    }
+}
+
+/// Sets the bench up for code that is typed, in the project of the current folder.
+fn with_bench(global: &Global, work: impl FnOnce(&Bench) -> u8) -> u8 {
+    match Bench::new(global, Path::new("."), None) {
+        Ok(bench) => work(&bench),
+        Err(refused) => {
+            draw::print(&refused);
+            exit::FILE
+        }
+    }
+}
+
+/// `w2s eval EXPR`: prints the value.
+fn eval(bench: &Bench, code: &str) -> u8 {
+    let mut session = bench.session("eval", true, &[]);
+    let answer = session.eval(code);
+    match bench.end(answer, &session.sources, None) {
+        Ok(value) if value.is_unit() => exit::OK,
+        Ok(value) => output::finish(output::line(&crate::bind::show(&value))),
+        Err(code) => code,
+    }
+}
+
+/// `w2s help [NAME]`.
+fn help(name: Option<&str>) -> u8 {
+    let reference = Reference::shipped();
+    let style = Style::coloured(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let Some(name) = name else {
+        return output::finish(output::line(&reference.overview(style)));
+    };
+    match reference.page(name, style) {
+        Ok(page) => output::finish(output::line(&page)),
+        Err(unknown) => {
+            eprintln!("{unknown}");
+            exit::SCRIPT
+        }
+    }
 }

@@ -85,6 +85,15 @@ impl Diagnostic {
         Diagnostic { hint: fault.hint, ..Diagnostic::new(&fault.code, fault.message) }
     }
 
+    /// From an error of the host, without a place.
+    pub fn from_explained(error: &impl crate::host::explain::Explain) -> Self {
+        Diagnostic {
+            hint: error.hint(),
+            interrupted: error.is_interruption(),
+            ..Diagnostic::new(error.code(), error.to_string())
+        }
+    }
+
     /// Line of the place, from 1.
     pub fn line(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.line)

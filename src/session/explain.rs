@@ -11,7 +11,10 @@ pub(super) fn explain(session: &Session, error: &EvalAltResult, root: &str) -> D
     let (inner, source) = walk(session, error, root, &mut trace);
     trace.reverse();
     let place = place(session, &source, inner.position());
-    let diagnostic = said(inner);
+    let mut diagnostic = said(inner);
+    if let Some(at) = super::stack::last_panic().filter(|_| diagnostic.code == "w2s/defect") {
+        diagnostic.message.push_str(&format!(" at {at}"));
+    }
     Diagnostic { place, trace, ..diagnostic }
 }
 

@@ -3,6 +3,7 @@
 use super::diagnostic::Diagnostic;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 /// Stack of the interpreter's thread. Rhai recurses per call and per nesting, candle's backward per node: 100 000 nodes
 /// overflow 8 MB. Pages are only used when touched.
@@ -10,6 +11,22 @@ const STACK: usize = 512 << 20;
 
 thread_local! {
     static ON_BIG_STACK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Where the last panic happened.
+static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Keeps panics from printing: each is caught and reported as a defect, with the place that this notes.
+pub fn quiet_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
+        *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }));
+}
+
+/// Where in the program the last panic happened, if panics are kept quiet.
+pub fn last_panic() -> Option<String> {
+    LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Runs `work` on a thread with a big stack (on this one, if it has it already) and turns a panic into a diagnostic.

@@ -1,0 +1,168 @@
+//! Sets up what a command works at: the lab with its grants, the session over it, progress, the record, Ctrl-C.
+
+use super::line::Global;
+use super::{draw, exit, output, progress::Progress, start};
+use crate::host::lab::{Access, Event, Lab, Settings};
+use crate::host::record::{self, Outcome, Recorder};
+use crate::session::diagnostic::Diagnostic;
+use crate::session::source::Sources;
+use crate::session::{Session, Setup};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A lab and what stands around it on the command line.
+pub struct Bench {
+    pub lab: Arc<Lab>,
+    pub progress: Arc<Progress>,
+    pub recorder: Option<Recorder>,
+    /// Whether the reader of standard output went away.
+    broken: Arc<AtomicBool>,
+}
+
+/// A script run: what it is called, and its arguments.
+pub struct Run<'a> {
+    pub script: &'a Path,
+    pub args: &'a [String],
+}
+
+impl Bench {
+    /// A bench whose project is `--project`, or else `project`. A script run always gets a run folder.
+    pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Bench, Box<Diagnostic>> {
+        let project = global.project.as_deref().unwrap_or(project);
+        let project = project.canonicalize().map_err(|error| {
+            let why = crate::host::lab::plain(&error);
+            Box::new(Diagnostic::new("usage/project", format!("the project folder `{}`: {why}", project.display())))
+        })?;
+        let run_dir = match (&run, &global.run) {
+            (None, None) => None,
+            (run, asked) => {
+                let stem = run.as_ref().and_then(|run| run.script.file_stem()).unwrap_or_default().to_string_lossy();
+                let made = record::create(Path::new("."), asked.as_deref(), &stem);
+                Some(made.map_err(|error| Box::new(Diagnostic::from_explained(&error)))?)
+            }
+        };
+        let store = global.store.clone().unwrap_or_else(default_store);
+        let settings = Settings {
+            seed_offset: global.seed,
+            n_threads: start::n_threads(global),
+            device: global.device.name().to_owned(),
+            store: store.clone(),
+            run_dir: run_dir.clone(),
+        };
+        let own = [project.clone(), store];
+        let access = Access {
+            read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
+            write: run_dir.iter().cloned().chain(global.allow_write.iter().cloned()).collect(),
+            net: global.allow_net.clone(),
+            project,
+        };
+        let recorder = run_dir.as_ref().map(|folder| {
+            let (script, args) = run.as_ref().map_or((Path::new("input"), &[][..]), |run| (run.script, run.args));
+            Recorder::new(folder, &script.display().to_string(), args, &settings)
+        });
+        let lab = Arc::new(Lab::new(settings, access));
+        let progress = Arc::new(Progress::new(global.quiet));
+        let (shown, kept) = (progress.clone(), recorder.clone());
+        lab.listen(move |event: Event| {
+            if let Some(recorder) = &kept {
+                recorder.note(&event);
+            }
+            shown.show(&event);
+        });
+        heed_ctrl_c(&lab);
+        Ok(Bench { lab, progress, recorder, broken: Arc::default() })
+    }
+
+    /// A session that prints to standard output, between the progress bars. If nobody reads, the run is stopped.
+    pub fn session(&self, name: &str, prelude: bool, args: &[String]) -> Session {
+        let (progress, lab, broken) = (self.progress.clone(), self.lab.clone(), self.broken.clone());
+        let print = move |text: &str| {
+            if broken.load(Ordering::Relaxed) {
+                return;
+            }
+            if progress.apart(|| output::line(text)).is_err() {
+                broken.store(true, Ordering::Relaxed);
+                lab.interrupt.raise();
+            }
+        };
+        let setup =
+            Setup { name: name.to_owned(), args: args.to_vec(), prelude, output: Arc::new(print), ..Setup::default() };
+        Session::with(self.lab.clone(), setup)
+    }
+
+    /// Ends a command: draws its error, completes the record; the value, or the exit code.
+    pub fn end<T>(
+        &self,
+        answer: Result<T, Box<Diagnostic>>,
+        sources: &Sources,
+        script: Option<&Path>,
+    ) -> Result<T, u8> {
+        self.progress.clear();
+        let outcome = match &answer {
+            Ok(_) => Outcome::Done,
+            Err(error) if error.interrupted => Outcome::Interrupted,
+            Err(error) => Outcome::Failed {
+                code: error.code.clone(),
+                message: error.message.clone(),
+                place: error.place.as_ref().map(ToString::to_string),
+            },
+        };
+        let kept = self.keep(sources, script, outcome);
+        let broken = self.broken.load(Ordering::Relaxed);
+        match (answer, kept) {
+            (_, Err(refused)) => {
+                draw::print(&refused);
+                Err(exit::FILE)
+            }
+            (Err(_), Ok(())) if broken => Err(exit::PIPE),
+            (Err(error), Ok(())) => {
+                draw::print(&error);
+                Err(if error.interrupted { exit::INTERRUPTED } else { exit::SCRIPT })
+            }
+            (Ok(_), Ok(())) if broken => Err(exit::PIPE),
+            (Ok(value), Ok(())) => Ok(value),
+        }
+    }
+
+    /// Copies the sources, the script first, and writes the record.
+    pub fn keep(&self, sources: &Sources, script: Option<&Path>, outcome: Outcome) -> Result<(), Box<Diagnostic>> {
+        let Some(recorder) = &self.recorder else { return Ok(()) };
+        let script = script.map(|path| path.display().to_string());
+        let (first, rest): (Vec<_>, Vec<_>) =
+            sources.all().into_iter().partition(|source| Some(&source.name) == script.as_ref());
+        let texts: Vec<_> = first.into_iter().chain(rest).map(|source| (source.name, source.text)).collect();
+        recorder
+            .copy_sources(&texts)
+            .and_then(|()| recorder.write(outcome))
+            .map_err(|error| Box::new(Diagnostic::from_explained(&error)))
+    }
+}
+
+/// What `W2S_STORE` says, or the user's data folder for this program, as the platform has it.
+fn default_store() -> PathBuf {
+    if let Some(said) = std::env::var_os("W2S_STORE").filter(|said| !said.is_empty()) {
+        return PathBuf::from(said);
+    }
+    directories::ProjectDirs::from("", "", "w2s")
+        .map_or_else(|| PathBuf::from(".w2s"), |dirs| dirs.data_local_dir().to_owned())
+}
+
+/// The first Ctrl-C asks running work to stop, a second one ends the program. There is one handler per process, for the
+/// lab that was set up last.
+fn heed_ctrl_c(lab: &Arc<Lab>) {
+    static LAB: OnceLock<std::sync::Mutex<Arc<Lab>>> = OnceLock::new();
+    if let Some(held) = LAB.get() {
+        *held.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = lab.clone();
+        return;
+    }
+    let held = LAB.get_or_init(|| std::sync::Mutex::new(lab.clone()));
+    // Without a handler, Ctrl-C ends the program at once, which is the next best thing.
+    let _ = ctrlc::set_handler(move || {
+        let lab = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if lab.interrupt.is_raised() {
+            std::process::exit(i32::from(exit::INTERRUPTED));
+        }
+        lab.interrupt.raise();
+    });
+}

@@ -1,0 +1,114 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A laboratory for weak-to-strong generalization.
+///
+/// Without a command: the prompt.
+#[derive(Debug, Parser)]
+#[command(name = "w2s", version, disable_help_subcommand = true, after_help = AFTER)]
+pub struct Line {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const AFTER: &str = "Exit codes: 0 done, 1 an error in a script, 2 a wrong command line, 3 a file or folder that cannot \
+be read or made, 130 stopped by Ctrl-C, 141 the reader of the output went away.";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Seed of everything that a script does not seed itself
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Where models compute
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub device: Device,
+    /// Worker threads [default: one per core]; results do not depend on it
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Where fetched and computed artefacts live [default: W2S_STORE, or else the user's data folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// What a script may read, and where its relative paths start [default: the script's own folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// The run folder, which a script may write [default: runs/NAME-NNN for `script`, none otherwise]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Let the script read this file or folder too
+    #[arg(long, global = true, value_name = "PATH")]
+    pub allow_read: Vec<PathBuf>,
+    /// Let the script write this file or folder too
+    #[arg(long, global = true, value_name = "PATH")]
+    pub allow_write: Vec<PathBuf>,
+    /// Let the network host be reached
+    #[arg(long, global = true, value_name = "HOST")]
+    pub allow_net: Vec<String>,
+    /// No progress, only warnings and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// Where models compute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    #[default]
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+impl Device {
+    /// As settings and records call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Cpu => "cpu",
+            Device::Cuda => "cuda",
+            Device::Metal => "metal",
+        }
+    }
+
+    /// Whether this build has it.
+    pub fn is_built_in(self) -> bool {
+        match self {
+            Device::Cpu => true,
+            Device::Cuda => cfg!(feature = "cuda"),
+            Device::Metal => cfg!(feature = "metal"),
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run a script; leaves a run folder with its record
+    Script {
+        /// The script
+        file: PathBuf,
+        /// What the script finds in `args`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// The prompt
+    Repl,
+    /// Evaluate an expression and print its value
+    Eval {
+        /// Such as 'metric::pgr_percent(0.65, 0.78, 0.95)'
+        #[arg(value_name = "EXPR", allow_hyphen_values = true)]
+        code: String,
+    },
+    /// Explain a function, a module, a type or an option
+    Help {
+        /// Such as `metric::pgr` or `Frame`; nothing for the overview
+        name: Option<String>,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}

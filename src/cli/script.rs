@@ -1,0 +1,41 @@
+//! `w2s script FILE [-- args]`: one run with its folder.
+
+use super::bench::{Bench, Run};
+use super::line::Global;
+use super::{draw, exit};
+use crate::host::record::Outcome;
+use crate::session::diagnostic::Diagnostic;
+use crate::session::source::read_script;
+use std::path::Path;
+
+/// Runs the script and answers the exit code.
+pub fn run(global: &Global, file: &Path, args: &[String]) -> u8 {
+    // A script that cannot be read leaves no run folder.
+    if let Err(why) = read_script(file) {
+        draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
+        return exit::FILE;
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let bench = match Bench::new(global, folder, Some(Run { script: file, args })) {
+        Ok(bench) => bench,
+        Err(refused) => {
+            draw::print(&refused);
+            return exit::FILE;
+        }
+    };
+    let mut session = bench.session("input", false, args);
+    // A run that is ended by force is known by its record, which says that it runs.
+    if let Err(refused) = bench.keep(&session.sources, Some(file), Outcome::Running) {
+        draw::print(&refused);
+        return exit::FILE;
+    }
+    let answer = session.run_script(file);
+    let code = match bench.end(answer, &session.sources, Some(file)) {
+        Ok(_) => exit::OK,
+        Err(code) => code,
+    };
+    if let Some(folder) = bench.lab.settings.run_dir.as_ref().filter(|_| !global.quiet) {
+        bench.progress.note(&format!("record: {}", crate::session::resolve::shown(&folder.join("record.json"))));
+    }
+    code
+}

@@ -1,0 +1,51 @@
+//! What has to be settled before anything runs: the allocator, thread pools, panics.
+
+use super::line::Global;
+use crate::session::diagnostic::Diagnostic;
+use crate::session::stack;
+
+/// Settles what can only be settled while no other thread runs.
+pub fn before_threads() {
+    raise_malloc_thresholds();
+    // candle has a spinning pool of its own; ours is rayon's, and the two must not both run.
+    // SAFETY: no other thread exists yet, so none reads the environment now.
+    unsafe { std::env::set_var("CANDLE_NUM_THREADS", "1") };
+    stack::quiet_panics();
+}
+
+/// Large buffers come and go with every step; glibc would map and unmap each (measured: 1.4 times faster on plain candle
+/// operations). 32 MiB is the largest mapping threshold that glibc takes on 64 bits.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn raise_malloc_thresholds() {
+    // SAFETY: `mallopt` only sets two parameters of the allocator; a refusal (0) leaves the defaults.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 512 << 20);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn raise_malloc_thresholds() {}
+
+/// Checks the device and starts the thread pool.
+pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
+    if !global.device.is_built_in() {
+        let name = global.device.name();
+        return Err(Box::new(
+            Diagnostic::new("usage/device", format!("this build of w2s has no device `{name}`"))
+                .hint(format!("build it with `cargo build --release --features {name}`, or leave --device out")),
+        ));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(n_threads(global))
+        .build_global()
+        .map_err(|error| Diagnostic::new("usage/threads", format!("no thread pool could be started: {error}")))
+        .map_err(Box::new)
+}
+
+/// `--threads`, or what `RAYON_NUM_THREADS` says, or one per core.
+pub fn n_threads(global: &Global) -> usize {
+    let said = || std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse().ok()).filter(|n| *n > 0);
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    global.threads.map(usize::from).or_else(said).unwrap_or_else(cores)
+}

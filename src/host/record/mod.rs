@@ -19,6 +19,9 @@ pub const SCHEMA: &str = "w2s-run/1";
 /// Events kept; further ones are only counted (chosen: some tens of megabytes of JSON).
 const MAX_EVENTS: usize = 100_000;
 
+/// Bytes of printed text that the page shows (chosen).
+const MAX_PRINTED: usize = 1 << 20;
+
 /// The content of `record.json`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
@@ -124,6 +127,8 @@ pub struct Recorder {
     folder: PathBuf,
     start: Instant,
     record: Arc<Mutex<Record>>,
+    /// What the script printed, for the page.
+    printed: Arc<Mutex<String>>,
 }
 
 impl Recorder {
@@ -147,7 +152,12 @@ impl Recorder {
             events: Vec::new(),
             n_events_dropped: 0,
         };
-        Recorder { folder: folder.to_owned(), start: Instant::now(), record: Arc::new(Mutex::new(record)) }
+        Recorder {
+            folder: folder.to_owned(),
+            start: Instant::now(),
+            record: Arc::new(Mutex::new(record)),
+            printed: Arc::default(),
+        }
     }
 
     /// Keeps what of `event` belongs into a record.
@@ -188,8 +198,9 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes `record.json` with this outcome; whole or not at all.
+    /// Writes `record.json` with this outcome, whole or not at all; and `report.html` once the run has ended.
     pub fn write(&self, outcome: Outcome) -> Result<(), RecordError> {
+        let ended = outcome != Outcome::Running;
         let record = {
             let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
             record.outcome = outcome;
@@ -199,12 +210,29 @@ impl Recorder {
         let mut text = serde_json::to_string_pretty(&record)
             .map_err(|error| RecordError::Write { path: "record.json".to_owned(), reason: error.to_string() })?;
         text.push('\n');
-        folder::write(&self.folder.join("record.json"), text.as_bytes())
+        folder::write(&self.folder.join("record.json"), text.as_bytes())?;
+        if ended { self.write_page() } else { Ok(()) }
     }
 
-    /// Writes `report.html`, after [`Recorder::write`]; `output` is what the script printed.
-    pub fn write_page(&self, output: &str) -> Result<(), RecordError> {
-        let text = page(&self.folder, &self.snapshot(), output);
+    /// Notes a line that the script printed. The page shows the first [`MAX_PRINTED`] bytes and says that there was more.
+    pub fn printed(&self, line: &str) {
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        if printed.len() > MAX_PRINTED {
+            return;
+        }
+        printed.push_str(line);
+        printed.push('\n');
+        if printed.len() > MAX_PRINTED {
+            let end = (0..=MAX_PRINTED).rev().find(|at| printed.is_char_boundary(*at)).unwrap_or(0);
+            printed.truncate(end);
+            printed.push_str("\n… the script printed more\n");
+        }
+    }
+
+    /// Writes the run's page, from the record so far.
+    fn write_page(&self) -> Result<(), RecordError> {
+        let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let text = page(&self.folder, &self.snapshot(), &printed);
         folder::write(&self.folder.join("report.html"), text.as_bytes())
     }
 
@@ -257,7 +285,12 @@ mod tests {
         recorder.note(&Event::Written { kind: "table".to_owned(), name: "t".to_owned(), files: vec![file] });
         let sources = [("a/x.rhai".to_owned(), "1".into()), ("b/x.rhai".to_owned(), "2".into())];
         recorder.copy_sources(&sources).expect("copied");
+        recorder.printed("said <so>");
+        recorder.write(Outcome::Running).expect("written");
+        assert!(!folder.path().join("report.html").exists());
         recorder.write(Outcome::Done).expect("written");
+        let page = std::fs::read_to_string(folder.path().join("report.html")).expect("there");
+        assert!(page.contains("said &lt;so&gt;"), "{page}");
         let text = std::fs::read_to_string(folder.path().join("record.json")).expect("there");
         let json: serde_json::Value = serde_json::from_str(&text).expect("json");
         assert_eq!(json["schema"], SCHEMA);

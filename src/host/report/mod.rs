@@ -135,17 +135,20 @@ fn in_order<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     texts.filter(|text| seen.insert(*text)).collect()
 }
 
-/// `0.42 [0.20, 0.64]`; unbounded ends as ∞, absent intervals left out.
-fn with_interval(value: f64, low: f64, high: f64, decimals: usize) -> String {
-    let show = |x: f64| match x {
+/// A number with a fixed count of decimals: infinities as ∞, NaN as a dash, the typographic minus.
+pub fn number(value: f64, decimals: usize) -> String {
+    match value {
         x if x == f64::INFINITY => "∞".to_owned(),
         x if x == f64::NEG_INFINITY => "−∞".to_owned(),
+        x if x.is_nan() => "–".to_owned(),
         x => axis::minus(&format!("{x:.decimals$}")),
-    };
-    if value.is_nan() {
-        return "–".to_owned();
     }
-    if low.is_nan() || high.is_nan() {
+}
+
+/// `0.42 [0.20, 0.64]`; unbounded ends as ∞, absent intervals left out.
+fn with_interval(value: f64, low: f64, high: f64, decimals: usize) -> String {
+    let show = |x| number(x, decimals);
+    if value.is_nan() || low.is_nan() || high.is_nan() {
         return show(value);
     }
     format!("{} [{}, {}]", show(value), show(low), show(high))

@@ -64,6 +64,9 @@ pub struct Function {
     pub failures: Vec<Example>,
     /// The first argument's type where Rhai must dispatch on it: methods, getters, operators.
     pub receiver: Option<TypeId>,
+    /// The second argument's type where Rhai must dispatch on it too: operators whose first operand is a plain number
+    /// or string, which several types may have.
+    pub second: Option<TypeId>,
     /// For a module function that is also a method: the type that it is a method of.
     pub also_method_of: Option<(&'static str, TypeId)>,
     pub run: Run,
@@ -85,6 +88,7 @@ impl Function {
             examples: Vec::new(),
             failures: Vec::new(),
             receiver: None,
+            second: None,
             also_method_of: None,
             run,
         }
@@ -107,7 +111,8 @@ impl Function {
 
     /// An operator whose first operand is a plain `F` (`f64`, `i64`, `String`…) and whose second is a `T`; document it with `T`.
     pub fn reverse_operator<F: Send + Sync + Clone + 'static, T: Value>(name: &'static str, run: Run) -> Self {
-        Function { kind: Kind::Operator, receiver: Some(TypeId::of::<F>()), ..Function::new(T::NAME, name, run) }
+        let (receiver, second) = (Some(TypeId::of::<F>()), Some(TypeId::of::<T>()));
+        Function { kind: Kind::Operator, receiver, second, ..Function::new(T::NAME, name, run) }
     }
 
     /// One sentence that says what it does.

@@ -51,8 +51,10 @@ impl Registry {
                 engine.register_type_with_name::<T>(T::NAME);
                 engine.register_fn("to_string", |held: &mut T| held.show());
                 engine.register_fn("to_debug", |held: &mut T| held.show());
-                engine.register_fn("==", |a: &mut T, b: T| a.same(&b));
-                engine.register_fn("!=", |a: &mut T, b: T| !a.same(&b));
+                if T::EQUATES {
+                    engine.register_fn("==", |a: &mut T, b: T| a.same(&b));
+                    engine.register_fn("!=", |a: &mut T, b: T| !a.same(&b));
+                }
             },
         });
     }
@@ -93,7 +95,11 @@ impl Registry {
                     let id = function.receiver.unwrap_or_else(TypeId::of::<Dynamic>);
                     let name = if function.name == "index" { "index$get$" } else { function.name };
                     for n in least..=most {
-                        put(&mut global, function, name, typed(id, n), lab);
+                        let types = match function.second {
+                            Some(second) => vec![id, second],
+                            None => typed(id, n),
+                        };
+                        put(&mut global, function, name, types, lab);
                     }
                 }
                 Kind::Getter => {

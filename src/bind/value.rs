@@ -10,6 +10,10 @@ pub trait Value: Clone + Send + Sync + 'static {
     /// One sentence for the reference.
     const ABOUT: &'static str;
 
+    /// Whether `==` and `!=` are [`Value::same`]. A type that gives them another meaning (an expression, whose `==` is
+    /// a comparison yet to be made) says `false` and registers both itself.
+    const EQUATES: bool = true;
+
     /// How the value prints: a frame as a table, a model as name, shape and parameters.
     fn show(&self) -> String;
 

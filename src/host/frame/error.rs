@@ -30,6 +30,22 @@ pub enum FrameError {
     #[error("{n_values} probabilities do not make {n_rows} rows of {n_classes} classes")]
     Shape { n_values: usize, n_rows: usize, n_classes: usize },
     #[error("{0}")]
+    Expression(String),
+    #[error("two columns would be called `{column}`")]
+    TwoColumns { column: String },
+    #[error("column `{column}` cannot be named so")]
+    ColumnName { column: String },
+    #[error("the columns differ in length: `{column}` has {got} rows, the others have {expected}")]
+    Heights { column: String, got: usize, expected: usize },
+    #[error("`{verb}` would give {n_rows} rows; a frame has at most {most}")]
+    TooManyRows { verb: &'static str, n_rows: u128, most: usize },
+    #[error("row `{row}` does not exist: the frame has {height} rows")]
+    NoRow { row: i64, height: usize },
+    #[error("column `{column}` is {left} on the left and {right} on the right")]
+    KindMismatch { column: String, left: String, right: String },
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
     Polars(String),
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -68,6 +84,14 @@ impl Explain for FrameError {
             FrameError::Class { .. } => "frame/class",
             FrameError::ClassCount { .. } => "frame/class-count",
             FrameError::Shape { .. } => "frame/shape",
+            FrameError::Expression(_) => "frame/expression",
+            FrameError::TwoColumns { .. } => "frame/two-columns",
+            FrameError::ColumnName { .. } => "frame/column-name",
+            FrameError::Heights { .. } => "frame/heights",
+            FrameError::TooManyRows { .. } => "frame/too-many-rows",
+            FrameError::NoRow { .. } => "frame/no-row",
+            FrameError::KindMismatch { .. } => "frame/kind-mismatch",
+            FrameError::Refused(_) => "frame/refused",
             FrameError::Polars(_) => "frame/polars",
             FrameError::Access(error) => error.code(),
             FrameError::Interrupted => "run/interrupted",
@@ -84,6 +108,7 @@ impl Explain for FrameError {
                 })
             }
             FrameError::Nested { .. } => Some("aggregate it, such as `.mean()` or `.count()`".to_owned()),
+            FrameError::TwoColumns { .. } => Some("name one with `.alias(\"…\")` or `rename`".to_owned()),
             FrameError::Access(error) => error.hint(),
             _ => None,
         }

@@ -5,11 +5,16 @@
 
 mod content;
 mod error;
+pub mod expr;
+mod render;
 mod rows;
+mod verbs;
 
 pub use content::Kind;
 pub use error::FrameError;
+pub use render::{BOUNDS, Bounds, escape_latex, escape_markdown};
 pub use rows::{Classes, Probabilities, argmax};
+pub use verbs::{How, MAX_ROWS};
 
 use super::digest::Digest;
 use polars::prelude::DataFrame;

@@ -87,7 +87,13 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
 }
 
 fn quoted(value: &Dynamic, depth: usize) -> String {
-    if value.is_string() { format!("{:?}", value.to_string()) } else { show_nested(value, depth + 1) }
+    if value.is_string() {
+        format!("{:?}", value.to_string())
+    } else if value.is_unit() {
+        "()".to_owned()
+    } else {
+        show_nested(value, depth + 1)
+    }
 }
 
 /// A float in full precision, always recognisable as one.

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod data;
+pub mod frame;
 pub mod metric;
 pub mod script;
 
@@ -14,6 +15,7 @@ use crate::bind::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
     data::register(&mut registry);
+    frame::register(&mut registry);
     metric::register(&mut registry);
     script::register(&mut registry);
     registry

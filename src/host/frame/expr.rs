@@ -251,6 +251,7 @@ impl Expr {
             Node::Column(name) | Node::Alias(_, name) => name.clone(),
             Node::Literal(_) => "literal".to_owned(),
             Node::When(cases, _) => cases.first().map_or_else(|| "literal".to_owned(), |(_, then)| then.name()),
+            Node::Binary(_, a, b) if matches!(*a.node, Node::Literal(_)) => b.name(),
             Node::Unary(_, of)
             | Node::Binary(_, of, _)
             | Node::Aggregate(_, of)

@@ -82,7 +82,7 @@ impl Frame {
             if !names.insert(expr.name()) {
                 return Err(FrameError::TwoColumns { column: expr.name() });
             }
-            plans.push(expr.plan(&kinds)?);
+            plans.push(expr.plan(&kinds)?.alias(expr.name()));
         }
         let keys: Vec<Plan> = keys.iter().map(|key| Plan::Column(key.as_str().into())).collect();
         run(|| self.table().clone().lazy().group_by_stable(keys).agg(plans).collect())
@@ -348,7 +348,7 @@ impl Frame {
             if !names.insert(name.clone()) {
                 return Err(FrameError::TwoColumns { column: name });
             }
-            plans.push(expr.plan(&kinds)?);
+            plans.push(expr.plan(&kinds)?.alias(expr.name()));
         }
         Ok(plans)
     }

@@ -1,0 +1,28 @@
+//! `frame`: polars' tables and expressions.
+
+mod convert;
+mod expr;
+mod of;
+mod operators;
+mod values;
+mod verbs;
+
+pub use convert::{Names, to_array, to_column, to_map};
+
+use crate::bind::Registry;
+use crate::host::frame::Frame;
+use crate::host::frame::expr::Expr;
+
+/// Lists the module's functions and types.
+pub fn register(registry: &mut Registry) {
+    registry.module("frame", "Tables: built, read, written, joined, grouped.");
+    registry.value::<Frame>();
+    registry.value::<Expr>();
+    registry.value::<values::StrExpr>();
+    registry.value::<values::When>();
+    registry.value::<values::GroupBy>();
+    registry.add(of::function());
+    expr::register(registry);
+    operators::register(registry);
+    verbs::register(registry);
+}

@@ -106,6 +106,13 @@ pub enum Command {
         /// Such as `metric::pgr` or `Frame`; nothing for the overview
         name: Option<String>,
     },
+    /// Write the reference and the editor definitions again from the records of the functions
+    #[command(hide = true)]
+    Docs {
+        /// The folder that holds `reference` and `definitions`
+        #[arg(default_value = "docs")]
+        folder: PathBuf,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell

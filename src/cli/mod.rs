@@ -11,6 +11,7 @@ pub mod repl;
 mod script;
 mod start;
 
+use crate::session::diagnostic::Diagnostic;
 use bench::Bench;
 use clap::{CommandFactory, Parser};
 use help::{Reference, Style};
@@ -60,6 +61,7 @@ fn dispatch(line: &Line) -> u8 {
         Some(Command::Script { file, args }) => script::run(global, file, args),
         Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
         Some(Command::Help { name }) => help(name.as_deref()),
+        Some(Command::Docs { folder }) => docs(folder),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Line::command(), "w2s", &mut text);
@@ -102,6 +104,18 @@ fn help(name: Option<&str>) -> u8 {
         Err(unknown) => {
             eprintln!("{unknown}");
             exit::SCRIPT
+        }
+    }
+}
+
+/// `w2s docs [DIR]`.
+fn docs(folder: &Path) -> u8 {
+    match Reference::shipped().write(folder) {
+        Ok(n_files) => output::finish(output::line(&format!("{n_files} files below {}", folder.display()))),
+        Err(error) => {
+            let why = format!("`{}` cannot be written: {}", folder.display(), crate::host::lab::plain(&error));
+            draw::print(&Diagnostic::new("docs/write", why));
+            exit::FILE
         }
     }
 }

@@ -17,11 +17,7 @@ pub const COMMANDS: [CommandDoc; 7] = [
         about: "run CODE and say how long it took; alone, say so after every input, or no longer",
     },
     CommandDoc { name: ":load", argument: "FILE", about: "run a script here: its variables and functions stay" },
-    CommandDoc {
-        name: ":save",
-        argument: "FILE",
-        about: "write what succeeded so far as a script that runs",
-    },
+    CommandDoc { name: ":save", argument: "FILE", about: "write what succeeded so far as a script that runs" },
     CommandDoc { name: ":reset", argument: "", about: "forget variables, functions and inputs" },
     CommandDoc { name: ":quit", argument: "", about: "leave, as Ctrl-D does" },
 ];

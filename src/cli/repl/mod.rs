@@ -167,11 +167,7 @@ impl<'a> Prompt<'a> {
 
     fn help(&self, name: Option<&str>) -> Next {
         let Some(name) = name else {
-            return self.say(&format!(
-                "{}\n{}",
-                self.reference.overview(self.style).trim_end(),
-                command_list()
-            ));
+            return self.say(&format!("{}\n{}", self.reference.overview(self.style).trim_end(), command_list()));
         };
         // A variable is explained by its type, unless the name means something else too.
         let variable = self.names().variable(name).map(|variable| variable.type_name.clone());
@@ -231,9 +227,8 @@ impl<'a> Prompt<'a> {
                 self.saved.push(file);
                 self.say(&format!("saved {shown}; run it with: w2s script {shown}"))
             }
-            Err(error) => {
-                self.complain("prompt/save", &format!("`{shown}` cannot be written: {}", crate::host::lab::plain(&error)))
-            }
+            Err(error) => self
+                .complain("prompt/save", &format!("`{shown}` cannot be written: {}", crate::host::lab::plain(&error))),
         }
     }
 

@@ -56,7 +56,8 @@ impl Callable {
     fn of(function: &Function, skip_first: bool) -> Self {
         let mark = |optional: bool| if optional { "?" } else { "" };
         let params = function.params.iter().skip(usize::from(skip_first));
-        let mut params: Vec<String> = params.map(|p| format!("{}{}: {}", p.name, mark(p.optional), p.type_name)).collect();
+        let mut params: Vec<String> =
+            params.map(|p| format!("{}{}: {}", p.name, mark(p.optional), p.type_name)).collect();
         if !function.option_docs().is_empty() {
             params.push("#{…}".to_owned());
         }
@@ -102,9 +103,9 @@ impl Names {
         let held: Vec<(&str, bool, &Dynamic)> = session.scope.iter_raw().collect();
         for (name, _, value) in held.into_iter().rev() {
             if seen.insert(name.to_owned()) {
-                let keys = value.read_lock::<Map>().map(|map| {
-                    map.iter().map(|(key, held)| (key.to_string(), self.type_of(held))).collect::<Vec<_>>()
-                });
+                let keys = value
+                    .read_lock::<Map>()
+                    .map(|map| map.iter().map(|(key, held)| (key.to_string(), self.type_of(held))).collect::<Vec<_>>());
                 variables.push(Variable {
                     name: name.to_owned(),
                     type_name: self.type_of(value),
@@ -254,7 +255,8 @@ impl Names {
             return Some(item.to_owned());
         }
         let functions = self.reference.registry.functions.iter();
-        let mut index = functions.filter(|f| f.kind == Kind::Operator && f.module == kind && f.name.starts_with("index"));
+        let mut index =
+            functions.filter(|f| f.kind == Kind::Operator && f.module == kind && f.name.starts_with("index"));
         index.next().map(|f| Callable::of(f, false).answer)
     }
 

@@ -384,15 +384,41 @@ mod tests {
     #[test]
     fn unfinished_input_wants_more_and_finished_does_not() {
         let more = [
-            "f(", "[1,", "#{a: 1,", "let f = |x| {", "`text", "1 +", "let x =", "/* note", "fn f(x)", "if a {} else",
-            "x.", "`a ${ b", "while x > 1", "\"line \\", "#\"raw",
+            "f(",
+            "[1,",
+            "#{a: 1,",
+            "let f = |x| {",
+            "`text",
+            "1 +",
+            "let x =",
+            "/* note",
+            "fn f(x)",
+            "if a {} else",
+            "x.",
+            "`a ${ b",
+            "while x > 1",
+            "\"line \\",
+            "#\"raw",
         ];
         for source in more {
             assert!(Scan::new(source).wants_more(), "{source}");
         }
         let done = [
-            "", "f()", "let x = 1;", "// comment", "fn f(x) { x }", "`a ${b}`", "\"open", "f(]", "\"}\"", "'{'",
-            "if a { 1 } else { 2 }", "x // (", "for i in 0..3 { print(i) }", "#{a: 1}", "let f = |x| { x };",
+            "",
+            "f()",
+            "let x = 1;",
+            "// comment",
+            "fn f(x) { x }",
+            "`a ${b}`",
+            "\"open",
+            "f(]",
+            "\"}\"",
+            "'{'",
+            "if a { 1 } else { 2 }",
+            "x // (",
+            "for i in 0..3 { print(i) }",
+            "#{a: 1}",
+            "let f = |x| { x };",
         ];
         for source in done {
             assert!(!Scan::new(source).wants_more(), "{source}");

@@ -224,7 +224,11 @@ mod tests {
         let failed_at = code.find("nothing").expect("there");
         let mut transcript = Transcript::default();
         transcript.keep_before(code, failed_at);
-        assert!(transcript.script().ends_with("let a = 1; if a > 0 { a += 1; } else { };\n"), "{}", transcript.script());
+        assert!(
+            transcript.script().ends_with("let a = 1; if a > 0 { a += 1; } else { };\n"),
+            "{}",
+            transcript.script()
+        );
         let mut transcript = Transcript::default();
         transcript.keep_before("let a = nothing", 8);
         assert!(transcript.is_empty());

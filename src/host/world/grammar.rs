@@ -34,7 +34,7 @@ pub enum Kind {
     And,
     /// `the N is ADJ but ADJ .`: the first has the opposite verdict.
     But,
-    /// `the N VERB the N .`
+    /// `the N VERB the N .` or `the N VERB and VERB the N .`
     Act,
     /// `the N that VERB the N is ADJ .`
     That,
@@ -135,6 +135,8 @@ pub struct Speaker<'a, 'r> {
     pub tables: &'r Tables,
     pub facts: Facts,
     pub negation: f64,
+    pub attributes: f64,
+    pub coordination: f64,
     pub random: &'r mut Random,
 }
 
@@ -160,6 +162,10 @@ impl<'a> Speaker<'a, '_> {
             }
             Kind::Act => {
                 self.verb(&mut said);
+                if self.random.uniform() < self.coordination {
+                    self.particle(&mut said, Particle::And);
+                    self.verb(&mut said);
+                }
                 self.noun(&mut said);
             }
             Kind::That => {
@@ -183,9 +189,12 @@ impl<'a> Speaker<'a, '_> {
     }
 
     fn noun(&mut self, said: &mut Sentence<'a>) {
-        let Facts { subject, era, register, .. } = self.facts;
+        let Facts { subject, verdict, era, register, .. } = self.facts;
         if let Some(word) = self.tables.draw(self.lexicon, WordClass::Noun, subject, era, self.random) {
             said.tokens.push(Lexicon::determiner(register, word.gender));
+            if self.random.uniform() < self.attributes {
+                self.adjective(said, verdict, 0.0);
+            }
             said.tokens.push(word.token);
             said.words.push(word);
         }
@@ -227,7 +236,8 @@ pub fn document(lexicon: &Lexicon, options: &WorldOptions, tables: &Tables, rand
     }
     for _ in 0..n_sentences {
         let kind = draw_kind(&options.kinds, random);
-        let mut speaker = Speaker { lexicon, tables, facts, negation: options.negation, random };
+        let WorldOptions { negation, attributes, coordination, .. } = *options;
+        let mut speaker = Speaker { lexicon, tables, facts, negation, attributes, coordination, random };
         tokens.extend(speaker.sentence(kind).tokens);
     }
     for line in lines.iter().filter(|line| !line.opens) {

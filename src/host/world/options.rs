@@ -25,6 +25,10 @@ pub struct WorldOptions {
     pub shared: f64,
     /// Probability that an adjective which the sentence's kind leaves open is negated.
     pub negation: f64,
+    /// Probability that a noun of a document has an adjective before it, never negated. Task rows have none.
+    pub attributes: f64,
+    /// Probability that a document's sentence of the kind act has a second verb. Task rows have none.
+    pub coordination: f64,
     /// How often the five kinds of sentence come, in the order of [`super::Kind`]: and, but, act, that, not.
     pub kinds: [f64; 5],
     /// Fewest sentences in a document.
@@ -51,6 +55,8 @@ impl Default for WorldOptions {
             zipf_shift: 2.7,
             shared: 0.5,
             negation: 0.12,
+            attributes: 0.35,
+            coordination: 0.5,
             kinds: [0.30, 0.12, 0.26, 0.20, 0.12],
             min_sentences: 2,
             max_sentences: 4,
@@ -86,6 +92,8 @@ impl WorldOptions {
         real("zipf_shift", self.zipf_shift, 0.0, 1e6)?;
         real("shared", self.shared, 0.0, 1.0)?;
         real("negation", self.negation, 0.0, 1.0)?;
+        real("attributes", self.attributes, 0.0, 1.0)?;
+        real("coordination", self.coordination, 0.0, 1.0)?;
         real("heading", self.heading, 0.0, 1.0)?;
         for value in self.kinds {
             real("kinds", value, 0.0, 1e6)?;
@@ -107,7 +115,9 @@ impl WorldOptions {
             .float("strength", self.strength)
             .float("zipf_shift", self.zipf_shift)
             .float("shared", self.shared)
-            .float("negation", self.negation);
+            .float("negation", self.negation)
+            .float("attributes", self.attributes)
+            .float("coordination", self.coordination);
         for share in self.kinds {
             digest = digest.float("kinds", share);
         }

@@ -228,7 +228,10 @@ impl<'a> Writer<'a> {
             let kind = draw_kind(&self.kinds, random);
             let negation = self.world.options().negation;
             let lexicon = self.world.lexicon();
-            let sentence = Speaker { lexicon, tables: &self.tables, facts, negation, random }.sentence(kind);
+            let tables = &self.tables;
+            let mut speaker =
+                Speaker { lexicon, tables, facts, negation, attributes: 0.0, coordination: 0.0, random };
+            let sentence = speaker.sentence(kind);
             if self.shows(kind, &sentence) {
                 return Ok((sentence, class));
             }

@@ -1,0 +1,313 @@
+//! Language-model pretraining of a causal trunk on a generated world's documents.
+//!
+//! Every step draws fresh documents, one a row, each from its start; there is no epoch. The documents, the first
+//! parameters and so the whole run follow from the seed.
+
+use crate::host::digest::Digest;
+use crate::host::explain::Explain;
+use crate::host::lab::{Event, Interrupted, Lab};
+use crate::host::model::arch::{Activation, Arch, CausalConfig, Layout};
+use crate::host::model::trunk::{Tape, TrunkError, check_lm, lm_loss, lm_step};
+use crate::host::model::{Encoder, Model, ModelError};
+use crate::host::random::Random;
+use crate::host::tensor::optim::{AdamW, AdamWOptions};
+use crate::host::world::{Vocabulary, World};
+use std::f64::consts::PI;
+
+/// The size of a causal trunk; its vocabulary is the world's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    /// The longest row in tokens.
+    pub context: usize,
+}
+
+/// How to pretrain. Adam with bias correction and no weight decay; the learning rate rises linearly and falls along a
+/// cosine to a twentieth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainOptions {
+    /// Optimiser steps.
+    pub steps: usize,
+    /// Documents a step.
+    pub batch: usize,
+    /// Tokens of a document, from its start; the rest is cut.
+    pub tokens: usize,
+    /// The highest learning rate.
+    pub lr: f64,
+    /// Adam's decay rates.
+    pub betas: [f64; 2],
+    /// Share of the steps over which the learning rate rises.
+    pub warm_up: f64,
+    /// Gradients of a larger norm are scaled down to this.
+    pub clip: f64,
+    /// Chooses the first parameters and the documents.
+    pub seed: u64,
+    /// After which steps a model is kept besides the last.
+    pub checkpoints: Vec<usize>,
+}
+
+/// All values chosen, on the default world.
+impl Default for PretrainOptions {
+    fn default() -> Self {
+        PretrainOptions {
+            steps: 4000,
+            batch: 48,
+            tokens: 48,
+            lr: 5e-3,
+            betas: [0.9, 0.98],
+            warm_up: 0.02,
+            clip: 1.0,
+            seed: 0,
+            checkpoints: Vec::new(),
+        }
+    }
+}
+
+/// What can be wrong with a pretraining run.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PretrainError {
+    #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
+    Count { name: &'static str, value: usize, least: usize, most: usize },
+    #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
+    Real { name: &'static str, value: f64, least: f64, most: f64 },
+    #[error("the checkpoint `{step}` is not among the steps `1` to `{steps}`")]
+    Checkpoint { step: usize, steps: usize },
+    #[error("the loss was not a number at step {step}")]
+    NotFinite { step: usize },
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Trunk(#[from] TrunkError),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Interrupted> for PretrainError {
+    fn from(_: Interrupted) -> Self {
+        PretrainError::Interrupted
+    }
+}
+
+impl Explain for PretrainError {
+    fn code(&self) -> &'static str {
+        match self {
+            PretrainError::Count { .. } => "pretrain/count",
+            PretrainError::Real { .. } => "pretrain/number",
+            PretrainError::Checkpoint { .. } => "pretrain/checkpoint",
+            PretrainError::NotFinite { .. } => "pretrain/not-finite",
+            PretrainError::Model(error) => error.code(),
+            PretrainError::Trunk(error) => error.code(),
+            PretrainError::Interrupted => "run/interrupted",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            PretrainError::NotFinite { .. } => Some("lower `lr`".to_owned()),
+            PretrainError::Model(error) => error.hint(),
+            PretrainError::Trunk(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        match self {
+            PretrainError::Interrupted => true,
+            PretrainError::Model(error) => error.is_interruption(),
+            _ => false,
+        }
+    }
+}
+
+/// Steps between two progress events: chosen, a tenth of a second at width 48.
+const STEPS_PER_EVENT: usize = 10;
+/// The learning rate falls to this share of its height: chosen.
+const LOWEST: f64 = 0.05;
+/// The most steps, documents a step and tokens a document: chosen, weeks of work on a machine of today.
+const MOST: [usize; 3] = [100_000_000, 65_536, 65_536];
+/// Documents between two looks at the interrupt while a loss is measured: chosen, some milliseconds of work.
+const DOCUMENTS_PER_BATCH: usize = 64;
+
+/// Pretrains a trunk on the world's documents: a model for each checkpoint in rising order, the last step's last.
+pub fn pretrain(
+    lab: &Lab,
+    name: &str,
+    shape: Shape,
+    world: &World,
+    options: &PretrainOptions,
+) -> Result<Vec<Model>, PretrainError> {
+    let arch = architecture(shape, world);
+    arch.check()?;
+    check(options)?;
+    let what = format!("pretrain {name}");
+    lab.tell(Event::Started { what: what.clone(), total: options.steps as u64 });
+    let models = run(lab, &what, name, &arch, world, options);
+    lab.tell(Event::Ended { what });
+    models
+}
+
+/// The mean next-token loss, in nats, on `n_documents` fresh documents of the stream that belongs to `seed`.
+pub fn language_loss(
+    lab: &Lab,
+    model: &Model,
+    world: &World,
+    n_documents: usize,
+    seed: u64,
+) -> Result<f64, PretrainError> {
+    if n_documents == 0 || n_documents > MOST[1] {
+        return Err(PretrainError::Count { name: "n_documents", value: n_documents, least: 1, most: MOST[1] });
+    }
+    let mut random = Random::new(seed, "pretrain/held-out");
+    let mut tape = Tape::new();
+    let (mut sum, mut n_predicted) = (0.0, 0_usize);
+    let mut left = n_documents;
+    while left > 0 {
+        lab.interrupt.check()?;
+        let n_rows = left.min(DOCUMENTS_PER_BATCH);
+        let batch = world.windows(&mut random, n_rows, model.inner.arch.context());
+        check_lm(&model.inner.arch, &model.inner.params.values, &batch)?;
+        let n = batch.tokens.len() - batch.n_rows();
+        sum += n as f64 * lm_loss(&model.inner.arch, &model.inner.params.values, &batch, &mut tape);
+        n_predicted += n;
+        left -= n_rows;
+    }
+    Ok(sum / n_predicted as f64)
+}
+
+fn run(
+    lab: &Lab,
+    what: &str,
+    name: &str,
+    arch: &Arch,
+    world: &World,
+    options: &PretrainOptions,
+) -> Result<Vec<Model>, PretrainError> {
+    let encoder = Encoder::from_json(world.vocabulary().json().as_bytes())?;
+    let mut params = first_params(&arch.layout(), arch.n_layers(), options.seed);
+    let mut grads = vec![0.0_f32; params.len()];
+    let [beta1, beta2] = options.betas;
+    let mut adam = AdamW::new(params.len(), AdamWOptions { beta1, beta2, ..AdamWOptions::default() });
+    let mut random = Random::new(options.seed, "pretrain/documents");
+    let mut tape = Tape::new();
+    let mut models = Vec::new();
+    for step in 1..=options.steps {
+        lab.interrupt.check()?;
+        let batch = world.windows(&mut random, options.batch, options.tokens);
+        if step == 1 {
+            check_lm(arch, &params, &batch)?;
+        }
+        grads.fill(0.0);
+        let loss = lm_step(arch, &params, &batch, &mut tape, &mut grads);
+        let norm = adam.step(&mut params, &grads, rate(options, step), Some(options.clip), &[]);
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(PretrainError::NotFinite { step });
+        }
+        if step.is_multiple_of(STEPS_PER_EVENT) {
+            let note = format!("loss {loss:.3}");
+            lab.tell(Event::Progress { what: what.to_owned(), done: step as u64, note });
+        }
+        if step == options.steps || options.checkpoints.contains(&step) {
+            let digest = derivation(arch, world, options, step);
+            let lineage = format!("pretrained for {step} steps of {} with seed {}", options.steps, options.seed);
+            models.push(Model::new(name, arch.clone(), params.clone(), encoder.clone(), digest, lineage)?);
+        }
+    }
+    Ok(models)
+}
+
+fn architecture(shape: Shape, world: &World) -> Arch {
+    Arch::Causal(CausalConfig {
+        vocab: world.vocabulary().len(),
+        context: shape.context,
+        width: shape.width,
+        n_layers: shape.n_layers,
+        n_heads: shape.n_heads,
+        inner: 4 * shape.width,
+        activation: Activation::GeluTanh,
+        norm_eps: 1e-5,
+    })
+}
+
+fn check(options: &PretrainOptions) -> Result<(), PretrainError> {
+    let [steps, batch, tokens] = MOST;
+    for (name, value, least, most) in [
+        ("steps", options.steps, 1, steps),
+        ("batch", options.batch, 1, batch),
+        // One token alone predicts nothing.
+        ("tokens", options.tokens, 2, tokens),
+    ] {
+        if value < least || value > most {
+            return Err(PretrainError::Count { name, value, least, most });
+        }
+    }
+    for (name, value, least, most) in [
+        ("lr", options.lr, 0.0, 1e3),
+        ("betas", options.betas[0], 0.0, 0.9999),
+        ("betas", options.betas[1], 0.0, 0.9999),
+        ("warm_up", options.warm_up, 0.0, 1.0),
+        ("clip", options.clip, 1e-9, 1e9),
+    ] {
+        if !(value >= least && value <= most) {
+            return Err(PretrainError::Real { name, value, least, most });
+        }
+    }
+    match options.checkpoints.iter().find(|step| **step == 0 || **step > options.steps) {
+        Some(step) => Err(PretrainError::Checkpoint { step: *step, steps: options.steps }),
+        None => Ok(()),
+    }
+}
+
+/// The learning rate at `step`, counted from 1.
+fn rate(options: &PretrainOptions, step: usize) -> f64 {
+    let done = step as f64 / options.steps as f64;
+    let rise = if options.warm_up > 0.0 { (done / options.warm_up).min(1.0) } else { 1.0 };
+    let fall = LOWEST + (1.0 - LOWEST) * 0.5 * (1.0 + (PI * done).cos());
+    options.lr * rise * fall
+}
+
+/// As GPT-2: normal weights with deviation 0.02, those that write into the residual stream divided by the square root
+/// of twice the layers; norms one, biases zero.
+fn first_params(layout: &Layout, n_layers: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed, "pretrain/parameters");
+    let mut params = Vec::with_capacity(layout.n_params);
+    for entry in &layout.entries {
+        let size: usize = entry.shape.iter().product();
+        let is_matrix = entry.shape.len() > 1;
+        if entry.name.ends_with("bias") {
+            params.extend(std::iter::repeat_n(0.0, size));
+        } else if !is_matrix {
+            params.extend(std::iter::repeat_n(1.0, size));
+        } else {
+            let writes = entry.name.ends_with("out.weight") || entry.name.ends_with("down.weight");
+            let deviation = if writes { 0.02 / (2.0 * n_layers as f64).sqrt() } else { 0.02 };
+            params.extend((0..size).map(|_| (deviation * random.normal()) as f32));
+        }
+    }
+    params
+}
+
+fn derivation(arch: &Arch, world: &World, options: &PretrainOptions, step: usize) -> Digest {
+    let [beta1, beta2] = options.betas;
+    Digest::of("pretrain", 1)
+        .digest("world", world.digest())
+        .text("architecture", &format!("{arch:?}"))
+        .int("steps", options.steps as i64)
+        .int("batch", options.batch as i64)
+        .int("tokens", options.tokens as i64)
+        .float("lr", options.lr)
+        .float("beta1", beta1)
+        .float("beta2", beta2)
+        .float("warm_up", options.warm_up)
+        .float("clip", options.clip)
+        .int("seed", options.seed as i64)
+        .int("step", step as i64)
+        .finish()
+}
+
+/// The vocabulary that a model of the world reads.
+pub fn reads(model: &Model, vocabulary: &Vocabulary) -> bool {
+    model.inner.arch.vocab() == vocabulary.len()
+        && model.inner.encoder.digest() == Digest::of_bytes(vocabulary.json().as_bytes())
+}

@@ -9,6 +9,7 @@ mod finetune;
 mod loss;
 mod plan;
 mod predict;
+mod pretrain;
 mod schedule;
 
 pub use batches::Batches;
@@ -20,4 +21,5 @@ pub use loss::{
 };
 pub use plan::{HeadStart, Optimizer, Plan, Recipe};
 pub use predict::{label, logits, predict};
+pub use pretrain::{PretrainError, PretrainOptions, Shape, language_loss, pretrain};
 pub use schedule::Schedule;

@@ -11,7 +11,7 @@ use crate::host::model::trunk::{Tape, TrunkError, check_lm, lm_loss, lm_step};
 use crate::host::model::{Encoder, Model, ModelError};
 use crate::host::random::Random;
 use crate::host::tensor::optim::{AdamW, AdamWOptions};
-use crate::host::world::{Vocabulary, World};
+use crate::host::world::World;
 use std::f64::consts::PI;
 
 /// The size of a causal trunk; its vocabulary is the world's.
@@ -76,6 +76,8 @@ pub enum PretrainError {
     Checkpoint { step: usize, steps: usize },
     #[error("the loss was not a number at step {step}")]
     NotFinite { step: usize },
+    #[error("the model `{model}` reads another vocabulary than this world's")]
+    OtherWords { model: String },
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -97,6 +99,7 @@ impl Explain for PretrainError {
             PretrainError::Real { .. } => "pretrain/number",
             PretrainError::Checkpoint { .. } => "pretrain/checkpoint",
             PretrainError::NotFinite { .. } => "pretrain/not-finite",
+            PretrainError::OtherWords { .. } => "pretrain/other-words",
             PretrainError::Model(error) => error.code(),
             PretrainError::Trunk(error) => error.code(),
             PretrainError::Interrupted => "run/interrupted",
@@ -158,6 +161,9 @@ pub fn language_loss(
 ) -> Result<f64, PretrainError> {
     if n_documents == 0 || n_documents > MOST[1] {
         return Err(PretrainError::Count { name: "n_documents", value: n_documents, least: 1, most: MOST[1] });
+    }
+    if model.inner.encoder.digest() != Digest::of_bytes(world.vocabulary().json().as_bytes()) {
+        return Err(PretrainError::OtherWords { model: model.inner.name.clone() });
     }
     let mut random = Random::new(seed, "pretrain/held-out");
     let mut tape = Tape::new();
@@ -306,8 +312,84 @@ fn derivation(arch: &Arch, world: &World, options: &PretrainOptions, step: usize
         .finish()
 }
 
-/// The vocabulary that a model of the world reads.
-pub fn reads(model: &Model, vocabulary: &Vocabulary) -> bool {
-    model.inner.arch.vocab() == vocabulary.len()
-        && model.inner.encoder.digest() == Digest::of_bytes(vocabulary.json().as_bytes())
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::world::WorldOptions;
+
+    const TINY: Shape = Shape { width: 8, n_layers: 1, n_heads: 2, context: 32 };
+
+    fn world() -> World {
+        let options = WorldOptions { n_nouns: 40, n_adjectives: 40, n_verbs: 40, ..WorldOptions::default() };
+        World::new(options).expect("a world")
+    }
+
+    fn few(steps: usize) -> PretrainOptions {
+        PretrainOptions { steps, batch: 8, tokens: 32, lr: 1e-2, ..PretrainOptions::default() }
+    }
+
+    #[test]
+    fn a_few_steps_lower_the_loss_on_documents_not_seen() {
+        let (lab, world) = (Lab::for_tests(), world());
+        let options = PretrainOptions { checkpoints: vec![1, 60], ..few(60) };
+        let models = pretrain(&lab, "tiny", TINY, &world, &options).expect("pretrains");
+        assert_eq!(models.len(), 2, "the last step is kept once");
+        let losses: Vec<f64> =
+            models.iter().map(|model| language_loss(&lab, model, &world, 50, 0).expect("a loss")).collect();
+        let uniform = (world.vocabulary().len() as f64).ln();
+        assert!((losses[0] - uniform).abs() < 0.3, "{losses:?} at first, {uniform} for a uniform guess");
+        assert!(losses[1] < losses[0] - 0.5, "{losses:?}");
+    }
+
+    #[test]
+    fn the_seed_decides_every_bit() {
+        let (lab, world) = (Lab::for_tests(), world());
+        let run = |seed| {
+            let options = PretrainOptions { seed, ..few(5) };
+            pretrain(&lab, "tiny", TINY, &world, &options).expect("pretrains").remove(0)
+        };
+        let (one, again, other) = (run(0), run(0), run(1));
+        assert_eq!(one.inner.params.values, again.inner.params.values);
+        assert_eq!(one.inner.digest, again.inner.digest);
+        assert_ne!(one.inner.params.values, other.inner.params.values);
+        assert_ne!(one.inner.digest, other.inner.digest);
+    }
+
+    #[test]
+    fn an_early_checkpoint_is_the_run_as_it_was() {
+        let (lab, world) = (Lab::for_tests(), world());
+        let kept = |checkpoints| PretrainOptions { checkpoints, ..few(6) };
+        let with = pretrain(&lab, "tiny", TINY, &world, &kept(vec![2, 4])).expect("pretrains");
+        let without = pretrain(&lab, "tiny", TINY, &world, &kept(vec![])).expect("pretrains");
+        assert_eq!((with.len(), without.len()), (3, 1));
+        assert_eq!(with[2].inner.params.values, without[0].inner.params.values);
+        assert_ne!(with[0].inner.params.values, with[1].inner.params.values);
+    }
+
+    #[test]
+    fn the_rate_rises_and_falls() {
+        let options = PretrainOptions { steps: 100, lr: 1.0, warm_up: 0.1, ..PretrainOptions::default() };
+        assert!((rate(&options, 5) - 0.5 * rate(&PretrainOptions { warm_up: 0.0, ..options.clone() }, 5)).abs() < 1e-12);
+        // Half way: 0.05 + 0.95 / 2.
+        assert!((rate(&options, 50) - 0.525).abs() < 1e-12);
+        assert!((rate(&options, 100) - LOWEST).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_cannot_be_pretrained_is_refused_and_ctrl_c_stops() {
+        let (lab, world) = (Lab::for_tests(), world());
+        let fails = |shape: Shape, options: PretrainOptions| {
+            pretrain(&lab, "tiny", shape, &world, &options).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert!(fails(TINY, few(0)).contains("`steps` must be from `1`"));
+        assert!(fails(TINY, PretrainOptions { batch: 1 << 30, ..few(1) }).contains("`batch`"));
+        assert!(fails(TINY, PretrainOptions { lr: f64::NAN, ..few(1) }).contains("`lr`"));
+        assert!(fails(TINY, PretrainOptions { clip: f64::INFINITY, ..few(1) }).contains("`clip`"));
+        assert!(fails(TINY, PretrainOptions { checkpoints: vec![9], ..few(5) }).contains("`9`"));
+        assert!(fails(TINY, PretrainOptions { tokens: 48, ..few(1) }).contains("reads 32"));
+        assert!(fails(Shape { width: 0, ..TINY }, few(1)).contains("`width`"));
+        lab.interrupt.raise();
+        assert!(pretrain(&lab, "tiny", TINY, &world, &few(5)).is_err_and(|error| error.is_interruption()));
+    }
 }

@@ -16,7 +16,7 @@ mod tasks;
 mod vocabulary;
 
 pub use grammar::{Facts, Kind, Line, Sentence};
-pub use lexicon::{Lexicon, Word, WordClass};
+pub use lexicon::{ERAS, Lexicon, MOODS, SUBJECTS, VERDICTS, Word, WordClass};
 pub use options::{WorldError, WorldOptions};
 pub use tasks::{TaskAbout, TaskOptions, TaskRow, TaskRows, about, task, tasks};
 pub use vocabulary::Vocabulary;

@@ -1,0 +1,46 @@
+//! `world::task`
+
+use crate::bind::prelude::*;
+use crate::host::data::Data;
+use crate::host::world::{TaskOptions, World};
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("world", "task", run)
+        .about("A task of a world as data: one sentence a row, and the question for a variable behind it.")
+        .details(
+            "Classes are balanced in each split. A row's `group` is the word that decides it; the decisive words of \
+             the test split never decide a train row, so nobody passes by learning words by heart. Word frequencies \
+             are flattened to their square root. `difficulty` is 0..1: rarity of the decisive words, negation, `but`. \
+             Fewer rows are a prefix of more rows.",
+        )
+        .param::<World>("world", "the language")
+        .param::<String>("name", "era, subject, mood, verdict or contrast")
+        .options::<Options>()
+        .returns("Data: train and test rows, truth sealed")
+        .also_method::<World>()
+        .example("world::task(world::language(#{ seed: 5 }), \"mood\", #{ n_train: 20, n_test: 10 }).n_rows", "30")
+        .fails("world::task(world::language(), \"colour\")", "the world has no task `colour`")
+        .fails("world::task(world::language(), \"era\", #{ n_test: 1 << 30 })", "`n_test` must be from")
+}
+
+options! {
+    /// How many rows, and which.
+    pub struct Options {
+        /// Chooses the words kept for testing, and the rows.
+        seed: u64 = 0,
+        /// Rows of the train split.
+        n_train: usize = 1600,
+        /// Rows of the test split.
+        n_test: usize = 1500,
+        /// Whether each row ends with the question's word, at which the answer is then read.
+        ask: bool = false,
+    }
+}
+
+fn run(call: &mut Call) -> Answer {
+    let (world, name): (World, String) = (call.arg(0)?, call.arg(1)?);
+    let Options { seed, n_train, n_test, ask } = call.options()?;
+    let rows = crate::host::world::task(&world, &name, &TaskOptions { seed, n_train, n_test, ask })?;
+    Ok(Dynamic::from(Data::of_task(rows)?))
+}

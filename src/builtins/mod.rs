@@ -8,6 +8,7 @@ pub mod data;
 pub mod frame;
 pub mod metric;
 pub mod script;
+pub mod world;
 
 use crate::bind::Registry;
 
@@ -18,5 +19,6 @@ pub fn registry() -> Registry {
     frame::register(&mut registry);
     metric::register(&mut registry);
     script::register(&mut registry);
+    world::register(&mut registry);
     registry
 }

@@ -3,7 +3,6 @@
 mod documents;
 mod language;
 mod lexicon;
-mod loss;
 mod task;
 mod tasks;
 mod tokens;
@@ -44,5 +43,4 @@ pub fn register(registry: &mut Registry) {
     registry.add(tokens::function());
     registry.add(tasks::function());
     registry.add(task::function());
-    registry.add(loss::function());
 }

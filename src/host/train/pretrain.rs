@@ -312,7 +312,6 @@ fn derivation(arch: &Arch, world: &World, options: &PretrainOptions, step: usize
         .finish()
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,7 +369,9 @@ mod tests {
     #[test]
     fn the_rate_rises_and_falls() {
         let options = PretrainOptions { steps: 100, lr: 1.0, warm_up: 0.1, ..PretrainOptions::default() };
-        assert!((rate(&options, 5) - 0.5 * rate(&PretrainOptions { warm_up: 0.0, ..options.clone() }, 5)).abs() < 1e-12);
+        assert!(
+            (rate(&options, 5) - 0.5 * rate(&PretrainOptions { warm_up: 0.0, ..options.clone() }, 5)).abs() < 1e-12
+        );
         // Half way: 0.05 + 0.95 / 2.
         assert!((rate(&options, 50) - 0.525).abs() < 1e-12);
         assert!((rate(&options, 100) - LOWEST).abs() < 1e-12);

@@ -41,27 +41,29 @@ pub struct WorldOptions {
     pub heading: f64,
 }
 
-/// The default world. All values chosen, in a search over pretraining runs, so that models of rising compute learn
-/// the variables one after the other.
+/// The default world. All values chosen, in a search over pretraining runs, so that models of rising compute learn the
+/// variables one after the other within minutes. What mattered most: adjectives that all subjects share (`shared`)
+/// delay the verdict beyond any patience, and adjectives before nouns (`attributes`) and second verbs (`coordination`)
+/// bring verdict and mood forward, because a document then shows each of them often.
 impl Default for WorldOptions {
     fn default() -> Self {
         WorldOptions {
             seed: 0,
-            n_nouns: 400,
-            n_adjectives: 300,
-            n_verbs: 200,
+            n_nouns: 320,
+            n_adjectives: 200,
+            n_verbs: 150,
             n_subjects: 8,
             strength: 6.0,
             zipf_shift: 2.7,
-            shared: 0.5,
+            shared: 0.0,
             negation: 0.12,
             attributes: 0.35,
             coordination: 0.5,
-            kinds: [0.30, 0.12, 0.26, 0.20, 0.12],
+            kinds: [0.36, 0.08, 0.28, 0.22, 0.06],
             min_sentences: 2,
             max_sentences: 4,
             questions: true,
-            heading: 0.4,
+            heading: 0.5,
         }
     }
 }

@@ -229,8 +229,7 @@ impl<'a> Writer<'a> {
             let negation = self.world.options().negation;
             let lexicon = self.world.lexicon();
             let tables = &self.tables;
-            let mut speaker =
-                Speaker { lexicon, tables, facts, negation, attributes: 0.0, coordination: 0.0, random };
+            let mut speaker = Speaker { lexicon, tables, facts, negation, attributes: 0.0, coordination: 0.0, random };
             let sentence = speaker.sentence(kind);
             if self.shows(kind, &sentence) {
                 return Ok((sentence, class));

@@ -2,5 +2,13 @@
 //! reference to hold them against. What a trunk is made of lies in [`super::model::trunk`]; nothing here knows models
 //! beyond their shapes.
 
+pub(crate) mod attention;
+pub(crate) mod entropy;
+pub(crate) mod gelu;
+pub(crate) mod matmul;
+pub(crate) mod norm;
 pub mod optim;
+pub(crate) mod panel;
 pub mod reference;
+pub(crate) mod simd;
+pub(crate) mod tasks;

@@ -1,0 +1,565 @@
+//! One shard of a batch: its forward and backward pass, and the buffers between them.
+#![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
+
+use super::map::{Layer, Map, Pair};
+use crate::host::tensor::attention::{self, Into, Part, Rows, Softmax};
+use crate::host::tensor::entropy::{self, NO_TARGET};
+use crate::host::tensor::gelu::{gelu, gelu_gradient};
+use crate::host::tensor::matmul::{Left, Onto, product, weight_gradient};
+use crate::host::tensor::norm::{Norm, Stats};
+use crate::host::tensor::panel::{Cols, from_tokens, gather, scatter_add, to_tokens, transpose_panels, zero_padding};
+use crate::host::tensor::simd::LANES;
+use crate::host::tensor::tasks::Raw;
+
+/// What a block's backward pass needs of its forward pass.
+#[derive(Debug, Default)]
+struct Saved {
+    /// The block's input.
+    x: Vec<f32>,
+    stats1: Stats,
+    /// Packed q, k, v; in a pooled block only k, v.
+    qkv: Vec<f32>,
+    /// Queries of a pooled block.
+    q: Vec<f32>,
+    softmax: Softmax,
+    /// Attention's output.
+    o: Vec<f32>,
+    /// The residual stream after attention; in BERT before its norm.
+    mid: Vec<f32>,
+    stats2: Stats,
+    /// BERT: `mid` after its norm.
+    normed: Vec<f32>,
+    /// Before the activation.
+    up: Vec<f32>,
+    /// BERT: the block's output before its norm.
+    end: Vec<f32>,
+}
+
+/// Rows of a batch that go through the trunk together.
+#[derive(Debug, Default)]
+pub(super) struct Shard {
+    /// Whether operations split their work over the pool.
+    par: bool,
+    /// The first row of the batch that is this shard's, and the first token.
+    pub first_row: usize,
+    pub first_token: usize,
+    offsets: Vec<usize>,
+    /// Each row's last token.
+    last: Vec<usize>,
+    saved: Vec<Saved>,
+    /// Input and statistics of the norm outside the blocks: the last (causal) or the embedding's (BERT).
+    outer: Vec<f32>,
+    outer_stats: Stats,
+    /// The final states, or features, in panels.
+    y: Vec<f32>,
+    /// The same, row-major.
+    pub rows: Vec<f32>,
+    /// The gradient on its way down.
+    d: Vec<f32>,
+    /// Gradient of the summed embeddings, row-major `[tokens, width]`.
+    pub d_tokens: Vec<f32>,
+    /// Gradients of this shard alone, from `grads_from` of the flat buffer on, when there are several shards.
+    pub grads: Vec<f32>,
+    work: Work,
+    head: entropy::Scratch,
+}
+
+/// Working memory that no pass leaves anything in.
+#[derive(Debug, Default)]
+struct Work {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    c: Vec<f32>,
+    inner: Vec<f32>,
+    d_inner: Vec<f32>,
+    tokens: Vec<f32>,
+}
+
+/// The first `n` floats of a buffer, which grows if it must.
+fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
+    if buffer.len() < n {
+        buffer.resize(n, 0.0);
+    }
+    &mut buffer[..n]
+}
+
+/// Parameters of a trunk and where they lie.
+#[derive(Clone, Copy)]
+pub(super) struct Trunk<'a> {
+    pub map: &'a Map,
+    pub params: &'a [f32],
+}
+
+impl<'a> Trunk<'a> {
+    fn norm(&self, pair: &Pair) -> Norm<'a> {
+        Norm { weight: &self.params[pair.weight.clone()], bias: &self.params[pair.bias.clone()], eps: self.map.eps }
+    }
+
+    fn weight(&self, pair: &Pair) -> &'a [f32] {
+        &self.params[pair.weight.clone()]
+    }
+
+    fn bias(&self, pair: &Pair) -> &'a [f32] {
+        &self.params[pair.bias.clone()]
+    }
+}
+
+/// Gradients, flat, of the parameters from `from` on.
+pub(super) struct Grads<'a> {
+    pub values: &'a mut [f32],
+    pub from: usize,
+}
+
+impl Grads<'_> {
+    /// A pair's weight and bias; they lie side by side.
+    fn pair(&mut self, pair: &Pair) -> (&mut [f32], &mut [f32]) {
+        let both = &mut self.values[pair.weight.start - self.from..pair.bias.end - self.from];
+        both.split_at_mut(pair.weight.len())
+    }
+}
+
+/// What a forward pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// One vector for each row.
+    Features,
+    /// One vector for each token.
+    States,
+}
+
+impl Shard {
+    /// Takes rows `rows` of a batch with these offsets.
+    pub(super) fn take(&mut self, par: bool, offsets: &[usize], rows: std::ops::Range<usize>) {
+        self.par = par;
+        self.first_row = rows.start;
+        self.first_token = offsets[rows.start];
+        self.offsets.clear();
+        self.offsets.extend(offsets[rows.start..=rows.end].iter().map(|offset| offset - self.first_token));
+        self.last.clear();
+        self.last.extend(self.offsets[1..].iter().map(|end| end - 1));
+    }
+
+    /// Whether this shard's operations split their work over the pool.
+    pub(super) fn par(&self) -> bool {
+        self.par
+    }
+
+    pub(super) fn n_rows(&self) -> usize {
+        self.last.len()
+    }
+
+    /// This shard's tokens.
+    pub(super) fn cols(&self) -> Cols {
+        Cols { n: self.offsets[self.n_rows()] }
+    }
+
+    /// The forward pass. Leaves the result in `self.rows`, row-major: `[n_rows, width]` or `[n_tokens, width]`. With
+    /// `keep`, [`Shard::backward`] can follow.
+    pub(super) fn forward(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool) {
+        self.states(trunk, tokens, want, keep);
+        let (width, cols) = (trunk.map.width, self.cols());
+        let columns = if trunk.map.causal && want == Want::Features { Cols { n: self.n_rows() } } else { cols };
+        if trunk.map.causal || want == Want::States {
+            to_tokens(self.par, &self.y, width, columns, room(&mut self.rows, width * columns.n));
+            return;
+        }
+        let states = room(&mut self.work.tokens, width * cols.n);
+        to_tokens(self.par, &self.y, width, cols, states);
+        let features = room(&mut self.rows, width * self.last.len());
+        for (row, feature) in features.chunks_exact_mut(width).enumerate() {
+            feature.fill(0.0);
+            let (start, end) = (self.offsets[row], self.offsets[row + 1]);
+            for state in states[start * width..end * width].chunks_exact(width) {
+                feature.iter_mut().zip(state).for_each(|(sum, x)| *sum += x);
+            }
+            let share = 1.0 / (end - start) as f32;
+            feature.iter_mut().for_each(|x| *x *= share);
+        }
+    }
+
+    /// The backward pass after [`Shard::forward`] for features with `keep`. `d_features` is this shard's, row-major.
+    /// Leaves `self.d_tokens`.
+    pub(super) fn backward(&mut self, trunk: Trunk, d_features: &[f32], grads: &mut Grads) {
+        let (width, cols) = (trunk.map.width, self.cols());
+        let n_rows = self.n_rows();
+        let columns = if trunk.map.causal { Cols { n: n_rows } } else { cols };
+        let d_rows = room(&mut self.work.tokens, width * columns.n + LANES);
+        if trunk.map.causal {
+            d_rows[..width * n_rows].copy_from_slice(d_features);
+        } else {
+            for (row, d) in d_features.chunks_exact(width).enumerate() {
+                let (start, end) = (self.offsets[row], self.offsets[row + 1]);
+                let share = 1.0 / (end - start) as f32;
+                for state in d_rows[start * width..end * width].chunks_exact_mut(width) {
+                    state.iter_mut().zip(d).for_each(|(to, d)| *to = d * share);
+                }
+            }
+        }
+        from_tokens(self.par, d_rows, width, columns, room(&mut self.d, columns.len(width)));
+        self.descend(trunk, Want::Features, grads);
+    }
+
+    /// Sum of the next-token cross-entropies; with `grads`, their gradients for the loss times `scale` too (then
+    /// `self.d_tokens` holds that of the embeddings' sum).
+    pub(super) fn next_token(&mut self, trunk: Trunk, tokens: &[u32], scale: f32, grads: Option<&mut Grads>) -> f64 {
+        self.states(trunk, tokens, Want::States, grads.is_some());
+        let (width, cols) = (trunk.map.width, self.cols());
+        let mut targets: Vec<u32> = tokens.iter().skip(1).copied().chain([NO_TARGET]).collect();
+        self.last.iter().for_each(|&last| targets[last] = NO_TARGET);
+        let embed = &trunk.params[trunk.map.token.clone()];
+        let Some(grads) = grads else {
+            return entropy::next_token(self.par, embed, width, &self.y, cols, &targets, scale, &mut self.head, None);
+        };
+        let d_embed = &mut grads.values[trunk.map.token.start - grads.from..][..trunk.map.token.len()];
+        let d = room(&mut self.d, cols.len(width));
+        let both = Some((d_embed, d));
+        let loss = entropy::next_token(self.par, embed, width, &self.y, cols, &targets, scale, &mut self.head, both);
+        self.descend(trunk, Want::States, grads);
+        loss
+    }
+
+    /// Final states in `self.y`; for causal features only those of the rows' last tokens.
+    fn states(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool) {
+        let Trunk { map, params } = trunk;
+        let (width, cols) = (map.width, self.cols());
+        let n_saved = if keep { map.layers.len() } else { 1 };
+        if self.saved.len() < n_saved {
+            self.saved.resize_with(n_saved, Saved::default);
+        }
+
+        let sum = room(&mut self.work.tokens, width * cols.n + LANES);
+        let mut start = 0;
+        for end in self.offsets[1..].iter().copied() {
+            for at in start..end {
+                let to = &mut sum[at * width..(at + 1) * width];
+                let token = &params[map.token.start + tokens[at] as usize * width..][..width];
+                let position = &params[map.position.start + (at - start) * width..][..width];
+                to.iter_mut()
+                    .zip(token.iter().zip(position))
+                    .for_each(|(to, (token, position))| *to = token + position);
+                if !map.causal {
+                    let kind = &params[map.types.start..][..width];
+                    to.iter_mut().zip(kind).for_each(|(to, kind)| *to += kind);
+                }
+            }
+            start = end;
+        }
+        let y = room(&mut self.y, cols.len(width));
+        if map.causal {
+            from_tokens(self.par, sum, width, cols, y);
+        } else {
+            from_tokens(self.par, sum, width, cols, room(&mut self.outer, cols.len(width)));
+            trunk.norm(&map.norm).forward(self.par, &self.outer, cols, &mut self.outer_stats, y);
+        }
+
+        for (idx, layer) in map.layers.iter().enumerate() {
+            let mut saved = std::mem::take(&mut self.saved[if keep { idx } else { 0 }]);
+            std::mem::swap(&mut saved.x, &mut self.y);
+            if map.causal {
+                let pooled = want == Want::Features && idx + 1 == map.layers.len();
+                self.causal_block(trunk, layer, &mut saved, pooled);
+            } else {
+                self.bert_block(trunk, layer, &mut saved);
+            }
+            self.saved[if keep { idx } else { 0 }] = saved;
+        }
+
+        if map.causal {
+            std::mem::swap(&mut self.outer, &mut self.y);
+            let mut columns = cols;
+            if want == Want::Features {
+                columns = Cols { n: self.n_rows() };
+                if map.layers.is_empty() {
+                    gather(&self.outer, width, cols, &self.last, room(&mut self.work.a, columns.len(width)));
+                    std::mem::swap(&mut self.outer, &mut self.work.a);
+                }
+            }
+            let y = room(&mut self.y, columns.len(width));
+            trunk.norm(&map.norm).forward(self.par, &self.outer, columns, &mut self.outer_stats, y);
+        }
+    }
+
+    /// From `self.d` (gradient of the final states, or of the pooled ones) down to `self.d_tokens`.
+    fn descend(&mut self, trunk: Trunk, want: Want, grads: &mut Grads) {
+        let map = trunk.map;
+        let (width, cols) = (map.width, self.cols());
+        if map.causal {
+            let pooled = want == Want::Features;
+            let columns = if pooled { Cols { n: self.n_rows() } } else { cols };
+            self.outer_norm(trunk, columns, grads);
+            if pooled && map.layers.is_empty() {
+                let d = room(&mut self.work.a, cols.len(width));
+                d.fill(0.0);
+                scatter_add(&self.d, width, &self.last, cols, d);
+                std::mem::swap(&mut self.d, &mut self.work.a);
+            }
+        }
+        for (idx, layer) in map.layers.iter().enumerate().rev() {
+            let mut saved = std::mem::take(&mut self.saved[idx]);
+            if map.causal {
+                let pooled = want == Want::Features && idx + 1 == map.layers.len();
+                self.causal_block_backward(trunk, layer, &mut saved, pooled, grads);
+            } else {
+                self.bert_block_backward(trunk, layer, &mut saved, grads);
+            }
+            self.saved[idx] = saved;
+        }
+        if !map.causal {
+            self.outer_norm(trunk, cols, grads);
+        }
+        to_tokens(self.par, &self.d, width, cols, room(&mut self.d_tokens, width * cols.n));
+    }
+
+    /// `self.d` through the norm outside the blocks.
+    fn outer_norm(&mut self, trunk: Trunk, columns: Cols, grads: &mut Grads) {
+        let pair = &trunk.map.norm;
+        let (dw, db) = grads.pair(pair);
+        let dx = room(&mut self.work.a, columns.len(trunk.map.width));
+        let norm = trunk.norm(pair);
+        norm.backward(self.par, &self.outer, columns, &mut self.outer_stats, &self.d, dw, db, false, dx);
+        std::mem::swap(&mut self.d, &mut self.work.a);
+    }
+
+    fn attention_rows<'b>(offsets: &'b [usize], map: &Map, last_only: bool) -> Rows<'b> {
+        Rows { offsets, last_only, causal: map.causal, n_heads: map.n_heads, width: map.width }
+    }
+
+    /// From `saved.x` to `self.y`; `pooled`: only the rows' last tokens go on after attention.
+    fn causal_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, pooled: bool) {
+        let (par, map, cols) = (self.par, trunk.map, self.cols());
+        let (width, inner) = (map.width, map.inner);
+        let Work { a, b, inner: bent, .. } = &mut self.work;
+        let columns = if pooled { Cols { n: self.last.len() } } else { cols };
+        let normed = room(a, cols.len(width));
+        trunk.norm(&layer.norm1).forward(par, &saved.x, cols, &mut saved.stats1, normed);
+
+        let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
+        let rows = Self::attention_rows(&self.offsets, map, pooled);
+        let o = room(&mut saved.o, columns.len(width));
+        if pooled {
+            let last = room(b, columns.len(width));
+            gather(normed, width, cols, &self.last, last);
+            let q = room(&mut saved.q, columns.len(width));
+            product(par, Left::weight(weight, width, width), last, columns, Onto::Bias(bias), q);
+            let (weight, bias) = (&weight[width * width..], &bias[width..]);
+            let kv = room(&mut saved.qkv, cols.len(2 * width));
+            product(par, Left::weight(weight, 2 * width, width), normed, cols, Onto::Bias(bias), kv);
+            let q = Part { values: q, rows: width, first: 0 };
+            let [k, v] = [0, width].map(|first| Part { values: kv, rows: 2 * width, first });
+            attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
+        } else {
+            let qkv = room(&mut saved.qkv, cols.len(3 * width));
+            product(par, Left::weight(weight, 3 * width, width), normed, cols, Onto::Bias(bias), qkv);
+            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
+            attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
+        }
+        zero_padding(width, columns, o);
+
+        let residual = if pooled {
+            let last = room(b, columns.len(width));
+            gather(&saved.x, width, cols, &self.last, last);
+            last
+        } else {
+            &saved.x[..]
+        };
+        let mid = room(&mut saved.mid, columns.len(width));
+        let onto = Onto::BiasAnd(trunk.bias(&layer.out), residual);
+        product(par, Left::weight(trunk.weight(&layer.out), width, width), o, columns, onto, mid);
+
+        let normed = room(a, columns.len(width));
+        trunk.norm(&layer.norm2).forward(par, mid, columns, &mut saved.stats2, normed);
+        let up = room(&mut saved.up, columns.len(inner));
+        let onto = Onto::Bias(trunk.bias(&layer.up));
+        product(par, Left::weight(trunk.weight(&layer.up), inner, width), normed, columns, onto, up);
+        let bent = room(bent, columns.len(inner));
+        gelu(par, map.activation, up, bent);
+        let onto = Onto::BiasAnd(trunk.bias(&layer.down), mid);
+        let y = room(&mut self.y, columns.len(width));
+        product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, columns, onto, y);
+    }
+
+    fn causal_block_backward(
+        &mut self,
+        trunk: Trunk,
+        layer: &Layer,
+        saved: &mut Saved,
+        pooled: bool,
+        grads: &mut Grads,
+    ) {
+        let (par, map, cols) = (self.par, trunk.map, self.cols());
+        let width = map.width;
+        let columns = if pooled { Cols { n: self.last.len() } } else { cols };
+        self.feed_forward_backward(trunk, layer, saved, columns, grads);
+
+        let Work { a, b, c, tokens, d_inner, .. } = &mut self.work;
+        let d = &mut self.d;
+        // `c` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
+        let (rows, softmax) = (Self::attention_rows(&self.offsets, map, pooled), &mut saved.softmax);
+        let d_out = room(b, columns.len(width));
+        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, columns, Onto::Nothing, d_out);
+        let normed = room(a, cols.len(width));
+        trunk.norm(&layer.norm1).again(par, &saved.x, cols, &mut saved.stats1, normed);
+        let turned = room(tokens, Cols { n: width }.len(cols.n));
+        transpose_panels(par, normed, width, cols, turned);
+        let weight = trunk.weight(&layer.qkv);
+        let (dw, db) = grads.pair(&layer.qkv);
+        if !pooled {
+            let d_qkv = room(c, cols.len(3 * width));
+            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: &saved.qkv, rows: 3 * width, first });
+            let values = Raw::new(d_qkv);
+            let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
+            attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv);
+            zero_padding(3 * width, cols, d_qkv);
+            weight_gradient(par, d_qkv, 3 * width, turned, width, cols, dw, Some(db));
+            let d_normed = room(b, cols.len(width));
+            product(par, Left::transposed(weight, width, 3 * width), d_qkv, cols, Onto::Nothing, d_normed);
+            let (dw, db) = grads.pair(&layer.norm1);
+            let norm = trunk.norm(&layer.norm1);
+            norm.backward(par, &saved.x, cols, &mut saved.stats1, d_normed, dw, db, true, d);
+            return;
+        }
+
+        let (d_q, d_kv) = (room(d_inner, columns.len(width)), room(c, cols.len(2 * width)));
+        let q = Part { values: &saved.q, rows: width, first: 0 };
+        let [k, v] = [0, width].map(|first| Part { values: &saved.qkv, rows: 2 * width, first });
+        let dq = Into { values: Raw::new(d_q), rows: width, first: 0 };
+        let values = Raw::new(d_kv);
+        let [dk, dv] = [0, width].map(|first| Into { values, rows: 2 * width, first });
+        attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv);
+        zero_padding(width, columns, d_q);
+        zero_padding(2 * width, cols, d_kv);
+        let (dw_q, dw_kv) = dw.split_at_mut(width * width);
+        let (db_q, db_kv) = db.split_at_mut(width);
+        weight_gradient(par, d_kv, 2 * width, turned, width, cols, dw_kv, Some(db_kv));
+        let last = room(b, columns.len(width));
+        gather(normed, width, cols, &self.last, last);
+        let turned = room(tokens, Cols { n: width }.len(columns.n));
+        transpose_panels(par, last, width, columns, turned);
+        weight_gradient(par, d_q, width, turned, width, columns, dw_q, Some(db_q));
+
+        let d_last = room(a, columns.len(width));
+        product(par, Left::transposed(weight, width, width), d_q, columns, Onto::Nothing, d_last);
+        let d_normed = room(b, cols.len(width));
+        let weight = &weight[width * width..];
+        product(par, Left::transposed(weight, width, 2 * width), d_kv, cols, Onto::Nothing, d_normed);
+        scatter_add(d_last, width, &self.last, cols, d_normed);
+        let (dw, db) = grads.pair(&layer.norm1);
+        let d_x = room(c, cols.len(width));
+        let norm = trunk.norm(&layer.norm1);
+        norm.backward(par, &saved.x, cols, &mut saved.stats1, d_normed, dw, db, false, d_x);
+        scatter_add(d, width, &self.last, cols, d_x);
+        std::mem::swap(d, c);
+    }
+
+    /// A causal block's second half: `self.d` from its output to `saved.mid`, and the gradients of `out`.
+    fn feed_forward_backward(
+        &mut self,
+        trunk: Trunk,
+        layer: &Layer,
+        saved: &mut Saved,
+        columns: Cols,
+        grads: &mut Grads,
+    ) {
+        let (par, map) = (self.par, trunk.map);
+        let (width, inner) = (map.width, map.inner);
+        let Work { a, b, inner: bent, d_inner, tokens, .. } = &mut self.work;
+        let d = &mut self.d;
+        let (bent, d_up) = (room(bent, columns.len(inner)), room(d_inner, columns.len(inner)));
+        product(par, Left::transposed(trunk.weight(&layer.down), inner, width), d, columns, Onto::Nothing, d_up);
+        gelu_gradient(par, map.activation, &saved.up[..columns.len(inner)], bent, d_up);
+        let (dw, db) = grads.pair(&layer.down);
+        let turned = room(tokens, Cols { n: inner }.len(columns.n));
+        transpose_panels(par, bent, inner, columns, turned);
+        weight_gradient(par, d, width, turned, inner, columns, dw, Some(db));
+
+        let fed = if map.causal {
+            let normed = room(a, columns.len(width));
+            trunk.norm(&layer.norm2).again(par, &saved.mid, columns, &mut saved.stats2, normed);
+            normed
+        } else {
+            &saved.normed[..]
+        };
+        let (dw, db) = grads.pair(&layer.up);
+        let turned = room(tokens, Cols { n: width }.len(columns.n));
+        transpose_panels(par, fed, width, columns, turned);
+        weight_gradient(par, d_up, inner, turned, width, columns, dw, Some(db));
+        let up = Left::transposed(trunk.weight(&layer.up), width, inner);
+        let d_fed = room(b, columns.len(width));
+        if map.causal {
+            product(par, up, d_up, columns, Onto::Nothing, d_fed);
+            let (dw, db) = grads.pair(&layer.norm2);
+            let norm = trunk.norm(&layer.norm2);
+            norm.backward(par, &saved.mid, columns, &mut saved.stats2, d_fed, dw, db, true, d);
+        } else {
+            product(par, up, d_up, columns, Onto::Itself, d);
+            let (dw, db) = grads.pair(&layer.norm1);
+            let norm = trunk.norm(&layer.norm1);
+            norm.backward(par, &saved.mid, columns, &mut saved.stats1, d, dw, db, false, d_fed);
+            std::mem::swap(d, b);
+        }
+
+        let (dw, db) = grads.pair(&layer.out);
+        let turned = room(tokens, Cols { n: width }.len(columns.n));
+        transpose_panels(par, &saved.o, width, columns, turned);
+        weight_gradient(par, d, width, turned, width, columns, dw, Some(db));
+    }
+
+    /// From `saved.x` to `self.y`.
+    fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved) {
+        let (par, map, cols) = (self.par, trunk.map, self.cols());
+        let (width, inner) = (map.width, map.inner);
+        let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
+        let qkv = room(&mut saved.qkv, cols.len(3 * width));
+        product(par, Left::weight(weight, 3 * width, width), &saved.x, cols, Onto::Bias(bias), qkv);
+        let rows = Self::attention_rows(&self.offsets, map, false);
+        let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
+        let o = room(&mut saved.o, cols.len(width));
+        attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
+        zero_padding(width, cols, o);
+        let mid = room(&mut saved.mid, cols.len(width));
+        let onto = Onto::BiasAnd(trunk.bias(&layer.out), &saved.x);
+        product(par, Left::weight(trunk.weight(&layer.out), width, width), o, cols, onto, mid);
+        let normed = room(&mut saved.normed, cols.len(width));
+        trunk.norm(&layer.norm1).forward(par, mid, cols, &mut saved.stats1, normed);
+
+        let up = room(&mut saved.up, cols.len(inner));
+        let onto = Onto::Bias(trunk.bias(&layer.up));
+        product(par, Left::weight(trunk.weight(&layer.up), inner, width), normed, cols, onto, up);
+        let bent = room(&mut self.work.inner, cols.len(inner));
+        gelu(par, map.activation, up, bent);
+        let end = room(&mut saved.end, cols.len(width));
+        let onto = Onto::BiasAnd(trunk.bias(&layer.down), normed);
+        product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, cols, onto, end);
+        let y = room(&mut self.y, cols.len(width));
+        trunk.norm(&layer.norm2).forward(par, end, cols, &mut saved.stats2, y);
+    }
+
+    fn bert_block_backward(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, grads: &mut Grads) {
+        let (par, map, cols) = (self.par, trunk.map, self.cols());
+        let width = map.width;
+        let (dw, db) = grads.pair(&layer.norm2);
+        let d_end = room(&mut self.work.a, cols.len(width));
+        let norm = trunk.norm(&layer.norm2);
+        norm.backward(par, &saved.end, cols, &mut saved.stats2, &self.d, dw, db, false, d_end);
+        std::mem::swap(&mut self.d, &mut self.work.a);
+        self.feed_forward_backward(trunk, layer, saved, cols, grads);
+
+        let Work { b, c, tokens, .. } = &mut self.work;
+        let d = &mut self.d;
+        let d_out = room(b, cols.len(width));
+        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, cols, Onto::Nothing, d_out);
+        let rows = Self::attention_rows(&self.offsets, map, false);
+        let d_qkv = room(c, cols.len(3 * width));
+        let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: &saved.qkv, rows: 3 * width, first });
+        let values = Raw::new(d_qkv);
+        let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
+        attention::backward(par, rows, q, k, v, &mut saved.softmax, d_out, dq, dk, dv);
+        zero_padding(3 * width, cols, d_qkv);
+        let (dw, db) = grads.pair(&layer.qkv);
+        let turned = room(tokens, Cols { n: width }.len(cols.n));
+        transpose_panels(par, &saved.x, width, cols, turned);
+        weight_gradient(par, d_qkv, 3 * width, turned, width, cols, dw, Some(db));
+        let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
+        product(par, weight, d_qkv, cols, Onto::Itself, d);
+    }
+}

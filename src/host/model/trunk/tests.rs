@@ -1,0 +1,288 @@
+//! The engine against the reference: values and gradients, finite differences, extremes, threads, bad batches.
+
+use super::*;
+use crate::host::model::arch::{Activation, BertConfig, CausalConfig};
+use crate::host::random::Random;
+use crate::host::tensor::reference::Reference;
+use candle_core::{DType, Device, Tensor};
+
+fn causal(width: usize, n_layers: usize, n_heads: usize, activation: Activation) -> Arch {
+    Arch::Causal(CausalConfig {
+        vocab: 37,
+        context: 150,
+        width,
+        n_layers,
+        n_heads,
+        inner: 4 * width,
+        activation,
+        norm_eps: 1e-5,
+    })
+}
+
+fn bert(width: usize, n_layers: usize, n_heads: usize) -> Arch {
+    Arch::Bert(BertConfig {
+        vocab: 37,
+        context: 150,
+        width,
+        n_layers,
+        n_heads,
+        inner: 3 * width + 5,
+        activation: Activation::GeluErf,
+        norm_eps: 1e-12,
+        n_token_types: 2,
+    })
+}
+
+/// Parameters of a size that makes every part matter: norms near 1, everything else of standard deviation `scale`.
+fn parameters(arch: &Arch, scale: f64, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed, "parameters");
+    let mut params = Vec::new();
+    for entry in arch.layout().entries {
+        let centre = if entry.name.contains("norm") && entry.name.ends_with("weight") { 1.0 } else { 0.0 };
+        params.extend((0..entry.shape.iter().product()).map(|_| (centre + scale * random.normal()) as f32));
+    }
+    params
+}
+
+fn batch(lengths: &[usize], seed: u64) -> Packed {
+    let mut random = Random::new(seed, "tokens");
+    let rows: Vec<Vec<u32>> = lengths.iter().map(|&n| (0..n).map(|_| random.below(37) as u32).collect()).collect();
+    Packed::new(rows.iter().map(Vec::as_slice))
+}
+
+fn normal(n: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed, "gradient");
+    (0..n).map(|_| random.normal() as f32).collect()
+}
+
+/// Greatest difference, relative to the greatest expected value.
+fn distance(got: &[f32], expected: &[f64]) -> f64 {
+    assert_eq!(got.len(), expected.len());
+    assert!(got.iter().all(|x| x.is_finite()));
+    let greatest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+    got.iter().zip(expected).fold(0.0f64, |most, (g, e)| most.max((*g as f64 - e).abs())) / greatest.max(1e-12)
+}
+
+fn values(tensor: &Tensor) -> Vec<f64> {
+    tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("an f64 tensor")
+}
+
+fn reference(arch: &Arch, params: &[f32]) -> Reference {
+    Reference::new(arch, params, DType::F64, &Device::Cpu).expect("the parameters fit")
+}
+
+/// Gradients compared tensor by tensor, so that none hides behind a greater one.
+fn compare_gradients(arch: &Arch, got: &[f32], expected: &[f64], what: &str) {
+    for entry in arch.layout().entries {
+        let range = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
+        let (got, expected) = (&got[range.clone()], &expected[range]);
+        let greatest = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+        // The bias of the keys shifts all of a query's scores alike: its gradient is zero, and rounding of the rest.
+        let tolerance = 2e-4 * greatest.max(1e-3);
+        for (at, (g, e)) in got.iter().zip(expected).enumerate() {
+            assert!((*g as f64 - e).abs() <= tolerance, "{what}, {} [{at}]: {g} is not {e}", entry.name);
+        }
+    }
+}
+
+fn shapes() -> Vec<(Arch, Vec<usize>)> {
+    vec![
+        (causal(8, 1, 1, Activation::GeluTanh), vec![3, 1, 12, 7]),
+        (causal(16, 2, 2, Activation::GeluTanh), vec![12; 16]),
+        (causal(24, 3, 3, Activation::GeluErf), vec![5, 48, 17, 1, 33, 16]),
+        (causal(32, 1, 4, Activation::GeluTanh), vec![130, 64, 65, 2]),
+        (causal(16, 0, 1, Activation::GeluTanh), vec![4, 9]),
+        (bert(8, 1, 2), vec![1, 2, 19]),
+        (bert(24, 2, 3), vec![15, 140, 64, 3, 31]),
+    ]
+}
+
+#[test]
+fn values_and_gradients_equal_the_reference() {
+    for (arch, lengths) in shapes() {
+        let what = format!("{arch:?} {lengths:?}");
+        let (params, batch) = (parameters(&arch, 0.3, 1), batch(&lengths, 2));
+        check(&arch, &params, &batch).expect("a good batch");
+        let (mut tape, exact) = (Tape::new(), reference(&arch, &params));
+        let expected = exact.features(&batch).expect("features");
+        let got = features(&arch, &params, &batch, &mut tape);
+        assert!(distance(&got, &values(&expected)) < 2e-5, "{what}");
+        assert_eq!(got, forward(&arch, &params, &batch, &mut tape), "{what}");
+
+        let d_features = normal(got.len(), 3);
+        let mut grads = vec![0.0; params.len()];
+        backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
+        let d = Tensor::from_slice(&d_features, expected.shape(), &Device::Cpu).expect("a tensor");
+        let scalar = (expected * d.to_dtype(DType::F64).expect("f64")).and_then(|p| p.sum_all()).expect("a sum");
+        compare_gradients(&arch, &grads, &exact.gradients(&scalar).expect("gradients"), &what);
+
+        // Gradients are added, and a tape that was used gives the same bits.
+        let mut twice = grads.clone();
+        forward(&arch, &params, &batch, &mut tape);
+        backward(&arch, &params, &batch, &mut tape, &d_features, &mut twice);
+        let greatest = grads.iter().fold(0.0f32, |most, g| most.max(g.abs()));
+        assert!(twice.iter().zip(&grads).all(|(t, g)| (t - 2.0 * g).abs() <= 1e-5 * greatest), "{what}");
+
+        let states = token_states(&arch, &params, &batch, &mut tape);
+        assert!(distance(&states, &values(&exact.token_states(&batch).expect("states"))) < 2e-5, "{what}");
+    }
+}
+
+#[test]
+fn next_token_loss_equals_the_reference() {
+    for (arch, lengths) in shapes().into_iter().filter(|(arch, _)| matches!(arch, Arch::Causal(_))) {
+        let what = format!("{arch:?} {lengths:?}");
+        let (params, batch) = (parameters(&arch, 0.3, 4), batch(&lengths, 5));
+        let (mut tape, exact) = (Tape::new(), reference(&arch, &params));
+        let expected = exact.lm_loss(&batch).expect("a loss");
+        let mut grads = vec![0.0; params.len()];
+        let loss = lm_step(&arch, &params, &batch, &mut tape, &mut grads);
+        assert!((loss - values(&expected)[0]).abs() < 1e-5 * loss, "{what}: {loss} {expected}");
+        assert!((loss - lm_loss(&arch, &params, &batch, &mut tape)).abs() < 1e-9, "{what}");
+        compare_gradients(&arch, &grads, &exact.gradients(&expected).expect("gradients"), &what);
+        let logits = lm_logits(&arch, &params, &batch, &mut tape);
+        assert!(distance(&logits, &values(&exact.lm_logits(&batch).expect("logits"))) < 2e-5, "{what}");
+    }
+}
+
+/// Central differences of the reference's f64 forward pass along random directions, each in one row of one tensor.
+#[test]
+fn gradients_equal_finite_differences_row_by_row() {
+    let cases = [
+        (causal(8, 2, 2, Activation::GeluTanh), true),
+        (causal(8, 2, 2, Activation::GeluErf), false),
+        (bert(8, 2, 2), false),
+    ];
+    for (arch, lm) in cases {
+        let (params, batch) = (parameters(&arch, 0.4, 6), batch(&[9, 4, 1, 18], 7));
+        let (mut tape, mut grads) = (Tape::new(), vec![0.0; params.len()]);
+        let d_features = normal(batch.n_rows() * arch.width(), 8);
+        if lm {
+            lm_step(&arch, &params, &batch, &mut tape, &mut grads);
+        } else {
+            forward(&arch, &params, &batch, &mut tape);
+            backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
+        }
+        let loss = |params: &[f32]| {
+            let exact = reference(&arch, params);
+            if lm {
+                return values(&exact.lm_loss(&batch).expect("a loss"))[0];
+            }
+            let features = values(&exact.features(&batch).expect("features"));
+            features.iter().zip(&d_features).map(|(f, d)| f * *d as f64).sum::<f64>()
+        };
+        let mut random = Random::new(9, "direction");
+        for entry in arch.layout().entries {
+            let row_len = *entry.shape.last().expect("a shape");
+            let n_rows = entry.shape.iter().product::<usize>() / row_len;
+            // The first, the last and one in between: q, k and v, and rows of every shard of a tile.
+            for row in [0, n_rows / 2, n_rows - 1] {
+                let range = entry.offset + row * row_len..entry.offset + (row + 1) * row_len;
+                let (mut up, mut down) = (params.clone(), params.clone());
+                for at in range.clone() {
+                    let step = 1e-3 * random.normal() as f32;
+                    up[at] += step;
+                    down[at] -= step;
+                }
+                let along: f64 = range.clone().map(|at| grads[at] as f64 * (up[at] as f64 - down[at] as f64)).sum();
+                let difference = loss(&up) - loss(&down);
+                let size: f64 = range.map(|at| (grads[at] as f64 * (up[at] as f64 - down[at] as f64)).abs()).sum();
+                let tolerance = 2e-3 * size + 2e-7;
+                assert!((along - difference).abs() < tolerance, "{} row {row}: {along} {difference}", entry.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn extremes_stay_finite() {
+    for (arch, lengths) in shapes() {
+        let (mut params, batch) = (parameters(&arch, 30.0, 10), batch(&lengths, 11));
+        params.iter_mut().step_by(7).for_each(|p| *p *= 100.0);
+        let (mut tape, mut grads) = (Tape::new(), vec![0.0; params.len()]);
+        let features = forward(&arch, &params, &batch, &mut tape);
+        assert!(features.iter().all(|x| x.is_finite()), "{arch:?}");
+        backward(&arch, &params, &batch, &mut tape, &vec![1.0; features.len()], &mut grads);
+        assert!(grads.iter().all(|x| !x.is_nan()), "{arch:?}");
+        if matches!(arch, Arch::Causal(_)) {
+            assert!(lm_loss(&arch, &params, &batch, &mut tape).is_finite(), "{arch:?}");
+        }
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_threads() {
+    let big = Arch::Bert(BertConfig {
+        vocab: 37,
+        context: 64,
+        width: 384,
+        n_layers: 3,
+        n_heads: 6,
+        inner: 1536,
+        activation: Activation::GeluErf,
+        norm_eps: 1e-12,
+        n_token_types: 2,
+    });
+    let cases = [
+        (causal(32, 2, 2, Activation::GeluTanh), vec![47; 32]),
+        (bert(24, 2, 2), vec![30; 40]),
+        (big, vec![9, 30, 64]),
+    ];
+    for (arch, lengths) in cases {
+        let (params, batch) = (parameters(&arch, 0.05, 12), batch(&lengths, 13));
+        let pass = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
+            pool.install(|| {
+                let (mut tape, mut grads) = (Tape::new(), vec![0.0; params.len()]);
+                let mut bits: Vec<u32> =
+                    forward(&arch, &params, &batch, &mut tape).iter().map(|x| x.to_bits()).collect();
+                let d_features = normal(bits.len(), 14);
+                backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
+                if matches!(arch, Arch::Causal(_)) {
+                    let loss = lm_step(&arch, &params, &batch, &mut tape, &mut grads);
+                    bits.extend([loss.to_bits() as u32, (loss.to_bits() >> 32) as u32]);
+                }
+                bits.extend(grads.iter().map(|x| x.to_bits()));
+                (bits, tape.n_shards)
+            })
+        };
+        let (one, n_shards) = pass(1);
+        // Both ways of splitting are tested.
+        assert_eq!(n_shards == 1, params.len() > 4_000_000, "{n_shards} shards");
+        assert!(pass(2).0 == one && pass(3).0 == one, "{arch:?}");
+    }
+}
+
+#[test]
+fn bad_batches_are_errors_and_nan() {
+    let arch = causal(8, 1, 1, Activation::GeluTanh);
+    let params = parameters(&arch, 0.3, 15);
+    let whole = |tokens: Vec<u32>, offsets: Vec<usize>| Packed { tokens, offsets };
+    let cases = [
+        (whole(vec![], vec![0]), TrunkError::NoRows),
+        (whole(vec![], vec![]), TrunkError::NoRows),
+        (whole(vec![1, 2], vec![0, 2, 2]), TrunkError::EmptyRow { row: 1 }),
+        (whole(vec![1, 37], vec![0, 1, 2]), TrunkError::UnknownToken { row: 1, token: 37, vocab: 37 }),
+        (whole(vec![1; 151], vec![0, 151]), TrunkError::LongRow { row: 0, length: 151, context: 150 }),
+        (whole(vec![1, 2], vec![0, 3]), TrunkError::Offsets { n_tokens: 2 }),
+        (whole(vec![1, 2], vec![0, 2, 1, 2]), TrunkError::Offsets { n_tokens: 2 }),
+    ];
+    for (batch, error) in cases {
+        assert_eq!(check(&arch, &params, &batch), Err(error.clone()));
+        let mut tape = Tape::new();
+        assert!(features(&arch, &params, &batch, &mut tape).iter().all(|x| x.is_nan()));
+        assert!(lm_loss(&arch, &params, &batch, &mut tape).is_nan(), "{error}");
+        assert!(lm_logits(&arch, &params, &batch, &mut tape).iter().all(|x| x.is_nan()));
+    }
+    let good = batch(&[3, 4], 16);
+    let too_few = TrunkError::Parameters { expected: params.len(), found: 5 };
+    assert_eq!(check(&arch, &params[..5], &good), Err(too_few));
+    assert_eq!(check_lm(&arch, &params, &batch(&[1, 1], 17)), Err(TrunkError::NothingToPredict));
+    let encoder = bert(8, 1, 2);
+    assert_eq!(check_lm(&encoder, &parameters(&encoder, 0.3, 18), &good), Err(TrunkError::NotCausal));
+
+    // A backward pass that no forward pass came before.
+    let mut grads = vec![0.0; params.len()];
+    backward(&arch, &params, &good, &mut Tape::new(), &[0.0; 16], &mut grads);
+    assert!(grads.iter().all(|g| g.is_nan()));
+}

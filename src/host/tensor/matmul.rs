@@ -1,0 +1,395 @@
+//! Matrix products over panels: a linear layer, its transpose, and the gradient of its weight.
+//!
+//! One kernel does all three: a tile of rows × up to four vectors of columns stays in registers while the inner
+//! dimension runs. The left operand is read by broadcast through two strides (so neither weights nor gradients are ever
+//! packed), the right one is a panel. Each output is summed along the inner dimension in order, whoever computes it.
+
+use super::panel::{Cols, PANEL};
+use super::simd::{LANES, Simd, dispatch};
+use super::tasks::{Raw, tasks};
+
+/// Inner steps between visits to the output. Chosen: a panel's slice of 256 × 64 floats stays in a second-level cache.
+const DEPTH: usize = 256;
+/// Rows of a task. Chosen: a multiple of every tile height in use, big enough to reuse a panel from the first-level cache.
+const ROWS: usize = 48;
+/// Panels of a task: rows of the left operand are reused over them from cache.
+const GROUP: usize = 4;
+
+/// One product `c = a·b (+ bias) (+ residual)` with up to 64 columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile {
+    /// Element `(i, k)` lies at `a[i * a_rows + k * a_cols]`.
+    pub a: *const f32,
+    pub a_rows: usize,
+    pub a_cols: usize,
+    /// `[depth, columns]`, readable to whole vectors.
+    pub b: *const f32,
+    pub b_stride: usize,
+    pub c: *mut f32,
+    pub c_stride: usize,
+    /// One value for each row, or null.
+    pub bias: *const f32,
+    /// Laid out as `c` (and possibly `c` itself, to accumulate), or null.
+    pub residual: *const f32,
+    pub rows: usize,
+    pub depth: usize,
+    /// Columns of `c` to write; the last vector may be partial.
+    pub cols: usize,
+}
+
+#[inline(always)]
+unsafe fn tile<S: Simd, const M: usize, const N: usize>(t: &Tile, row: usize, col: usize) {
+    unsafe {
+        let zero = S::splat(0.0);
+        let mut acc = [[zero; N]; M];
+        let a = t.a.add(row * t.a_rows);
+        let b = t.b.add(col);
+        let rows: [*const f32; M] = std::array::from_fn(|m| a.add(m * t.a_rows));
+        let mut at = 0;
+        for k in 0..t.depth {
+            let line = b.add(k * t.b_stride);
+            let right: [S::V; N] = std::array::from_fn(|n| S::load(line.add(n * LANES)));
+            for m in 0..M {
+                let left = S::splat(*rows[m].add(at));
+                for n in 0..N {
+                    acc[m][n] = S::fma(left, right[n], acc[m][n]);
+                }
+            }
+            at += t.a_cols;
+        }
+        let partial = col + N * LANES > t.cols;
+        for m in 0..M {
+            let offset = (row + m) * t.c_stride + col;
+            for n in 0..N {
+                let mut value = acc[m][n];
+                let place = offset + n * LANES;
+                let valid = if partial { t.cols.saturating_sub(col + n * LANES) } else { LANES };
+                if !t.bias.is_null() {
+                    value = S::add(value, S::splat(*t.bias.add(row + m)));
+                }
+                if valid >= LANES {
+                    if !t.residual.is_null() {
+                        value = S::add(value, S::load(t.residual.add(place)));
+                    }
+                    S::store(t.c.add(place), value);
+                } else {
+                    if !t.residual.is_null() {
+                        value = S::add(value, S::load_n(t.residual.add(place), valid));
+                    }
+                    S::store_n(t.c.add(place), valid, value);
+                }
+            }
+        }
+    }
+}
+
+/// All rows of one group of columns: tiles of `M` rows, then 4, 2, 1.
+#[inline(always)]
+unsafe fn sweep<S: Simd, const M: usize, const N: usize>(t: &Tile, col: usize) {
+    let mut row = 0;
+    unsafe {
+        while row + M <= t.rows {
+            tile::<S, M, N>(t, row, col);
+            row += M;
+        }
+        while row + 4 <= t.rows {
+            tile::<S, 4, N>(t, row, col);
+            row += 4;
+        }
+        if row + 2 <= t.rows {
+            tile::<S, 2, N>(t, row, col);
+            row += 2;
+        }
+        if row < t.rows {
+            tile::<S, 1, N>(t, row, col);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn block_any<S: Simd>(t: Tile) {
+    unsafe {
+        if S::COLS == 1 {
+            for col in (0..t.cols).step_by(LANES) {
+                sweep::<S, 6, 1>(&t, col);
+            }
+        } else {
+            match t.cols.div_ceil(LANES) {
+                4 => sweep::<S, 6, 4>(&t, 0),
+                3 => sweep::<S, 8, 3>(&t, 0),
+                2 => sweep::<S, 8, 2>(&t, 0),
+                _ => sweep::<S, 12, 1>(&t, 0),
+            }
+        }
+    }
+}
+
+dispatch! {
+    /// # Safety
+    /// The pointers and strides of `t` must be valid for its shape; `cols` is at most 64.
+    block = block_any(t: Tile)
+}
+
+/// The left operand of [`product`]: `rows × depth`, element `(i, k)` at `values[i * row_stride + k * col_stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Left<'a> {
+    pub values: &'a [f32],
+    pub rows: usize,
+    pub depth: usize,
+    pub row_stride: usize,
+    pub col_stride: usize,
+}
+
+impl<'a> Left<'a> {
+    /// A row-major weight `[rows, depth]`.
+    pub(crate) fn weight(values: &'a [f32], rows: usize, depth: usize) -> Self {
+        Left { values, rows, depth, row_stride: depth, col_stride: 1 }
+    }
+
+    /// The transpose of a row-major weight `[depth, rows]`.
+    pub(crate) fn transposed(values: &'a [f32], rows: usize, depth: usize) -> Self {
+        Left { values, rows, depth, row_stride: 1, col_stride: rows }
+    }
+}
+
+/// What a product adds to.
+#[derive(Clone, Copy)]
+pub(crate) enum Onto<'a> {
+    Nothing,
+    /// A bias, one value for each row.
+    Bias(&'a [f32]),
+    /// A bias and a matrix laid out as the output.
+    BiasAnd(&'a [f32], &'a [f32]),
+    /// The output's old values.
+    Itself,
+}
+
+/// `y = left · x`, plus what `onto` says: `x` has `left.depth` rows, `y` has `left.rows`, both in panels over `cols`.
+pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, y: &mut [f32]) {
+    let Left { rows, depth, .. } = left;
+    assert!(left.values.len() >= rows * depth && x.len() >= cols.len(depth) && y.len() >= cols.len(rows));
+    let (bias, residual) = match onto {
+        Onto::Nothing | Onto::Itself => (None, None),
+        Onto::Bias(bias) => (Some(bias), None),
+        Onto::BiasAnd(bias, residual) => (Some(bias), Some(residual)),
+    };
+    assert!(bias.is_none_or(|bias| bias.len() >= rows) && residual.is_none_or(|r| r.len() >= cols.len(rows)));
+    let y = Raw::new(y);
+    let n_chunks = rows.div_ceil(ROWS);
+    tasks(par, n_chunks * cols.n_panels().div_ceil(GROUP), |task| {
+        let (row, group) = (task % n_chunks * ROWS, task / n_chunks * GROUP);
+        for from in (0..depth).step_by(DEPTH) {
+            for p in group..(group + GROUP).min(cols.n_panels()) {
+                let width = cols.width(p);
+                let place = p * PANEL * rows + row * width;
+                // Safety: lengths were checked above; each task writes its own rows of its own panels.
+                unsafe {
+                    let c = y.at(place);
+                    block(Tile {
+                        a: left.values.as_ptr().add(row * left.row_stride + from * left.col_stride),
+                        a_rows: left.row_stride,
+                        a_cols: left.col_stride,
+                        b: x.as_ptr().add(p * PANEL * depth + from * width),
+                        b_stride: width,
+                        c,
+                        c_stride: width,
+                        bias: bias.filter(|_| from == 0).map_or(std::ptr::null(), |bias| bias.as_ptr().add(row)),
+                        residual: match (residual, onto) {
+                            _ if from > 0 => c,
+                            (Some(residual), _) => residual.as_ptr().add(place),
+                            (None, Onto::Itself) => c,
+                            (None, _) => std::ptr::null(),
+                        },
+                        rows: (rows - row).min(ROWS),
+                        depth: (depth - from).min(DEPTH),
+                        cols: width,
+                    });
+                }
+            }
+        }
+    });
+}
+
+/// Adds the gradients of a linear layer: `dw[o, i] += Σ_t dy[o, t] x[i, t]` and `db[o] += Σ_t dy[o, t]`.
+///
+/// `dy` has `rows` features in panels over `cols`; `x_tokens` is the layer's input of `depth` features, as
+/// [`super::panel::transpose_panels`] lays it out.
+pub(crate) fn weight_gradient(
+    par: bool,
+    dy: &[f32],
+    rows: usize,
+    x_tokens: &[f32],
+    depth: usize,
+    cols: Cols,
+    dw: &mut [f32],
+    db: Option<&mut [f32]>,
+) {
+    let features = Cols { n: depth };
+    assert!(dy.len() >= cols.len(rows) && x_tokens.len() >= features.len(cols.n) && dw.len() >= rows * depth);
+    assert!(db.as_ref().is_none_or(|db| db.len() >= rows));
+    let (dw, db) = (Raw::new(dw), db.map(Raw::new));
+    let n_chunks = rows.div_ceil(ROWS);
+    tasks(par, n_chunks * features.n_panels(), |task| {
+        let (row, fp) = (task % n_chunks * ROWS, task / n_chunks);
+        let width = features.width(fp);
+        let n_rows = (rows - row).min(ROWS);
+        for p in 0..cols.n_panels() {
+            // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
+            unsafe {
+                let c = dw.at(row * depth + fp * PANEL);
+                block(Tile {
+                    a: dy.as_ptr().add(p * PANEL * rows + row * cols.width(p)),
+                    a_rows: cols.width(p),
+                    a_cols: 1,
+                    b: x_tokens.as_ptr().add(fp * PANEL * cols.n + p * PANEL * width),
+                    b_stride: width,
+                    c,
+                    c_stride: depth,
+                    bias: std::ptr::null(),
+                    residual: c,
+                    rows: n_rows,
+                    depth: cols.valid(p),
+                    cols: features.valid(fp),
+                });
+            }
+        }
+        if let (0, Some(db)) = (fp, db) {
+            // Safety: as above; only the tasks of the first feature panel sum the bias, each its own rows.
+            unsafe { row_sums(dy.as_ptr(), rows, cols, row, n_rows, db.at(row)) };
+        }
+    });
+}
+
+#[inline(always)]
+unsafe fn row_sums_any<S: Simd>(x: *const f32, rows: usize, cols: Cols, row: usize, n_rows: usize, sums: *mut f32) {
+    unsafe {
+        for i in 0..n_rows {
+            let mut sum = S::splat(0.0);
+            for p in 0..cols.n_panels() {
+                let width = cols.width(p);
+                let line = x.add(p * PANEL * rows + (row + i) * width);
+                for v in (0..width).step_by(LANES) {
+                    sum = S::add(sum, S::load(line.add(v)));
+                }
+            }
+            *sums.add(i) += S::sum(sum);
+        }
+    }
+}
+
+dispatch! {
+    /// Adds the sums of rows `row..row + n_rows` to `sums`.
+    row_sums = row_sums_any(x: *const f32, rows: usize, cols: Cols, row: usize, n_rows: usize, sums: *mut f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::panel::{from_tokens, to_tokens, transpose_panels};
+    use super::*;
+    use crate::host::random::Random;
+
+    fn normal(n: usize, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed, "matmul");
+        (0..n).map(|_| random.normal() as f32).collect()
+    }
+
+    fn panels(x: &[f32], rows: usize, cols: Cols) -> Vec<f32> {
+        let mut padded = x.to_vec();
+        padded.extend([0.0; LANES]);
+        let mut to = vec![f32::NAN; cols.len(rows)];
+        from_tokens(false, &padded, rows, cols, &mut to);
+        to
+    }
+
+    #[test]
+    fn products_equal_the_definition_for_all_shapes() {
+        for (out, depth, n) in
+            [(1, 1, 1), (7, 5, 3), (24, 8, 17), (48, 16, 33), (96, 24, 70), (13, 300, 129), (16, 40, 64)]
+        {
+            let cols = Cols { n };
+            let (w, x, bias) = (normal(out * depth, 1), normal(n * depth, 2), normal(out, 3));
+            let mut y = vec![f32::NAN; cols.len(out)];
+            product(false, Left::weight(&w, out, depth), &panels(&x, depth, cols), cols, Onto::Bias(&bias), &mut y);
+            let mut tokens = vec![0.0; n * out];
+            to_tokens(false, &y, out, cols, &mut tokens);
+            for t in 0..n {
+                for o in 0..out {
+                    let exact: f64 = (0..depth).map(|k| w[o * depth + k] as f64 * x[t * depth + k] as f64).sum();
+                    let got = tokens[t * out + o] as f64;
+                    assert!(
+                        (got - exact - bias[o] as f64).abs() < 2e-5 * depth as f64,
+                        "{out}x{depth}x{n}: {got} {exact}"
+                    );
+                }
+            }
+
+            // The transpose: dx = wᵀ·dy, onto itself.
+            let dy = normal(n * out, 4);
+            let mut dx = panels(&x, depth, cols);
+            product(true, Left::transposed(&w, depth, out), &panels(&dy, out, cols), cols, Onto::Itself, &mut dx);
+            let mut tokens = vec![0.0; n * depth];
+            to_tokens(false, &dx, depth, cols, &mut tokens);
+            for t in 0..n {
+                for k in 0..depth {
+                    let exact: f64 = (0..out).map(|o| w[o * depth + k] as f64 * dy[t * out + o] as f64).sum();
+                    let got = tokens[t * depth + k] as f64 - x[t * depth + k] as f64;
+                    assert!((got - exact).abs() < 2e-5 * (out + 1) as f64, "{out}x{depth}x{n}: {got} {exact}");
+                }
+            }
+
+            let mut x_tokens = vec![f32::NAN; Cols { n: depth }.len(n)];
+            transpose_panels(false, &panels(&x, depth, cols), depth, cols, &mut x_tokens);
+            let (mut dw, mut db) = (vec![1.0; out * depth], vec![2.0; out]);
+            weight_gradient(false, &panels(&dy, out, cols), out, &x_tokens, depth, cols, &mut dw, Some(&mut db));
+            for o in 0..out {
+                for k in 0..depth {
+                    let exact: f64 = (0..n).map(|t| dy[t * out + o] as f64 * x[t * depth + k] as f64).sum();
+                    assert!(
+                        (dw[o * depth + k] as f64 - 1.0 - exact).abs() < 2e-5 * (n + 1) as f64,
+                        "{out}x{depth}x{n}"
+                    );
+                }
+                let exact: f64 = (0..n).map(|t| dy[t * out + o] as f64).sum();
+                assert!((db[o] as f64 - 2.0 - exact).abs() < 2e-5 * (n + 1) as f64, "{out}x{depth}x{n}");
+            }
+        }
+    }
+
+    /// Each instruction set gives the same product up to rounding; runs those that this processor has.
+    #[test]
+    fn instruction_sets_agree() {
+        let (a, b) = (normal(13 * 20, 5), normal(20 * 64, 6));
+        let run = |with: unsafe fn(Tile)| {
+            let mut c = vec![1.0; 13 * 50];
+            let residual = c.as_ptr();
+            let tile = Tile {
+                a: a.as_ptr(),
+                a_rows: 20,
+                a_cols: 1,
+                b: b.as_ptr(),
+                b_stride: 64,
+                c: c.as_mut_ptr(),
+                c_stride: 50,
+                bias: a.as_ptr(),
+                residual,
+                rows: 13,
+                depth: 20,
+                cols: 50,
+            };
+            // Safety: the buffers above have these shapes.
+            unsafe { with(tile) };
+            c
+        };
+        let plain = run(block_any::<super::super::simd::Plain>);
+        let close = |other: Vec<f32>| plain.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-4);
+        assert!(close(run(block)));
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            assert!(close(run(block_any::<super::super::simd::Avx2>)));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            assert!(close(run(block_any::<super::super::simd::Avx512>)));
+        }
+    }
+}

@@ -7,6 +7,8 @@
 pub mod data;
 pub mod frame;
 pub mod metric;
+pub mod plot;
+pub mod report;
 pub mod script;
 pub mod world;
 
@@ -18,6 +20,8 @@ pub fn registry() -> Registry {
     data::register(&mut registry);
     frame::register(&mut registry);
     metric::register(&mut registry);
+    plot::register(&mut registry);
+    report::register(&mut registry);
     script::register(&mut registry);
     world::register(&mut registry);
     registry

@@ -77,7 +77,11 @@ impl Bench {
     /// A session that prints to standard output, between the progress bars. If nobody reads, the run is stopped.
     pub fn session(&self, name: &str, prelude: bool, args: &[String]) -> Session {
         let (progress, lab, broken) = (self.progress.clone(), self.lab.clone(), self.broken.clone());
+        let recorder = self.recorder.clone();
         let print = move |text: &str| {
+            if let Some(recorder) = &recorder {
+                recorder.printed(text);
+            }
             if broken.load(Ordering::Relaxed) {
                 return;
             }

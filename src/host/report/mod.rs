@@ -13,12 +13,14 @@ mod heatmap;
 pub mod html;
 mod lines;
 mod pgr;
+mod table;
 
 pub use accuracy::{AccuracyRow, accuracy};
 pub use canvas::escape;
 pub use heatmap::{Cell, HeatMap, heat_map};
 pub use lines::{Lines, Point, Series, lines};
 pub use pgr::{PgrRow, pgr};
+pub use table::{TABLE_EXTENSIONS, table_files};
 
 use super::digest::Digest;
 use super::explain::Explain;
@@ -91,6 +93,8 @@ pub enum ReportError {
     Missing { row: usize, what: &'static str },
     #[error("two rows have {x_name} `{x}` and {y_name} `{y}`")]
     Twice { x_name: String, x: String, y_name: String, y: String },
+    #[error("the table could not be written: {reason}")]
+    Table { reason: String },
     #[error("`{name}` must be positive on a logarithmic axis, got `{value}`")]
     NotPositive { name: String, value: f64 },
 }
@@ -104,6 +108,7 @@ impl Explain for ReportError {
             ReportError::TooMany { .. } => "report/too-many",
             ReportError::Missing { .. } => "report/missing",
             ReportError::Twice { .. } => "report/twice",
+            ReportError::Table { .. } => "report/table",
             ReportError::NotPositive { .. } => "report/not-positive",
         }
     }

@@ -1,0 +1,44 @@
+//! `report::figure`
+
+use super::{NameOptions, places};
+use crate::bind::prelude::*;
+use crate::host::lab::Event;
+use crate::host::record::folder::write;
+use crate::host::report::Figure;
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("report", "figure", run)
+        .about("Keeps a figure in the run folder as SVG, and on the run's page.")
+        .details(
+            "At the prompt and in `w2s eval` there is no run folder: a warning says so and nothing is written. `figure.svg` is the \
+             text to keep by hand.",
+        )
+        .param::<Figure>("figure", "what `plot` drew")
+        .options::<NameOptions>()
+        .returns("string: the file's name; `()` where there is no run folder")
+        .example(
+            "let curve = frame::of([#{ x: 0, y: 0.5 }, #{ x: 1, y: 0.7 }]);\n\
+             report::figure(plot::lines(curve), #{ name: \"learning-curve\" })",
+            "",
+        )
+        .fails("report::figure(1)", "`figure` of `report::figure` must be a Figure, got an integer `1`")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let figure: Figure = call.arg(0)?;
+    let options: NameOptions = call.options()?;
+    let lab = call.lab();
+    if lab.settings.run_dir.is_none() {
+        let name = options.name.unwrap_or_else(|| figure.kind().to_owned());
+        lab.warn(format!("`{name}.svg` was not written: there is no run folder here; `w2s script FILE` makes one"));
+        return Ok(Dynamic::UNIT);
+    }
+    let (name, paths) = places(lab, options.name, figure.kind(), &["svg"])?;
+    for path in &paths {
+        write(path, figure.svg().as_bytes())?;
+    }
+    let file = format!("{name}.svg");
+    lab.tell(Event::Written { kind: "figure".to_owned(), name, files: paths });
+    Ok(file.into())
+}

@@ -1,0 +1,54 @@
+//! `report`: what a script keeps in its run folder, and numbers as a report writes them.
+
+mod figure;
+mod number;
+mod table;
+
+use crate::bind::prelude::*;
+use crate::host::lab::Lab;
+use crate::host::record::{RecordError, place};
+use std::path::PathBuf;
+
+/// Lists the module's functions.
+pub fn register(registry: &mut Registry) {
+    registry.module("report", "Keeps tables and figures in the run folder, where the run's page finds them.");
+    registry.add(figure::function());
+    registry.add(table::function());
+    registry.add(number::function());
+}
+
+crate::options! {
+    /// What the files are called.
+    pub struct NameOptions {
+        /// The files' name without its ending; without it, one that names the content, numbered where it is taken.
+        name: Option<String> = None,
+    }
+}
+
+/// Where files called `name` go, one path per extension; `stem` is the name where the script gives none. Names are given once.
+fn places(lab: &Lab, name: Option<String>, stem: &str, extensions: &[&str]) -> Result<(String, Vec<PathBuf>), Fault> {
+    let all = |name: &str| -> Result<Vec<PathBuf>, RecordError> {
+        extensions.iter().map(|extension| place(lab, name, extension)).collect()
+    };
+    let taken = |paths: &[PathBuf]| paths.iter().any(|path| path.symlink_metadata().is_ok());
+    if let Some(name) = name {
+        let paths = all(&name)?;
+        if taken(&paths) {
+            return Err(Fault::new("report/taken", format!("this run has already kept something called `{name}`"))
+                .hint("give it another name"));
+        }
+        return Ok((name, paths));
+    }
+    for number in 1..=MAX_NUMBERED {
+        let name = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
+        let paths = all(&name)?;
+        if !taken(&paths) {
+            return Ok((name, paths));
+        }
+    }
+    Err(Fault::new("report/taken", format!("this run has already kept {MAX_NUMBERED} things called `{stem}`"))
+        .hint("give it a name: #{ name: \"…\" }"))
+}
+
+/// The most unnamed files of one kind (chosen).
+const MAX_NUMBERED: usize = 1000;

@@ -1,0 +1,42 @@
+//! `report::table`
+
+use super::{NameOptions, places};
+use crate::bind::prelude::*;
+use crate::host::frame::Frame;
+use crate::host::lab::Event;
+use crate::host::record::folder::write;
+use crate::host::report::{TABLE_EXTENSIONS, table_files};
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("report", "table", run)
+        .about("Keeps a frame in the run folder as Parquet, CSV, Markdown and LaTeX, and on the run's page.")
+        .details(
+            "In Markdown and LaTeX `x`, `x_low` and `x_high` become one column with its interval. At the prompt and in `w2s eval` \
+             there is no run folder: a warning says so and nothing is written.",
+        )
+        .param::<Frame>("frame", "what to keep")
+        .options::<NameOptions>()
+        .returns("array of string: the files' names; `()` where there is no run folder")
+        .example("report::table(frame::of([#{ method: \"naive\", pgr: 0.43 }]), #{ name: \"results\" })", "")
+        .fails("report::table(#{ pgr: 0.43 })", "`frame` of `report::table` must be a Frame")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let frame: Frame = call.arg(0)?;
+    let options: NameOptions = call.options()?;
+    let lab = call.lab();
+    if lab.settings.run_dir.is_none() {
+        let name = options.name.unwrap_or_else(|| "table".to_owned());
+        lab.warn(format!("`{name}.csv` was not written: there is no run folder here; `w2s script FILE` makes one"));
+        return Ok(Dynamic::UNIT);
+    }
+    let contents = table_files(&frame)?;
+    let (name, paths) = places(lab, options.name, "table", &TABLE_EXTENSIONS)?;
+    for (path, content) in paths.iter().zip(&contents) {
+        write(path, content)?;
+    }
+    let files: Array = TABLE_EXTENSIONS.iter().map(|extension| format!("{name}.{extension}").into()).collect();
+    lab.tell(Event::Written { kind: "table".to_owned(), name, files: paths });
+    Ok(files.into())
+}

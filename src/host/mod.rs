@@ -10,6 +10,7 @@ pub mod frame;
 pub mod lab;
 pub mod model;
 pub mod random;
+pub mod store;
 pub mod record;
 pub mod report;
 pub mod tensor;

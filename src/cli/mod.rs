@@ -3,6 +3,7 @@
 
 pub mod bench;
 pub mod draw;
+mod fetch;
 pub mod help;
 pub mod line;
 pub mod output;
@@ -61,6 +62,7 @@ fn dispatch(line: &Line) -> u8 {
         Some(Command::Script { file, args }) => script::run(global, file, args),
         Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
         Some(Command::Help { name }) => help(name.as_deref()),
+        Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
         Some(Command::Docs { folder }) => docs(folder),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

@@ -4,6 +4,7 @@ use super::columns::{Column, Columns};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::host::data::{Data, Source, columns, read};
+use crate::host::store::sets;
 use crate::host::world::{self, TaskOptions, World, WorldOptions};
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ options! {
         difficulty: Option<Column> = None,
         /// Files: class names in order of their index; without them the labels themselves, sorted.
         classes: Option<Vec<String>> = None,
-        /// Files: the share of test rows where no column says which they are, 0 to below 1: 0.2 without it.
+        /// Files and fetched sets: the share of test rows where no column says which they are, 0 to below 1: 0.2 without it.
         test_share: Option<f64> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,
@@ -43,6 +44,7 @@ pub fn function() -> Function {
         .about("A data set: a task of the generated world, a fetched data set, or a file.")
         .details(
             "- `world/TASK`: rows of the generated world.\n\
+             - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
              name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
              that do not fit are errors with line and field.\n\n\
@@ -75,7 +77,11 @@ fn run(call: &mut Call) -> Answer {
         let mapping = columns.apply(call, &mut records)?;
         return counted(columns::source(&records, &name, &mapping, test_share, seed)?, n_train, n_test, seed);
     }
-    if let Some(option) = columns.given().first() {
+    let mut given = columns.given();
+    if options.test_share.is_some() && sets::find(&name).is_none() {
+        given.push("test_share");
+    }
+    if let Some(option) = given.first() {
         let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");
         return Err(Fault::new("data/not-a-file", said).hint("files end in .jsonl, .ndjson, .csv, .tsv or .parquet"));
     }
@@ -86,7 +92,10 @@ fn run(call: &mut Call) -> Answer {
         let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
         return Ok(Dynamic::from(Data::of_task(rows)?));
     }
-    Err(unknown(&name))
+    match sets::find(&name) {
+        Some(set) => counted(sets::load(call.lab(), set, test_share, seed)?, n_train, n_test, seed),
+        None => Err(unknown(&name)),
+    }
 }
 
 /// Of rows whose split nobody stated: chosen.
@@ -109,7 +118,8 @@ fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: 
 }
 
 fn unknown(name: &str) -> Fault {
-    let names: Vec<String> = world::tasks().iter().map(|task| format!("world/{}", task.name)).collect();
+    let tasks = world::tasks().iter().map(|task| format!("world/{}", task.name));
+    let names: Vec<String> = tasks.chain(sets::names().map(str::to_owned)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),

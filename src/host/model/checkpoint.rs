@@ -1,7 +1,7 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
 use super::arch::{Activation, Arch, BertConfig, CausalConfig};
-use super::{Encoder, Head, Model, ModelError};
+use super::{Encoder, Head, HfFiles, Model, ModelError};
 use crate::host::digest::Digest;
 use crate::host::lab::{Lab, plain};
 use half::{bf16, f16};
@@ -134,7 +134,8 @@ impl Model {
         Ok(model.with_max_tokens(read.max_tokens)?.with(|model| model.digest = digest))
     }
 
-    /// Reads a folder that [`Model::save`] wrote. `folder` was granted by the lab's access rules.
+    /// Reads a folder that [`Model::save`] wrote, or a BERT checkpoint with Hugging Face names. `folder` was granted by
+    /// the lab's access rules.
     #[allow(clippy::disallowed_methods)] // A loader: paths come from `lab.access.readable`.
     pub fn load(folder: &Path, lab: &Lab) -> Result<Model, ModelError> {
         let read = |name: &str| -> Result<Vec<u8>, ModelError> {
@@ -148,7 +149,17 @@ impl Model {
         };
         let (config, weights, tokenizer) = (read(CONFIG)?, read(WEIGHTS)?, read(TOKENIZER)?);
         lab.interrupt.check()?;
-        Model::from_bytes(None, &config, &weights, &tokenizer)
+        // Only a foreign configuration names its kind so.
+        let keys: serde_json::Value =
+            serde_json::from_slice(&config).map_err(|error| file(CONFIG, &error.to_string()))?;
+        if keys.get("model_type").is_none() {
+            return Model::from_bytes(None, &config, &weights, &tokenizer);
+        }
+        let sentence = "sentence_bert_config.json";
+        let there = lab.access.readable(&folder.join(sentence).display().to_string()).is_ok();
+        let sentence_config = if there { Some(read(sentence)?) } else { None };
+        let name = folder.file_name().map_or_else(|| "checkpoint".to_owned(), |name| name.display().to_string());
+        Model::from_hf(&name, &HfFiles { config, weights, tokenizer, sentence_config })
     }
 
     /// Writes the three files into `folder`, which is made if only its last part is missing. Each file appears whole or

@@ -2,6 +2,7 @@
 
 use crate::host::explain::Explain;
 use crate::host::lab::{AccessError, Interrupted};
+use crate::host::store::StoreError;
 
 /// An error of this room.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,6 +36,8 @@ pub enum ModelError {
     #[error("the engine failed: {0}")]
     Engine(String),
     #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
     Access(#[from] AccessError),
     #[error("interrupted")]
     Interrupted,
@@ -61,6 +64,7 @@ impl Explain for ModelError {
             ModelError::File { .. } => "model/file",
             ModelError::NoLadder { .. } => "model/no-ladder",
             ModelError::Engine(_) => "model/engine",
+            ModelError::Store(error) => error.code(),
             ModelError::Access(error) => error.code(),
             ModelError::Interrupted => "run/interrupted",
         }
@@ -72,12 +76,13 @@ impl Explain for ModelError {
             ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
             ModelError::NoLadder { known, .. } => Some(format!("ladders: {}", known.join(", "))),
+            ModelError::Store(error) => error.hint(),
             ModelError::Access(error) => error.hint(),
             _ => None,
         }
     }
 
     fn is_interruption(&self) -> bool {
-        matches!(self, ModelError::Interrupted)
+        matches!(self, ModelError::Interrupted | ModelError::Store(StoreError::Interrupted))
     }
 }

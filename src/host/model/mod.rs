@@ -4,11 +4,13 @@ pub mod arch;
 mod checkpoint;
 mod encoder;
 mod error;
+mod hf;
 pub mod trunk;
 
 pub use checkpoint::{Files, Precision};
 pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
+pub use hf::HfFiles;
 
 use super::data::Data;
 use super::digest::Digest;

@@ -192,7 +192,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (lab, store) = (Lab::for_tests(), Store::at(folder.path()));
         let id = HubId::parse("hub:o/n").expect("an id");
-        assert_eq!(id.read(&store, "config.json").expect_err("not fetched").to_string(), "`hub:o/n` was not fetched into the store");
+        assert_eq!(
+            id.read(&store, "config.json").expect_err("not fetched").to_string(),
+            "`hub:o/n` was not fetched into the store"
+        );
         serve(WHOLE).fetch(&id, &store, &lab).expect("fetched");
         assert!(id.is_fetched(&store));
         assert_eq!(id.read(&store, "model.safetensors").expect("there"), b"w");

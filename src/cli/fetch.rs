@@ -65,7 +65,8 @@ fn list(store: &Store) -> String {
         );
     }
     text += "\nhub:OWNER/NAME[@REVISION]\n         a BERT checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
-    text + &format!("\nThe store is {}", store.root().display())
+    text += &format!("\nThe store is {}", store.root().display());
+    text
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 mod docs;
 mod fences;
+mod prompt;
 mod registry;
 mod support;
 mod tidy;

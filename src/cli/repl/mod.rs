@@ -285,8 +285,10 @@ fn at_terminal(prompt: &mut Prompt) -> u8 {
                     return exit::OK;
                 }
             }
-            // Ctrl-C clears the line.
-            Err(ReadlineError::Interrupted) => {}
+            // Ctrl-C clears the line, and says so as a shell does.
+            Err(ReadlineError::Interrupted) => {
+                let _ = prompt.say("^C");
+            }
             Err(ReadlineError::Eof) => return exit::OK,
             Err(error) => {
                 draw::print(&Diagnostic::new("prompt/terminal", format!("the terminal went away: {error}")));
@@ -362,14 +364,15 @@ fn from_pipe(prompt: &mut Prompt) -> u8 {
 
 /// Variables that a later one of the same name hides can never be read again: what they hold is let go.
 fn drop_shadowed(session: &mut Session) {
-    let held: Vec<(String, bool, rhai::Dynamic)> =
-        session.scope.iter_raw().map(|(name, constant, value)| (name.to_owned(), constant, value.clone())).collect();
     let mut seen = std::collections::BTreeSet::new();
-    let mut kept: Vec<(String, bool, rhai::Dynamic)> =
-        held.into_iter().rev().filter(|(name, ..)| seen.insert(name.clone())).collect();
-    if kept.len() == session.scope.len() {
+    // Newest first.
+    let is_kept: Vec<bool> = session.scope.iter_raw().map(|(name, ..)| seen.insert(name.to_owned())).collect();
+    if is_kept.iter().all(|kept| *kept) {
         return;
     }
+    let held = session.scope.iter_raw().zip(is_kept).filter(|(_, kept)| *kept);
+    let mut kept: Vec<(String, bool, rhai::Dynamic)> =
+        held.map(|((name, constant, value), _)| (name.to_owned(), constant, value.clone())).collect();
     kept.reverse();
     session.scope.clear();
     for (name, constant, value) in kept {

@@ -100,8 +100,8 @@ impl Names {
     pub fn refresh(&mut self, session: &Session, aliases: &BTreeMap<String, Vec<Defined>>) {
         let mut seen = std::collections::BTreeSet::new();
         let mut variables: Vec<Variable> = Vec::new();
-        let held: Vec<(&str, bool, &Dynamic)> = session.scope.iter_raw().collect();
-        for (name, _, value) in held.into_iter().rev() {
+        // Newest first: an earlier variable of the same name is hidden.
+        for (name, _, value) in session.scope.iter_raw() {
             if seen.insert(name.to_owned()) {
                 let keys = value
                     .read_lock::<Map>()
@@ -125,7 +125,10 @@ impl Names {
 
     /// The type of a value in the records' words.
     pub fn type_of(&self, value: &Dynamic) -> String {
-        let value = value.flatten_clone();
+        // What a closure captured is shared; asked for its type, only its content says it.
+        if value.is_shared() {
+            return self.type_of(&value.flatten_clone());
+        }
         if let Some(record) = self.reference.registry.types.iter().find(|record| record.id == value.type_id()) {
             return record.name.to_owned();
         }

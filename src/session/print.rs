@@ -18,6 +18,8 @@ pub fn apply(engine: &mut Engine, output: &Output) {
     });
     engine.register_fn("print", |value: Dynamic| -> ImmutableString { show(&value).into() });
     engine.register_fn("print", |value: f64| -> ImmutableString { show(&value.into()).into() });
+    engine.register_fn("print", |value: Map| -> ImmutableString { show(&value.into()).into() });
+    engine.register_fn("print", |value: Array| -> ImmutableString { show(&value.into()).into() });
     engine.register_fn("debug", |value: Dynamic| -> ImmutableString { quoted(&value).into() });
     engine.register_fn("to_string", |value: &mut Array| -> ImmutableString { show(&value.clone().into()).into() });
     engine.register_fn("to_string", |value: &mut Map| -> ImmutableString { show(&value.clone().into()).into() });

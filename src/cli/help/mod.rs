@@ -13,7 +13,7 @@ mod text;
 pub use definitions::definitions;
 pub use markdown::markdown;
 pub use stdlib::{ScriptFunction, ScriptModule};
-pub use text::Style;
+pub use text::{Style, terms};
 
 use crate::bind::{Function, Kind, OptionDoc, Registry, TypeRecord, edit_distance};
 use std::io;

@@ -14,7 +14,7 @@ mod scan;
 mod transcript;
 
 use super::bench::Bench;
-use super::help::{Reference, Style};
+use super::help::{Reference, Style, terms};
 use super::{draw, exit, output};
 use crate::bind::show;
 use crate::session::Session;
@@ -105,7 +105,7 @@ impl<'a> Prompt<'a> {
             Input::Nothing => Next::Go,
             Input::Quit => Next::Leave,
             Input::Help(name) => self.help(name.as_deref()),
-            Input::Commands => self.say(&command_list()),
+            Input::Commands => self.say(&command_list(self.style)),
             Input::Vars => self.vars(),
             Input::Time(None) => {
                 self.timed = !self.timed;
@@ -167,7 +167,8 @@ impl<'a> Prompt<'a> {
 
     fn help(&self, name: Option<&str>) -> Next {
         let Some(name) = name else {
-            return self.say(&format!("{}\n{}", self.reference.overview(self.style).trim_end(), command_list()));
+            let overview = self.reference.overview(self.style);
+            return self.say(&format!("{}\n\n{}", overview.trim_end(), command_list(self.style)));
         };
         // A variable is explained by its type, unless the name means something else too.
         let variable = self.names().variable(name).map(|variable| variable.type_name.clone());
@@ -396,18 +397,16 @@ fn failed_at(code: &str, error: &Diagnostic) -> usize {
     (before + column).min(code.len())
 }
 
-fn command_list() -> String {
-    let rows: Vec<String> = COMMANDS
-        .iter()
-        .map(|command| format!("  {:<12} {}", format!("{} {}", command.name, command.argument), command.about))
-        .collect();
-    format!(
-        "At the prompt\n{}\n  {:<12} a function, module, type, option or variable\n  {:<12} completes names, members, options, paths\n  {:<12} clears the line, or stops what runs and keeps every variable",
-        rows.join("\n"),
-        "help NAME",
-        "Tab",
-        "Ctrl-C"
-    )
+fn command_list(style: Style) -> String {
+    let keys = [
+        ("help NAME", "a function, module, type, option or variable"),
+        ("Tab", "completes names, members, options, paths"),
+        ("Ctrl-C", "clears the line, or stops what runs and keeps every variable"),
+    ];
+    let commands = COMMANDS.iter().map(|c| (format!("{} {}", c.name, c.argument).trim_end().to_owned(), c.about));
+    let keys = keys.map(|(key, about)| (key.to_owned(), about));
+    let rows: Vec<(String, String)> = commands.chain(keys).map(|(term, about)| (term, about.to_owned())).collect();
+    format!("{}\n{}", style.strong("At the prompt"), terms(&rows, 2, style).trim_end())
 }
 
 /// The first line of a text, cut to `most` characters.

@@ -5,7 +5,7 @@
 use super::super::frame::Frame;
 use super::axis;
 use super::canvas::escape;
-use polars::prelude::{AnyValue, DataFrame};
+use polars::prelude::{AnyValue, Column, DataFrame};
 use std::fmt::Write;
 
 /// The most rows of a table on the page (chosen); its files hold all of them.
@@ -52,19 +52,19 @@ pub fn files(name: &str, files: &[String]) -> String {
     format!("<p id=\"{0}\">{0}: <code>{1}</code></p>\n", escape(name), escape(&files.join(", ")))
 }
 
-/// A frame as a fragment of the page: its first [`MAX_TABLE_ROWS`] rows.
+/// A frame as a fragment of the page: its first [`MAX_TABLE_ROWS`] rows. `x`, `x_low` and `x_high` become one column.
 pub fn table(name: &str, frame: &Frame) -> String {
     let table = frame.table();
     let mut html = format!("<h3 id=\"{0}\">{0}</h3>\n<div class=\"wide\"><table>\n<thead><tr>", escape(name));
-    let numeric: Vec<bool> = table.columns().iter().map(|column| column.dtype().is_primitive_numeric()).collect();
-    for (column, numeric) in table.columns().iter().zip(&numeric) {
-        let _ = write!(html, "<th{}>{}</th>", class(*numeric), escape(column.name()));
+    let columns = shown(table);
+    for shown in &columns {
+        let _ = write!(html, "<th{}>{}</th>", class(shown.is_number()), escape(shown.column.name()));
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in 0..table.height().min(MAX_TABLE_ROWS) {
         html.push_str("<tr>");
-        for (text, numeric) in cells(table, row).iter().zip(&numeric) {
-            let _ = write!(html, "<td{}>{}</td>", class(*numeric), escape(text));
+        for shown in &columns {
+            let _ = write!(html, "<td{}>{}</td>", class(shown.is_number()), escape(&shown.cell(row)));
         }
         html.push_str("</tr>\n");
     }
@@ -76,23 +76,56 @@ pub fn table(name: &str, frame: &Frame) -> String {
     html
 }
 
+/// A column and, where the table has them, the ends of its interval.
+struct Shown<'a> {
+    column: &'a Column,
+    ends: Option<(&'a Column, &'a Column)>,
+}
+
+impl Shown<'_> {
+    fn is_number(&self) -> bool {
+        self.column.dtype().is_primitive_numeric()
+    }
+
+    fn cell(&self, row: usize) -> String {
+        let value = cell(self.column, row);
+        let ends = self.ends.map(|(low, high)| (cell(low, row), cell(high, row)));
+        match ends {
+            Some((low, high)) if value != NONE && low != NONE && high != NONE => format!("{value} [{low}, {high}]"),
+            _ => value,
+        }
+    }
+}
+
+/// The columns to show: those that are an interval's end stand with the column that they belong to.
+fn shown(table: &DataFrame) -> Vec<Shown<'_>> {
+    let find = |name: String| table.column(&name).ok().filter(|column| column.dtype().is_primitive_numeric());
+    let ends = |column: &Column| find(format!("{}_low", column.name())).zip(find(format!("{}_high", column.name())));
+    let is_end = |column: &Column| {
+        let name = column.name().as_str();
+        let stem = name.strip_suffix("_low").or_else(|| name.strip_suffix("_high"));
+        stem.and_then(|stem| table.column(stem).ok()).is_some_and(|whole| ends(whole).is_some())
+    };
+    let columns = table.columns().iter().filter(|column| !is_end(column));
+    columns.map(|column| Shown { column, ends: ends(column) }).collect()
+}
+
 fn class(numeric: bool) -> &'static str {
     if numeric { " class=\"n\"" } else { "" }
 }
 
-fn cells(table: &DataFrame, row: usize) -> Vec<String> {
-    table
-        .columns()
-        .iter()
-        .map(|column| match column.get(row) {
-            Ok(AnyValue::Null) | Err(_) => "–".to_owned(),
-            Ok(AnyValue::String(text)) => text.to_owned(),
-            Ok(AnyValue::StringOwned(text)) => text.to_string(),
-            Ok(AnyValue::Float64(value)) => decimal(value),
-            Ok(AnyValue::Float32(value)) => decimal(f64::from(value)),
-            Ok(value) => value.to_string(),
-        })
-        .collect()
+/// A null.
+const NONE: &str = "–";
+
+fn cell(column: &Column, row: usize) -> String {
+    match column.get(row) {
+        Ok(AnyValue::Null) | Err(_) => NONE.to_owned(),
+        Ok(AnyValue::String(text)) => text.to_owned(),
+        Ok(AnyValue::StringOwned(text)) => text.to_string(),
+        Ok(AnyValue::Float64(value)) => decimal(value),
+        Ok(AnyValue::Float32(value)) => decimal(f64::from(value)),
+        Ok(value) => value.to_string(),
+    }
 }
 
 /// Four decimals, as much as an accuracy over ten thousand rows can say; more where the number is small.
@@ -220,6 +253,17 @@ mod tests {
         assert!(!page.contains("<script>") && !page.contains("src=") && !page.contains("href="), "{page}");
         assert!(page.contains("a &lt; b") && page.contains("1 &amp;&amp; 2"), "{page}");
         assert!(page.contains("<td class=\"n\">2</td><td class=\"n\">20</td>"), "{page}");
+    }
+
+    #[test]
+    fn an_interval_stands_with_its_number() {
+        let frame = Frame::new(
+            df!("v" => [0.5, 0.25], "v_low" => [Some(0.4), None], "v_high" => [0.6, 1.0], "alone_low" => [1i64, 2])
+                .expect("frame"),
+        );
+        let html = table("t", &frame);
+        assert!(html.contains(">0.5000 [0.4000, 0.6000]<") && html.contains(">0.2500<"), "{html}");
+        assert!(!html.contains("v_low") && html.contains("alone_low"), "{html}");
     }
 
     #[test]

@@ -7,9 +7,8 @@ pub fn function() -> Function {
     Function::new("world", "tasks", run)
         .about("What can be asked about a generated world: name, meaning and classes of each task.")
         .details("`data::load(\"world/NAME\")` loads a task of the shipped ladder's world, `world::task` of any world.")
-        .returns("array of map: `name`, `about`, `classes`")
+        .returns("array of object map: `name`, `about`, `classes`")
         .example("world::tasks().map(|task| task.name)", "[\"era\", \"subject\", \"mood\", \"verdict\", \"contrast\"]")
-        .fails("world::tasks(1)", "")
 }
 
 fn run(_call: &mut Call) -> Answer {

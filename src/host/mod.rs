@@ -3,6 +3,7 @@
 //! A room per noun. Whatever a room wants to say to the outside (progress, a read of truth, a warning)
 //! leaves as an [`lab::Event`] through the [`lab::Lab`] that its functions are given.
 
+pub mod autograd;
 pub mod data;
 pub mod digest;
 pub mod explain;

@@ -5,12 +5,14 @@ mod checkpoint;
 mod encoder;
 mod error;
 mod hf;
+mod ladder;
 pub mod trunk;
 
 pub use checkpoint::{Files, Precision};
 pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
 pub use hf::HfFiles;
+pub use ladder::{LADDERS, ladder};
 
 use super::data::Data;
 use super::digest::Digest;

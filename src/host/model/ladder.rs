@@ -1,0 +1,61 @@
+//! The ladders that come with the program: pretrained models of rising compute, smallest first.
+//!
+//! The weights lie in `assets/`, in half precision, beside a manifest that says what made each; they are part of the
+//! binary, so that a first experiment needs no download.
+
+use super::{Model, ModelError};
+
+/// One rung's files.
+struct Rung {
+    name: &'static str,
+    config: &'static [u8],
+    weights: &'static [u8],
+}
+
+macro_rules! rung {
+    ($name:literal) => {
+        Rung {
+            name: $name,
+            config: include_bytes!(concat!("../../../assets/ladder/world/", $name, "/config.json")),
+            weights: include_bytes!(concat!("../../../assets/ladder/world/", $name, "/model.safetensors")),
+        }
+    };
+}
+
+/// The ladder of the generated world, in the order of the compute that made its rungs.
+const WORLD: [Rung; 6] =
+    [rung!("world-0"), rung!("world-1"), rung!("world-2"), rung!("world-3"), rung!("world-4"), rung!("world-5")];
+const WORLD_TOKENIZER: &[u8] = include_bytes!("../../../assets/ladder/world/tokenizer.json");
+
+/// The names of the ladders.
+pub const LADDERS: [&str; 1] = ["world"];
+
+/// The models of the ladder `name`, smallest first.
+pub fn ladder(name: &str) -> Result<Vec<Model>, ModelError> {
+    if name != "world" {
+        let known = LADDERS.map(str::to_owned).to_vec();
+        return Err(ModelError::NoLadder { name: name.to_owned(), known });
+    }
+    let open = |rung: &Rung| Model::from_bytes(Some(rung.name), rung.config, rung.weights, WORLD_TOKENIZER);
+    WORLD.iter().map(open).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::world::{World, WorldOptions};
+
+    #[test]
+    fn the_shipped_rungs_open_and_read_the_default_world() {
+        let rungs = ladder("world").expect("opens");
+        assert!(rungs.len() >= 5);
+        let world = World::new(WorldOptions::default()).expect("the default world");
+        for rung in &rungs {
+            // Word for word, whatever the order of the file's keys.
+            let vocab = rung.inner.encoder.tokenizer().get_vocab(true);
+            assert_eq!(vocab, world.vocabulary().tokenizer().get_vocab(true), "{}", rung.inner.name);
+        }
+        assert!(rungs.is_sorted_by_key(Model::n_params), "smallest first");
+        assert!(matches!(ladder("chess"), Err(ModelError::NoLadder { .. })));
+    }
+}

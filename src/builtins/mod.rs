@@ -6,10 +6,13 @@
 
 pub mod data;
 pub mod frame;
+pub mod loss;
 pub mod metric;
+pub mod model;
 pub mod plot;
 pub mod report;
 pub mod script;
+pub mod tensor;
 pub mod world;
 
 use crate::bind::Registry;
@@ -19,10 +22,13 @@ pub fn registry() -> Registry {
     let mut registry = Registry::default();
     data::register(&mut registry);
     frame::register(&mut registry);
+    loss::register(&mut registry);
     metric::register(&mut registry);
+    model::register(&mut registry);
     plot::register(&mut registry);
     report::register(&mut registry);
     script::register(&mut registry);
+    tensor::register(&mut registry);
     world::register(&mut registry);
     registry
 }

@@ -6,4 +6,5 @@ mod prompt;
 mod real_text;
 mod registry;
 mod support;
+mod tensor;
 mod tidy;

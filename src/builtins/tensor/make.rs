@@ -9,7 +9,9 @@ pub fn functions() -> Vec<Function> {
     vec![
         Function::new("tensor", "of", of)
             .about("A constant tensor from numbers.")
-            .details("A number gives one row and one column, an array of numbers a column, an array of arrays its rows.")
+            .details(
+                "A number gives one row and one column, an array of numbers a column, an array of arrays its rows.",
+            )
             .param_typed("numbers", "float|array", "a number, an array of numbers, or an array of rows of one length")
             .returns("Tensor")
             .example("tensor::of([[1, 2], [3, 4]])", "Tensor 2×2 [[1.0, 2.0], [3.0, 4.0]]")

@@ -31,6 +31,9 @@ fn to_array(call: &mut Call) -> Answer {
     let tensor = call.receiver::<Tensor>()?;
     let [_, columns] = tensor.shape();
     let values = tensor.values()?;
-    let rows: Array = values.chunks(columns.max(1)).map(|row| row.iter().map(|v| Dynamic::from(*v)).collect::<Array>().into()).collect();
+    let rows: Array = values
+        .chunks(columns.max(1))
+        .map(|row| row.iter().map(|v| Dynamic::from(*v)).collect::<Array>().into())
+        .collect();
     Ok(rows.into())
 }

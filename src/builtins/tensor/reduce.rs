@@ -13,22 +13,38 @@ pub fn functions() -> Vec<Function> {
         Function::method::<Tensor>(name, run).about(about).optional::<i64>("axis", AXIS).returns("Tensor")
     };
     vec![
-        method("sum", |call| answer(call.receiver::<Tensor>()?.sum(axis(call, 0)?)?), "The sum, over all numbers or an axis.")
-            .details(KEPT)
-            .example("tensor::of([[1, 2], [3, 4]]).sum(1)", "Tensor 2×1 [[3.0], [7.0]]")
-            .fails("tensor::of(1).sum(2)", "must be 0 (over rows) or 1 (over columns)"),
-        method("mean", |call| answer(call.receiver::<Tensor>()?.mean(axis(call, 0)?)?), "The mean, over all numbers or an axis.")
-            .details(KEPT)
-            .example("tensor::of([[1, 2], [3, 4]]).mean(0)", "Tensor 1×2 [[2.0, 3.0]]")
-            .fails("tensor::of(1).mean(2)", "must be 0 (over rows) or 1 (over columns)"),
-        method("max", |call| answer(call.receiver::<Tensor>()?.max(axis(call, 0)?)?), "The largest number, of all or along an axis.")
-            .details("The reduced axis stays with length 1. Ties share the gradient.")
-            .example("tensor::of([[1, 2], [3, 4]]).max()", "Tensor 4.0")
-            .fails("tensor::of(1).max(2)", "must be 0 (over rows) or 1 (over columns)"),
-        method("min", |call| answer(call.receiver::<Tensor>()?.min(axis(call, 0)?)?), "The smallest number, of all or along an axis.")
-            .details("The reduced axis stays with length 1. Ties share the gradient.")
-            .example("tensor::of([[1, 2], [3, 4]]).min(1)", "Tensor 2×1 [[1.0], [3.0]]")
-            .fails("tensor::of(1).min(2)", "must be 0 (over rows) or 1 (over columns)"),
+        method(
+            "sum",
+            |call| answer(call.receiver::<Tensor>()?.sum(axis(call, 0)?)?),
+            "The sum, over all numbers or an axis.",
+        )
+        .details(KEPT)
+        .example("tensor::of([[1, 2], [3, 4]]).sum(1)", "Tensor 2×1 [[3.0], [7.0]]")
+        .fails("tensor::of(1).sum(2)", "must be 0 (over rows) or 1 (over columns)"),
+        method(
+            "mean",
+            |call| answer(call.receiver::<Tensor>()?.mean(axis(call, 0)?)?),
+            "The mean, over all numbers or an axis.",
+        )
+        .details(KEPT)
+        .example("tensor::of([[1, 2], [3, 4]]).mean(0)", "Tensor 1×2 [[2.0, 3.0]]")
+        .fails("tensor::of(1).mean(2)", "must be 0 (over rows) or 1 (over columns)"),
+        method(
+            "max",
+            |call| answer(call.receiver::<Tensor>()?.max(axis(call, 0)?)?),
+            "The largest number, of all or along an axis.",
+        )
+        .details("The reduced axis stays with length 1. Ties share the gradient.")
+        .example("tensor::of([[1, 2], [3, 4]]).max()", "Tensor 4.0")
+        .fails("tensor::of(1).max(2)", "must be 0 (over rows) or 1 (over columns)"),
+        method(
+            "min",
+            |call| answer(call.receiver::<Tensor>()?.min(axis(call, 0)?)?),
+            "The smallest number, of all or along an axis.",
+        )
+        .details("The reduced axis stays with length 1. Ties share the gradient.")
+        .example("tensor::of([[1, 2], [3, 4]]).min(1)", "Tensor 2×1 [[1.0], [3.0]]")
+        .fails("tensor::of(1).min(2)", "must be 0 (over rows) or 1 (over columns)"),
         method(
             "median",
             |call| answer(call.receiver::<Tensor>()?.quantile(0.5, axis(call, 0)?)?),

@@ -37,7 +37,7 @@ pub fn functions() -> Vec<Function> {
             .param::<Tensor>("target", target)
             .example("tensor::of([[0, 0]]).kl_rows(tensor::of([[0, 1]]))", "Tensor 0.693147")
             .fails("tensor::of([[0, 0]]).kl_rows(tensor::of([1]))", "cannot bring [1, 2] and [1, 1] together"),
-        method("hard", |call| answer(call.receiver::<Tensor>()?.hard()?), "1 at each row's largest number, 0 elsewhere; a constant.")
+        method("hard", |call| answer(call.receiver::<Tensor>()?.hard()?), "A 1 at each row's largest number, 0 elsewhere; a constant.")
             .details("The first of ties. No gradient flows through it.")
             .example("tensor::of([[0.2, 0.8], [0.5, 0.5]]).hard()", "Tensor 2×2 [[0.0, 1.0], [1.0, 0.0]]"),
         method("argmax", |call| answer(call.receiver::<Tensor>()?.argmax()?), "The column of each row's largest number; a constant column.")

@@ -154,7 +154,9 @@ impl Tensor {
     pub fn same(&self, other: &Tensor) -> bool {
         let bits = |tensor: &Tensor| -> Option<Vec<u64>> {
             let values = tensor.values().ok()?;
-            Some(values.into_iter().map(|v| if v.is_nan() { f64::NAN.to_bits() } else { (v + 0.0).to_bits() }).collect())
+            Some(
+                values.into_iter().map(|v| if v.is_nan() { f64::NAN.to_bits() } else { (v + 0.0).to_bits() }).collect(),
+            )
         };
         self.shape() == other.shape() && bits(self) == bits(other)
     }

@@ -398,7 +398,10 @@ mod tests {
             assert!((x.quantile(share, Axis::All).expect("ok").one().expect("one") - want).abs() < 1e-12);
         }
         assert!(x.quantile(f64::NAN, Axis::All).is_err());
-        assert_eq!(of(&[1.0, 5.0, 3.0, 9.0], 2).quantile(0.5, Axis::Rows).expect("ok").values().expect("ok"), [2.0, 7.0]);
+        assert_eq!(
+            of(&[1.0, 5.0, 3.0, 9.0], 2).quantile(0.5, Axis::Rows).expect("ok").values().expect("ok"),
+            [2.0, 7.0]
+        );
         assert!(x.column(1).is_err() && x.row(-5).is_err() && x.row(-4).is_ok());
     }
 }

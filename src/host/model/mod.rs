@@ -7,12 +7,14 @@ mod error;
 mod hf;
 mod ladder;
 pub mod trunk;
+mod untrained;
 
 pub use checkpoint::{Files, Precision};
 pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
+pub use untrained::{Size, initial, untrained};
 
 use super::data::Data;
 use super::digest::Digest;

@@ -1,0 +1,91 @@
+//! `loss`: what a student is trained to minimise.
+
+mod adapt_conf;
+mod bootstrap_hard;
+mod bootstrap_soft;
+mod closure;
+mod confidence;
+mod cross_entropy;
+mod entropy;
+mod gce;
+mod product;
+mod reverse_kl;
+mod symmetric;
+mod window;
+
+use crate::bind::prelude::*;
+use crate::host::train::{Loss as HostLoss, LossError};
+use std::sync::Arc;
+
+pub use closure::{ClosureLoss, closure_digest};
+
+/// Lists the module's functions.
+pub fn register(registry: &mut Registry) {
+    registry.module("loss", "Losses: what a student is trained to minimise.");
+    registry.value::<Loss>();
+    registry.add(cross_entropy::function());
+    registry.add(confidence::function());
+    registry.add(product::function());
+    registry.add(entropy::function());
+    registry.add(window::function());
+    registry.add(reverse_kl::function());
+    registry.add(symmetric::function());
+    registry.add(adapt_conf::function());
+    registry.add(gce::function());
+    registry.add(bootstrap_hard::function());
+    registry.add(bootstrap_soft::function());
+}
+
+/// A built-in loss as a script holds it.
+#[derive(Clone)]
+pub struct Loss(pub Arc<dyn HostLoss + Send + Sync>);
+
+impl Value for Loss {
+    const NAME: &'static str = "Loss";
+    const ABOUT: &'static str = "A loss over logits and weak labels, with its options settled.";
+
+    fn show(&self) -> String {
+        self.0.show()
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.0.digest() == other.0.digest()
+    }
+}
+
+/// A loss as a script's value, if its options are possible.
+fn built<L: HostLoss + Send + Sync + 'static>(loss: Result<L, LossError>) -> Answer {
+    Ok(Dynamic::from(Loss(Arc::new(loss?))))
+}
+
+/// What an option `loss` can be: a built-in, or a closure over tensors.
+#[derive(Clone)]
+pub enum AnyLoss {
+    Built(Loss),
+    Closure(FnPtr),
+}
+
+impl std::fmt::Debug for AnyLoss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AnyLoss::Built(loss) => f.write_str(&loss.show()),
+            AnyLoss::Closure(_) => f.write_str("closure"),
+        }
+    }
+}
+
+impl FromDynamic for AnyLoss {
+    fn type_name() -> String {
+        "Loss|function".to_owned()
+    }
+
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        if let Some(loss) = value.clone().try_cast::<Loss>() {
+            return Ok(AnyLoss::Built(loss));
+        }
+        match value.clone().try_cast::<FnPtr>() {
+            Some(closure) => Ok(AnyLoss::Closure(closure)),
+            None => Err(Self::mismatch(value)),
+        }
+    }
+}

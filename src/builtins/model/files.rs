@@ -1,0 +1,88 @@
+//! Models from the program, from folders and into folders: `model::ladder`, `model::load`, `model::save`.
+
+use crate::bind::prelude::*;
+use crate::host::model::{Model, Precision, ladder};
+use std::path::Path;
+
+options! {
+    /// Options of `model::load`.
+    pub struct LoadOptions {
+        /// Keep only the first blocks of a BERT, as a smaller rung; left out, all.
+        layers: Option<usize> = None,
+        /// The longest row in tokens, at most the model's context; longer ones are cut.
+        max_tokens: Option<usize> = None,
+    }
+}
+
+options! {
+    /// Options of `model::save`.
+    pub struct SaveOptions {
+        /// Store 16-bit numbers: half the size, rounded to 11 bits.
+        half: bool = false,
+    }
+}
+
+/// The records.
+pub fn functions() -> Vec<Function> {
+    vec![
+        Function::new("model", "ladder", |call| {
+            let models = ladder(&call.arg::<String>(0)?)?;
+            Ok(models.into_iter().map(Dynamic::from).collect::<Array>().into())
+        })
+        .about("The pretrained models of a ladder that comes with the program, smallest first.")
+        .param::<String>("name", "the ladder's name, such as `world`")
+        .returns("array of Model")
+        .example("model::ladder(\"world\").len", "6")
+        .fails("model::ladder(\"moon\")", "there is no ladder `moon`"),
+        Function::new("model", "load", load)
+            .about("A model from a folder.")
+            .details("The folder holds `config.json`, `model.safetensors` and `tokenizer.json`, as `model::save` writes them.")
+            .param::<String>("path", "the folder")
+            .options::<LoadOptions>()
+            .returns("Model")
+            .example(
+                "let m = model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 }));\n\
+                 m.save(\"mine\");\n\
+                 model::load(\"mine\").n_params == m.n_params",
+                "true",
+            )
+            .fails("model::load(\"/etc\")", "outside this script's project"),
+        Function::new("model", "save", |call| {
+            let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);
+            let options: SaveOptions = call.options()?;
+            let precision = if options.half { Precision::F16 } else { Precision::F32 };
+            model.save(Path::new(&path), precision, call.lab())?;
+            Ok(Dynamic::UNIT)
+        })
+        .about("Writes a model into a folder, which is made if its last part is missing.")
+        .details("`config.json`, `model.safetensors` and `tokenizer.json`; each appears whole or not at all.")
+        .param::<Model>("model", "the model")
+        .param::<String>("path", "the folder, in the run's own or one that was granted")
+        .options::<SaveOptions>()
+        .also_method::<Model>()
+        .returns("()")
+        .example(
+            "let m = model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 }));\n\
+             m.save(\"mine\", #{ half: true })",
+            "",
+        )
+        .fails(
+            "model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 })).save(\"/nowhere/mine\")",
+            "outside this run's folder",
+        ),
+    ]
+}
+
+fn load(call: &mut Call) -> Answer {
+    let path: String = call.arg(0)?;
+    let options: LoadOptions = call.options()?;
+    let folder = call.lab().access.readable(&path)?;
+    let mut model = Model::load(&folder, call.lab())?;
+    if let Some(layers) = options.layers {
+        model = model.first_layers(layers)?;
+    }
+    if let Some(max_tokens) = options.max_tokens {
+        model = model.with_max_tokens(max_tokens)?;
+    }
+    Ok(Dynamic::from(model))
+}

@@ -1,0 +1,33 @@
+//! What a model tells about itself.
+
+use crate::bind::prelude::*;
+use crate::host::model::Model;
+
+/// The records.
+pub fn functions() -> Vec<Function> {
+    let getter = |name, run, about, returns| Function::getter::<Model>(name, run).about(about).returns(returns);
+    vec![
+        getter("name", |call| Ok(call.receiver::<Model>()?.inner.name.clone().into()), "The model's name, which training keeps.", "string")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).name", "untrained-16x2"),
+        getter("n_params", |call| Ok(Dynamic::from(call.receiver::<Model>()?.n_params() as INT)), "How many numbers the trunk and the head have.", "integer")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_params", ""),
+        getter("width", |call| Ok(Dynamic::from(call.receiver::<Model>()?.inner.arch.width() as INT)), "Numbers per token between blocks: the length of a feature.", "integer")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).width", "16"),
+        getter("n_layers", |call| Ok(Dynamic::from(call.receiver::<Model>()?.inner.arch.n_layers() as INT)), "How many blocks the trunk has.", "integer")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_layers", "2"),
+        getter("max_tokens", |call| Ok(Dynamic::from(call.receiver::<Model>()?.inner.max_tokens as INT)), "The longest row in tokens; longer ones are cut.", "integer")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).max_tokens", "64"),
+        getter("n_classes", n_classes, "How many classes the head tells apart; `()` without a head.", "any: an integer, or `()` without a head")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_classes", ""),
+        getter("digest", |call| Ok(call.receiver::<Model>()?.inner.digest.to_hex().into()), "The key of how the model came to be, 64 hexadecimal digits.", "string")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).digest.len", "64"),
+        getter("lineage", |call| Ok(call.receiver::<Model>()?.inner.lineage.clone().into()), "How the model came to be, for a person.", "string")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).lineage", "random parameters of seed 0"),
+        getter("recipe", |call| Ok(call.receiver::<Model>()?.inner.recipe.clone().into()), "The last training's loss and every settled option; empty before one.", "string")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).recipe", ""),
+    ]
+}
+
+fn n_classes(call: &mut Call) -> Answer {
+    Ok(call.receiver::<Model>()?.n_classes().map_or(Dynamic::UNIT, |n| Dynamic::from(n as INT)))
+}

@@ -1,0 +1,37 @@
+//! `model`: pretrained models, finetuning, predictions, labels.
+
+mod files;
+mod finetune;
+mod getters;
+mod label;
+mod predict;
+mod untrained;
+
+use crate::bind::prelude::*;
+use crate::host::model::Model;
+
+/// Lists the module's functions.
+pub fn register(registry: &mut Registry) {
+    registry.module("model", "Pretrained models: finetune them, predict with them, let them label.");
+    registry.value::<Model>();
+    files::functions().into_iter().for_each(|function| registry.add(function));
+    registry.add(untrained::function());
+    registry.add(finetune::function());
+    registry.add(predict::function());
+    registry.add(label::function());
+    getters::functions().into_iter().for_each(|function| registry.add(function));
+}
+
+impl Value for Model {
+    const NAME: &'static str = "Model";
+    const ABOUT: &'static str =
+        "A language model, with a classification head once it was finetuned. Training makes a new one.";
+
+    fn show(&self) -> String {
+        Model::show(self)
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.inner.digest == other.inner.digest
+    }
+}

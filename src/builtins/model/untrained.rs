@@ -1,0 +1,52 @@
+//! `model::untrained`
+
+use crate::bind::prelude::*;
+use crate::host::data::Data;
+use crate::host::model::{Size, untrained};
+
+options! {
+    /// Options of `model::untrained`.
+    pub struct UntrainedOptions {
+        /// Numbers per token.
+        width: usize = 16,
+        /// Blocks.
+        layers: usize = 2,
+        /// Attention heads; they divide the width.
+        heads: usize = 2,
+        /// The longest row in tokens; longer ones are cut to their end.
+        context: usize = 64,
+        /// Draws the parameters; left out, the session's.
+        seed: Option<u64> = None,
+    }
+}
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("model", "untrained", run)
+        .about("A causal model with random parameters that reads the words of a data set: the baseline of no pretraining.")
+        .details(
+            "A GPT-2 block structure with a feed-forward width of four times `width`; the tokenizer knows the words and \
+             punctuation marks of the data's texts, the 65 536 most frequent ones.",
+        )
+        .param::<Data>("data", "whose words the model reads")
+        .options::<UntrainedOptions>()
+        .returns("Model")
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows, #{ width: 8, layers: 1, seed: 0 })",
+            "Model untrained-8x1: causal, 1 layers × width 8, 1 432 parameters, no head; random parameters of seed 0",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows, #{ width: 9 })",
+            "`n_heads` of the architecture must be a divisor of the width 9",
+        )
+}
+
+fn run(call: &mut Call) -> Answer {
+    let data: Data = call.arg(0)?;
+    let options: UntrainedOptions = call.options()?;
+    let UntrainedOptions { width, layers: n_layers, heads: n_heads, context, seed } = options;
+    let size = Size { width, n_layers, n_heads, context };
+    Ok(Dynamic::from(untrained(&data, size, call.lab().seed(seed))?))
+}

@@ -1,0 +1,149 @@
+//! Randomly initialised causal models: the baseline of no pretraining, and models for data of one's own.
+
+use super::arch::{Activation, Arch, CausalConfig};
+use super::{Encoder, Model, ModelError};
+use crate::host::data::Data;
+use crate::host::digest::Digest;
+use crate::host::random::Random;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokenizers::models::wordlevel::WordLevel;
+use tokenizers::pre_tokenizers::whitespace::Whitespace;
+
+/// The size of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    /// The longest row in tokens.
+    pub context: usize,
+}
+
+/// The most words of a tokenizer made from texts: chosen. Rarer ones become `[UNK]`.
+const MAX_WORDS: usize = 1 << 16;
+/// Standard deviation of the initial weights (GPT-2).
+const DEVIATION: f64 = 0.02;
+
+/// A causal model with random parameters that reads the words (and punctuation marks) of `data`'s texts.
+pub fn untrained(data: &Data, size: Size, seed: u64) -> Result<Model, ModelError> {
+    let encoder = word_encoder(data)?;
+    let Size { width, n_layers, n_heads, context } = size;
+    let arch = Arch::Causal(CausalConfig {
+        vocab: encoder.n_tokens(),
+        context,
+        width,
+        n_layers,
+        n_heads,
+        inner: width.saturating_mul(4),
+        activation: Activation::GeluTanh,
+        norm_eps: 1e-5,
+    });
+    arch.check()?;
+    let digest = Digest::of("model/untrained", 1)
+        .digest("tokenizer", encoder.digest())
+        .text("size", &format!("{size:?}"))
+        .int("seed", seed as i64)
+        .finish();
+    let values = initial(&arch, seed);
+    Model::new(
+        format!("untrained-{width}x{n_layers}"),
+        arch,
+        values,
+        encoder,
+        digest,
+        format!("random parameters of seed {seed}"),
+    )
+}
+
+/// GPT-2's initial parameters: normal weights, those that end a residual branch smaller by √(2 · layers), gains 1, biases 0.
+pub fn initial(arch: &Arch, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed, "initial parameters");
+    let layout = arch.layout();
+    let residual = DEVIATION / (2.0 * arch.n_layers() as f64).sqrt();
+    let mut values = Vec::with_capacity(layout.n_params);
+    for entry in &layout.entries {
+        let n: usize = entry.shape.iter().product();
+        let is_matrix = entry.shape.len() > 1;
+        let ends_branch = entry.name.ends_with("out.weight") || entry.name.ends_with("down.weight");
+        let deviation = if ends_branch { residual } else { DEVIATION };
+        let gain = if entry.name.ends_with("weight") { 1.0 } else { 0.0 };
+        values.extend((0..n).map(|_| if is_matrix { (deviation * random.normal()) as f32 } else { gain }));
+    }
+    values
+}
+
+/// A tokenizer of whole words: the most frequent ones, ties in the order of the alphabet.
+fn word_encoder(data: &Data) -> Result<Arc<Encoder>, ModelError> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for row in data.rows() {
+        for word in split_words(&row.text) {
+            *counts.entry(word).or_default() += 1;
+        }
+    }
+    let mut ranked: Vec<(&str, usize)> = counts.into_iter().collect();
+    ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let words = std::iter::once("[UNK]").chain(ranked.iter().map(|(word, _)| *word).filter(|word| *word != "[UNK]"));
+    let vocab = words.take(MAX_WORDS).enumerate().map(|(id, word)| (word.to_owned(), id as u32)).collect();
+    let failed = |error: &dyn std::fmt::Display| ModelError::Tokenizer(error.to_string().to_lowercase());
+    let model = WordLevel::builder().vocab(vocab).unk_token("[UNK]".to_owned()).build();
+    let mut tokenizer = tokenizers::Tokenizer::new(model.map_err(|error| failed(&error))?);
+    tokenizer.with_pre_tokenizer(Some(Whitespace {}));
+    Encoder::new(&tokenizer)
+}
+
+/// Runs of letters, digits and underscores, and runs of other marks: as the `Whitespace` pre-tokenizer splits.
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.split_whitespace().flat_map(move |part| {
+        let mut rest = part;
+        std::iter::from_fn(move || {
+            let first = rest.chars().next()?;
+            let end = rest.find(|c: char| is_word(c) != is_word(first)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            rest = after;
+            Some(word)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::data::{Row, Source, Split};
+    use crate::host::model::Keep;
+
+    fn data(texts: &[&str]) -> Data {
+        let row = |(idx, text): (usize, &&str)| Row {
+            id: format!("r{idx}"),
+            text: (*text).to_owned(),
+            group: format!("r{idx}"),
+            split: Split::Train,
+            difficulty: f32::NAN,
+        };
+        let rows = texts.iter().enumerate().map(row).collect();
+        Data::new(Arc::new(Source::new("toy", rows, vec!["a".into(), "b".into()], None).expect("valid")))
+    }
+
+    #[test]
+    fn its_words_are_those_of_the_texts() {
+        let size = Size { width: 8, n_layers: 1, n_heads: 2, context: 8 };
+        let model = untrained(&data(&["the dog.", "the cat!? on"]), size, 3).expect("valid");
+        let encoder = &model.inner.encoder;
+        assert_eq!(encoder.n_tokens(), 7, "[UNK], the, and one each of . dog cat !? on");
+        let (ids, _) = encoder.encode("the cat.", 8, Keep::End).expect("encodes");
+        assert!(ids.iter().all(|id| *id != 0) && ids.len() == 3, "{ids:?}");
+        assert_eq!(encoder.encode("zebra", 8, Keep::End).expect("encodes").0, [0]);
+    }
+
+    #[test]
+    fn a_seed_fixes_the_parameters() {
+        let size = Size { width: 8, n_layers: 2, n_heads: 2, context: 8 };
+        let make = |seed| untrained(&data(&["a b"]), size, seed).expect("valid").inner;
+        assert_eq!(make(1).params.values, make(1).params.values);
+        assert_ne!(make(1).params.values, make(2).params.values);
+        assert_ne!(make(1).digest, make(2).digest);
+        let wide = Size { width: 9, ..size };
+        assert!(untrained(&data(&["a b"]), wide, 0).is_err(), "nine is not a multiple of two heads");
+    }
+}

@@ -59,7 +59,7 @@ pub fn function() -> Function {
         .source("Burns et al. 2023, arXiv 2312.09390, App. A; the zero head of openai/weak-to-strong")
         .param::<Model>("model", "the pretrained model")
         .param::<Data>("data", "rows to train on, without test rows")
-        .param_typed("labels", "Frame", "`id` and a probability per class, such as `label` or `data.truth` give")
+        .param::<Frame>("labels", "`id` and a probability per class, such as `label` or `data.truth` give")
         .options::<FinetuneOptions>()
         .returns("Model")
         .also_method::<Model>()
@@ -89,7 +89,7 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
-    let labels = labels(call, 2)?;
+    let labels: Frame = call.arg(2)?;
     let options: FinetuneOptions = call.options()?;
     let recipe = recipe(call, &options)?;
     let lab = call.lab();
@@ -103,15 +103,6 @@ fn run(call: &mut Call) -> Answer {
         }
     };
     Ok(Dynamic::from(trained))
-}
-
-/// The frame at `idx`.
-fn labels(call: &Call, idx: usize) -> Result<Frame, Fault> {
-    let given: Dynamic = call.arg(idx)?;
-    given.clone().try_cast::<Frame>().ok_or_else(|| {
-        let got = crate::bind::describe(&given);
-        call.misfit("`labels`", &Mismatch(format!("must be a Frame, got {got}")))
-    })
 }
 
 fn recipe(call: &Call, options: &FinetuneOptions) -> Result<Recipe, Fault> {

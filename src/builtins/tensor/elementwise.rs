@@ -21,17 +21,25 @@ pub fn functions() -> Vec<Function> {
             .example("tensor::of([-1, 2]).abs()", "Tensor 2×1 [[1.0], [2.0]]"),
         method("tanh", |call| answer(call.receiver::<Tensor>()?.tanh()?), "The hyperbolic tangent of every number.")
             .example("tensor::of(0).tanh()", "Tensor 0.0"),
-        method("sigmoid", |call| answer(call.receiver::<Tensor>()?.sigmoid()?), "The logistic function `1 / (1 + e^−x)` of every number x.")
-            .example("tensor::of([0, 1000]).sigmoid()", "Tensor 2×1 [[0.5], [1.0]]"),
+        method(
+            "sigmoid",
+            |call| answer(call.receiver::<Tensor>()?.sigmoid()?),
+            "The logistic function `1 / (1 + e^−x)` of every number x.",
+        )
+        .example("tensor::of([0, 1000]).sigmoid()", "Tensor 2×1 [[0.5], [1.0]]"),
         method(
             "log_sigmoid",
             |call| answer(call.receiver::<Tensor>()?.log_sigmoid()?),
             "The logarithm of the sigmoid of every number, exact for large ones.",
         )
         .example("tensor::of(-1000).log_sigmoid()", "Tensor -1000.0"),
-        method("relu", |call| answer(call.receiver::<Tensor>()?.relu()?), "The rectifier `max(x, 0)` of every number x.")
-            .details("The gradient at 0 is 0.")
-            .example("tensor::of([-1, 2]).relu()", "Tensor 2×1 [[0.0], [2.0]]"),
+        method(
+            "relu",
+            |call| answer(call.receiver::<Tensor>()?.relu()?),
+            "The rectifier `max(x, 0)` of every number x.",
+        )
+        .details("The gradient at 0 is 0.")
+        .example("tensor::of([-1, 2]).relu()", "Tensor 2×1 [[0.0], [2.0]]"),
         method(
             "pow",
             |call| answer(call.receiver::<Tensor>()?.pow(call.arg(0)?)?),

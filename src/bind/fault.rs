@@ -65,6 +65,16 @@ impl Fault {
         Fault { interruption, inner: Some(inner), ..Fault::new("script/callback", text) }
     }
 
+    /// The Rhai error that carries this fault from `position` on, where the builtin `path` was called.
+    pub(super) fn into_rhai_of(self, path: &str, position: Position) -> Box<EvalAltResult> {
+        let passed_on = self.inner.is_some() && !self.interruption;
+        let error = self.into_rhai(position);
+        if passed_on {
+            return Box::new(EvalAltResult::ErrorInFunctionCall(path.to_owned(), String::new(), error, position));
+        }
+        error
+    }
+
     /// The Rhai error that carries this fault from `position` on.
     pub fn into_rhai(self, position: Position) -> Box<EvalAltResult> {
         if let Some(inner) = &self.inner
@@ -90,9 +100,19 @@ impl<E: Explain> From<E> for Fault {
         Fault {
             hint: error.hint(),
             interruption: error.is_interruption(),
-            ..Fault::new(error.code(), error.to_string())
+            ..Fault::new(error.code(), without_backtrace(&error.to_string()))
         }
     }
+}
+
+/// The text up to a backtrace, which candle appends to its errors where `RUST_BACKTRACE` is set.
+fn without_backtrace(text: &str) -> String {
+    let is_frame = |line: &str| {
+        let (number, rest) = line.trim_start().split_once(": ").unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && rest.contains("::")
+    };
+    let kept: Vec<&str> = text.lines().take_while(|line| !is_frame(line)).collect();
+    kept.join("\n").trim_end().to_owned()
 }
 
 impl From<Interrupted> for Fault {

@@ -151,5 +151,5 @@ fn run(
             .unwrap_or_else(|| "no message".to_owned());
         Err(Fault::defect(format!("`{}` panicked: {said}", function.path())))
     });
-    answer.map_err(|fault| fault.into_rhai(context.call_position()))
+    answer.map_err(|fault| fault.into_rhai_of(&function.path(), context.call_position()))
 }

@@ -3,6 +3,7 @@
 
 pub mod diagnostic;
 mod explain;
+pub mod known;
 pub mod limits;
 pub mod print;
 pub mod resolve;
@@ -135,6 +136,11 @@ impl Session {
             self.sources.keep(&name, code, None);
             self.engine.compile_with_scope(&self.scope, code).map_err(|error| self.explain(error.into(), &name))
         })
+    }
+
+    /// Whether `w2s` is known without an import.
+    pub fn has_prelude(&self) -> bool {
+        self.setup.prelude
     }
 
     /// Functions that inputs so far have defined.

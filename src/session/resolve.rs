@@ -66,6 +66,19 @@ impl Resolver {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).loaded.values().cloned().collect()
     }
 
+    /// The functions of the module that `import "path"` in the source `from` means, without running it.
+    pub fn functions(&self, engine: &Engine, from: Option<&str>, path: &str) -> Option<Vec<ScriptFunction>> {
+        let target = self.target(from, path).ok()?;
+        let name = match &target {
+            Target::Std(name, _) => name,
+            Target::File(name, _) => name.as_str(),
+        };
+        if let Some(loaded) = self.loaded().into_iter().find(|loaded| loaded.name == name) {
+            return Some(loaded.functions);
+        }
+        self.compile(engine, &target).ok().map(|ast| functions_of(&ast))
+    }
+
     /// Finds what `import "path"` in the source called `from` means.
     pub fn target(&self, from: Option<&str>, path: &str) -> Result<Target, Fault> {
         if let Some((name, text)) = STDLIB.iter().find(|(name, _)| *name == path) {

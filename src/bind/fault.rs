@@ -95,6 +95,19 @@ impl fmt::Display for Fault {
     }
 }
 
+impl super::value::Value for Fault {
+    const NAME: &'static str = "Error";
+    const ABOUT: &'static str = "What a failed call leaves in `catch (e)`: message, code and hint.";
+
+    fn show(&self) -> String {
+        self.message.clone()
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
 impl<E: Explain> From<E> for Fault {
     fn from(error: E) -> Self {
         Fault {

@@ -81,12 +81,15 @@ impl Registry {
                         modules.entry(function.module).or_default()
                     };
                     let (least, most) = function.arity();
+                    // A module's function is reached through its module only: two modules may share a name.
+                    let namespace =
+                        if function.module.is_empty() { FnNamespace::Global } else { FnNamespace::Internal };
                     for n in least..=most {
-                        put(module, function, function.name, vec![TypeId::of::<Dynamic>(); n], lab);
+                        put(module, function, function.name, namespace, vec![TypeId::of::<Dynamic>(); n], lab);
                     }
                     if let Some((_, id)) = function.also_method_of {
                         for n in least.max(1)..=most {
-                            put(&mut global, function, function.name, typed(id, n - 1), lab);
+                            put(&mut global, function, function.name, FnNamespace::Global, typed(id, n - 1), lab);
                         }
                     }
                 }
@@ -99,12 +102,12 @@ impl Registry {
                             Some(second) => vec![id, second],
                             None => typed(id, n),
                         };
-                        put(&mut global, function, name, types, lab);
+                        put(&mut global, function, name, FnNamespace::Global, types, lab);
                     }
                 }
                 Kind::Getter => {
                     let id = function.receiver.unwrap_or_else(TypeId::of::<Dynamic>);
-                    put(&mut global, function, &format!("get${}", function.name), vec![id], lab);
+                    put(&mut global, function, &format!("get${}", function.name), FnNamespace::Global, vec![id], lab);
                 }
             }
         }
@@ -119,7 +122,14 @@ fn typed(receiver: TypeId, n_rest: usize) -> Vec<TypeId> {
     std::iter::once(receiver).chain(std::iter::repeat_n(TypeId::of::<Dynamic>(), n_rest)).collect()
 }
 
-fn put(module: &mut Module, function: &Arc<Function>, name: &str, types: Vec<TypeId>, lab: &Arc<Lab>) {
+fn put(
+    module: &mut Module,
+    function: &Arc<Function>,
+    name: &str,
+    namespace: FnNamespace,
+    types: Vec<TypeId>,
+    lab: &Arc<Lab>,
+) {
     let (function, lab) = (function.clone(), lab.clone());
     let run = move |context: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
         let Some(context) = context else {
@@ -127,7 +137,7 @@ fn put(module: &mut Module, function: &Arc<Function>, name: &str, types: Vec<Typ
         };
         run(&function, &lab, &context, args)
     };
-    FuncRegistration::new(name).with_namespace(FnNamespace::Global).set_into_module_raw(
+    FuncRegistration::new(name).with_namespace(namespace).set_into_module_raw(
         module,
         types,
         RhaiFunc::Method { func: Arc::new(run), has_context: true, is_pure: true, is_volatile: true },

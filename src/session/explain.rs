@@ -385,8 +385,8 @@ fn unknown_method(known: &Known, name: &str, types: &[String]) -> Diagnostic {
     if let Some(near) = nearest(name, names.iter().copied()) {
         return with_signatures(diagnostic, known.methods(receiver).filter(|method| method.name == near), near);
     }
-    if let Some(elsewhere) = known.named(name).find(|callable| !callable.is_plain) {
-        return diagnostic.hint(format!("there is `{}`", elsewhere.signature));
+    if let Some(function) = known.named(name).find(|callable| callable.module.is_some()) {
+        return diagnostic.hint(format!("there is `{}`", function.signature));
     }
     let mut names: Vec<&str> =
         known.methods(receiver).filter(|method| !method.is_plain).map(|method| method.name.as_str()).collect();

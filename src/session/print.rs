@@ -4,7 +4,7 @@ use super::Output;
 use crate::bind::{Fault, show};
 use rhai::{Array, Dynamic, Engine, ImmutableString, Map, NativeCallContext};
 
-/// Routes `print` and `debug` to `output`, shows values as the prompt does, and lets `catch (e)` read faults.
+/// Routes `print` and `debug` to `output`, and shows values as the prompt does.
 pub fn apply(engine: &mut Engine, output: &Output) {
     let out = output.clone();
     engine.on_print(move |text| out(text));
@@ -24,15 +24,6 @@ pub fn apply(engine: &mut Engine, output: &Output) {
     engine.register_fn("to_string", |value: &mut Array| -> ImmutableString { show(&value.clone().into()).into() });
     engine.register_fn("to_string", |value: &mut Map| -> ImmutableString { show(&value.clone().into()).into() });
     engine.register_fn("to_string", |value: f64| -> ImmutableString { show(&value.into()).into() });
-
-    engine.register_type_with_name::<Fault>("Error");
-    engine.register_get("message", |fault: &mut Fault| fault.message.clone());
-    engine.register_get("code", |fault: &mut Fault| fault.code.clone());
-    engine.register_get("hint", |fault: &mut Fault| fault.hint.clone().unwrap_or_default());
-    engine.register_fn("to_string", |fault: &mut Fault| fault.message.clone());
-    engine.register_fn("to_debug", |fault: &mut Fault| format!("[{}] {}", fault.code, fault.message));
-    engine.register_fn("==", |a: Fault, b: Fault| a == b);
-    engine.register_fn("!=", |a: Fault, b: Fault| a != b);
 }
 
 /// A string with its quotes, anything else as it is shown.

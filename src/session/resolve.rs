@@ -93,7 +93,10 @@ impl Resolver {
         let names: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
         let real = self.lab.access.readable(&file.to_string_lossy()).map_err(|error| {
             let fault = Fault::from(error);
-            if fault.code == "access/path" {
+            if fault.code == "access/read" {
+                Fault::new("access/read", format!("importing `{path}` would read outside this script's project"))
+                    .hint("grant it on the command line: --allow-read PATH, or name a wider project: --project DIR")
+            } else if fault.code == "access/path" {
                 Fault::new("import/not-found", format!("no module `{path}`: `{}` does not exist", shown(&file)))
                     .hint(format!("modules that come with w2s: {}", names.join(", ")))
             } else {

@@ -1,8 +1,10 @@
 //! `script`: help for functions that are written in scripts, the stdlib's among them.
 
+mod error;
 mod fold;
 mod options;
 mod seeds;
+mod w2s_version;
 
 use crate::bind::Registry;
 
@@ -15,5 +17,7 @@ pub fn register(registry: &mut Registry) {
     registry.value::<fold::Folded>();
     registry.add(options::function());
     registry.add(seeds::function());
+    registry.add(w2s_version::function());
+    error::register(registry);
     fold::register(registry);
 }

@@ -101,6 +101,12 @@ pub enum Command {
         #[arg(value_name = "EXPR", allow_hyphen_values = true)]
         code: String,
     },
+    /// Check scripts without running them: syntax, imports, names, arity, literal options
+    Check {
+        /// The scripts
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Explain a function, a module, a type or an option
     Help {
         /// Such as `metric::pgr` or `Frame`; nothing for the overview

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
+mod check;
 pub mod draw;
 mod fetch;
 pub mod help;
@@ -61,6 +62,7 @@ fn dispatch(line: &Line) -> u8 {
         None | Some(Command::Repl) => with_bench(global, repl::run),
         Some(Command::Script { file, args }) => script::run(global, file, args),
         Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
+        Some(Command::Check { files }) => check::run(global, files),
         Some(Command::Help { name }) => help(name.as_deref()),
         Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
         Some(Command::Docs { folder }) => docs(folder),

@@ -30,7 +30,8 @@ fn walk<'e>(
 ) -> (&'e EvalAltResult, String) {
     match error {
         EvalAltResult::ErrorInFunctionCall(name, inside, inner, position) => {
-            let what = if name.contains('$') { "in a closure, called".to_owned() } else { format!("in `{name}`, called") };
+            let what =
+                if name.contains('$') { "in a closure, called".to_owned() } else { format!("in `{name}`, called") };
             trace.push(Step { what, place: place(session, source, *position) });
             walk(session, inner, if inside.is_empty() { source } else { inside }, trace)
         }
@@ -115,11 +116,10 @@ impl Scene<'_> {
             E::ErrorDataRace(name, _) => {
                 Diagnostic::new("script/shared", format!("`{name}` is read while it is being changed"))
             }
-            E::ErrorTooManyOperations(_) => Diagnostic::new(
-                "limit/operations",
-                format!("the script took more than {} steps", limits.operations),
-            )
-            .hint("does a loop never end?"),
+            E::ErrorTooManyOperations(_) => {
+                Diagnostic::new("limit/operations", format!("the script took more than {} steps", limits.operations))
+                    .hint("does a loop never end?")
+            }
             E::ErrorTooManyVariables(_) => {
                 Diagnostic::new("limit/variables", format!("there are more than {} variables", limits.n_variables))
             }
@@ -173,7 +173,9 @@ impl Scene<'_> {
             }
             other => {
                 let text = other.to_string();
-                if let Some((name, _)) = REMOVED.iter().find(|(name, _)| text.contains(&format!("'{name}' is disabled"))) {
+                if let Some((name, _)) =
+                    REMOVED.iter().find(|(name, _)| text.contains(&format!("'{name}' is disabled")))
+                {
                     return of_fault(&removed(name));
                 }
                 Diagnostic::new("script/syntax", lower(&text.replace('\'', "`")))
@@ -255,7 +257,8 @@ impl Scene<'_> {
         let diagnostic = Diagnostic::new("script/type", format!("expected {}, got {}", a(&wanted), a(&got)));
         let line = self.place.and_then(|place| place.text.as_deref()).unwrap_or_default();
         if wanted == "bool" && (line.contains("&&") || line.contains("||")) {
-            return diagnostic.hint("join expressions and frames' conditions by `&` and `|`; `&&` and `||` take bools only");
+            return diagnostic
+                .hint("join expressions and frames' conditions by `&` and `|`; `&&` and `||` take bools only");
         }
         diagnostic
     }
@@ -298,7 +301,8 @@ impl Scene<'_> {
     /// Whether a point stands before the place: `frame.filtr(…)`.
     fn is_method_call(&self) -> bool {
         let Some(place) = self.place else { return false };
-        let before: String = place.text.iter().flat_map(|text| text.chars()).take(place.column.saturating_sub(1)).collect();
+        let before: String =
+            place.text.iter().flat_map(|text| text.chars()).take(place.column.saturating_sub(1)).collect();
         let before = before.trim_end();
         if before.is_empty() {
             // A chain that is broken into lines: the point stands at the end of the line above, or before the name.
@@ -327,7 +331,8 @@ impl Scene<'_> {
 /// `let x` and `const x`, with their lines from 1.
 fn declarations(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().flat_map(|(idx, line)| {
-        let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> =
+            line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
         let pairs: Vec<(usize, &str)> = words
             .windows(2)
             .filter_map(|pair| match pair {
@@ -347,7 +352,7 @@ fn read_signature(signature: &str) -> (&str, Vec<String>) {
     (path, types)
 }
 
-fn unknown_in_module(known: &Known, module: &str, name: &str, n_args: usize) -> Diagnostic {
+pub(super) fn unknown_in_module(known: &Known, module: &str, name: &str, n_args: usize) -> Diagnostic {
     let there: Vec<&Callable> = known.functions(Some(module)).filter(|function| function.name == name).collect();
     if !there.is_empty() {
         return wrong_arity(&there, n_args);
@@ -395,7 +400,7 @@ fn unknown_method(known: &Known, name: &str, types: &[String]) -> Diagnostic {
     if names.is_empty() { diagnostic } else { diagnostic.hint(format!("methods of {receiver}: {}", names.join(", "))) }
 }
 
-fn unknown_global(known: &Known, name: &str, types: &[String]) -> Diagnostic {
+pub(super) fn unknown_global(known: &Known, name: &str, types: &[String]) -> Diagnostic {
     let there: Vec<&Callable> = known.functions(None).filter(|function| function.name == name).collect();
     if !there.is_empty() {
         return wrong_arity(&there, types.len());
@@ -421,7 +426,7 @@ fn unknown_global(known: &Known, name: &str, types: &[String]) -> Diagnostic {
     }
 }
 
-fn wrong_arity(there: &[&Callable], n_args: usize) -> Diagnostic {
+pub(super) fn wrong_arity(there: &[&Callable], n_args: usize) -> Diagnostic {
     let least = there.iter().map(|callable| callable.arity.0).min().unwrap_or(0);
     let most = there.iter().map(|callable| callable.arity.1).max().unwrap_or(0);
     let takes = match (least, most) {
@@ -438,11 +443,7 @@ fn wrong_types(there: &[&Callable], name: &str, types: &[String]) -> Diagnostic 
     Diagnostic { hint: Some(signatures(there.iter().copied())), ..diagnostic }
 }
 
-fn with_signatures<'a>(
-    diagnostic: Diagnostic,
-    near: impl Iterator<Item = &'a Callable>,
-    name: &str,
-) -> Diagnostic {
+fn with_signatures<'a>(diagnostic: Diagnostic, near: impl Iterator<Item = &'a Callable>, name: &str) -> Diagnostic {
     diagnostic.hint(format!("did you mean `{name}`?\n{}", signatures(near)))
 }
 

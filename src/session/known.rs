@@ -93,7 +93,8 @@ impl Known {
         let options = function.options.as_ref().map(|docs| docs.iter().map(|doc| doc.name.to_owned()).collect());
         let (least, most) = function.arity();
         let callable = Callable {
-            module: (function.kind == Kind::Function && !function.module.is_empty()).then(|| function.module.to_owned()),
+            module: (function.kind == Kind::Function && !function.module.is_empty())
+                .then(|| function.module.to_owned()),
             receiver: (function.kind == Kind::Method).then(|| function.module.to_owned()),
             name: function.name.to_owned(),
             arity: (least, most),

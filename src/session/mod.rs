@@ -1,6 +1,7 @@
 //! Builds the Rhai engine: limits, sandbox, modules, script stdlib, diagnostics.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+mod check;
 pub mod diagnostic;
 mod explain;
 pub mod known;
@@ -85,6 +86,11 @@ impl Session {
         Session::with(lab, Setup::default())
     }
 
+    /// A session for a script file: it imports what it uses.
+    pub fn for_scripts(lab: Arc<Lab>) -> Self {
+        Session::with(lab, Setup { prelude: false, ..Setup::default() })
+    }
+
     /// A session set up in every point.
     pub fn with(lab: Arc<Lab>, setup: Setup) -> Self {
         let registry = crate::builtins::registry();
@@ -136,6 +142,12 @@ impl Session {
             self.sources.keep(&name, code, None);
             self.engine.compile_with_scope(&self.scope, code).map_err(|error| self.explain(error.into(), &name))
         })
+    }
+
+    /// Findings in the script at `path` and in what it imports, without running it. The error is a file that cannot be
+    /// read.
+    pub fn check(&mut self, path: &Path) -> Outcome<Vec<Diagnostic>> {
+        stack::on_big_stack(|| check::check(self, path))
     }
 
     /// Whether `w2s` is known without an import.

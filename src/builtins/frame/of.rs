@@ -4,6 +4,7 @@ use super::convert::to_column;
 use crate::bind::describe;
 use crate::bind::prelude::*;
 use crate::host::frame::Frame;
+use crate::host::metric::Estimate;
 
 options! {
     /// How a frame is built.
@@ -30,6 +31,10 @@ pub fn function() -> Function {
             "frame::of([#{ name: \"a\", score: 0.5 }, #{ name: \"b\" }], #{ columns: [\"score\", \"name\"] }).row(1)",
             "#{name: \"b\", score: ()}",
         )
+        .example(
+            "frame::of(#{ pgr: [metric::pgr(0.5, 0.6, 0.7), metric::pgr(0.5, 0.6, 0.5)] }).columns",
+            "[\"pgr\", \"reason\"]",
+        )
         .fails("frame::of(#{ a: [1, 2], b: [1] })", "`b` has 1 rows, the others have 2")
         .fails("frame::of(#{ a: [1, \"x\"] })", "column `a` holds int and, in row 1, string: `\"x\"`")
 }
@@ -43,7 +48,10 @@ fn run(call: &mut Call) -> Answer {
     };
     let mut held = Vec::new();
     for (name, items) in &columns {
-        held.push(to_column(name, items)?);
+        held.push(to_column(name, &plain(items))?);
+    }
+    for (name, reasons) in reasons(&columns) {
+        held.push(to_column(&name, &reasons)?);
     }
     let frame = Frame::from_columns(held)?;
     let mut names = options.columns.clone();
@@ -74,4 +82,37 @@ fn columns_of_rows(call: &Call, rows: &Dynamic) -> Result<Vec<(String, Array)>, 
     let column =
         |name: &String| rows.iter().map(|row| row.get(name.as_str()).cloned().unwrap_or(Dynamic::UNIT)).collect();
     Ok(names.iter().map(|name| (name.clone(), column(name))).collect())
+}
+
+/// An estimate's number, or null.
+fn plain(items: &[Dynamic]) -> Array {
+    let number = |item: &Dynamic| match item.read_lock::<Estimate>() {
+        Some(estimate) => estimate.value.map_or(Dynamic::UNIT, Dynamic::from),
+        None => item.clone(),
+    };
+    items.iter().map(number).collect()
+}
+
+/// Why estimates are null, as further columns: `reason` for the first that needs one, `NAME_reason` for others and where
+/// the name is taken.
+fn reasons(columns: &[(String, Array)]) -> Vec<(String, Array)> {
+    let mut made: Vec<(String, Array)> = Vec::new();
+    for (name, items) in columns {
+        let mut is_needed = false;
+        let why: Array = items
+            .iter()
+            .map(|item| match item.read_lock::<Estimate>() {
+                Some(estimate) if !estimate.is_defined() => {
+                    is_needed = true;
+                    estimate.reason.clone().map_or(Dynamic::UNIT, Dynamic::from)
+                }
+                _ => Dynamic::UNIT,
+            })
+            .collect();
+        if is_needed {
+            let taken = !made.is_empty() || columns.iter().any(|(known, _)| known == "reason");
+            made.push((if taken { format!("{name}_reason") } else { "reason".to_owned() }, why));
+        }
+    }
+    made
 }

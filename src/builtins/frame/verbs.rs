@@ -302,6 +302,12 @@ fn reading(registry: &mut Registry) {
             .example("frame::of(#{ a: [1, 2] }).height", "2"),
     );
     registry.add(
+        Function::getter::<Frame>("n_rows", |call| Ok(Dynamic::from(call.receiver::<Frame>()?.height() as INT)))
+            .about("How many rows; the same as `height`, under the name that data has for it.")
+            .returns("integer: the number of rows")
+            .example("frame::of(#{ a: [1, 2] }).n_rows", "2"),
+    );
+    registry.add(
         Function::getter::<Frame>("width", |call| Ok(Dynamic::from(call.receiver::<Frame>()?.width() as INT)))
             .about("How many columns.")
             .source("polars")

@@ -1,11 +1,30 @@
 //! `metric`: how good, how sure, how much recovered.
 
+mod accuracy;
+mod agreement;
+mod auroc;
+mod brier;
+mod ece;
+mod estimate;
+mod intervals;
+mod log_loss;
+mod pgr;
 mod pgr_percent;
+mod truth;
 
 use crate::bind::Registry;
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {
     registry.module("metric", "Metrics and intervals: accuracy, AUROC, log loss, PGR.");
+    estimate::register(registry);
+    registry.add(accuracy::function());
+    registry.add(auroc::function());
+    registry.add(log_loss::function());
+    registry.add(brier::function());
+    registry.add(ece::function());
+    agreement::register(registry);
+    pgr::register(registry);
     registry.add(pgr_percent::function());
+    intervals::register(registry);
 }

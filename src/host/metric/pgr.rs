@@ -189,7 +189,10 @@ mod tests {
         let chance = [0.51, 0.50, 0.50, 0.50, 0.51];
         let pgr = of_seeds(&weak, &[0.51; 5], &chance, 0.95).expect("paired");
         assert_eq!(pgr.value, None);
-        assert!(pgr.to_string().contains("gap not significant (ceiling − weak = 0.0000, one-sided p = 0.5000"), "{pgr}");
+        assert!(
+            pgr.to_string().contains("gap not significant (ceiling − weak = 0.0000, one-sided p = 0.5000"),
+            "{pgr}"
+        );
         let one = of_seeds(&[0.5], &[0.6], &[0.9], 0.95).expect("paired");
         assert!(one.to_string().contains("one seed cannot tell"), "{one}");
     }

@@ -1,0 +1,40 @@
+//! What the functions of the module take: truth, and values by seed.
+
+use crate::bind::prelude::*;
+use crate::host::data::Data;
+use crate::host::frame::Frame;
+use crate::host::metric::Scored;
+
+/// Where truth comes from: data, whose truth is sealed, or a frame with `id` and `label`.
+pub enum Truth {
+    Data(Data),
+    Frame(Frame),
+}
+
+impl FromDynamic for Truth {
+    fn type_name() -> String {
+        "Data|Frame".to_owned()
+    }
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        if let Some(data) = value.clone().try_cast::<Data>() {
+            return Ok(Truth::Data(data));
+        }
+        value.clone().try_cast::<Frame>().map(Truth::Frame).ok_or_else(|| Self::mismatch(value))
+    }
+}
+
+impl Truth {
+    /// The labels. Data's truth is read under the running function's name, and the record keeps it.
+    pub fn labels(self, call: &Call) -> Result<Frame, Fault> {
+        match self {
+            Truth::Data(data) => Ok(data.truth(call.lab(), &call.function.path(), "evaluation")?),
+            Truth::Frame(frame) => Ok(frame),
+        }
+    }
+}
+
+/// Predictions (parameter 0) beside truth (parameter 1).
+pub fn scored(call: &Call) -> Result<Scored, Fault> {
+    let (predictions, truth): (Frame, Truth) = (call.arg(0)?, call.arg(1)?);
+    Ok(Scored::new(&predictions, &truth.labels(call)?)?)
+}

@@ -7,11 +7,12 @@
 use super::panel::{Cols, PANEL};
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
+use std::cell::Cell;
 
-/// Inner steps between visits to the output. Chosen: a panel's slice of 256 × 64 floats stays in a second-level cache.
-const DEPTH: usize = 256;
-/// Rows of a task. Chosen: a multiple of every tile height in use, big enough to reuse a panel from the first-level cache.
-const ROWS: usize = 48;
+/// Inner steps between visits to the output. Chosen: a panel's slice of 128 × 64 floats stays in a first-level cache.
+const DEPTH: usize = 128;
+/// Rows of a task. Chosen: a multiple of every tile height in use; its part of a weight stays in a second-level cache.
+const ROWS: usize = 96;
 /// Panels of a task: rows of the left operand are reused over them from cache.
 const GROUP: usize = 4;
 
@@ -164,6 +165,11 @@ pub(crate) enum Onto<'a> {
     Itself,
 }
 
+thread_local! {
+    /// This thread's copy of a part of a weight; taken while a task uses it.
+    static PART: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
 /// `y = left · x`, plus what `onto` says: `x` has `left.depth` rows, `y` has `left.rows`, both in panels over `cols`.
 pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, y: &mut [f32]) {
     let Left { rows, depth, .. } = left;
@@ -178,7 +184,28 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
     let n_chunks = rows.div_ceil(ROWS);
     tasks(par, n_chunks * cols.n_panels().div_ceil(GROUP), |task| {
         let (row, group) = (task % n_chunks * ROWS, task / n_chunks * GROUP);
+        let n_rows = (rows - row).min(ROWS);
+        // Columns of a transposed weight lie far apart in memory; a copy of this task's part keeps them in few cache lines.
+        let copied = left.row_stride == 1 && rows > ROWS;
+        let mut part = if copied { PART.take() } else { Vec::new() };
+        if copied && part.is_empty() {
+            part.resize(ROWS * DEPTH, 0.0);
+        }
         for from in (0..depth).step_by(DEPTH) {
+            let n_deep = (depth - from).min(DEPTH);
+            // Safety: `left` was checked above.
+            let (mut a, mut a_rows, mut a_cols) = (
+                unsafe { left.values.as_ptr().add(row * left.row_stride + from * left.col_stride) },
+                left.row_stride,
+                left.col_stride,
+            );
+            if copied {
+                for (k, line) in part.chunks_exact_mut(ROWS).enumerate().take(n_deep) {
+                    let start = row + (from + k) * left.col_stride;
+                    line[..n_rows].copy_from_slice(&left.values[start..start + n_rows]);
+                }
+                (a, a_rows, a_cols) = (part.as_ptr(), 1, ROWS);
+            }
             for p in group..(group + GROUP).min(cols.n_panels()) {
                 let width = cols.width(p);
                 let place = p * PANEL * rows + row * width;
@@ -186,9 +213,9 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
                 unsafe {
                     let c = y.at(place);
                     block(Tile {
-                        a: left.values.as_ptr().add(row * left.row_stride + from * left.col_stride),
-                        a_rows: left.row_stride,
-                        a_cols: left.col_stride,
+                        a,
+                        a_rows,
+                        a_cols,
                         b: x.as_ptr().add(p * PANEL * depth + from * width),
                         b_stride: width,
                         c,
@@ -200,12 +227,15 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
                             (None, Onto::Itself) => c,
                             (None, _) => std::ptr::null(),
                         },
-                        rows: (rows - row).min(ROWS),
-                        depth: (depth - from).min(DEPTH),
+                        rows: n_rows,
+                        depth: n_deep,
                         cols: width,
                     });
                 }
             }
+        }
+        if copied {
+            PART.set(part);
         }
     });
 }
@@ -229,32 +259,34 @@ pub(crate) fn weight_gradient(
     assert!(db.as_ref().is_none_or(|db| db.len() >= rows));
     let (dw, db) = (Raw::new(dw), db.map(Raw::new));
     let n_chunks = rows.div_ceil(ROWS);
-    tasks(par, n_chunks * features.n_panels(), |task| {
-        let (row, fp) = (task % n_chunks * ROWS, task / n_chunks);
-        let width = features.width(fp);
+    tasks(par, n_chunks * features.n_panels().div_ceil(GROUP), |task| {
+        let (row, group) = (task % n_chunks * ROWS, task / n_chunks * GROUP);
         let n_rows = (rows - row).min(ROWS);
-        for p in 0..cols.n_panels() {
-            // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
-            unsafe {
-                let c = dw.at(row * depth + fp * PANEL);
-                block(Tile {
-                    a: dy.as_ptr().add(p * PANEL * rows + row * cols.width(p)),
-                    a_rows: cols.width(p),
-                    a_cols: 1,
-                    b: x_tokens.as_ptr().add(fp * PANEL * cols.n + p * PANEL * width),
-                    b_stride: width,
-                    c,
-                    c_stride: depth,
-                    bias: std::ptr::null(),
-                    residual: c,
-                    rows: n_rows,
-                    depth: cols.valid(p),
-                    cols: features.valid(fp),
-                });
+        for fp in group..(group + GROUP).min(features.n_panels()) {
+            let width = features.width(fp);
+            for p in 0..cols.n_panels() {
+                // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
+                unsafe {
+                    let c = dw.at(row * depth + fp * PANEL);
+                    block(Tile {
+                        a: dy.as_ptr().add(p * PANEL * rows + row * cols.width(p)),
+                        a_rows: cols.width(p),
+                        a_cols: 1,
+                        b: x_tokens.as_ptr().add(fp * PANEL * cols.n + p * PANEL * width),
+                        b_stride: width,
+                        c,
+                        c_stride: depth,
+                        bias: std::ptr::null(),
+                        residual: c,
+                        rows: n_rows,
+                        depth: cols.valid(p),
+                        cols: features.valid(fp),
+                    });
+                }
             }
         }
-        if let (0, Some(db)) = (fp, db) {
-            // Safety: as above; only the tasks of the first feature panel sum the bias, each its own rows.
+        if let (0, Some(db)) = (group, db) {
+            // Safety: as above; only the tasks of the first features sum the bias, each its own rows.
             unsafe { row_sums(dy.as_ptr(), rows, cols, row, n_rows, db.at(row)) };
         }
     });

@@ -1,0 +1,263 @@
+//! The built program from outside: what it prints where, its exit codes, its sandbox, its run folders.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program in a folder of its own, with a store that does not exist.
+fn w2s(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_w2s"));
+    command
+        .current_dir(folder)
+        .env("W2S_STORE", folder.join("store"))
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
+    command
+}
+
+fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        std::fs::write(path, text).expect("written");
+    }
+    folder
+}
+
+fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = w2s(folder).args(args).output().expect("runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+}
+
+#[test]
+fn eval_prints_the_value_and_nothing_else() {
+    let folder = folder_with(&[]);
+    let (code, out, err) = run(folder.path(), &["eval", "metric::pgr_percent(0.65, 0.78, 0.95)"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "43.33333333333334\n", ""));
+    let (code, out, _) = run(folder.path(), &["eval", "-1 + 3"]);
+    assert_eq!((code, out.as_str()), (0, "2\n"));
+    let (code, out, _) = run(folder.path(), &["eval", "print(\"a\"); ()"]);
+    assert_eq!((code, out.as_str()), (0, "a\n"));
+    let entries = std::fs::read_dir(folder.path()).expect("there").count();
+    assert_eq!(entries, 0, "eval leaves no files");
+}
+
+#[test]
+fn an_error_is_drawn_with_place_trace_and_hint() {
+    let folder = folder_with(&[
+        ("main.rhai", "import \"lib/deep\" as deep;\nprint(\"first\");\nlet f = |x| deep::down(x);\nf.call(2);\n"),
+        (
+            "lib/deep.rhai",
+            "fn down(n) {\n\tif n == 0 { return metric::pgr_percent(\"日本\", 1, 2); }\n\tdown(n - 1)\n}\n",
+        ),
+    ]);
+    let (code, out, err) = run(folder.path(), &["script", "main.rhai"]);
+    assert_eq!((code, out.as_str()), (1, "first\n"));
+    let expected = "\
+error[call/argument]: `weak` of `metric::pgr_percent` must be a float, got a string `日本`
+ --> lib/deep.rhai:2:29
+  |
+2 |     if n == 0 { return metric::pgr_percent(\"日本\", 1, 2); }
+  |                                ^^^^^^^^^^^
+  hint: metric::pgr_percent(weak: float, student: float, ceiling: float) -> float
+  in `down`, called at lib/deep.rhai:3:2 (2 times)
+  in `down`, called at main.rhai:3:19
+  in a closure, called at main.rhai:4:3
+record: runs/main-001/record.json
+";
+    assert_eq!(err, expected);
+}
+
+#[test]
+fn a_run_leaves_its_record_and_copies() {
+    let folder = folder_with(&[
+        ("exp/main.rhai", "import \"part\" as p;\nprint(args[1] + p::one());\nw2s_version(\"7.0\");"),
+        ("exp/part.rhai", "fn one() { 1 }"),
+    ]);
+    let (code, out, err) = run(folder.path(), &["script", "exp/main.rhai", "--seed", "5", "--", "a", "--b"]);
+    assert_eq!((code, out.as_str()), (0, "--b1\n"), "{err}");
+    assert!(err.contains("warning: the script was written for w2s 7.0"), "{err}");
+    let run_folder = folder.path().join("runs/main-001");
+    let record = std::fs::read_to_string(run_folder.join("record.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("json");
+    assert_eq!(record["outcome"]["kind"], "done");
+    assert_eq!(record["arguments"], serde_json::json!(["a", "--b"]));
+    assert_eq!(record["settings"]["seed_offset"], 5);
+    assert_eq!(record["events"][0]["event"], "warning");
+    let names: Vec<&str> =
+        record["sources"].as_array().expect("sources").iter().filter_map(|s| s["name"].as_str()).collect();
+    assert_eq!(names, ["exp/main.rhai", "exp/part.rhai"]);
+    assert!(run_folder.join("script.rhai").exists());
+    // The next run gets a folder of its own; a named one is never written over.
+    run(folder.path(), &["script", "exp/main.rhai", "--", "a", "b"]);
+    assert!(folder.path().join("runs/main-002/record.json").exists());
+    let (code, ..) = run(folder.path(), &["script", "--run", "mine", "exp/main.rhai", "--", "a", "b"]);
+    assert_eq!(code, 0);
+    let (code, _, err) = run(folder.path(), &["script", "--run", "mine", "exp/main.rhai", "--", "a", "b"]);
+    assert_eq!(code, 3);
+    assert!(err.contains("error[record/taken]"), "{err}");
+}
+
+#[test]
+fn wrong_command_lines_and_missing_files_have_their_codes() {
+    let folder = folder_with(&[("latin.rhai", ""), ("good.rhai", "1")]);
+    std::fs::write(folder.path().join("latin.rhai"), b"let x = \"\xe9\";").expect("written");
+    for (args, expected) in [
+        (&["script", "nosuch.rhai"][..], 3),
+        (&["script", "latin.rhai"], 3),
+        (&["script", "."], 3),
+        (&["script"], 2),
+        (&["nonsense"], 2),
+        (&["--threads", "0", "eval", "1"], 2),
+        (&["--device", "quantum", "eval", "1"], 2),
+        (&["--project", "nosuch", "eval", "1"], 3),
+        (&["check", "nosuch.rhai"], 3),
+        (&["eval", "1 +"], 1),
+        (&["help", "no_such_name"], 1),
+        (&["--help"], 0),
+        (&["--version"], 0),
+        (&["help"], 0),
+        (&["check", "good.rhai"], 0),
+        (&["completions", "bash"], 0),
+    ] {
+        let (code, _, err) = run(folder.path(), args);
+        assert_eq!(code, expected, "{args:?}: {err}");
+    }
+    assert!(!folder.path().join("runs").exists(), "nothing ran");
+    if !cfg!(feature = "cuda") {
+        let (code, _, err) = run(folder.path(), &["--device", "cuda", "eval", "1"]);
+        assert_eq!(code, 2);
+        assert!(err.contains("this build of w2s has no device `cuda`"), "{err}");
+    }
+}
+
+#[test]
+fn check_reports_without_running() {
+    let folder = folder_with(&[("bad.rhai", "print(\"ran\");\nmetric::pgr_percent(1);\nlet x = nothing();\n")]);
+    let (code, out, err) = run(folder.path(), &["check", "bad.rhai"]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("error[call/arity]") && err.contains("bad.rhai:2:9") && err.contains("bad.rhai:3:9"), "{err}");
+    assert!(err.ends_with("2 findings\n"), "{err}");
+}
+
+#[test]
+fn a_byte_order_mark_windows_line_ends_and_unicode_names_are_fine() {
+    let folder = folder_with(&[("müll 日.rhai", "\u{feff}let a = \"é\";\r\nprint(a);\r\n")]);
+    let (code, out, err) = run(folder.path(), &["script", "müll 日.rhai"]);
+    assert_eq!((code, out.as_str()), (0, "é\n"), "{err}");
+    assert!(folder.path().join("runs/müll-日-001/record.json").exists(), "{err}");
+}
+
+#[test]
+fn an_empty_script_is_done_at_once() {
+    let folder = folder_with(&[("empty.rhai", "")]);
+    let fastest = (0..5).map(|_| {
+        let start = Instant::now();
+        assert_eq!(run(folder.path(), &["script", "empty.rhai"]).0, 0);
+        start.elapsed()
+    });
+    let fastest = fastest.min().expect("five runs");
+    assert!(fastest < Duration::from_millis(100), "took {fastest:?}");
+}
+
+#[test]
+fn scripts_stay_in_their_project() {
+    let folder = folder_with(&[
+        ("secret.rhai", "fn leak() { 1 }"),
+        ("secret.jsonl", "{\"id\": \"1\", \"text\": \"t\", \"label\": \"a\"}\n"),
+        ("inner/up.rhai", "import \"../secret\" as s;"),
+        ("inner/read.rhai", "data::load(\"../secret.jsonl\");"),
+        ("inner/cycle.rhai", "import \"cycle_b\" as b;"),
+        ("inner/cycle_b.rhai", "import \"cycle\" as a;"),
+        ("inner/self.rhai", "import \"self\" as me;"),
+    ]);
+    let refused = |script: &str, code: &str| {
+        let (exit, _, err) = run(folder.path(), &["script", script]);
+        assert_eq!(exit, 1, "{script}: {err}");
+        assert!(err.contains(&format!("error[{code}]")), "{script}: {err}");
+    };
+    refused("inner/up.rhai", "access/read");
+    refused("inner/read.rhai", "access/read");
+    refused("inner/cycle.rhai", "import/cycle");
+    refused("inner/self.rhai", "import/cycle");
+    let (exit, _, err) = run(folder.path(), &["script", "--project", ".", "inner/up.rhai"]);
+    assert_eq!(exit, 0, "{err}");
+    let (exit, _, err) = run(folder.path(), &["script", "--allow-read", "secret.rhai", "inner/up.rhai"]);
+    assert_eq!(exit, 0, "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_do_not_lead_out_of_the_project() {
+    let folder =
+        folder_with(&[("outside/secret.rhai", "fn leak() { 1 }"), ("inner/main.rhai", "import \"link/secret\" as s;")]);
+    std::os::unix::fs::symlink(folder.path().join("outside"), folder.path().join("inner/link")).expect("linked");
+    let (exit, _, err) = run(folder.path(), &["script", "inner/main.rhai"]);
+    assert_eq!(exit, 1);
+    assert!(err.contains("error[access/read]"), "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_a_run_and_its_record_says_so() {
+    let folder = folder_with(&[("long.rhai", "print(\"begun\");\ntry { loop {} } catch { print(\"swallowed\"); }\n")]);
+    let mut child = w2s(folder.path())
+        .args(["script", "long.rhai"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "begun");
+    let start = Instant::now();
+    // SAFETY: the process is our own child and has not been waited for.
+    assert_eq!(unsafe { libc::kill(child.id().cast_signed(), libc::SIGINT) }, 0);
+    let status = child.wait().expect("ends");
+    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+    assert_eq!(status.code(), Some(130));
+    assert!(lines.next().is_none(), "nothing was swallowed");
+    let record = std::fs::read_to_string(folder.path().join("runs/long-001/record.json")).expect("a record");
+    assert!(record.contains("\"kind\": \"interrupted\""), "{record}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_stops_the_run_quietly() {
+    let folder = folder_with(&[("chatty.rhai", "let n = 0; loop { n += 1; print(n); }")]);
+    let mut child = w2s(folder.path())
+        .args(["script", "chatty.rhai"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    out.read_line(&mut line).expect("a line");
+    drop(out);
+    let answer = child.wait_with_output().expect("ends");
+    assert_eq!(answer.status.code(), Some(141));
+    assert!(!String::from_utf8_lossy(&answer.stderr).contains("panicked"), "{answer:?}");
+}
+
+#[test]
+fn typed_code_can_come_through_a_pipe() {
+    let folder = folder_with(&[]);
+    let mut child =
+        w2s(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    child.stdin.take().expect("a pipe").write_all(b"let a = 20;\nprint(a * 2 + 2);\n").expect("written");
+    let answer = child.wait_with_output().expect("ends");
+    assert!(String::from_utf8_lossy(&answer.stdout).contains("42"), "{answer:?}");
+    assert_eq!(answer.status.code(), Some(0), "{answer:?}");
+}
+
+#[test]
+fn threads_do_not_change_results_and_quiet_is_quiet() {
+    let folder = folder_with(&[("s.rhai", "print(metric::pgr_percent(0.1, 0.2, 0.7));")]);
+    let one = run(folder.path(), &["--threads", "1", "--quiet", "script", "s.rhai"]);
+    let two = run(folder.path(), &["--threads", "2", "--quiet", "script", "s.rhai"]);
+    assert_eq!(one, two);
+    assert_eq!(one.2, "");
+}

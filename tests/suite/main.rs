@@ -10,3 +10,4 @@ mod registry;
 mod support;
 mod tensor;
 mod tidy;
+mod train;

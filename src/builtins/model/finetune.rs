@@ -97,7 +97,7 @@ fn run(call: &mut Call) -> Answer {
         None => train::finetune(&model, &data, &labels, &CrossEntropy, &recipe, lab)?,
         Some(AnyLoss::Built(loss)) => train::finetune(&model, &data, &labels, &*loss.0, &recipe, lab)?,
         Some(AnyLoss::Closure(closure)) => {
-            let loss = ClosureLoss::new(call, closure);
+            let loss = ClosureLoss::new(call, closure)?;
             let trained = train::finetune(&model, &data, &labels, &loss, &recipe, lab);
             trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
         }

@@ -92,7 +92,7 @@ impl From<candle_core::Error> for TensorError {
 impl Tensor {
     /// A constant with `columns` numbers a row, row-major.
     pub fn new(values: Vec<f64>, columns: usize) -> Result<Tensor, TensorError> {
-        if values.is_empty() || columns == 0 || values.len() % columns != 0 {
+        if values.is_empty() || columns == 0 || !values.len().is_multiple_of(columns) {
             return Err(TensorError::Empty);
         }
         let rows = values.len() / columns;

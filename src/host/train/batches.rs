@@ -36,7 +36,7 @@ impl Batches {
     }
 
     /// The next batch's row numbers and the epoch (from 0) that it belongs to.
-    pub fn next(&mut self) -> (&[u32], usize) {
+    pub fn draw(&mut self) -> (&[u32], usize) {
         if self.next == self.starts.len() {
             self.epoch += 1;
             self.shuffle();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     fn epoch(batches: &mut Batches, n: usize) -> Vec<Vec<u32>> {
-        (0..n).map(|_| batches.next().0.to_vec()).collect()
+        (0..n).map(|_| batches.draw().0.to_vec()).collect()
     }
 
     #[test]
@@ -80,7 +80,7 @@ mod tests {
                 rows.sort();
                 assert_eq!(rows, (0..23).collect::<Vec<_>>());
             }
-            assert_eq!(batches.next().1, 2, "the third epoch");
+            assert_eq!(batches.draw().1, 2, "the third epoch");
             assert_eq!(epoch(&mut Batches::new(lengths.clone(), 4, bucket, 5), 6), first, "a seed fixes the order");
             assert_ne!(epoch(&mut Batches::new(lengths, 4, bucket, 6), 6), first);
         }

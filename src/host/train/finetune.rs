@@ -152,7 +152,7 @@ impl<'a> Job<'a> {
         let bar = self.bar();
         for step in 0..self.plan.steps {
             self.lab.interrupt.check()?;
-            let (chosen, epoch) = batches.next();
+            let (chosen, epoch) = batches.draw();
             clear(&mut batch);
             chosen.iter().for_each(|row| push_row(&mut batch, self.packed, *row as usize));
             self.gather(chosen, &mut rows);
@@ -177,13 +177,13 @@ impl<'a> Job<'a> {
         let all = features(self.model, self.packed, self.lab)?;
         let mut grads = vec![0.0f32; head.len()];
         let mut adam = self.optimizer(head.len());
-        let whole = [0..head.len()];
+        let whole: Vec<Range<usize>> = std::iter::once(0..head.len()).collect();
         let mut batches = self.batches();
         let (mut rows, mut features, mut logits) = (Rows::default(), Vec::new(), Vec::new());
         let bar = self.bar();
         for step in 0..self.plan.steps {
             self.lab.interrupt.check()?;
-            let (chosen, epoch) = batches.next();
+            let (chosen, epoch) = batches.draw();
             features.clear();
             for row in chosen {
                 let start = *row as usize * width;

@@ -1,0 +1,139 @@
+//! Training as a script sees it: losses of one's own, their keys and errors, interruption, models in files.
+
+use crate::support::session_in;
+use w2s::bind::show;
+use w2s::host::lab::Event;
+use w2s::host::model::Model;
+use w2s::session::Session;
+
+/// Twelve rows whose class is one word, a model that reads them, and their truth.
+const SET_UP: &str = "let rows = [];\n\
+    for i in 0..12 { rows.push(#{ text: if i % 2 == 0 { `good dog ${i} .` } else { `bad dog ${i} .` }, label: if i % 2 == 0 { \"yes\" } else { \"no\" } }); }\n\
+    let data = data::of(rows, #{ test_share: 0.0 });\n\
+    let model = model::untrained(data, #{ width: 8, layers: 1, seed: 1 });\n\
+    let truth = data.truth(\"test\");\n";
+
+fn eval(session: &mut Session, code: &str) -> String {
+    match session.eval(&format!("{SET_UP}{code}")) {
+        Ok(value) => show(&value),
+        Err(error) => panic!("{code}: {error}"),
+    }
+}
+
+fn model(session: &mut Session, code: &str) -> Model {
+    session.eval(&format!("{SET_UP}{code}")).unwrap_or_else(|error| panic!("{code}: {error}")).cast::<Model>()
+}
+
+fn fails(code: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error =
+        session_in(folder.path()).eval(&format!("{SET_UP}{code}")).err().unwrap_or_else(|| panic!("{code} runs"));
+    assert!(error.place.is_some(), "{code}: no position");
+    format!("{}: {}", error.code, error.message)
+}
+
+#[test]
+fn a_closure_trains_as_the_built_in_that_it_spells_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut session = session_in(folder.path());
+    let built = model(&mut session, "model.finetune(data, truth, #{ epochs: 4, batch: 4 })");
+    let mine = "model.finetune(data, truth, #{ epochs: 4, batch: 4, loss: |logits, weak, at| -(weak * logits.log_softmax()).sum(1).mean() })";
+    let own = model(&mut session, mine);
+    for (a, b) in own.inner.params.values.iter().zip(&built.inner.params.values) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+    assert_ne!(own.inner.digest, built.inner.digest);
+    let other = tempfile::tempdir().expect("a folder");
+    let again = model(&mut session_in(other.path()), &format!("\n\n{mine}"));
+    assert_eq!(own.inner.digest, again.inner.digest, "the key of a closure does not depend on place or process");
+    assert_eq!(own.inner.params.values, again.inner.params.values);
+}
+
+#[test]
+fn a_closure_is_told_where_training_stands_and_keeps_what_it_captured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let code = "let weight = 0.5;\n\
+        let loss = |logits, weak, at| {\n\
+            if at.rows.len != weak.shape[0] || at.steps != 6 || at.progress != at.step / 6.0 || at.epoch != at.step / 3 { throw `at: ${at}` }\n\
+            weight * logits.cross_entropy(weak)\n\
+        };\n\
+        model.finetune(data, truth, #{ epochs: 2, batch: 4, loss: loss }).n_classes";
+    assert_eq!(eval(&mut session_in(folder.path()), code), "2");
+}
+
+#[test]
+fn a_closure_passes_through_a_function_of_another_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let module = "fn train(model, data, labels, loss) { model.finetune(data, labels, #{ steps: 3, loss: loss }) }";
+    std::fs::write(folder.path().join("mine.rhai"), module).expect("writes");
+    let code = "import \"mine\" as mine;\n\
+        fn half(x) { x * 0.5 }\n\
+        mine::train(model, data, truth, |logits, weak, at| half(logits.cross_entropy(weak))).n_classes";
+    assert_eq!(eval(&mut session_in(folder.path()), code), "2");
+}
+
+#[test]
+fn a_loss_that_is_none_is_explained() {
+    let with = |loss: &str| fails(&format!("model.finetune(data, truth, #{{ loss: {loss} }})"));
+    let must = "the loss must return a tensor with one element that depends on `logits`";
+    for loss in [
+        "|logits, weak, at| 1.0",
+        "|logits, weak, at| ()",
+        "|logits, weak, at| logits",
+        "|logits, weak, at| weak.sum()",
+    ] {
+        let said = with(loss);
+        assert!(said.contains(must), "{loss}: {said}");
+    }
+    assert!(with("|logits, weak, at| logits.detach().sum()").contains("does not depend"));
+    assert!(with("|logits, weak, at| logits.cross_entropy(weak.column(0))").contains("cannot bring"));
+    assert!(with("|logits, weak, at| (logits.sum() - logits.sum()).log()").contains("diverged at step 1"));
+    assert!(with("|logits| logits.sum()").contains("takes three parameters, this function takes 1"));
+    assert!(with("1").contains("must be one of Loss, function"));
+    assert!(with("|logits, weak, at| no_such(logits)").contains("no_such"));
+}
+
+#[test]
+fn options_and_rows_that_cannot_be_are_refused() {
+    let with = |options: &str| fails(&format!("model.finetune(data, truth, #{{ {options} }})"));
+    assert!(with("lr: 0.0 / 0.0").starts_with("train/option"));
+    assert!(with("epochs: -1").contains("must not be negative"));
+    assert!(with("epochs: 0").starts_with("train/option"));
+    assert!(with("steps: 1, epochs: 1").contains("one of `epochs` and `steps`"));
+    assert!(with("betas: [0.9]").contains("`betas` must be two numbers"));
+    assert!(with("max_tokens: 1000").starts_with("model/max-tokens"));
+    assert!(with("head: \"keep\"").contains("has no head"));
+    assert!(with("learning_rate: 1").contains("no option `learning_rate`"));
+    assert!(fails("model.finetune(data, truth.head(3))").starts_with("train/missing-labels"));
+    assert!(fails("model.predict(data)").starts_with("model/no-head"));
+}
+
+#[test]
+fn ctrl_c_ends_a_finetuning_and_no_try_swallows_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut session = session_in(folder.path());
+    let interrupt = session.lab.interrupt.clone();
+    session.lab.listen(move |event| {
+        if matches!(event, Event::Progress { .. }) {
+            interrupt.raise();
+        }
+    });
+    let code = format!(
+        "{SET_UP} let kept = 7; try {{ model.finetune(data, truth, #{{ steps: 100000 }}); }} catch {{ kept = 8; }}"
+    );
+    let error = session.eval(&code).err().expect("is interrupted");
+    assert!(error.interrupted, "{error}");
+    session.lab.interrupt.clear();
+    assert_eq!(show(&session.eval("kept").expect("the session goes on")), "7");
+}
+
+#[test]
+fn a_trained_model_survives_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let code = "let trained = model.finetune(data, truth, #{ steps: 5 });\n\
+        trained.save(\"one\");\n\
+        let back = model::load(\"one\", #{ max_tokens: 8 });\n\
+        [back.n_classes, back.max_tokens, back.lineage == trained.lineage, back.predict(data) == trained.predict(data)]";
+    let shown = eval(&mut session_in(folder.path()), code);
+    assert!(shown.starts_with("[2, 8, true, "), "{shown}");
+}

@@ -1,0 +1,131 @@
+//! Data sets from files, through a script: what is read, and what malformed files say.
+
+use crate::support::session_in;
+use std::path::Path;
+use w2s::session::Session;
+
+fn session_with(folder: &Path, files: &[(&str, &str)]) -> Session {
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    session_in(folder)
+}
+
+fn shown(session: &mut Session, code: &str) -> String {
+    match session.eval(code) {
+        Ok(value) => w2s::bind::show(&value),
+        Err(error) => panic!("{code}: {} ({})", error.message, error.code),
+    }
+}
+
+fn fails(session: &mut Session, code: &str) -> (String, String) {
+    match session.eval(code) {
+        Ok(value) => panic!("{code} gave {}", w2s::bind::show(&value)),
+        Err(error) => {
+            assert!(error.place.is_some(), "{code}: no place");
+            (error.code.clone(), format!("{} / {}", error.message, error.hint.clone().unwrap_or_default()))
+        }
+    }
+}
+
+const CSV: &str = "headline,is_sarcastic\n\"man, bored\",1\nplain news,0\nmore news,0\nodd news,1\n";
+
+#[test]
+fn files_are_mapped_by_name_and_by_function() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let jsonl = "{\"q\": {\"text\": \"2 + 2?\"}, \"choices\": [\"4\", \"5\"], \"answer\": 0, \"n\": 1}\n\
+                 {\"q\": {\"text\": \"2 + 3?\"}, \"choices\": [\"4\", \"5\"], \"answer\": 1, \"n\": 2}\n";
+    let mut session = session_with(folder.path(), &[("h.csv", CSV), ("q.jsonl", jsonl)]);
+    let load = "data::load(\"h.csv\", #{ text: \"headline\", label: \"is_sarcastic\", test_share: 0.5, seed: 1 })";
+    assert_eq!(shown(&mut session, load), "h.csv: train 2 (0 1, 1 1), test 2 (0 1, 1 1)");
+    let load = "let d = data::load(\"q.jsonl\", #{ text: |row| `${row.q.text} ${row.choices[row.answer]}`, \
+                label: |row| row.answer == 1, id: |row| `q${row.n}`, test_share: 0.0 });\n\
+                [d, d.frame().to_maps()[1].text, d.frame().to_maps()[0].id]";
+    let said = shown(&mut session, load);
+    assert!(said.contains("2 + 3? 5") && said.contains("q1"), "{said}");
+    let indices = "data::load(\"h.csv\", #{ text: \"headline\", label: \"is_sarcastic\", classes: [\"plain\", \"odd\"], \
+                   test_share: 0.0 }).n_rows";
+    assert_eq!(shown(&mut session, indices), "4");
+}
+
+#[test]
+fn malformed_files_say_where_and_what() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = [
+        ("h.csv", CSV),
+        ("ragged.csv", "text,label\na,0\nb,1,2\n"),
+        ("open.csv", "text,label\n\"a,0\n"),
+        ("empty.csv", ""),
+        ("header.csv", "text,label\n"),
+        ("one.csv", "text,label\na,0\nb,0\n"),
+        ("ids.csv", "id,text,label\n7,a,0\n7,b,1\n"),
+        ("bad.jsonl", "{\"text\": \"a\", \"label\": 0}\n{\"text\": \"b\", \"label\": \n"),
+        ("types.jsonl", "{\"text\": \"a\", \"label\": 0}\n{\"text\": [1], \"label\": 1}\n"),
+        ("missing.jsonl", "{\"text\": \"a\", \"label\": 0}\n{\"label\": 1}\n"),
+        ("split.csv", "text,label,split\na,0,train\nb,1,dev\n"),
+        ("crossing.csv", "text,label,group,split\na,0,g,train\nb,1,g,test\n"),
+        ("not.parquet", "PAR1 and nothing else"),
+        ("rows.xml", "<a/>"),
+    ];
+    let mut session = session_with(folder.path(), &files);
+    let cases = [
+        ("h.csv", "data/no-column", "there is no column `text` / columns: headline, is_sarcastic"),
+        ("ragged.csv", "data/malformed", "`ragged.csv` line 3: has 3 fields, the header has 2"),
+        ("open.csv", "data/malformed", "`open.csv` line 2: has a quoted field that does not end"),
+        ("empty.csv", "data/file", "`empty.csv`: is empty"),
+        ("header.csv", "data/no-rows", "`header.csv` has no rows"),
+        ("one.csv", "data/one-class", "`one.csv` has only one class, `0`"),
+        ("ids.csv", "data/repeated-id", "the id `7` occurs twice: rows 1 and 2"),
+        ("bad.jsonl", "data/malformed", "`bad.jsonl` line 2: is not JSON"),
+        ("types.jsonl", "data/malformed", "line 2, field `text`: expected text, got an array of 1 items"),
+        ("missing.jsonl", "data/malformed", "line 2, field `text`: expected text, got no such field"),
+        ("split.csv", "data/malformed", "line 3, field `split`: expected `train` or `test`, got the text `dev`"),
+        ("crossing.csv", "data/group-crosses-splits", "the group `g` has train rows and test rows"),
+        ("not.parquet", "data/file", "`not.parquet`: is not readable as Parquet"),
+        ("none.csv", "access/path", "`none.csv`: no such file or folder"),
+        ("../up.csv", "access/read", "is outside this script's project"),
+        ("rows.xml", "data/unknown", "there is no data set `rows.xml`"),
+    ];
+    for (file, code, part) in cases {
+        let (found, said) = fails(&mut session, &format!("data::load(\"{file}\")"));
+        assert_eq!(found, code, "{file}: {said}");
+        assert!(said.contains(part), "{file}: {said}");
+    }
+}
+
+#[test]
+fn options_that_cannot_be_meant_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut session = session_with(folder.path(), &[("h.csv", CSV)]);
+    let named = "text: \"headline\", label: \"is_sarcastic\"";
+    let cases = [
+        (format!("data::load(\"h.csv\", #{{ {named}, test_share: 1.0 }})"), "the test share must be at least 0"),
+        (format!("data::load(\"h.csv\", #{{ {named}, test_share: 0.0/0.0 }})"), "the test share must be at least 0"),
+        (format!("data::load(\"h.csv\", #{{ {named}, classes: [\"a\"] }})"), "expected one of a"),
+        (format!("data::load(\"h.csv\", #{{ {named}, classes: [\"a\", \"a\"] }})"), "`a` is listed twice"),
+        (format!("data::load(\"h.csv\", #{{ {named}, n_train: 100 }})"), "100 rows were asked for"),
+        ("data::load(\"h.csv\", #{ text: 5 })".into(), "option `text` of `data::load` must be one of string, function"),
+        ("data::load(\"h.csv\", #{ texts: \"headline\" })".into(), "has no option `texts`"),
+        ("data::load(\"world/era\", #{ text: \"a\" })".into(), "option `text` of `data::load` is for files"),
+        ("data::load(\"sarcasm\")".into(), "`sarcasm` was not fetched into the store / type: w2s fetch sarcasm"),
+        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row }})"), "expected text or an integer"),
+        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"), "nothing"),
+        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| throw \"mine\" }})"), "mine"),
+        (format!("data::load(\"h.csv\", #{{ {named}, difficulty: |row| 2.0 }})"), "a number between 0 and 1"),
+    ];
+    for (code, part) in cases {
+        let (_, said) = fails(&mut session, &code);
+        assert!(said.contains(part), "{code}: {said}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_project_is_not_followed() {
+    let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    std::fs::write(outside.path().join("h.csv"), CSV).expect("written");
+    std::os::unix::fs::symlink(outside.path().join("h.csv"), folder.path().join("link.csv")).expect("linked");
+    let mut session = session_in(folder.path());
+    let (code, said) = fails(&mut session, "data::load(\"link.csv\")");
+    assert_eq!(code, "access/read", "{said}");
+}

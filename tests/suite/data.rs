@@ -40,7 +40,7 @@ fn files_are_mapped_by_name_and_by_function() {
     assert_eq!(shown(&mut session, load), "h.csv: train 2 (0 1, 1 1), test 2 (0 1, 1 1)");
     let load = "let d = data::load(\"q.jsonl\", #{ text: |row| `${row.q.text} ${row.choices[row.answer]}`, \
                 label: |row| row.answer == 1, id: |row| `q${row.n}`, test_share: 0.0 });\n\
-                [d, d.frame().to_maps()[1].text, d.frame().to_maps()[0].id]";
+                [d, d.frame().rows()[1].text, d.frame().rows()[0].id]";
     let said = shown(&mut session, load);
     assert!(said.contains("2 + 3? 5") && said.contains("q1"), "{said}");
     let indices = "data::load(\"h.csv\", #{ text: \"headline\", label: \"is_sarcastic\", classes: [\"plain\", \"odd\"], \
@@ -109,7 +109,7 @@ fn options_that_cannot_be_meant_are_refused() {
         ("data::load(\"world/era\", #{ text: \"a\" })".into(), "option `text` of `data::load` is for files"),
         ("data::load(\"sarcasm\")".into(), "`sarcasm` was not fetched into the store / type: w2s fetch sarcasm"),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row }})"), "expected text or an integer"),
-        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"), "nothing"),
+        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"), "nknown property 'more'"),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| throw \"mine\" }})"), "mine"),
         (format!("data::load(\"h.csv\", #{{ {named}, difficulty: |row| 2.0 }})"), "a number between 0 and 1"),
     ];

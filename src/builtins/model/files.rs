@@ -26,18 +26,28 @@ options! {
 pub fn functions() -> Vec<Function> {
     vec![
         Function::new("model", "ladder", |call| {
-            let models = ladder(&call.arg::<String>(0)?)?;
+            let models = ladder(&call.arg::<String>(0)?, call.lab())?;
             Ok(models.into_iter().map(Dynamic::from).collect::<Array>().into())
         })
-        .about("The pretrained models of a ladder that comes with the program, smallest first.")
-        .param::<String>("name", "the ladder's name, such as `world`")
+        .about("The pretrained models of a ladder, smallest first.")
+        .details(
+            "- `world`: causal models of the generated world, which come with the program.\n\
+             - `minilm`: the first 1, 2, 3, 4 and all 6 layers of all-MiniLM-L6-v2; `w2s fetch minilm` brings it.",
+        )
+        .param::<String>("name", "`world` or `minilm`")
         .returns("array of Model")
         .example("model::ladder(\"world\").len", "6")
         .fails("model::ladder(\"moon\")", "there is no ladder `moon`"),
         Function::new("model", "load", load)
-            .about("A model from a folder.")
-            .details("The folder holds `config.json`, `model.safetensors` and `tokenizer.json`, as `model::save` writes them.")
-            .param::<String>("path", "the folder")
+            .about("A pretrained model by name, or a model from a folder.")
+            .details(
+                "- `minilm`: all-MiniLM-L6-v2, after `w2s fetch minilm`. It reads 256 tokens of a row unless `max_tokens` says fewer.\n\
+                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a BERT checkpoint, after `w2s fetch` of the same name.\n\
+                 - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or a BERT \
+                 checkpoint with Hugging Face names (32, 16 or bfloat16 bits; computed in 32).\n\n\
+                 A BERT's features are the mean over the row's tokens. Pooler and heads of a checkpoint are left out.",
+            )
+            .param::<String>("name", "`minilm`, `hub:OWNER/NAME` or a folder")
             .options::<LoadOptions>()
             .returns("Model")
             .example(
@@ -46,7 +56,8 @@ pub fn functions() -> Vec<Function> {
                  model::load(\"mine\").n_params == m.n_params",
                 "true",
             )
-            .fails("model::load(\"/etc\")", "outside this script's project"),
+            .fails("model::load(\"/etc\")", "outside this script's project")
+            .fails("model::load(\"hub:nobody/nothing\")", "`hub:nobody/nothing` was not fetched into the store"),
         Function::new("model", "save", |call| {
             let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);
             let options: SaveOptions = call.options()?;
@@ -74,10 +85,12 @@ pub fn functions() -> Vec<Function> {
 }
 
 fn load(call: &mut Call) -> Answer {
-    let path: String = call.arg(0)?;
+    let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
-    let folder = call.lab().access.readable(&path)?;
-    let mut model = Model::load(&folder, call.lab())?;
+    let mut model = match Model::fetched(&name, call.lab())? {
+        Some(model) => model,
+        None => Model::load(&call.lab().access.readable(&name)?, call.lab())?,
+    };
     if let Some(layers) = options.layers {
         model = model.first_layers(layers)?;
     }

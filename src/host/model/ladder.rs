@@ -1,9 +1,10 @@
-//! The ladders that come with the program: pretrained models of rising compute, smallest first.
+//! Ladders: pretrained models of rising compute, smallest first. `world` comes with the program, `minilm` is fetched.
 //!
-//! The weights lie in `assets/`, in half precision, beside a manifest that says what made each; they are part of the
+//! The weights of `world` lie in `assets/`, in half precision, beside a manifest that says what made each; they are part of the
 //! binary, so that a first experiment needs no download.
 
 use super::{Model, ModelError};
+use crate::host::lab::Lab;
 
 /// One rung's files.
 struct Rung {
@@ -28,16 +29,16 @@ const WORLD: [Rung; 6] =
 const WORLD_TOKENIZER: &[u8] = include_bytes!("../../../assets/ladder/world/tokenizer.json");
 
 /// The names of the ladders.
-pub const LADDERS: [&str; 1] = ["world"];
+pub const LADDERS: [&str; 2] = ["world", "minilm"];
 
-/// The models of the ladder `name`, smallest first.
-pub fn ladder(name: &str) -> Result<Vec<Model>, ModelError> {
-    if name != "world" {
-        let known = LADDERS.map(str::to_owned).to_vec();
-        return Err(ModelError::NoLadder { name: name.to_owned(), known });
-    }
+/// The models of the ladder `name`, smallest first. Fails with the command to type where it was not fetched.
+pub fn ladder(name: &str, lab: &Lab) -> Result<Vec<Model>, ModelError> {
     let open = |rung: &Rung| Model::from_bytes(Some(rung.name), rung.config, rung.weights, WORLD_TOKENIZER);
-    WORLD.iter().map(open).collect()
+    match name {
+        "world" => WORLD.iter().map(open).collect(),
+        "minilm" => Model::minilm_ladder(lab),
+        _ => Err(ModelError::NoLadder { name: name.to_owned(), known: LADDERS.map(str::to_owned).to_vec() }),
+    }
 }
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_shipped_rungs_open_and_read_the_default_world() {
-        let rungs = ladder("world").expect("opens");
+        let rungs = ladder("world", &Lab::for_tests()).expect("opens");
         assert!(rungs.len() >= 5);
         let world = World::new(WorldOptions::default()).expect("the default world");
         for rung in &rungs {
@@ -56,6 +57,6 @@ mod tests {
             assert_eq!(vocab, world.vocabulary().tokenizer().get_vocab(true), "{}", rung.inner.name);
         }
         assert!(rungs.is_sorted_by_key(Model::n_params), "smallest first");
-        assert!(matches!(ladder("chess"), Err(ModelError::NoLadder { .. })));
+        assert!(matches!(ladder("chess", &Lab::for_tests()), Err(ModelError::NoLadder { .. })));
     }
 }

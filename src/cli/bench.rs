@@ -8,7 +8,7 @@ use crate::session::diagnostic::Diagnostic;
 use crate::session::source::Sources;
 use crate::session::{Session, Setup};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A lab and what stands around it on the command line.
@@ -164,9 +164,24 @@ fn heed_ctrl_c(lab: &Arc<Lab>) {
     // Without a handler, Ctrl-C ends the program at once, which is the next best thing.
     let _ = ctrlc::set_handler(move || {
         let lab = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        if lab.interrupt.is_raised() {
+        if !lab.interrupt.is_raised() {
+            IGNORED.store(0, Ordering::Relaxed);
+            lab.interrupt.raise();
+        } else if IGNORED.fetch_add(1, Ordering::Relaxed) >= PATIENCE.load(Ordering::Relaxed) {
             std::process::exit(i32::from(exit::INTERRUPTED));
+        } else {
+            eprintln!("still stopping; Ctrl-C again ends w2s and what this session holds");
         }
-        lab.interrupt.raise();
     });
+}
+
+/// How many more times Ctrl-C is taken for impatience before it ends the program.
+static PATIENCE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many times it was, since the last stop that was asked for.
+static IGNORED: AtomicUsize = AtomicUsize::new(0);
+
+/// At the prompt a stop must not cost the session: one Ctrl-C too many is answered with a warning.
+pub fn keep_the_session() {
+    PATIENCE.store(1, Ordering::Relaxed);
 }

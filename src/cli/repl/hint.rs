@@ -4,6 +4,7 @@
 use super::names::{Callable, Names};
 use super::place::{map_of_call, open_call};
 use super::scan::{Kind, Scan};
+use crate::bind::OptionDoc;
 use rustyline::hint::Hint;
 
 /// A hint; only one from the history can be taken over with the right arrow.
@@ -39,13 +40,12 @@ pub fn hint(names: &Names, line: &str, room: usize) -> Option<Suggestion> {
         return None;
     }
     let said = options(names, &scan).or_else(|| arguments(names, &scan)).or_else(|| signature(names, &scan, line))?;
-    let shown = if said.chars().count() <= room {
-        said
-    } else {
-        said.chars().take(room.checked_sub(1)?).chain(['…']).collect()
-    };
-    // Fewer columns than these say nothing (chosen).
-    (shown.chars().count() >= 3).then_some(Suggestion { shown, taken: None })
+    if said.chars().count() <= room {
+        return (!said.is_empty()).then_some(Suggestion { shown: said, taken: None });
+    }
+    // Cut to fewer columns than these it says nothing (chosen).
+    let cut = || said.chars().take(room - 1).chain(['…']).collect();
+    (room >= 10).then(|| Suggestion { shown: cut(), taken: None })
 }
 
 /// Inside `#{` of a call: the options still to choose from, or the one being given.
@@ -58,19 +58,27 @@ fn options(names: &Names, scan: &Scan) -> Option<String> {
         let key = callable.options.iter().find(|option| there.last().is_some_and(|key| key == option.name))?;
         let last = scan.tokens.last().map_or("", |token| scan.text(token));
         let gap = if scan.source.ends_with(' ') { "" } else { " " };
-        return (last == ":").then(|| format!("{gap}{} = {}: {}", key.type_name, key.default, key.about));
+        return (last == ":").then(|| format!("{gap}{}: {}", typed_default(key), key.about));
     }
     let word = typing.map_or("", |token| scan.text(token));
     let left: Vec<String> = callable
         .options
         .iter()
         .filter(|option| option.name.starts_with(word) && !there.iter().any(|key| key == option.name))
-        .map(|option| format!("{}: {} = {}", option.name, option.type_name, option.default))
+        .map(|option| format!("{}: {}", option.name, typed_default(option)))
         .collect();
     let text = left.join(", ");
     let text = text.get(word.len()..).unwrap_or_default().to_owned();
     let gap = if word.is_empty() && !scan.source.ends_with([' ', '{']) { " " } else { "" };
     (!text.is_empty()).then(|| format!("{gap}{text}"))
+}
+
+/// `float = 0.005`; without the default where it is "nothing".
+fn typed_default(option: &OptionDoc) -> String {
+    match option.default {
+        "()" => option.type_name.clone(),
+        default => format!("{} = {default}", option.type_name),
+    }
 }
 
 /// Inside the bracket of a call: the parameters to come.
@@ -99,4 +107,80 @@ fn signature(names: &Names, scan: &Scan, line: &str) -> Option<String> {
 
 fn arrow(callable: &Callable) -> String {
     if callable.answer.is_empty() { String::new() } else { format!(" -> {}", callable.answer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::help::Reference;
+    use crate::cli::repl::names::{Defined, Variable};
+    use rustyline::hint::Hint;
+    use std::sync::Arc;
+
+    fn names() -> Names {
+        let mut names = Names::new(Arc::new(Reference::shipped()));
+        let variable = |name: &str, type_name: &str| Variable {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            keys: Vec::new(),
+        };
+        names.variables = vec![variable("task", "Data"), variable("tasks", "array of Data")];
+        let params = vec!["a".to_owned(), "b".to_owned()];
+        names.defined = vec![Defined { module: String::new(), name: "mine".to_owned(), params }];
+        names
+    }
+
+    #[track_caller]
+    fn shows(line: &str, wanted: &str) {
+        let found = hint(&names(), line, 200).map(|hint| hint.display().to_owned()).unwrap_or_default();
+        assert!(found.starts_with(wanted) && wanted.is_empty() == found.is_empty(), "{line}: {found:?}");
+    }
+
+    #[test]
+    fn a_signature_follows_what_is_typed() {
+        shows("metric::pgr_percent", "(weak: float, student: float, ceiling: float) -> float");
+        shows("metric::pgr_percent(", "weak: float, student: float, ceiling: float) -> float");
+        shows("metric::pgr_percent(0.5", ", student: float, ceiling: float) -> float");
+        shows("metric::pgr_percent(0.5,", " student: float, ceiling: float)");
+        shows("metric::pgr_percent(max(1, 2), ", "student: float, ceiling: float)");
+        shows("let x = mine(1, ", "b)");
+        shows("mine(|a, b| a + b, ", "b)");
+        shows("nothing(", "");
+        shows("\"metric::pgr_percent(", "");
+        shows(":time metric::pgr_percent(", "");
+    }
+
+    #[test]
+    fn options_follow_in_the_map_of_a_known_call() {
+        shows("data::load(\"world/subject\", #{", "seed: integer");
+        shows("data::load(\"world/subject\", #{ se", "ed: integer");
+        shows("data::load(\"world/subject\", #{ seed:", " integer: ");
+        shows("data::load(\"world/subject\", #{ seed: 1", "");
+    }
+
+    #[test]
+    fn the_type_of_an_expression_is_known_before_the_dot() {
+        let kind = |code: &str| {
+            let scan = Scan::new(code);
+            names().type_before(&scan, scan.tokens.len())
+        };
+        assert_eq!(kind("task.train").as_deref(), Some("Data"));
+        assert_eq!(kind("tasks[0].train.frame()").as_deref(), Some("Frame"));
+        assert_eq!(kind("let x = data::load(\"a\", #{ seed: f(1) })").as_deref(), Some("Data"));
+        assert_eq!(kind("(tasks[0])").as_deref(), Some("Data"));
+        assert_eq!(kind("[1, 2]").as_deref(), Some("array"));
+        assert_eq!(kind("unknown.train"), None);
+        assert_eq!(kind("1 + 2"), None);
+    }
+
+    #[test]
+    fn no_line_makes_it_fail() {
+        let line = "let x = metric::pgr_percent(tasks[0].train.frame(), #{ a: `b ${c}`, d: |e, f| { e } })[1].head(";
+        for (end, _) in line.char_indices() {
+            let part = line.get(..end).expect("a boundary");
+            let _ = hint(&names(), part, 20);
+            let _ = crate::cli::repl::complete::complete(&names(), &Default::default(), line, end);
+            let _ = crate::cli::repl::highlight::highlight(&names(), part, end);
+        }
+    }
 }

@@ -256,6 +256,7 @@ impl<'a> Prompt<'a> {
 
 /// Edits at a terminal. An error is shown and the prompt comes again.
 fn at_terminal(prompt: &mut Prompt) -> u8 {
+    super::bench::keep_the_session();
     let mut editor = match editor(prompt) {
         Ok(editor) => editor,
         Err(error) => {

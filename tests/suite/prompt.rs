@@ -225,6 +225,28 @@ mod terminal {
     }
 
     #[test]
+    fn ctrl_c_stops_a_finetune_and_keeps_variables() {
+        let home = tempfile::tempdir().expect("a folder");
+        let mut terminal = Terminal::open(home.path());
+        terminal.asks("let ladder = model::ladder(\"world\"); \"lad\" + \"der\"", "ladder");
+        terminal.asks("let task = data::load(\"world/subject\", #{ seed: 0 }); task.train.n_rows + 0.25", "00.25");
+        terminal.asks("let labels = task.train.truth(\"a test\"); labels.n_rows + 0.5", "00.5");
+        let largest = "print(\"train\" + \"ing\"); let student = ladder[ladder.len() - 1]";
+        terminal.keys(&format!("{largest}.finetune(task.train, labels, #{{ steps: 1000000 }});\r"));
+        terminal.sees("training");
+        // The first steps are under way once the progress of the work is drawn.
+        terminal.sees("finetune");
+        let start = Instant::now();
+        terminal.keys("\u{3}");
+        terminal.sees("interrupted");
+        assert!(start.elapsed() < STOPS_WITHIN, "it took {:?}", start.elapsed());
+        terminal.sees("w2s> ");
+        terminal.asks("is_def_var(\"student\").to_string() + \"!\"", "false!");
+        terminal.asks("task.test.n_rows * 0 + labels.n_rows * 0 + 1234", "1234");
+        terminal.leave();
+    }
+
+    #[test]
     fn the_prompt_works_without_a_home() {
         let home = tempfile::tempdir().expect("a folder");
         let mut command = program(home.path());

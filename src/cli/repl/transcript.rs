@@ -53,7 +53,8 @@ impl Transcript {
         }
         let imports_w2s = body.contains("import \"w2s\"");
         let import = if body.contains("w2s::") && !imports_w2s { "import \"w2s\" as w2s;\n" } else { "" };
-        format!("// Typed at the prompt of w2s {}.\n{import}\n{body}", env!("CARGO_PKG_VERSION"))
+        let version = env!("CARGO_PKG_VERSION");
+        format!("// Typed at the prompt of w2s {version}.\nw2s_version(\"{version}\");\n{import}\n{body}")
     }
 }
 

@@ -118,12 +118,10 @@ fn files_are_touched_in_few_rooms() {
 
 #[test]
 fn no_process_and_no_network_outside_fetch() {
-    let processes =
-        lines_with(&["std::process::Command", "Command::new"], |source| !source.path.starts_with("src/cli/"));
-    let network = lines_with(&["ureq", "TcpStream", "TcpListener", "UdpSocket"], |source| {
-        !source.path.starts_with("src/host/store/") && !source.path.starts_with("src/cli/")
-    });
-    none(processes.into_iter().chain(network).collect());
+    // `w2s fetch` works through `host::store`: it calls the package installer, and the hub.
+    let words = ["std::process::Command", "Command::new", "ureq", "TcpStream", "TcpListener", "UdpSocket"];
+    let may = |source: &Source| source.path.starts_with("src/host/store/") || source.path.starts_with("src/cli/");
+    none(lines_with(&words, |source| !may(source)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod convert;
 mod expr;
+mod files;
 mod of;
 mod operators;
 mod values;
@@ -22,6 +23,7 @@ pub fn register(registry: &mut Registry) {
     registry.value::<values::When>();
     registry.value::<values::GroupBy>();
     registry.add(of::function());
+    files::register(registry);
     expr::register(registry);
     operators::register(registry);
     verbs::register(registry);

@@ -47,6 +47,8 @@ pub enum FrameError {
     Refused(String),
     #[error("{0}")]
     Polars(String),
+    #[error("`{path}`: {reason}")]
+    File { path: String, reason: String },
     #[error(transparent)]
     Access(#[from] AccessError),
     #[error("interrupted")]
@@ -93,6 +95,7 @@ impl Explain for FrameError {
             FrameError::KindMismatch { .. } => "frame/kind-mismatch",
             FrameError::Refused(_) => "frame/refused",
             FrameError::Polars(_) => "frame/polars",
+            FrameError::File { .. } => "frame/file",
             FrameError::Access(error) => error.code(),
             FrameError::Interrupted => "run/interrupted",
         }

@@ -6,12 +6,14 @@
 mod content;
 mod error;
 pub mod expr;
+mod io;
 mod render;
 mod rows;
 mod verbs;
 
 pub use content::Kind;
 pub use error::FrameError;
+pub use io::Format;
 pub use render::{BOUNDS, Bounds, escape_latex, escape_markdown};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};

@@ -4,7 +4,7 @@
 //! dimension runs. The left operand is read by broadcast through two strides (so neither weights nor gradients are ever
 //! packed), the right one is a panel. Each output is summed along the inner dimension in order, whoever computes it.
 
-use super::panel::{Cols, PANEL};
+use super::panel::{Cols, PANEL, transpose};
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
 use std::cell::Cell;
@@ -46,6 +46,11 @@ unsafe fn tile<S: Simd, const M: usize, const N: usize>(t: &Tile, row: usize, co
         let a = t.a.add(row * t.a_rows);
         let b = t.b.add(col);
         let rows: [*const f32; M] = std::array::from_fn(|m| a.add(m * t.a_rows));
+        for m in 0..M {
+            for n in 0..N {
+                S::prefetch(t.c.wrapping_add((row + m) * t.c_stride + col + n * LANES));
+            }
+        }
         let mut at = 0;
         for k in 0..t.depth {
             let line = b.add(k * t.b_stride);
@@ -165,6 +170,20 @@ pub(crate) enum Onto<'a> {
     Itself,
 }
 
+/// Copies rows `row..` and columns `from..` of a transposed weight to `part`, row-major with stride [`DEPTH`].
+unsafe fn turn(left: &Left, row: usize, n_rows: usize, from: usize, n_deep: usize, part: *mut f32) {
+    let start = row + from * left.col_stride;
+    // Whole vectors are read: after the weight's last line there may not be that much.
+    let whole = start + (n_deep - 1) * left.col_stride + n_rows.next_multiple_of(LANES) <= left.values.len();
+    let n_whole = if whole { n_deep } else { n_deep - 1 };
+    unsafe {
+        transpose(left.values.as_ptr().add(start), left.col_stride, n_whole, n_rows, part, DEPTH);
+        for i in (0..n_rows).filter(|_| !whole) {
+            *part.add(i * DEPTH + n_whole) = left.values[start + n_whole * left.col_stride + i];
+        }
+    }
+}
+
 thread_local! {
     /// This thread's copy of a part of a weight; taken while a task uses it.
     static PART: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
@@ -200,11 +219,9 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
                 left.col_stride,
             );
             if copied {
-                for (k, line) in part.chunks_exact_mut(ROWS).enumerate().take(n_deep) {
-                    let start = row + (from + k) * left.col_stride;
-                    line[..n_rows].copy_from_slice(&left.values[start..start + n_rows]);
-                }
-                (a, a_rows, a_cols) = (part.as_ptr(), 1, ROWS);
+                // Safety: `part` holds `ROWS` rows of `DEPTH`.
+                unsafe { turn(&left, row, n_rows, from, n_deep, part.as_mut_ptr()) };
+                (a, a_rows, a_cols) = (part.as_ptr(), DEPTH, 1);
             }
             for p in group..(group + GROUP).min(cols.n_panels()) {
                 let width = cols.width(p);
@@ -335,9 +352,17 @@ mod tests {
 
     #[test]
     fn products_equal_the_definition_for_all_shapes() {
-        for (out, depth, n) in
-            [(1, 1, 1), (7, 5, 3), (24, 8, 17), (48, 16, 33), (96, 24, 70), (13, 300, 129), (16, 40, 64)]
-        {
+        for (out, depth, n) in [
+            (1, 1, 1),
+            (7, 5, 3),
+            (24, 8, 17),
+            (48, 16, 33),
+            (96, 24, 70),
+            (13, 300, 129),
+            (200, 101, 30),
+            (40, 203, 129),
+            (16, 40, 64),
+        ] {
             let cols = Cols { n };
             let (w, x, bias) = (normal(out * depth, 1), normal(n * depth, 2), normal(out, 3));
             let mut y = vec![f32::NAN; cols.len(out)];

@@ -41,6 +41,9 @@ pub(crate) trait Simd: Copy {
     unsafe fn reciprocal_sqrt(a: Self::V) -> Self::V {
         unsafe { Self::div(Self::splat(1.0), Self::sqrt(a)) }
     }
+    /// Asks for the cache line at `at`, which may be any address.
+    #[inline(always)]
+    fn prefetch(_at: *const f32) {}
     /// To the nearest integer; |a| below 2^22.
     unsafe fn round(a: Self::V) -> Self::V;
     /// `a * 2^n` for whole `n` in -126..=127.
@@ -257,6 +260,11 @@ mod x86 {
         #[inline(always)]
         unsafe fn sqrt(a: __m512) -> __m512 {
             unsafe { _mm512_sqrt_ps(a) }
+        }
+        #[inline(always)]
+        fn prefetch(at: *const f32) {
+            // Safety: a prefetch never faults.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
         }
         // Both start from 14 bits and take one step of Newton's: several times cheaper than the exact instructions.
         #[inline(always)]

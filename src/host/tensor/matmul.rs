@@ -39,6 +39,7 @@ pub(crate) struct Tile {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // Plain indices are what keeps the sums in registers.
 unsafe fn tile<S: Simd, const M: usize, const N: usize>(t: &Tile, row: usize, col: usize) {
     unsafe {
         let zero = S::splat(0.0);
@@ -261,6 +262,7 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
 ///
 /// `dy` has `rows` features in panels over `cols`; `x_tokens` is the layer's input of `depth` features, as
 /// [`super::panel::transpose_panels`] lays it out.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn weight_gradient(
     par: bool,
     dy: &[f32],

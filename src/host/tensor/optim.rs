@@ -224,7 +224,7 @@ mod tests {
         let mut adam = AdamW::new(37, AdamWOptions { weight_decay: 0.01, ..AdamWOptions::default() });
         for grads in &steps {
             let grads: Vec<f32> = grads.iter().map(|&g| g as f32).collect();
-            adam.step(&mut params, &grads, 0.1, None, &[0..37]);
+            adam.step(&mut params, &grads, 0.1, None, std::slice::from_ref(&(0..37)));
         }
         for (got, want) in params.iter().zip(&expected) {
             assert!((*got as f64 - want).abs() < 1e-5, "{got} {want}");
@@ -235,7 +235,7 @@ mod tests {
     fn decay_stays_in_its_region_and_clipping_scales() {
         let mut params = vec![1.0f32; 4];
         let options = AdamWOptions { weight_decay: 0.5, ..AdamWOptions::default() };
-        AdamW::new(4, options).step(&mut params, &[0.0; 4], 0.1, None, &[1..3]);
+        AdamW::new(4, options).step(&mut params, &[0.0; 4], 0.1, None, std::slice::from_ref(&(1..3)));
         assert_eq!(params, [1.0, 0.95, 0.95, 1.0]);
 
         // Adam's first step does not depend on the scale of the gradient, its moments do.
@@ -272,7 +272,9 @@ mod tests {
                 let grads: Vec<f32> = (0..n).map(|i| ((i * 31 % 97) as f32 - 48.0) / 9.0).collect();
                 let mut params = vec![0.5f32; n];
                 let mut adam = AdamW::new(n, AdamWOptions::default());
-                (0..3).for_each(|_| drop(adam.step(&mut params, &grads, 0.01, Some(1.0), &[])));
+                for _ in 0..3 {
+                    adam.step(&mut params, &grads, 0.01, Some(1.0), &[]);
+                }
                 params.iter().map(|p| p.to_bits()).collect::<Vec<_>>()
             })
         };

@@ -42,14 +42,4 @@ impl<'a> Raw<'a> {
         debug_assert!(idx <= self.len);
         unsafe { self.start.add(idx) }
     }
-
-    /// Elements `start..start + len` as a slice.
-    ///
-    /// # Safety
-    /// As [`Raw::at`].
-    #[inline(always)]
-    pub(crate) unsafe fn slice(self, start: usize, len: usize) -> &'a mut [f32] {
-        debug_assert!(start + len <= self.len);
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
-    }
 }

@@ -171,10 +171,17 @@ impl Findings<'_> {
         for (key, _) in &map.0 {
             if !names.contains(&key.name.as_str()) {
                 let finding = Diagnostic::new("call/unknown-option", format!("`{path}` has no option `{}`", key.name));
+                // Of a function that is written in Rhai only a larger set is known: good for a typo, not for a list.
+                let list = if fitting.iter().any(|callable| callable.is_script) {
+                    String::new()
+                } else {
+                    format!("options of `{path}`: {}", names.join(", "))
+                };
                 let hint = match nearest(&key.name, names.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`? options of `{path}`: {}", names.join(", ")),
+                    Some(near) => format!("did you mean `{near}`? {list}").trim_end().to_owned(),
                     None if names.is_empty() => format!("`{path}` has no options"),
-                    None => format!("options of `{path}`: {}", names.join(", ")),
+                    None if list.is_empty() => format!("see `w2s help {path}`"),
+                    None => list,
                 };
                 self.add(source, key.pos, finding.hint(hint));
             }
@@ -287,6 +294,13 @@ mod tests {
         let found = findings("data::load(\"world/subject\", #{ seed: 0, sede: 1 });", "");
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].0.as_str(), found[0].2), ("call/unknown-option", 1));
+        let library = "fn common() { #{ seeds: [0] } }\n\
+                       fn go_on(x, options) { script::options(\"go_on\", options, common() + #{ rows: 1 }) }";
+        let script =
+            "import \"library\" as lib;\nlib::go_on(1, #{ seeds: [1], rows: 2 });\nlib::go_on(1, #{ seds: [1] });";
+        let found = findings(script, library);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].0.as_str(), found[0].2), ("call/unknown-option", 3));
     }
 
     #[test]

@@ -18,6 +18,31 @@ pub(super) fn explain(session: &Session, error: &EvalAltResult, root: &str) -> D
     if let Some(at) = super::stack::last_panic().filter(|_| diagnostic.code == "w2s/defect") {
         diagnostic.message.push_str(&format!(" at {at}"));
     }
+    blame_caller(inner, Diagnostic { place, trace, ..diagnostic })
+}
+
+/// What a function of the script stdlib refuses is its caller's mistake: the place is the call, the stdlib's own line
+/// becomes a step of the trace.
+fn blame_caller(error: &EvalAltResult, diagnostic: Diagnostic) -> Diagnostic {
+    let is_std = |place: &Option<Place>| {
+        place.as_ref().is_some_and(|place| super::resolve::STDLIB.iter().any(|(name, _)| place.source == *name))
+    };
+    let refused = match error {
+        EvalAltResult::ErrorRuntime(value, _) => {
+            value.read_lock::<Fault>().is_none_or(|fault| fault.code.starts_with("call/"))
+        }
+        _ => false,
+    };
+    let caller = diagnostic.trace.iter().position(|step| step.place.is_some() && !is_std(&step.place));
+    let Some(caller) = caller.filter(|_| refused && is_std(&diagnostic.place)) else { return diagnostic };
+    let inside = Step { what: "refused".to_owned(), place: diagnostic.place };
+    let mut trace: Vec<Step> = std::iter::once(inside).chain(diagnostic.trace).collect();
+    let place = trace.get(caller + 1).and_then(|step| step.place.clone());
+    // The step that has become the place says only in what function the refusal was.
+    if let Some(step) = trace.get_mut(caller + 1) {
+        step.what = step.what.trim_end_matches(", called").to_owned();
+        step.place = None;
+    }
     Diagnostic { place, trace, ..diagnostic }
 }
 
@@ -368,6 +393,9 @@ pub(super) fn unknown_in_module(known: &Known, module: &str, name: &str, n_args:
     let mut names = names;
     names.sort_unstable();
     names.dedup();
+    if names.is_empty() {
+        return diagnostic;
+    }
     diagnostic.hint(format!("functions of `{module}`: {}", names.join(", ")))
 }
 

@@ -19,6 +19,8 @@ pub struct Callable {
     pub signature: String,
     /// Keys of its option map, if it takes one and they are known.
     pub options: Option<Vec<String>>,
+    /// Whether it is written in Rhai; then `options` holds the valid keys and others besides.
+    pub is_script: bool,
     /// Whether it belongs to the language rather than to w2s or a script.
     pub is_plain: bool,
 }
@@ -42,7 +44,8 @@ impl Callable {
             name: function.name.clone(),
             arity: (n, n),
             signature: format!("{path}({})", function.params.join(", ")),
-            options: None,
+            options: function.options.clone(),
+            is_script: true,
             is_plain: false,
         }
     }
@@ -100,6 +103,7 @@ impl Known {
             arity: (least, most),
             signature: function.signature(),
             options,
+            is_script: false,
             is_plain: false,
         };
         match function.kind {
@@ -157,6 +161,7 @@ fn plain(engine: &Engine) -> Vec<Callable> {
                 arity: (n.saturating_sub(1), n.saturating_sub(1)),
                 signature: words(&signature),
                 options: None,
+                is_script: false,
                 is_plain: true,
             })
         },

@@ -3,7 +3,10 @@
 use super::source::{Sources, read_script};
 use crate::bind::Fault;
 use crate::host::lab::Lab;
-use rhai::{AST, Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{
+    AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
+    Stmt,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +24,9 @@ pub struct ScriptFunction {
     pub params: Vec<String>,
     /// Its `///` comment lines, without the slashes.
     pub comment: String,
+    /// Names among which the keys of its option map are: all map keys of its module, if its last parameter is `options`
+    /// and the module refuses unknown ones (`script::options`).
+    pub options: Option<Vec<String>>,
 }
 
 /// What an import led to.
@@ -213,6 +219,7 @@ impl ModuleResolver for Resolver {
 
 /// The functions that a script defines, closures left out.
 pub fn functions_of(ast: &AST) -> Vec<ScriptFunction> {
+    let keys = option_keys(ast);
     let mut functions: Vec<ScriptFunction> = ast
         .iter_functions()
         .filter(|function| !function.name.contains('$'))
@@ -226,10 +233,34 @@ pub fn functions_of(ast: &AST) -> Vec<ScriptFunction> {
                 .map(|line| line.trim_start_matches('/').trim())
                 .collect::<Vec<_>>()
                 .join("\n"),
+            options: keys.clone().filter(|_| function.params.last() == Some(&"options")),
         })
         .collect();
     functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
     functions
+}
+
+/// Every key of a map literal, if the script calls `script::options`.
+fn option_keys(ast: &AST) -> Option<Vec<String>> {
+    let (mut keys, mut refuses) = (Vec::new(), false);
+    ast.walk(&mut |path: &[ASTNode]| {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Map(map, _))) => keys.extend(map.0.iter().map(|(key, _)| key.name.to_string())),
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) => {
+                if let Some(map) = value.read_lock::<rhai::Map>() {
+                    keys.extend(map.keys().map(ToString::to_string));
+                }
+            }
+            Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _))) => {
+                refuses |= call.name == "options" && call.namespace.path.iter().any(|part| part.name == "script");
+            }
+            _ => {}
+        }
+        true
+    });
+    keys.sort_unstable();
+    keys.dedup();
+    refuses.then_some(keys)
 }
 
 /// A path as a person knows it: relative to where they are, if it lies below.

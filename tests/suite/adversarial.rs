@@ -20,7 +20,7 @@ const BAD: &[&str] = &[
     "\"\"",
     "\"no such thing\"",
     "\"../../../etc/passwd\"",
-    "\"日本語 \\u{0}\"",
+    "\"日本語 \\u0000\"",
     "true",
     "0",
     "-1",
@@ -46,7 +46,7 @@ const BAD: &[&str] = &[
     "|| ()",
     "Fn(\"no_such_function\")",
     "'c'",
-    "metric::pgr_percent",
+    "Fn(\"print\")",
 ];
 
 /// How long a call may take before it is interrupted: legal but long work, such as a training with 3 epochs.
@@ -116,7 +116,8 @@ fn cut(function: &Function, code: &str) -> Option<Cut> {
         Kind::Function if function.module.is_empty() => vec![format!("{name}(")],
         Kind::Function => vec![format!("{}::{name}(", function.module), format!(".{name}(")],
         Kind::Method => vec![format!(".{name}(")],
-        Kind::Getter | Kind::Operator => return None,
+        Kind::Operator => return cut_operator(name, code),
+        Kind::Getter => return None,
     };
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let open = patterns.iter().find_map(|pattern| {
@@ -162,6 +163,26 @@ fn cut(function: &Function, code: &str) -> Option<Cut> {
         }
     }
     None
+}
+
+/// The last ` + ` or `[…]` of an example: its right operand is the argument.
+fn cut_operator(name: &str, code: &str) -> Option<Cut> {
+    let statement = code.trim_end().trim_end_matches(';').rfind(';').map_or(0, |at| at + 1);
+    let (before, last) = code.split_at(statement);
+    let parts = |at: usize, from: usize, to: usize| Cut {
+        before: before.to_owned(),
+        head: last[..at].to_owned() + &last[at..from],
+        args: vec![last[from..to].to_owned()],
+        tail: last[to..].to_owned(),
+    };
+    if name == "index" {
+        let (open, close) = (last.rfind('[')?, last.rfind(']')?);
+        return (open < close).then(|| parts(open, open + 1, close));
+    }
+    let at = last.rfind(&format!(" {name} "))?;
+    let from = at + name.len() + 2;
+    let end = last[from..].find([')', '.', ';', ',', ']']).map_or(last.len(), |end| from + end);
+    Some(parts(at, from, end))
 }
 
 /// Every bad version of the arguments.

@@ -5,6 +5,7 @@ mod finetune;
 mod getters;
 mod label;
 mod predict;
+mod pretrain;
 mod untrained;
 
 use crate::bind::prelude::*;
@@ -16,6 +17,7 @@ pub fn register(registry: &mut Registry) {
     registry.value::<Model>();
     files::functions().into_iter().for_each(|function| registry.add(function));
     registry.add(untrained::function());
+    registry.add(pretrain::function());
     registry.add(finetune::function());
     registry.add(predict::function());
     registry.add(label::function());

@@ -3,6 +3,7 @@
 mod documents;
 mod language;
 mod lexicon;
+mod loss;
 mod task;
 mod tasks;
 mod tokens;
@@ -43,4 +44,5 @@ pub fn register(registry: &mut Registry) {
     registry.add(tokens::function());
     registry.add(tasks::function());
     registry.add(task::function());
+    registry.add(loss::function());
 }

@@ -45,7 +45,7 @@ pub fn untrained(data: &Data, size: Size, seed: u64) -> Result<Model, ModelError
         .text("size", &format!("{size:?}"))
         .int("seed", seed as i64)
         .finish();
-    let values = initial(&arch, seed);
+    let values = initial(&arch, &mut Random::new(seed, "initial parameters"));
     Model::new(
         format!("untrained-{width}x{n_layers}"),
         arch,
@@ -57,8 +57,7 @@ pub fn untrained(data: &Data, size: Size, seed: u64) -> Result<Model, ModelError
 }
 
 /// GPT-2's initial parameters: normal weights, those that end a residual branch smaller by √(2 · layers), gains 1, biases 0.
-pub fn initial(arch: &Arch, seed: u64) -> Vec<f32> {
-    let mut random = Random::new(seed, "initial parameters");
+pub fn initial(arch: &Arch, random: &mut Random) -> Vec<f32> {
     let layout = arch.layout();
     let residual = DEVIATION / (2.0 * arch.n_layers() as f64).sqrt();
     let mut values = Vec::with_capacity(layout.n_params);

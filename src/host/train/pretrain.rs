@@ -6,23 +6,13 @@
 use crate::host::digest::Digest;
 use crate::host::explain::Explain;
 use crate::host::lab::{Event, Interrupted, Lab};
-use crate::host::model::arch::{Activation, Arch, CausalConfig, Layout};
+use crate::host::model::arch::{Activation, Arch, CausalConfig};
 use crate::host::model::trunk::{Tape, TrunkError, check_lm, lm_loss, lm_step};
-use crate::host::model::{Encoder, Model, ModelError};
+use crate::host::model::{Encoder, Model, ModelError, Size, initial};
 use crate::host::random::Random;
 use crate::host::tensor::optim::{AdamW, AdamWOptions};
 use crate::host::world::World;
 use std::f64::consts::PI;
-
-/// The size of a causal trunk; its vocabulary is the world's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub width: usize,
-    pub n_layers: usize,
-    pub n_heads: usize,
-    /// The longest row in tokens.
-    pub context: usize,
-}
 
 /// How to pretrain. Adam with bias correction and no weight decay; the learning rate rises linearly and falls along a
 /// cosine to a twentieth.
@@ -54,8 +44,8 @@ impl Default for PretrainOptions {
         PretrainOptions {
             steps: 4000,
             batch: 48,
-            tokens: 48,
-            lr: 5e-3,
+            tokens: 64,
+            lr: 1e-2,
             betas: [0.9, 0.98],
             warm_up: 0.02,
             clip: 1.0,
@@ -137,11 +127,11 @@ const DOCUMENTS_PER_BATCH: usize = 64;
 pub fn pretrain(
     lab: &Lab,
     name: &str,
-    shape: Shape,
+    size: Size,
     world: &World,
     options: &PretrainOptions,
 ) -> Result<Vec<Model>, PretrainError> {
-    let arch = architecture(shape, world);
+    let arch = architecture(size, world);
     arch.check()?;
     check(options)?;
     let what = format!("pretrain {name}");
@@ -191,7 +181,7 @@ fn run(
     options: &PretrainOptions,
 ) -> Result<Vec<Model>, PretrainError> {
     let encoder = Encoder::from_json(world.vocabulary().json().as_bytes())?;
-    let mut params = first_params(&arch.layout(), arch.n_layers(), options.seed);
+    let mut params = initial(arch, &mut Random::new(options.seed, "pretrain/parameters"));
     let mut grads = vec![0.0_f32; params.len()];
     let [beta1, beta2] = options.betas;
     let mut adam = AdamW::new(params.len(), AdamWOptions { beta1, beta2, ..AdamWOptions::default() });
@@ -223,14 +213,14 @@ fn run(
     Ok(models)
 }
 
-fn architecture(shape: Shape, world: &World) -> Arch {
+fn architecture(size: Size, world: &World) -> Arch {
     Arch::Causal(CausalConfig {
         vocab: world.vocabulary().len(),
-        context: shape.context,
-        width: shape.width,
-        n_layers: shape.n_layers,
-        n_heads: shape.n_heads,
-        inner: 4 * shape.width,
+        context: size.context,
+        width: size.width,
+        n_layers: size.n_layers,
+        n_heads: size.n_heads,
+        inner: 4 * size.width,
         activation: Activation::GeluTanh,
         norm_eps: 1e-5,
     })
@@ -273,27 +263,6 @@ fn rate(options: &PretrainOptions, step: usize) -> f64 {
     options.lr * rise * fall
 }
 
-/// As GPT-2: normal weights with deviation 0.02, those that write into the residual stream divided by the square root
-/// of twice the layers; norms one, biases zero.
-fn first_params(layout: &Layout, n_layers: usize, seed: u64) -> Vec<f32> {
-    let mut random = Random::new(seed, "pretrain/parameters");
-    let mut params = Vec::with_capacity(layout.n_params);
-    for entry in &layout.entries {
-        let size: usize = entry.shape.iter().product();
-        let is_matrix = entry.shape.len() > 1;
-        if entry.name.ends_with("bias") {
-            params.extend(std::iter::repeat_n(0.0, size));
-        } else if !is_matrix {
-            params.extend(std::iter::repeat_n(1.0, size));
-        } else {
-            let writes = entry.name.ends_with("out.weight") || entry.name.ends_with("down.weight");
-            let deviation = if writes { 0.02 / (2.0 * n_layers as f64).sqrt() } else { 0.02 };
-            params.extend((0..size).map(|_| (deviation * random.normal()) as f32));
-        }
-    }
-    params
-}
-
 fn derivation(arch: &Arch, world: &World, options: &PretrainOptions, step: usize) -> Digest {
     let [beta1, beta2] = options.betas;
     Digest::of("pretrain", 1)
@@ -317,7 +286,7 @@ mod tests {
     use super::*;
     use crate::host::world::WorldOptions;
 
-    const TINY: Shape = Shape { width: 8, n_layers: 1, n_heads: 2, context: 32 };
+    const TINY: Size = Size { width: 8, n_layers: 1, n_heads: 2, context: 32 };
 
     fn world() -> World {
         let options = WorldOptions { n_nouns: 40, n_adjectives: 40, n_verbs: 40, ..WorldOptions::default() };
@@ -380,16 +349,16 @@ mod tests {
     #[test]
     fn what_cannot_be_pretrained_is_refused_and_ctrl_c_stops() {
         let (lab, world) = (Lab::for_tests(), world());
-        let fails = |shape: Shape, options: PretrainOptions| {
-            pretrain(&lab, "tiny", shape, &world, &options).err().map(|e| e.to_string()).unwrap_or_default()
+        let fails = |size: Size, options: PretrainOptions| {
+            pretrain(&lab, "tiny", size, &world, &options).err().map(|e| e.to_string()).unwrap_or_default()
         };
         assert!(fails(TINY, few(0)).contains("`steps` must be from `1`"));
         assert!(fails(TINY, PretrainOptions { batch: 1 << 30, ..few(1) }).contains("`batch`"));
         assert!(fails(TINY, PretrainOptions { lr: f64::NAN, ..few(1) }).contains("`lr`"));
         assert!(fails(TINY, PretrainOptions { clip: f64::INFINITY, ..few(1) }).contains("`clip`"));
         assert!(fails(TINY, PretrainOptions { checkpoints: vec![9], ..few(5) }).contains("`9`"));
-        assert!(fails(TINY, PretrainOptions { tokens: 48, ..few(1) }).contains("reads 32"));
-        assert!(fails(Shape { width: 0, ..TINY }, few(1)).contains("`width`"));
+        assert!(fails(TINY, PretrainOptions { tokens: 64, ..few(1) }).contains("reads 32"));
+        assert!(fails(Size { width: 0, ..TINY }, few(1)).contains("`width`"));
         lab.interrupt.raise();
         assert!(pretrain(&lab, "tiny", TINY, &world, &few(5)).is_err_and(|error| error.is_interruption()));
     }

@@ -44,19 +44,47 @@ pub fn ladder(name: &str, lab: &Lab) -> Result<Vec<Model>, ModelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::model::Size;
+    use crate::host::train::{PretrainOptions, derivation};
     use crate::host::world::{World, WorldOptions};
+    use serde_json::Value;
 
     #[test]
     fn the_shipped_rungs_open_and_read_the_default_world() {
         let rungs = ladder("world", &Lab::for_tests()).expect("opens");
         assert!(rungs.len() >= 5);
         let world = World::new(WorldOptions::default()).expect("the default world");
-        for rung in &rungs {
-            // Word for word, whatever the order of the file's keys.
-            let vocab = rung.inner.encoder.tokenizer().get_vocab(true);
-            assert_eq!(vocab, world.vocabulary().tokenizer().get_vocab(true), "{}", rung.inner.name);
-        }
+        assert_eq!(WORLD_TOKENIZER, world.vocabulary().json().as_bytes());
         assert!(rungs.is_sorted_by_key(Model::n_params), "smallest first");
         assert!(matches!(ladder("chess", &Lab::for_tests()), Err(ModelError::NoLadder { .. })));
+    }
+
+    #[test]
+    fn the_manifest_says_what_made_each_rung() {
+        let manifest: Value =
+            serde_json::from_slice(include_bytes!("../../../assets/ladder/world/manifest.json")).expect("JSON");
+        let entries = manifest["rungs"].as_array().expect("rungs");
+        let rungs = ladder("world").expect("opens");
+        assert_eq!(entries.len(), rungs.len());
+        let world = World::new(WorldOptions::default()).expect("the default world");
+        for (entry, rung) in entries.iter().zip(&rungs) {
+            let count = |name: &str| entry[name].as_u64().expect("a count") as usize;
+            assert_eq!(entry["name"], rung.inner.name.as_str());
+            assert_eq!(entry["content"], rung.inner.digest.to_hex(), "the weights of {}", rung.inner.name);
+            assert_eq!(count("width"), rung.inner.arch.width());
+            // If the world, a default or the recipe changes, the shipped weights are no longer what the script makes.
+            let size = Size { width: count("width"), n_layers: count("layers"), n_heads: 2, context: 64 };
+            let lr = entry["lr"].as_f64().expect("a rate");
+            let options =
+                PretrainOptions { steps: count("steps"), lr, seed: count("seed") as u64, ..PretrainOptions::default() };
+            let made = derivation(size, &world, &options, count("steps"));
+            assert_eq!(entry["derivation"], made.to_hex(), "what made {}", rung.inner.name);
+        }
+    }
+
+    #[test]
+    fn all_ladders_together_are_small() {
+        let bytes: usize = WORLD.iter().map(|rung| rung.config.len() + rung.weights.len()).sum();
+        assert!(bytes + WORLD_TOKENIZER.len() < 12 << 20, "{bytes}");
     }
 }

@@ -21,5 +21,5 @@ pub use loss::{
 };
 pub use plan::{HeadStart, Optimizer, Plan, Recipe};
 pub use predict::{label, logits, predict};
-pub use pretrain::{PretrainError, PretrainOptions, language_loss, pretrain};
+pub use pretrain::{PretrainError, PretrainOptions, derivation, language_loss, pretrain};
 pub use schedule::Schedule;

@@ -141,6 +141,11 @@ pub fn pretrain(
     models
 }
 
+/// The digest of the model that [`pretrain`] makes at `step`, without making it.
+pub fn derivation(size: Size, world: &World, options: &PretrainOptions, step: usize) -> Digest {
+    derivation_of(&architecture(size, world), world, options, step)
+}
+
 /// The mean next-token loss, in nats, on `n_documents` fresh documents of the stream that belongs to `seed`.
 pub fn language_loss(
     lab: &Lab,
@@ -205,7 +210,7 @@ fn run(
             lab.tell(Event::Progress { what: what.to_owned(), done: step as u64, note });
         }
         if step == options.steps || options.checkpoints.contains(&step) {
-            let digest = derivation(arch, world, options, step);
+            let digest = derivation_of(arch, world, options, step);
             let lineage = format!("pretrained for {step} steps of {} with seed {}", options.steps, options.seed);
             models.push(Model::new(name, arch.clone(), params.clone(), encoder.clone(), digest, lineage)?);
         }
@@ -263,7 +268,7 @@ fn rate(options: &PretrainOptions, step: usize) -> f64 {
     options.lr * rise * fall
 }
 
-fn derivation(arch: &Arch, world: &World, options: &PretrainOptions, step: usize) -> Digest {
+fn derivation_of(arch: &Arch, world: &World, options: &PretrainOptions, step: usize) -> Digest {
     let [beta1, beta2] = options.betas;
     Digest::of("pretrain", 1)
         .digest("world", world.digest())

@@ -30,7 +30,7 @@ options! {
         /// Chooses the words kept for testing, and the rows.
         seed: u64 = 0,
         /// Rows of the train split.
-        n_train: usize = 1600,
+        n_train: usize = 2000,
         /// Rows of the test split.
         n_test: usize = 1500,
         /// Whether each row ends with the question's word, at which the answer is then read.

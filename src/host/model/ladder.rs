@@ -64,7 +64,7 @@ mod tests {
         let manifest: Value =
             serde_json::from_slice(include_bytes!("../../../assets/ladder/world/manifest.json")).expect("JSON");
         let entries = manifest["rungs"].as_array().expect("rungs");
-        let rungs = ladder("world").expect("opens");
+        let rungs = ladder("world", &Lab::for_tests()).expect("opens");
         assert_eq!(entries.len(), rungs.len());
         let world = World::new(WorldOptions::default()).expect("the default world");
         for (entry, rung) in entries.iter().zip(&rungs) {

@@ -22,8 +22,7 @@ impl Vocabulary {
         let tokenizer = Tokenizer::from_bytes(json.as_bytes())
             .map_err(|error| WorldError::Tokenizer { reason: error.to_string() })?;
         // In the form in which a checkpoint stores it, so that equal vocabularies are equal bytes.
-        let json =
-            tokenizer.to_string(false).map_err(|error| WorldError::Tokenizer { reason: error.to_string() })?;
+        let json = tokenizer.to_string(false).map_err(|error| WorldError::Tokenizer { reason: error.to_string() })?;
         Ok(Vocabulary { texts, json, tokenizer: Arc::new(tokenizer) })
     }
 

@@ -62,7 +62,9 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
         if items.len() > MAX_SHOWN {
             parts.push(format!("… {} more", items.len() - MAX_SHOWN));
         }
-        return if parts.iter().any(|part| part.contains('\n')) {
+        // A list of what takes half a line each (chosen: 40 columns) reads better as lines.
+        let long = parts.len() > 1 && parts.iter().any(|part| part.chars().count() > 40);
+        return if long || parts.iter().any(|part| part.contains('\n')) {
             format!("[\n{}\n]", parts.join(",\n"))
         } else {
             format!("[{}]", parts.join(", "))

@@ -1,8 +1,34 @@
 //! The generated reference is what the records say now.
 
+use crate::support::{files_below, root, shown};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use w2s::cli::help::Reference;
+use w2s::cli::help::{GENERATED, Reference};
+
+/// What to type when the reference is stale.
+const COMMAND: &str = "cargo run --release -- docs";
+
+#[test]
+fn the_generated_reference_is_not_stale() {
+    let wanted: BTreeMap<PathBuf, String> = Reference::shipped().files().into_iter().collect();
+    let mut complaints = Vec::new();
+    for (path, content) in &wanted {
+        match std::fs::read_to_string(root().join("docs").join(path)) {
+            Ok(found) if found == *content => {}
+            Ok(_) => complaints.push(format!("docs/{} is stale", path.display())),
+            Err(_) => complaints.push(format!("docs/{} is missing", path.display())),
+        }
+    }
+    for folder in GENERATED {
+        for path in ["md", "rhai"].iter().flat_map(|e| files_below(&root().join("docs").join(folder), e)) {
+            let below = path.strip_prefix(root().join("docs")).expect("below docs");
+            if !wanted.contains_key(below) {
+                complaints.push(format!("{} belongs to nothing", shown(&path)));
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "run `{COMMAND}`:\n{}", complaints.join("\n"));
+}
 
 #[test]
 fn every_link_in_the_reference_leads_somewhere() {

@@ -104,7 +104,8 @@ pub(super) fn members<'a>(reference: &'a Reference, type_name: &str) -> [(&'stat
         .registry
         .functions
         .iter()
-        .filter(|f| f.kind == Kind::Function && answer_type(f) == type_name && f.also_method_of.is_none())
+        .filter(|f| f.kind == Kind::Function && f.also_method_of.is_none())
+        .filter(|f| answer_type(f).trim_start_matches("array of ") == type_name)
         .collect();
     [
         ("Properties", of(Kind::Getter)),
@@ -193,10 +194,18 @@ fn broken_signature(record: &Function, style: Style) -> String {
 
 /// `lr: float = 0.001` and what it means.
 fn option_row(doc: &OptionDoc) -> (String, String) {
-    (format!("{}: {} = {}", doc.name, doc.type_name, doc.default), doc.about.clone())
+    (typed(doc), doc.about.clone())
 }
 
-/// Code with a bar beside it, then what comes of it.
+/// `lr: float = 0.005`; without the default where that is "nothing".
+fn typed(doc: &OptionDoc) -> String {
+    match doc.default {
+        "()" => format!("{}: {}", doc.name, doc.type_name),
+        default => format!("{}: {} = {default}", doc.name, doc.type_name),
+    }
+}
+
+/// Code, then what comes of it.
 fn shown(example: &Example, style: Style) -> String {
     let mut out = String::new();
     for line in example.code.lines() {
@@ -212,9 +221,7 @@ fn option(name: &str, takers: &[(&Arc<Function>, &OptionDoc)], style: Style) -> 
     let mut out = format!("{}\n\n  an option of\n", style.strong(name));
     let rows: Vec<(String, String)> = takers
         .iter()
-        .map(|(function, doc)| {
-            (function.path(), format!("{}: {} = {}. {}", doc.name, doc.type_name, doc.default, doc.about))
-        })
+        .map(|(function, doc)| (function.path(), format!("{}. {}", typed(doc), doc.about)))
         .collect();
     out.push_str(&text::terms(&rows, 2, style));
     out

@@ -219,10 +219,8 @@ fn shown(example: &Example, style: Style) -> String {
 
 fn option(name: &str, takers: &[(&Arc<Function>, &OptionDoc)], style: Style) -> String {
     let mut out = format!("{}\n\n  an option of\n", style.strong(name));
-    let rows: Vec<(String, String)> = takers
-        .iter()
-        .map(|(function, doc)| (function.path(), format!("{}. {}", typed(doc), doc.about)))
-        .collect();
+    let rows: Vec<(String, String)> =
+        takers.iter().map(|(function, doc)| (function.path(), format!("{}. {}", typed(doc), doc.about))).collect();
     out.push_str(&text::terms(&rows, 2, style));
     out
 }

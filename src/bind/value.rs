@@ -85,6 +85,11 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
     if let Ok(float) = value.as_float() {
         return show_float(float);
     }
+    // The name that Rhai gives to a closure differs from run to run.
+    if let Some(function) = value.read_lock::<rhai::FnPtr>() {
+        let name = function.fn_name();
+        return if name.contains('$') { "closure".to_owned() } else { format!("Fn(\"{name}\")") };
+    }
     value.to_string()
 }
 

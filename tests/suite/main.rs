@@ -5,6 +5,7 @@ mod command_line;
 mod data;
 mod docs;
 mod fences;
+mod frames;
 mod prompt;
 mod real_text;
 mod registry;

@@ -42,6 +42,8 @@ struct Config {
     version: u32,
     name: String,
     lineage: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    recipe: String,
     architecture: String,
     vocab: usize,
     context: usize,
@@ -130,7 +132,10 @@ impl Model {
         }
         let encoder = Encoder::from_json(tokenizer)?;
         let model = Model::new(name.unwrap_or(&read.name), arch, values, encoder, digest, read.lineage)?;
-        let model = model.with(|model| model.head = head);
+        let model = model.with(|model| {
+            model.head = head;
+            model.recipe = read.recipe;
+        });
         Ok(model.with_max_tokens(read.max_tokens)?.with(|model| model.digest = digest))
     }
 
@@ -191,6 +196,7 @@ impl Model {
             version: 1,
             name: inner.name.clone(),
             lineage: inner.lineage.clone(),
+            recipe: inner.recipe.clone(),
             architecture: inner.arch.kind().to_owned(),
             vocab: inner.arch.vocab(),
             context: inner.arch.context(),

@@ -22,6 +22,10 @@ pub struct Size {
 
 /// The most words of a tokenizer made from texts: chosen. Rarer ones become `[UNK]`.
 const MAX_WORDS: usize = 1 << 16;
+/// The most parameters and the longest context of a model made here: chosen, so that it is made within a second and
+/// its attention fits memory.
+const MAX_PARAMS: usize = 1 << 25;
+const MAX_CONTEXT: usize = 1 << 11;
 /// Standard deviation of the initial weights (GPT-2).
 const DEVIATION: f64 = 0.02;
 
@@ -40,6 +44,15 @@ pub fn untrained(data: &Data, size: Size, seed: u64) -> Result<Model, ModelError
         norm_eps: 1e-5,
     });
     arch.check()?;
+    if context > MAX_CONTEXT {
+        let must = format!("at most {MAX_CONTEXT} for a model made here");
+        return Err(ModelError::Arch { field: "context", must, got: context.to_string() });
+    }
+    let n_params = arch.layout().n_params;
+    if n_params > MAX_PARAMS {
+        let must = format!("small enough for {MAX_PARAMS} parameters");
+        return Err(ModelError::Arch { field: "width", must, got: format!("{n_params} parameters") });
+    }
     let digest = Digest::of("model/untrained", 1)
         .digest("tokenizer", encoder.digest())
         .text("size", &format!("{size:?}"))
@@ -142,6 +155,8 @@ mod tests {
         assert_eq!(make(1).params.values, make(1).params.values);
         assert_ne!(make(1).params.values, make(2).params.values);
         assert_ne!(make(1).digest, make(2).digest);
+        assert!(untrained(&data(&["a b"]), Size { width: 4096, ..size }, 0).is_err(), "too large");
+        assert!(untrained(&data(&["a b"]), Size { context: 4096, ..size }, 0).is_err(), "too long");
         let wide = Size { width: 9, ..size };
         assert!(untrained(&data(&["a b"]), wide, 0).is_err(), "nine is not a multiple of two heads");
     }

@@ -12,13 +12,13 @@ options! {
     pub struct FinetuneOptions {
         /// `loss::…` or a closure `|logits, weak, at|` over tensors; left out, `loss::cross_entropy()`.
         loss: Option<AnyLoss> = None,
-        /// Passes over the data; left out, 3, and 200 for a linear probe.
+        /// Passes over the data; left out, as many as see 1 800 rows, from 3 to 6, and 200 for a linear probe.
         epochs: Option<usize> = None,
         /// Optimiser steps, instead of epochs.
         steps: Option<usize> = None,
         /// Rows per step; left out, 16, and 128 for a linear probe.
         batch: Option<usize> = None,
-        /// Peak learning rate; left out, by width: below 32 5e-3, below 128 3e-3, up to 1024 5e-5, above 1e-5; a linear probe 1e-3.
+        /// Peak learning rate; left out, by width: below 32 5e-3, below 128 3e-3, up to 1024 5e-5, above 1e-5; a linear probe 0.1 below 128, else 1e-3.
         lr: Option<f64> = None,
         /// "cosine", "linear" or "constant", after the warm-up.
         schedule: String = "cosine".to_owned(),

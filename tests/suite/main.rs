@@ -9,6 +9,7 @@ mod frames;
 mod prompt;
 mod real_text;
 mod registry;
+mod scripts;
 mod support;
 mod tensor;
 mod tidy;

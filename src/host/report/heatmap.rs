@@ -72,7 +72,9 @@ pub fn heat_map(map: &HeatMap) -> Result<Figure, ReportError> {
     let bar = (right + 24.0, 16.0);
     let title_width = text_width(&map.title, Style::new(TITLE).bold()).min(900.0);
     let width = (bar.0 + bar.1 + 64.0 + 20.0).max(MARGIN + title_width) + MARGIN;
-    let height = (bottom + label_height + 34.0).max(top + 150.0);
+    let undefined = values.values().any(|value| !value.is_finite());
+    let note = if undefined { 22.0 } else { 0.0 };
+    let height = (bottom + label_height + 34.0 + note).max(top + 150.0);
     let mut canvas = Canvas::new(width, height);
     canvas.text_within((MARGIN, MARGIN + 12.0), &map.title, width - 2.0 * MARGIN, Style::new(TITLE).bold());
 
@@ -111,6 +113,11 @@ pub fn heat_map(map: &HeatMap) -> Result<Figure, ReportError> {
     let centred = Style::new(TEXT).anchor(Anchor::Middle);
     canvas.text(((left + right) / 2.0, bottom + label_height + 20.0), &map.x_label, centred);
     canvas.text_upwards((MARGIN + 10.0, (top + bottom) / 2.0), &map.y_label, centred);
+
+    if undefined {
+        let at = (MARGIN, height - 12.0);
+        canvas.text(at, "A stroke: no number here, such as PGR over no significant gap.", small.colour(colour::GREY));
+    }
 
     // The colour bar: 40 steps, low at the bottom.
     let length = (bottom - top).clamp(90.0, 260.0);

@@ -140,6 +140,7 @@ impl Session {
         let name = self.setup.name.clone();
         stack::on_big_stack(|| {
             self.sources.keep(&name, code, None);
+            self.import_prelude(code).map_err(|error| self.explain(error, &name))?;
             self.engine.compile_with_scope(&self.scope, code).map_err(|error| self.explain(error.into(), &name))
         })
     }
@@ -186,10 +187,7 @@ impl Session {
     }
 
     fn run_text(&mut self, name: &str, text: &str) -> Outcome<Dynamic> {
-        if self.setup.prelude && !self.has_prelude && text.contains("w2s") {
-            self.import("w2s", "w2s", None).map_err(|error| self.explain(error, name))?;
-            self.has_prelude = true;
-        }
+        self.import_prelude(text).map_err(|error| self.explain(error, name))?;
         let compiled = self.engine.compile_with_scope(&self.scope, text);
         let mut ast = compiled.map_err(|error| self.explain(error.into(), name))?;
         ast.set_source(name);
@@ -203,6 +201,15 @@ impl Session {
             let _ = self.import(&path, &alias, Some(name));
         }
         answer.map_err(|error| self.explain(error, name))
+    }
+
+    /// Makes `w2s` known where it is there without an import and `text` may mean it; reading it costs some milliseconds.
+    fn import_prelude(&mut self, text: &str) -> Result<(), Box<EvalAltResult>> {
+        if self.setup.prelude && !self.has_prelude && text.contains("w2s") {
+            self.import("w2s", "w2s", None)?;
+            self.has_prelude = true;
+        }
+        Ok(())
     }
 
     /// Makes a script module known under `alias` for every later input.

@@ -99,8 +99,12 @@ fn the_script_stdlib_passes_its_own_tests() {
     let mut session = session_in(folder.path());
     let text = std::fs::read_to_string(root().join("stdlib/w2s_test.rhai")).expect("tests beside the stdlib");
     session.eval(&text).unwrap_or_else(|error| panic!("{error:?}"));
-    let tests: Vec<String> =
-        session.functions().into_iter().map(|function| function.name.to_string()).filter(|name| name.starts_with("test_")).collect();
+    let tests: Vec<String> = session
+        .functions()
+        .into_iter()
+        .map(|function| function.name.to_string())
+        .filter(|name| name.starts_with("test_"))
+        .collect();
     assert!(tests.len() >= 8, "too few tests were found: {tests:?}");
     for test in tests {
         session.eval(&format!("{test}()")).unwrap_or_else(|error| panic!("{test}: {error:?}"));

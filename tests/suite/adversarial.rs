@@ -182,7 +182,18 @@ fn cut_operator(name: &str, code: &str) -> Option<Cut> {
     }
     let at = last.rfind(&format!(" {name} "))?;
     let from = at + name.len() + 2;
-    let end = last[from..].find([')', '.', ';', ',', ']']).map_or(last.len(), |end| from + end);
+    // The operand ends where a bracket around the operator closes, at a method on it, or at the next operator.
+    let mut depth = 0;
+    let after = last[from..].char_indices().find(|(idx, c)| {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        let is_number = || last[from + idx + 1..].starts_with(|next: char| next.is_ascii_digit());
+        depth < 0 || depth == 0 && (matches!(c, ',' | ';' | ' ') || *c == '.' && !is_number())
+    });
+    let end = after.map_or(last.len(), |(idx, _)| from + idx);
     Some(parts(at, from, end))
 }
 

@@ -49,8 +49,7 @@ impl ScriptModule {
                 });
             }
         }
-        functions
-            .sort_by(|a, b| (place(source, &a.name), a.params.len()).cmp(&(place(source, &b.name), b.params.len())));
+        functions.sort_by_key(|function| (place(source, &function.name), function.params.len()));
         ScriptModule { name: name.to_owned(), about: head(source), functions }
     }
 

@@ -36,7 +36,7 @@ fn strip_comment(line: &str) -> &str {
         let at = from + found;
         let quotes =
             line[..at].matches('"').count() - line[..at].matches("\\\"").count() - line[..at].matches("'\"'").count();
-        if quotes % 2 == 0 {
+        if quotes.is_multiple_of(2) {
             return &line[..at];
         }
         from = at + 2;

@@ -151,7 +151,7 @@ impl Config {
 fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
     let stored =
         SafeTensors::deserialize(weights).map_err(|error| unusable("model.safetensors", &error.to_string()))?;
-    let has = |name: &str| stored.names().iter().any(|held| *held == name);
+    let has = |name: &str| stored.names().contains(&name);
     // A checkpoint of a task model keeps its encoder under `bert.`; old ones call a norm's numbers gamma and beta.
     let prefix = if has("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
     let read = |name: String, shape: &[usize]| {

@@ -3,6 +3,9 @@
 use crate::bind::prelude::*;
 use crate::host::frame::{Format, Frame};
 
+/// What differs between records of one sort: name, code that runs, and three texts.
+type Row = (&'static str, fn(&mut Call) -> Answer, &'static str, &'static str, &'static str);
+
 /// Lists the functions.
 pub fn register(registry: &mut Registry) {
     reading(registry);
@@ -15,7 +18,7 @@ fn read(call: &Call, format: Format) -> Answer {
 }
 
 fn reading(registry: &mut Registry) {
-    let rows: [(&'static str, fn(&mut Call) -> Answer, &'static str, &'static str, &'static str); 3] = [
+    let rows: [Row; 3] = [
         (
             "read_csv",
             |call| read(call, Format::Csv),
@@ -64,7 +67,7 @@ fn write(call: &Call, format: Format) -> Answer {
 }
 
 fn writing(registry: &mut Registry) {
-    let rows: [(&'static str, fn(&mut Call) -> Answer, &'static str, &'static str, &'static str); 3] = [
+    let rows: [Row; 3] = [
         (
             "write_csv",
             |call| write(call, Format::Csv),

@@ -160,7 +160,8 @@ fn kind_of(texts: &[&str]) -> Kind {
     // `007` is a name, not a number.
     let is_plain = |text: &str| {
         let digits = text.trim_start_matches('-');
-        !(digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.")) && !text.starts_with('+')
+        let is_padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+        !(is_padded || text.starts_with('+'))
     };
     let is_float = |text: &str| {
         let is_word = matches!(text, "NaN" | "inf" | "-inf");

@@ -109,7 +109,7 @@ fn options_that_cannot_be_meant_are_refused() {
         ("data::load(\"world/era\", #{ text: \"a\" })".into(), "option `text` of `data::load` is for files"),
         ("data::load(\"sarcasm\")".into(), "`sarcasm` was not fetched into the store / type: w2s fetch sarcasm"),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row }})"), "expected text or an integer"),
-        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"), "nknown property 'more'"),
+        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"), "has no property `more`"),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| throw \"mine\" }})"), "mine"),
         (format!("data::load(\"h.csv\", #{{ {named}, difficulty: |row| 2.0 }})"), "a number between 0 and 1"),
     ];

@@ -98,7 +98,7 @@ fn the_script_stdlib_passes_its_own_tests() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut session = session_in(folder.path());
     let text = std::fs::read_to_string(root().join("stdlib/w2s_test.rhai")).expect("tests beside the stdlib");
-    session.eval(&text).unwrap_or_else(|error| panic!("{error:?}"));
+    let _ = session.eval(&text).unwrap_or_else(|error| panic!("{error:?}"));
     let tests: Vec<String> = session
         .functions()
         .into_iter()
@@ -107,6 +107,6 @@ fn the_script_stdlib_passes_its_own_tests() {
         .collect();
     assert!(tests.len() >= 8, "too few tests were found: {tests:?}");
     for test in tests {
-        session.eval(&format!("{test}()")).unwrap_or_else(|error| panic!("{test}: {error:?}"));
+        let _ = session.eval(&format!("{test}()")).unwrap_or_else(|error| panic!("{test}: {error:?}"));
     }
 }

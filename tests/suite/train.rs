@@ -121,7 +121,7 @@ fn ctrl_c_ends_a_finetuning_and_no_try_swallows_it() {
     let code = format!(
         "{SET_UP} let kept = 7; try {{ model.finetune(data, truth, #{{ steps: 100000 }}); }} catch {{ kept = 8; }}"
     );
-    let error = session.eval(&code).err().expect("is interrupted");
+    let error = session.eval(&code).expect_err("is interrupted");
     assert!(error.interrupted, "{error}");
     session.lab.interrupt.clear();
     assert_eq!(show(&session.eval("kept").expect("the session goes on")), "7");

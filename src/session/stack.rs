@@ -16,12 +16,20 @@ thread_local! {
 /// Where the last panic happened.
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Keeps panics from printing: each is caught and reported as a defect, with the place that this notes.
+/// Keeps panics below a script from printing: each is caught and reported as a defect, with the place that this notes.
+/// Panics of other threads print as ever.
 pub fn quiet_panics() {
-    std::panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
-        *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = place;
-    }));
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
+            *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            if !ON_BIG_STACK.get() {
+                before(info);
+            }
+        }));
+    });
 }
 
 /// Where in the program the last panic happened, if panics are kept quiet.

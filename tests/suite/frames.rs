@@ -93,8 +93,8 @@ fn groups_and_windows_keep_their_order() {
                  f.with_columns((col(\"x\") - col(\"x\").mean().over(\"g\")).alias(\"d\")).column(\"d\")]";
     assert_eq!(
         run(code),
-        "[[#{g: \"b\", share: 0.5, x: 4}, #{g: \"a\", share: 1.0, x: 2}, #{g: \"c\", share: 1.0, x: 4}], \
-         [-1.0, 0.0, 1.0, 0.0]]"
+        "[\n[#{g: \"b\", share: 0.5, x: 4}, #{g: \"a\", share: 1.0, x: 2}, #{g: \"c\", share: 1.0, x: 4}],\n\
+         [-1.0, 0.0, 1.0, 0.0]\n]"
     );
 }
 

@@ -91,3 +91,23 @@ fn sarcasm_has_its_rows_and_no_text_on_both_sides() {
     let first = data.rows().next().map(|row| row.text.clone());
     assert_eq!(first.as_deref(), Some("thirtysomething scientists unveil doomsday clock of hair loss"));
 }
+
+#[test]
+fn the_sarcasm_script_runs_small() {
+    if lab_with("minilm").is_none() || lab_with("sarcasm").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_w2s"))
+        .args(["script", "--quiet", "--threads", "2", "--run"])
+        .arg(folder.path().join("run"))
+        .arg("--store")
+        .arg(store_folder())
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/sarcasm.rhai"))
+        .args(["--", "--smoke"])
+        .output()
+        .expect("starts");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{errors}");
+    assert!(said.contains("ceiling"), "{said}");
+}

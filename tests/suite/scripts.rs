@@ -85,7 +85,9 @@ fn every_script_runs_small_and_opens_with_question_expectation_and_cost() {
 #[test]
 fn the_main_script_leaves_its_table_and_figures() {
     let (files, said) = run(&root().join("scripts/bootstrap.rhai"));
-    for file in ["comparison.csv", "comparison.parquet", "pgr.svg", "accuracy.svg", "record.json", "report.html"] {
+    let files_wanted =
+        ["comparison.csv", "comparison.parquet", "pgr-era.svg", "accuracy-verdict.svg", "record.json", "report.html"];
+    for file in files_wanted {
         assert!(files.iter().any(|found| found == file), "{file} is missing: {files:?}");
     }
     for word in ["naive", "confidence", "bootstrap, 3 hops"] {

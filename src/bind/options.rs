@@ -11,7 +11,7 @@ pub struct OptionDoc {
     pub name: &'static str,
     pub type_name: String,
     /// The default as source text.
-    pub default: &'static str,
+    pub default: String,
     pub about: String,
 }
 
@@ -95,7 +95,10 @@ macro_rules! options {
                 vec![ $( $crate::bind::OptionDoc {
                     name: stringify!($field),
                     type_name: <$type as $crate::bind::FromDynamic>::type_name(),
-                    default: $crate::bind::default_text(stringify!($default)),
+                    default: {
+                        let value: $type = $default;
+                        $crate::bind::default_text(stringify!($default), &value)
+                    },
                     about: [$( $doc ),+].map(str::trim).join(" "),
                 }, )* ]
             }
@@ -117,16 +120,15 @@ macro_rules! options {
     };
 }
 
-/// A default's source text as a script would write it.
-pub fn default_text(source: &'static str) -> &'static str {
-    match source {
-        "None" => "()",
-        other => {
-            let other = other.strip_suffix(".to_owned()").or_else(|| other.strip_suffix(".into()")).unwrap_or(other);
-            match other.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')) {
-                Some(inner) => inner,
-                None => other.strip_prefix("vec!").unwrap_or(other),
-            }
-        }
+/// A default as a script would write it: its source text, or its value where the source names a constant.
+pub fn default_text(source: &str, value: &dyn std::fmt::Debug) -> String {
+    if source.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+        return format!("{value:?}");
     }
+    if source == "None" {
+        return "()".to_owned();
+    }
+    let source = source.strip_suffix(".to_owned()").or_else(|| source.strip_suffix(".into()")).unwrap_or(source);
+    let inner = source.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')'));
+    inner.unwrap_or_else(|| source.strip_prefix("vec!").unwrap_or(source)).to_owned()
 }

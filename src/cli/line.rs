@@ -30,7 +30,7 @@ pub struct Global {
     /// Worker threads [default: one per core]; results do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Where fetched and computed artefacts live [default: W2S_STORE, or else the user's data folder]
+    /// Where fetched artefacts live [default: W2S_STORE, or else the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// What a script may read, and where its relative paths start [default: the script's own folder]
@@ -45,7 +45,7 @@ pub struct Global {
     /// Let the script write this file or folder too
     #[arg(long, global = true, value_name = "PATH")]
     pub allow_write: Vec<PathBuf>,
-    /// Let the network host be reached
+    /// Let a script reach this network host; no function asks for one yet, and `fetch` needs no grant
     #[arg(long, global = true, value_name = "HOST")]
     pub allow_net: Vec<String>,
     /// No progress, only warnings and errors

@@ -44,8 +44,9 @@ pub enum Event {
     Progress { what: String, done: u64, note: String },
     /// The work named `what` ended, well or not.
     Ended { what: String },
-    /// Sealed truth was read: `n_rows` rows of the data `data`, by the call `by`, for `purpose`.
-    TruthRead { data: String, n_rows: usize, by: String, purpose: String },
+    /// Sealed truth was read: `n_rows` rows of the data `data`, which `digest` tells apart from other rows of it, by the
+    /// call `by`, for `purpose`.
+    TruthRead { data: String, digest: String, n_rows: usize, by: String, purpose: String },
     /// A costly operation took place.
     Operation { name: String, digest: String, seconds: f64 },
     /// Something that the user should know and that is not an error.

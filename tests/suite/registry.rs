@@ -42,6 +42,12 @@ fn every_function_is_documented_whole() {
             if option.about.trim().is_empty() || option.default.trim().is_empty() {
                 complain(format!("option `{}` lacks a meaning or a default", option.name));
             }
+            if option.default.contains("::") || option.default.contains(|c: char| c.is_ascii_uppercase()) {
+                complain(format!(
+                    "option `{}` has a default that no script can write: {}",
+                    option.name, option.default
+                ));
+            }
         }
         if function.returns.trim().is_empty() {
             complain("does not say what it returns".to_owned());

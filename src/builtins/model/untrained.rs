@@ -34,7 +34,7 @@ pub fn function() -> Function {
         .example(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows, #{ width: 8, layers: 1, seed: 0 })",
-            "Model untrained-8x1: causal, 1 layers × width 8, 1 432 parameters, no head; random parameters of seed 0",
+            "Model untrained-8x1: causal, 1 layer × width 8, 1 432 parameters, no head; random parameters of seed 0",
         )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\

@@ -199,7 +199,7 @@ fn option_row(doc: &OptionDoc) -> (String, String) {
 
 /// `lr: float = 0.005`; without the default where that is "nothing".
 fn typed(doc: &OptionDoc) -> String {
-    match doc.default {
+    match doc.default.as_str() {
         "()" => format!("{}: {}", doc.name, doc.type_name),
         default => format!("{}: {} = {default}", doc.name, doc.type_name),
     }

@@ -75,7 +75,7 @@ fn options(names: &Names, scan: &Scan) -> Option<String> {
 
 /// `float = 0.005`; without the default where it is "nothing".
 fn typed_default(option: &OptionDoc) -> String {
-    match option.default {
+    match option.default.as_str() {
         "()" => option.type_name.clone(),
         default => format!("{} = {default}", option.type_name),
     }

@@ -267,6 +267,7 @@ impl Data {
             self.rows.iter().filter_map(|idx| truth.get(*idx as usize).copied()).map(usize::from).collect();
         lab.tell(Event::TruthRead {
             data: self.name().to_owned(),
+            digest: self.digest.to_string(),
             n_rows: self.len(),
             by: by.to_owned(),
             purpose: purpose.to_owned(),

@@ -3,7 +3,7 @@
 //! The rule is stated in one place: a ratio is reported only where its denominator, the gap, is above zero, and, where
 //! there are seeds or rows to tell, significantly so (one-sided t test, 5 %).
 
-use super::intervals::{Fieller, LEVEL, check, check_level, counted, fieller, t_above, t_quantile};
+use super::intervals::{Fieller, check, check_level, counted, fieller, t_above, t_quantile};
 use super::{Estimate, MetricError, Scored, covariance, differences, mean};
 
 /// The gap must differ from zero at this one-sided level for a ratio over it to be reported.
@@ -161,9 +161,6 @@ fn check_lengths(weak: &[f64], student: &[f64], ceiling: &[f64]) -> Result<(), M
     }
     Ok(())
 }
-
-/// The coverage that is meant where none is stated.
-pub const DEFAULT_LEVEL: f64 = LEVEL;
 
 #[cfg(test)]
 mod tests {

@@ -176,7 +176,8 @@ impl Model {
     pub fn show(&self) -> String {
         let inner = &self.inner;
         let head = self.n_classes().map_or("no head".to_owned(), |n| format!("head of {n} classes"));
-        let shape = format!("{} layers × width {}", inner.arch.n_layers(), inner.arch.width());
+        let n_layers = inner.arch.n_layers();
+        let shape = format!("{n_layers} layer{} × width {}", if n_layers == 1 { "" } else { "s" }, inner.arch.width());
         format!(
             "Model {}: {}, {shape}, {} parameters, {head}; {}",
             inner.name,

@@ -106,6 +106,8 @@ pub enum What {
     /// Sealed truth was read: the oracle log.
     TruthRead {
         data: String,
+        /// Of the rows that were read: equal digests, equal rows in the same order.
+        digest: String,
         n_rows: usize,
         by: String,
         purpose: String,
@@ -165,7 +167,9 @@ impl Recorder {
         let what = match event.clone() {
             Event::Started { .. } | Event::Progress { .. } | Event::Ended { .. } => return,
             Event::Operation { name, digest, seconds } => What::Operation { name, digest, seconds },
-            Event::TruthRead { data, n_rows, by, purpose } => What::TruthRead { data, n_rows, by, purpose },
+            Event::TruthRead { data, digest, n_rows, by, purpose } => {
+                What::TruthRead { data, digest, n_rows, by, purpose }
+            }
             Event::Warning { text } => What::Warning { text },
             Event::Written { kind, name, files } => {
                 let inside = |file: PathBuf| file.strip_prefix(&self.folder).unwrap_or(&file).display().to_string();

@@ -14,7 +14,7 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
     let mut written: Vec<(&str, &str, &[String])> = Vec::new();
     for event in &record.events {
         match &event.what {
-            What::TruthRead { data, n_rows, by, purpose } => {
+            What::TruthRead { data, n_rows, by, purpose, .. } => {
                 truth.push(TruthRead { data: data.clone(), n_rows: *n_rows, by: by.clone(), purpose: purpose.clone() })
             }
             What::Warning { text } => warnings.push(text.clone()),

@@ -59,6 +59,12 @@ impl FromDynamic for Selections {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Names(pub Vec<String>);
 
+impl From<&str> for Names {
+    fn from(name: &str) -> Self {
+        Names(vec![name.to_owned()])
+    }
+}
+
 impl FromDynamic for Names {
     fn type_name() -> String {
         "string|array of string".to_owned()

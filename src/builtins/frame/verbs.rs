@@ -205,7 +205,7 @@ options! {
     /// How two frames meet.
     pub struct JoinOptions {
         /// Columns that rows must agree in.
-        on: Names = Names(vec!["id".to_owned()]),
+        on: Names = "id".into(),
         /// `inner`, `left`, `full`, `semi` (left rows that meet one) or `anti` (left rows that meet none).
         how: String = "inner".to_owned(),
         /// What right columns are given whose name the left frame has too.

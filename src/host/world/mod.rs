@@ -79,11 +79,6 @@ impl World {
         grammar::document(&self.inner.lexicon, &self.inner.options, &self.inner.documents, random).1
     }
 
-    /// The next document with what it hides: for oracles and tests.
-    pub fn document_with_facts(&self, random: &mut Random) -> (Facts, Vec<u32>) {
-        grammar::document(&self.inner.lexicon, &self.inner.options, &self.inner.documents, random)
-    }
-
     /// The next `n` documents of the stream, each a row that starts at the document's start and is cut at
     /// `max_tokens`.
     pub fn windows(&self, random: &mut Random, n: usize, max_tokens: usize) -> Packed {

@@ -189,6 +189,8 @@ mod tests {
         let same = t(&[0.5, 0.5], 0.95).expect("a mean");
         assert_eq!(same.bounds, Some((0.5, 0.5)));
         assert!(same.reason.is_some());
+        let same = t(&[0.1; 3], 0.95).expect("a mean");
+        assert!(same.bounds.is_some_and(|(low, high)| low == high) && same.reason.is_some(), "{same:?}");
     }
 
     /// The interval covers the true ratio as often as it says: 4 000 experiments of five pairs with a ratio of 0.5, where

@@ -20,9 +20,11 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
     if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
 }
 
-/// The sample covariance (n − 1) of paired values; the variance if both are the same. 0 of fewer than two.
+/// The sample covariance (n − 1) of paired values; the variance if both are the same. 0 of fewer than two, and exactly 0
+/// where one side does not vary: the mean of equal values is off by a rounding, and a spread of 1e-17 would pass for one.
 pub(crate) fn covariance(a: &[f64], b: &[f64]) -> f64 {
-    if a.len() < 2 {
+    let is_constant = |values: &[f64]| values.windows(2).all(|pair| pair.first() == pair.last());
+    if a.len() < 2 || is_constant(a) || is_constant(b) {
         return 0.0;
     }
     let (mean_a, mean_b) = (mean(a), mean(b));

@@ -180,6 +180,10 @@ mod tests {
     fn what_does_not_vary_is_explained() {
         let Paired { tests: [t, sign, wilcoxon], .. } = paired(&[0.5, 0.6], &[0.5, 0.6]).expect("paired");
         assert!(t.p.is_none() && t.note.is_some());
+        // 0.1 three times: their mean is 0.10000000000000002.
+        let even = paired(&[0.9, 0.8, 0.7], &[0.8, 0.7, 0.6]).expect("paired").tests;
+        assert!(even[0].p.is_none() && even[0].statistic.is_none() && even[0].note.is_some(), "{even:?}");
+        near(&even[1], 3.0, 0.25);
         assert_eq!(sign.note.as_deref(), Some("no pair differs"));
         assert!(wilcoxon.p.is_none());
         assert!(paired(&[], &[]).is_err() && paired(&[1.0], &[1.0, 2.0]).is_err());

@@ -38,7 +38,7 @@ fn halves() -> Function {
     .details(
         "Rows of one group stay together; each class is halved as well as whole groups allow; rows keep their order.",
     )
-    .source("Burns et al. 2023, §3: the supervisor's half and the student's half")
+    .source("Burns et al. 2023: the supervisor's half and the student's half")
     .param::<Data>("data", "the rows to divide")
     .optional::<u64>("seed", "draws which group goes where")
     .returns("array of Data: two")
@@ -86,7 +86,7 @@ fn sample() -> Function {
     .also_method::<Data>()
     .example(four_rows!("data.sample(2, 0).n_rows"), "2")
     .fails(four_rows!("data.sample(5, 0)"), "5 rows were asked for, `rows` has 4")
-    .fails(four_rows!("data.take([0, 2]).sample(2, 0)"), "needs 1 of the class `1`, `rows` has 0")
+    .fails(four_rows!("data.take([0, 2]).sample(2, 0)"), "cannot give 2 that are balanced by class")
 }
 
 fn balance() -> Function {
@@ -98,7 +98,7 @@ fn balance() -> Function {
     })
     .about("Down-samples the larger classes to the smallest where one has more than 55 % of two classes' rows.")
     .details("With K classes the bound is 1.1 / K of the rows. Unchanged where no class is above it. By group.")
-    .source("Burns et al. 2023, App. A")
+    .source("Burns et al. 2023, the NLP tasks")
     .param::<Data>("data", "the rows to balance")
     .optional::<u64>("seed", "draws which rows stay")
     .returns("Data: as many rows of each class")
@@ -140,7 +140,8 @@ fn filter() -> Function {
     })
     .about("The rows whose ids a frame or an array holds, in the order of the data.")
     .details(
-        "Every id must be among the rows, once: a row that is asked for and not there is an error, never left out.",
+        "Every id must be among the rows, once: a row that is asked for and not there is an error, never left out. Rows \
+         chosen so print without their class balance, which of a single row would be its class.",
     )
     .param_typed("rows", "Frame|array of string", "a frame with a column `id`, or ids")
     .returns("Data")

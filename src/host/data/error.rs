@@ -47,6 +47,9 @@ pub enum DataError {
     EmptySample,
     #[error("a balanced sample of {asked} rows needs {needed} of the class `{class}`, `{name}` has {held}")]
     TooFewOfClass { name: String, asked: usize, class: String, needed: usize, held: usize },
+    /// Says less than `TooFewOfClass`: the caller chose the rows, and the class would be their truth.
+    #[error("these rows of `{name}` cannot give {asked} that are balanced by class")]
+    Unbalanced { name: String, asked: usize },
     #[error("`{name}` has no row with the id `{id}`")]
     UnknownId { name: String, id: String },
     #[error("the id `{id}` was asked for twice")]
@@ -101,7 +104,7 @@ impl Explain for DataError {
             DataError::Share { .. } | DataError::Shares { .. } | DataError::TestShare { .. } => "data/shares",
             DataError::TooFewGroups { .. } | DataError::NoSide { .. } => "data/too-few-groups",
             DataError::TooFewRows { .. } | DataError::EmptySample => "data/sample-size",
-            DataError::TooFewOfClass { .. } => "data/unbalanced",
+            DataError::TooFewOfClass { .. } | DataError::Unbalanced { .. } => "data/unbalanced",
             DataError::UnknownId { .. } => "data/unknown-id",
             DataError::AskedTwice { .. } => "data/repeated-id",
             DataError::OtherSource { .. } => "data/other-source",
@@ -125,7 +128,7 @@ impl Explain for DataError {
             DataError::NoTruth { .. } => Some("name its column when loading: #{ label: \"…\" }".into()),
             DataError::NoPurpose => Some("say what for: data.truth(\"ceiling\")".into()),
             DataError::Shares { .. } => Some("such as data.split([0.5, 0.5], 0)".into()),
-            DataError::TooFewOfClass { .. } => {
+            DataError::TooFewOfClass { .. } | DataError::Unbalanced { .. } => {
                 Some("take fewer rows, or do not balance: data.sample(n, seed, #{ balanced: false })".into())
             }
             DataError::NoSide { .. } => Some("all rows for training: #{ test_share: 0.0 }".into()),

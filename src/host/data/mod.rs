@@ -3,8 +3,9 @@
 //! A [`Source`] is a data set as loaded; a [`Data`] is a view of some of its rows in an order. **Sealed** means: no
 //! function hands out a row's class, or anything that differs from row to row because of it, except [`Data::truth`],
 //! and that tells the lab who asked and what for. Aggregates are not sealed: how many rows a class has is printed with
-//! the data set, and splits and samples are balanced by class, as the literature's protocol has it (Burns et al. 2023,
-//! App. A). Which rows a balanced part gets depends on truth; the part does not say which of its rows are of which class.
+//! the data set and its drawn parts (not with rows that a caller chose: of one row the count is the class), and splits and
+//! samples are balanced by class, as the literature's protocol has it (Burns et al. 2023). Which rows a balanced part gets
+//! depends on truth; the part does not say which of its rows are of which class.
 //!
 //! Reading files is in [`read`]; what their columns mean is in [`columns`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]

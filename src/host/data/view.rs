@@ -16,25 +16,32 @@ pub struct Data {
     source: Arc<Source>,
     rows: Arc<[u32]>,
     digest: Digest,
+    /// Whether a caller chose the rows, or drew them without balance: then counts by class are as good as truth.
+    picked: bool,
 }
 
 impl Data {
     /// All rows of a source.
     pub fn new(source: Arc<Source>) -> Data {
         let rows = (0..source.rows.len() as u32).collect();
-        Data::over(source, rows)
+        Data::over(source, rows, false)
     }
 
-    fn over(source: Arc<Source>, rows: Vec<u32>) -> Data {
+    fn over(source: Arc<Source>, rows: Vec<u32>, picked: bool) -> Data {
         let bytes: Vec<u8> = rows.iter().flat_map(|idx| idx.to_le_bytes()).collect();
         let digest = Digest::of("data/view", 1).digest("source", source.digest).bytes("rows", &bytes).finish();
-        Data { source, rows: rows.into(), digest }
+        Data { source, rows: rows.into(), digest, picked }
     }
 
     /// The rows at `positions` of this view.
     fn at(&self, positions: impl IntoIterator<Item = u32>) -> Data {
         let rows = positions.into_iter().filter_map(|at| self.rows.get(at as usize).copied()).collect();
-        Data::over(self.source.clone(), rows)
+        Data::over(self.source.clone(), rows, self.picked)
+    }
+
+    /// The same rows, chosen by a caller.
+    fn picked(self) -> Data {
+        Data { picked: true, ..self }
     }
 
     /// How many rows.
@@ -92,8 +99,16 @@ impl Data {
         self.rows().filter(|row| row.split == split).count()
     }
 
-    /// Rows per class: an aggregate, so not sealed. `None` where classes are unknown.
+    /// Rows per class: an aggregate, so not sealed. `None` where classes are unknown, and where the counts would tell a
+    /// row's class: of rows that a caller chose, one by one if they like, and of rows that are all of one class.
     pub fn class_counts(&self) -> Option<Vec<usize>> {
+        let counts = self.counts()?;
+        let is_mixed = counts.iter().filter(|n| **n > 0).count() > 1;
+        (is_mixed && !self.picked).then_some(counts)
+    }
+
+    /// Rows per class, for balance; `None` where classes are unknown.
+    fn counts(&self) -> Option<Vec<usize>> {
         let truth = self.source.truth.as_ref()?;
         let mut counts = vec![0; self.n_classes()];
         for class in self.rows.iter().filter_map(|idx| truth.get(*idx as usize)) {
@@ -122,7 +137,7 @@ impl Data {
 
     /// The first `n` rows, or all.
     pub fn head(&self, n: usize) -> Data {
-        self.at(0..n.min(self.len()) as u32)
+        self.at(0..n.min(self.len()) as u32).picked()
     }
 
     /// The rows at these positions, in this order.
@@ -138,7 +153,7 @@ impl Data {
                 Some(slot) => *slot = true,
             }
         }
-        Ok(self.at(positions.iter().map(|idx| *idx as u32)))
+        Ok(self.at(positions.iter().map(|idx| *idx as u32)).picked())
     }
 
     /// The rows with these ids, in the order of this view. Every id must be there, once.
@@ -157,7 +172,7 @@ impl Data {
             kept.push(*at);
         }
         kept.sort_unstable();
-        Ok(self.at(kept))
+        Ok(self.at(kept).picked())
     }
 
     /// The rows in drawn order.
@@ -175,7 +190,8 @@ impl Data {
         if let Some((row, _)) = other.rows().zip(other.rows.iter()).find(|(_, idx)| held.contains(idx)) {
             return Err(DataError::Overlap { row: row.id.clone() });
         }
-        Ok(Data::over(self.source.clone(), self.rows.iter().chain(other.rows.iter()).copied().collect()))
+        let rows = self.rows.iter().chain(other.rows.iter()).copied().collect();
+        Ok(Data::over(self.source.clone(), rows, self.picked || other.picked))
     }
 
     /// Two halves: no group is in both, and each class is halved as well as whole groups allow.
@@ -217,6 +233,9 @@ impl Data {
         let targets = even_targets(n, n_classes, &mut random);
         for (class, needed) in targets.iter().enumerate() {
             let held = class_total(&groups, class);
+            if held < *needed && self.picked {
+                return Err(DataError::Unbalanced { name: self.name().into(), asked: n });
+            }
             if held < *needed {
                 return Err(DataError::TooFewOfClass {
                     name: self.name().into(),
@@ -235,17 +254,20 @@ impl Data {
         self.check_sample(n)?;
         let mut groups = self.groups();
         groups.iter_mut().for_each(|group| group.counts = vec![group.positions.len()]);
-        Ok(self.at(take(&groups, &[n], |_| 0, &mut Random::new(seed, "data/sample"))))
+        Ok(self.at(take(&groups, &[n], |_| 0, &mut Random::new(seed, "data/sample"))).picked())
     }
 
     /// Down-samples the larger classes to the smallest, by group, where the largest class has more than `above` of
-    /// the rows; unchanged otherwise. Burns et al. 2023, App. A: two classes, above 0.55.
+    /// the rows; unchanged otherwise. Burns et al. 2023: two classes, above 0.55.
     pub fn balance(&self, above: f64, seed: u64) -> Result<Data, DataError> {
-        let counts = self.class_counts().ok_or_else(|| DataError::NoTruth { name: self.name().into() })?;
+        let counts = self.counts().ok_or_else(|| DataError::NoTruth { name: self.name().into() })?;
         let largest = counts.iter().max().copied().unwrap_or(0);
         let smallest = counts.iter().min().copied().unwrap_or(0);
         if largest as f64 <= above * self.len() as f64 {
             return Ok(self.clone());
+        }
+        if smallest == 0 && self.picked {
+            return Err(DataError::Unbalanced { name: self.name().into(), asked: counts.len() });
         }
         if smallest == 0 {
             let missing = counts.iter().position(|n| *n == 0).and_then(|class| self.classes().get(class));
@@ -467,6 +489,25 @@ mod tests {
         let shuffled = data.shuffle(1);
         assert_ne!(ids(&shuffled), ids(&data));
         assert_eq!(shuffled.len(), 6);
+    }
+
+    #[test]
+    fn counts_by_class_do_not_tell_a_rows_class() {
+        let data = toy(40, 0, &[0, 1]);
+        assert_eq!(data.class_counts(), Some(vec![20, 20]));
+        let [half, _] = data.halves(0).expect("halves");
+        assert!(half.class_counts().is_some(), "a drawn part");
+        let one = data.take(&[3]).expect("there");
+        let two = data.filter(["r3", "r4"]).expect("known");
+        let chosen = [one.clone(), two.clone(), data.head(7), two.concat(&one.shuffle(0)).unwrap_or(two)];
+        assert!(chosen.iter().all(|view| view.class_counts().is_none() && view.has_truth()));
+        assert!(data.sample_unbalanced(1, 0).expect("sample").class_counts().is_none());
+        assert!(data.sample(1, 0).expect("sample").class_counts().is_none(), "all of one class");
+        for error in [one.sample(1, 0), one.balance(0.55, 0), data.take(&[0, 2]).and_then(|same| same.sample(2, 0))] {
+            let said = error.map(|_| String::new()).unwrap_or_else(|error| error.to_string());
+            assert!(!said.contains("yes") && !said.contains("no`"), "{said}");
+        }
+        assert!(data.head(20).sample(10, 0).is_ok(), "balance still works");
     }
 
     #[test]

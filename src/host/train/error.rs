@@ -20,6 +20,10 @@ pub enum TrainError {
         "{n_missing} of {n_rows} rows of `data` have no label among the {n_labels} of `labels`, the first with id `{id}`"
     )]
     MissingLabels { id: String, n_missing: usize, n_rows: usize, n_labels: usize },
+    #[error(
+        "`labels` contradicts itself at the row `{id}`: its `label` is {label}, its largest probability p{largest}"
+    )]
+    Contradiction { id: String, label: usize, largest: usize },
     #[error("`labels` tells {n_labels} classes apart, `data` has {n_data}")]
     Classes { n_labels: usize, n_data: usize },
     #[error("`{option}` must be from 1 to {most}, got `{got}`")]
@@ -62,6 +66,7 @@ impl Explain for TrainError {
             TrainError::TestRows { .. } => "train/test-rows",
             TrainError::NoRows => "train/no-rows",
             TrainError::MissingLabels { .. } => "train/missing-labels",
+            TrainError::Contradiction { .. } => "train/contradiction",
             TrainError::Classes { .. } => "train/classes",
             TrainError::Count { .. }
             | TrainError::Number { .. }
@@ -84,6 +89,9 @@ impl Explain for TrainError {
             TrainError::TestRows { .. } => Some("use the train side: data.train".to_owned()),
             TrainError::MissingLabels { .. } => {
                 Some("label these rows too, or train on the labelled ones alone: data.filter(labels)".to_owned())
+            }
+            TrainError::Contradiction { .. } => {
+                Some("training reads p0, p1, …: change those, and drop `label` or change it with them".to_owned())
             }
             TrainError::AdamDecay { .. } => Some("optimizer: \"adamw\"".to_owned()),
             TrainError::KeepHead { .. } => Some("leave `head` out: it starts at zero".to_owned()),

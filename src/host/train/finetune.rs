@@ -86,6 +86,7 @@ fn joined(data: &Data, labels: &Frame) -> Result<Vec<f32>, TrainError> {
     if read.n_classes != n_data {
         return Err(TrainError::Classes { n_labels: read.n_classes, n_data });
     }
+    refuse_contradiction(&read, labels)?;
     let known: std::collections::HashSet<&str> = read.ids.iter().map(String::as_str).collect();
     let mut missing = data.rows().filter(|row| !known.contains(row.id.as_str()));
     if let Some(first) = missing.next() {
@@ -102,6 +103,19 @@ fn joined(data: &Data, labels: &Frame) -> Result<Vec<f32>, TrainError> {
         row.iter_mut().for_each(|w| *w /= total);
     }
     Ok(weak)
+}
+
+/// Refuses a class in `label` that is not among the row's likeliest: whoever edits one and not the other means something
+/// else than what training would read.
+fn refuse_contradiction(read: &Probabilities, labels: &Frame) -> Result<(), TrainError> {
+    let Ok(classes) = labels.classes("label") else { return Ok(()) };
+    for ((id, row), label) in read.ids.iter().zip(read.values.chunks_exact(read.n_classes)).zip(&classes.values) {
+        let largest = crate::host::frame::argmax(row);
+        if row.get(*label) != row.get(largest) {
+            return Err(TrainError::Contradiction { id: id.clone(), label: *label, largest });
+        }
+    }
+    Ok(())
 }
 
 fn first_head(model: &Model, n_classes: usize, start: HeadStart) -> Result<Vec<f32>, TrainError> {
@@ -334,6 +348,20 @@ mod tests {
         let truth = classes.iter().map(|class| *class as u16).collect();
         let source = Source::new("toy", rows, vec!["no".into(), "yes".into()], Some(truth)).expect("valid");
         (Data::new(Arc::new(source)), Frame::hard_labels(&ids, &classes, 2).expect("valid"))
+    }
+
+    #[test]
+    fn labels_that_contradict_themselves_are_refused() {
+        let (data, truth) = task(8, 0);
+        let classes = truth.classes("label").expect("labels").values;
+        let flipped: Vec<i64> = classes.iter().map(|class| 1 - *class as i64).collect();
+        let column = polars::prelude::Column::new("label".into(), flipped);
+        let mut table = truth.table().clone();
+        table.with_column(column).expect("as many rows");
+        let error = joined(&data, &Frame::new(table.clone())).expect_err("label against probabilities").to_string();
+        assert!(error.contains("`r0`: its `label` is 0, its largest probability p1"), "{error}");
+        assert!(joined(&data, &Frame::new(table.drop("label").expect("there"))).is_ok());
+        assert!(joined(&data, &truth).is_ok());
     }
 
     fn recipe() -> Recipe {

@@ -2,12 +2,15 @@
 
 use crate::bind::prelude::*;
 use crate::builtins::loss::Loss as BuiltLoss;
+use crate::builtins::script::Folded;
 use crate::host::autograd::Tensor;
 use crate::host::data::Data;
 use crate::host::digest::{Digest, DigestBuilder};
 use crate::host::frame::Frame;
+use crate::host::metric::Estimate;
 use crate::host::model::Model;
 use crate::host::train::{Loss, LossBatch, LossError, LossValue};
+use crate::host::world::World;
 use rhai::NativeCallContext;
 use std::cell::RefCell;
 
@@ -105,8 +108,9 @@ fn at_map(batch: &LossBatch) -> Map {
     map
 }
 
-/// A key for what a closure computes: its syntax tree without positions, the values that it captured, and the
-/// named functions of its script, because it may call them. Never its name, which differs between processes.
+/// A key for what a closure computes: its syntax tree without positions, the values that it captured, the named
+/// functions of its script, because it may call them, and the imported modules and global constants that these name.
+/// Never its own name, which differs between processes.
 pub fn closure_digest(context: &NativeCallContext, closure: &FnPtr) -> Digest {
     let mut named: Vec<(String, String)> = Vec::new();
     for module in context.iter_namespaces() {
@@ -117,11 +121,52 @@ pub fn closure_digest(context: &NativeCallContext, closure: &FnPtr) -> Digest {
         }
     }
     named.sort();
-    let mut builder = function(Digest::of("loss/closure", 1), context, closure, 0);
+    let mut all = String::new();
+    let mut builder = function(Digest::of("loss/closure", 2), context, closure, 0, &mut all);
     for (name, tree) in named {
+        all.push_str(&tree);
         builder = builder.text("name", &name).text("tree", &tree);
     }
+    for (alias, imported) in context.iter_imports().filter(|(alias, _)| all.contains(*alias)) {
+        builder = module(builder.text("import", alias), context, imported, 0);
+    }
+    let constants = context.global_runtime_state().constants.as_ref().filter(|_| all.contains("global"));
+    if let Some(constants) = constants.and_then(|constants| rhai::locked_read(constants)) {
+        for (name, value) in constants.iter().filter(|(name, _)| all.contains(name.as_str())) {
+            builder = captured(builder.text("constant", name), context, value, 0, &mut String::new());
+        }
+    }
     builder.finish()
+}
+
+/// Adds what an imported module holds: its functions, its variables, and the modules that it imports itself.
+fn module(mut builder: DigestBuilder, context: &NativeCallContext, held: &rhai::Module, depth: usize) -> DigestBuilder {
+    let mut trees: Vec<String> = held
+        .iter_script_fn_info()
+        .map(|(_, _, name, _, found)| format!("{} {}", place_name(name), tree(found)))
+        .collect();
+    trees.sort();
+    for tree in trees {
+        builder = builder.text("tree", &tree);
+    }
+    let mut variables: Vec<(&str, &Dynamic)> = held.iter_var().collect();
+    variables.sort_by_key(|(name, _)| *name);
+    for (name, value) in variables {
+        builder = captured(builder.text("variable", name), context, value, depth, &mut String::new());
+    }
+    let mut inner: Vec<(&str, &rhai::Shared<rhai::Module>)> = held.iter_sub_modules().collect();
+    inner.sort_by_key(|(name, _)| *name);
+    if depth > MAX_DEPTH {
+        return builder;
+    }
+    inner
+        .into_iter()
+        .fold(builder, |builder, (name, inner)| module(builder.text("module", name), context, inner, depth + 1))
+}
+
+/// A function's name, or the same word for every closure.
+fn place_name(name: &str) -> &str {
+    if name.starts_with(ANONYMOUS) { "closure" } else { name }
 }
 
 /// How Rhai names closures; a hash follows.
@@ -129,8 +174,14 @@ const ANONYMOUS: &str = "anon$";
 /// How deep closures in closures and arrays in arrays are looked into: chosen.
 const MAX_DEPTH: usize = 16;
 
-/// Adds a function's tree, those of the closures inside it, and its captured values.
-fn function(mut builder: DigestBuilder, context: &NativeCallContext, closure: &FnPtr, depth: usize) -> DigestBuilder {
+/// Adds a function's tree, those of the closures inside it, and its captured values; collects the trees in `all`.
+fn function(
+    mut builder: DigestBuilder,
+    context: &NativeCallContext,
+    closure: &FnPtr,
+    depth: usize,
+    all: &mut String,
+) -> DigestBuilder {
     let mut waiting = vec![closure.fn_name().to_owned()];
     let mut seen: Vec<String> = Vec::new();
     while let Some(name) = waiting.pop() {
@@ -142,18 +193,26 @@ fn function(mut builder: DigestBuilder, context: &NativeCallContext, closure: &F
             Some(found) => {
                 let raw = format!("{:?}", found.body);
                 waiting.extend(anonymous(&raw));
-                builder = builder.text("tree", &tree(found));
+                let tree = tree(found);
+                builder = builder.text("tree", &tree);
+                all.push_str(&tree);
             }
             // A builtin, such as `Fn("print")`: its name is its meaning.
             None => builder = builder.text("builtin", &name),
         }
         seen.push(name);
     }
-    closure.curry().iter().fold(builder, |builder, value| captured(builder, context, value, depth))
+    closure.curry().iter().fold(builder, |builder, value| captured(builder, context, value, depth, all))
 }
 
 /// Adds a captured value by its derivation or content.
-fn captured(builder: DigestBuilder, context: &NativeCallContext, value: &Dynamic, depth: usize) -> DigestBuilder {
+fn captured(
+    builder: DigestBuilder,
+    context: &NativeCallContext,
+    value: &Dynamic,
+    depth: usize,
+    all: &mut String,
+) -> DigestBuilder {
     let value = value.flatten_clone();
     if depth > MAX_DEPTH {
         return builder.text("deep", &show(&value));
@@ -170,23 +229,33 @@ fn captured(builder: DigestBuilder, context: &NativeCallContext, value: &Dynamic
     if let Some(loss) = value.clone().try_cast::<BuiltLoss>() {
         return builder.digest("loss", loss.0.digest());
     }
+    if let Some(estimate) = value.clone().try_cast::<Estimate>() {
+        // Printed for people it is rounded.
+        return builder.text("estimate", &format!("{estimate:?}"));
+    }
+    if let Some(folded) = value.clone().try_cast::<Folded>() {
+        return captured(builder.text("folded", &folded.show()), context, folded.whole(), depth + 1, all);
+    }
+    if let Some(world) = value.clone().try_cast::<World>() {
+        return builder.digest("world", world.digest());
+    }
     if let Some(tensor) = value.clone().try_cast::<Tensor>() {
         let bytes: Vec<u8> =
             tensor.values().unwrap_or_default().iter().flat_map(|v| v.to_bits().to_le_bytes()).collect();
         return builder.text("shape", &format!("{:?}", tensor.shape())).bytes("tensor", &bytes);
     }
     if let Some(inner) = value.clone().try_cast::<FnPtr>() {
-        return function(builder, context, &inner, depth + 1);
+        return function(builder, context, &inner, depth + 1, all);
     }
     if let Some(items) = value.clone().try_cast::<Array>() {
         let builder = builder.int("array", items.len() as i64);
-        return items.iter().fold(builder, |builder, item| captured(builder, context, item, depth + 1));
+        return items.iter().fold(builder, |builder, item| captured(builder, context, item, depth + 1, all));
     }
     if let Some(map) = value.clone().try_cast::<Map>() {
         let builder = builder.int("map", map.len() as i64);
         return map
             .iter()
-            .fold(builder, |builder, (key, item)| captured(builder.text("key", key), context, item, depth + 1));
+            .fold(builder, |builder, (key, item)| captured(builder.text("key", key), context, item, depth + 1, all));
     }
     match value.as_float() {
         Ok(float) => builder.float("float", float),
@@ -297,6 +366,60 @@ mod tests {
             digest("let a = [[1.0, 2.0]]; digest(|x| x + a)"),
             digest("let a = [[1.0, 3.0]]; digest(|x| x + a)")
         );
+    }
+
+    /// The key of a loss that calls a function of the module `lib`.
+    fn with_module(lib: &str, code: &str) -> String {
+        let mut engine = rhai::Engine::new();
+        let ast = engine.compile(lib).expect("compiles");
+        let held = rhai::Module::eval_ast_as_new(rhai::Scope::new(), &ast, &engine).expect("runs");
+        let mut resolver = rhai::module_resolvers::StaticModuleResolver::new();
+        resolver.insert("lib", held);
+        engine.set_module_resolver(resolver);
+        engine.register_fn("digest", |context: NativeCallContext, closure: FnPtr| {
+            closure_digest(&context, &closure).to_hex()
+        });
+        engine.eval::<String>(code).expect("runs")
+    }
+
+    #[test]
+    fn what_a_closure_reaches_changes_its_key() {
+        let code = "import \"lib\" as lib; digest(|x| lib::half(x))";
+        let base = with_module("fn half(x) { x * 0.5 }", code);
+        assert_eq!(base, with_module("\n\nfn half(x) {\n x * 0.5 }", code), "places do not count");
+        assert_ne!(base, with_module("fn half(x) { x * 0.25 }", code), "a function of an imported module");
+        let code = "import \"lib\" as lib; digest(|x| x * lib::K)";
+        assert_ne!(with_module("export const K = 1;", code), with_module("export const K = 2;", code), "its constant");
+        let code = "import \"lib\" as lib; fn help(x) { lib::half(x) } digest(|x| help(x))";
+        let through = |lib: &str| with_module(lib, code);
+        assert_ne!(through("fn half(x) { x * 0.5 }"), through("fn half(x) { x * 0.25 }"), "through a named function");
+        let idle = "import \"lib\" as lib; digest(|x| x * 2)";
+        assert_eq!(
+            with_module("fn half(x) { 1 }", idle),
+            with_module("fn half(x) { 2 }", idle),
+            "not named: not counted"
+        );
+        let constant = |value: &str| digest(&format!("const K = {value}; digest(|x| x * global::K)"));
+        assert_eq!(constant("0.5"), constant("0.5"));
+        assert_ne!(constant("0.5"), constant("0.25"), "a global constant");
+    }
+
+    #[test]
+    fn captured_numbers_count_to_the_last_bit() {
+        let key = |value: Dynamic| {
+            let mut engine = rhai::Engine::new();
+            engine.register_fn("digest", |context: NativeCallContext, closure: FnPtr| {
+                closure_digest(&context, &closure).to_hex()
+            });
+            let mut scope = rhai::Scope::new();
+            scope.push_dynamic("held", value);
+            engine.eval_with_scope::<String>(&mut scope, "digest(|x| held)").expect("runs")
+        };
+        let estimate = |value: f64| Dynamic::from(Estimate::plain("mean", value));
+        assert_eq!(key(estimate(0.5)), key(estimate(0.5)));
+        assert_ne!(key(estimate(0.500_001)), key(estimate(0.500_002)), "both print as 0.5000");
+        let folded = |value: f64| Dynamic::from(Folded::new(Dynamic::from(value), "a number"));
+        assert_ne!(key(folded(1.0)), key(folded(2.0)), "both print as a number");
     }
 
     #[test]

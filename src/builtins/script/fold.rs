@@ -9,6 +9,18 @@ pub struct Folded {
     words: String,
 }
 
+impl Folded {
+    /// `value`, printed as `words`.
+    pub fn new(value: Dynamic, words: impl Into<String>) -> Self {
+        Folded { value, words: words.into() }
+    }
+
+    /// The value that was folded.
+    pub fn whole(&self) -> &Dynamic {
+        &self.value
+    }
+}
+
 impl Value for Folded {
     const NAME: &'static str = "Folded";
     const ABOUT: &'static str = "A value that prints as a few words; `.value` is the whole of it.";
@@ -42,5 +54,5 @@ pub fn register(registry: &mut Registry) {
 }
 
 fn fold(call: &mut Call) -> Answer {
-    Ok(Dynamic::from(Folded { value: call.arg(0)?, words: call.arg(1)? }))
+    Ok(Dynamic::from(Folded::new(call.arg(0)?, call.arg::<String>(1)?)))
 }

@@ -6,6 +6,8 @@ mod options;
 mod seeds;
 mod w2s_version;
 
+pub use fold::Folded;
+
 use crate::bind::Registry;
 
 /// Lists the module's functions.
@@ -14,7 +16,7 @@ pub fn register(registry: &mut Registry) {
         "script",
         "Help for functions of your own: option maps with unknown keys refused, seeds, folded values.",
     );
-    registry.value::<fold::Folded>();
+    registry.value::<Folded>();
     registry.add(options::function());
     registry.add(seeds::function());
     registry.add(w2s_version::function());

@@ -30,7 +30,7 @@ fn rows() -> Function {
         "Columns `id`, `weak_prediction`, `student_prediction`, `label`, `weak_is_right`, `student_is_right`, `agrees`. \
          Group by `weak_is_right` to see whether the student learns the supervisor's errors.",
     )
-    .source("Burns et al. 2023, section 5.1.3")
+    .source("Burns et al. 2023")
     .returns("Frame: one row per row of the predictions")
     .example(
         "let weak = frame::of(#{ id: [\"a\", \"b\"], prediction: [1, 0] });\n\
@@ -67,7 +67,7 @@ fn rates() -> Function {
         "`overall`, `when_weak_is_right`, `when_weak_is_wrong` (the rate at which errors are imitated) in 0..1, `()` where \
          there is no such row; `n_right` and `n_wrong` count the rows.",
     )
-    .source("Burns et al. 2023, section 5.1.3")
+    .source("Burns et al. 2023")
     .returns("object map: shares and counts")
     .example(
         "let weak = frame::of(#{ id: [\"a\", \"b\"], prediction: [1, 0] });\n\

@@ -56,7 +56,7 @@ pub fn function() -> Function {
              settled number. A closure loss gets the logits and the weak labels as tensors, a row per row, and `at` with \
              `step`, `steps`, `progress`, `epoch` and `rows` (the ids), and returns one number that depends on the logits.",
         )
-        .source("Burns et al. 2023, arXiv 2312.09390, App. A; the zero head of openai/weak-to-strong")
+        .source("Burns et al. 2023, arXiv 2312.09390; the zero head of openai/weak-to-strong")
         .param::<Model>("model", "the pretrained model")
         .param::<Data>("data", "rows to train on, without test rows")
         .param::<Frame>("labels", "`id` and a probability per class, such as `label` or `data.truth` give")

@@ -22,7 +22,7 @@ be read or made, 130 stopped by Ctrl-C, 141 the reader of the output went away."
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
     /// Seed of everything that a script does not seed itself
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
     /// Where models compute
     #[arg(long, global = true, value_enum, default_value_t)]

@@ -14,6 +14,7 @@ mod script;
 mod start;
 
 use crate::session::diagnostic::Diagnostic;
+use crate::session::stack;
 use bench::Bench;
 use clap::{CommandFactory, Parser};
 use help::{Reference, Style};
@@ -53,7 +54,12 @@ pub fn main() -> ExitCode {
         draw::print(&refused);
         return ExitCode::from(exit::USAGE);
     }
-    ExitCode::from(dispatch(&line))
+    // A script's values can be nested deeper than an ordinary stack: they are shown, and let go, on the big one.
+    let answer = stack::on_big_stack(|| Ok(dispatch(&line)));
+    ExitCode::from(answer.unwrap_or_else(|refused| {
+        draw::print(&refused);
+        exit::SCRIPT
+    }))
 }
 
 fn dispatch(line: &Line) -> u8 {

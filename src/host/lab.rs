@@ -181,6 +181,8 @@ pub fn plain(error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "is a folder".to_owned(),
+        std::io::ErrorKind::NotADirectory => "a part of it is a file, not a folder".to_owned(),
+        std::io::ErrorKind::AlreadyExists => "something is there already".to_owned(),
         _ => error.to_string().to_lowercase(),
     }
 }
@@ -226,6 +228,11 @@ impl Lab {
     /// Tells the outside something that the user should know.
     pub fn warn(&self, text: impl Into<String>) {
         self.tell(Event::Warning { text: text.into() });
+    }
+
+    /// Where a path to be written starts: at the run's folder if it is relative and there is a run.
+    pub fn in_run(&self, path: &Path) -> PathBuf {
+        self.settings.run_dir.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
     /// The seed to use: the one that was stated, or 0 plus the session's offset.

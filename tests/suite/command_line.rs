@@ -135,6 +135,55 @@ fn wrong_command_lines_and_missing_files_have_their_codes() {
 }
 
 #[test]
+fn a_refusal_says_what_was_wrong_in_plain_words() {
+    let folder = folder_with(&[("good.rhai", "1")]);
+    for (args, expected, says) in [
+        (&["eval", "1", "--seed", "-1"][..], 2, "invalid value '-1' for '--seed <N>'"),
+        (&["script", "good.rhai", "--run", "good.rhai"], 3, "could not be written: something is there already\n"),
+        (
+            &["script", "good.rhai", "--run", "good.rhai/in"],
+            3,
+            "could not be written: a part of it is a file, not a folder\n",
+        ),
+    ] {
+        let (code, _, err) = run(folder.path(), args);
+        assert_eq!(code, expected, "{args:?}: {err}");
+        assert!(err.contains(says), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_model_is_saved_into_the_run_folder_and_past_no_link() {
+    let save = "model::ladder(\"world\")[0].save(\"mine\");";
+    let folder = folder_with(&[("save.rhai", save)]);
+    let (code, _, err) = run(folder.path(), &["script", "save.rhai", "--run", "out"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(folder.path().join("out/mine/model.safetensors").is_file());
+    #[cfg(unix)]
+    {
+        let victim = folder.path().join("victim");
+        std::fs::write(&victim, "kept").expect("written");
+        std::fs::create_dir_all(folder.path().join("laid/mine")).expect("made");
+        std::os::unix::fs::symlink(&victim, folder.path().join("laid/mine/config.partial")).expect("linked");
+        let (code, _, err) = run(folder.path(), &["script", "save.rhai", "--run", "laid"]);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(std::fs::read_to_string(&victim).expect("there"), "kept");
+    }
+}
+
+#[test]
+fn a_chain_of_closures_is_let_go_without_a_crash() {
+    // Each closure holds the one before it; letting go of the last recurses through all.
+    let chain = "let f = || 0; for i in 0..200000 { let g = f; f = || g.call() + 1; }";
+    let shown = format!("{chain} f");
+    let folder = folder_with(&[("kept.rhai", chain), ("answered.rhai", &shown)]);
+    for args in [&["script", "kept.rhai"][..], &["script", "answered.rhai"], &["eval", &shown]] {
+        let (code, _, err) = run(folder.path(), args);
+        assert_eq!(code, 0, "{args:?}: {err}");
+    }
+}
+
+#[test]
 fn check_reports_without_running() {
     let folder = folder_with(&[("bad.rhai", "print(\"ran\");\nmetric::pgr_percent(1);\nlet x = nothing();\n")]);
     let (code, out, err) = run(folder.path(), &["check", "bad.rhai"]);

@@ -66,7 +66,10 @@ pub fn functions() -> Vec<Function> {
             Ok(Dynamic::UNIT)
         })
         .about("Writes a model into a folder, which is made if its last part is missing.")
-        .details("`config.json`, `model.safetensors` and `tokenizer.json`; each appears whole or not at all.")
+        .details(
+            "`config.json`, `model.safetensors` and `tokenizer.json`; each appears whole or not at all. A relative path \
+             starts at the run's folder, or at the project where there is no run.",
+        )
         .param::<Model>("model", "the model")
         .param::<String>("path", "the folder, in the run's own or one that was granted")
         .options::<SaveOptions>()

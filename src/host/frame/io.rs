@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The largest file that is read: 1 GiB. Chosen: it is read whole.
@@ -58,11 +58,7 @@ impl Frame {
     /// Writes a file, whole or not at all, where the lab grants it. A plain name or relative path goes into the run's
     /// folder; without a run it starts at the project.
     pub fn write(&self, lab: &Lab, path: &str, format: Format) -> Result<(), FrameError> {
-        let asked = match &lab.settings.run_dir {
-            Some(folder) if !Path::new(path).is_absolute() => folder.join(path),
-            _ => PathBuf::from(path),
-        };
-        let real = lab.access.writable(&asked)?;
+        let real = lab.access.writable(&lab.in_run(Path::new(path)))?;
         let bytes = self.to_bytes(format)?;
         lab.interrupt.check()?;
         record::folder::write(&real, &bytes)

@@ -167,20 +167,18 @@ impl Model {
         Model::from_hf(&name, &HfFiles { config, weights, tokenizer, sentence_config })
     }
 
-    /// Writes the three files into `folder`, which is made if only its last part is missing. Each file appears whole or
-    /// not at all.
+    /// Writes the three files into `folder`, which is made if only its last part is missing; a relative one starts at the
+    /// run's folder. Each file appears whole or not at all.
     #[allow(clippy::disallowed_methods)] // A writer of artefacts: paths come from `lab.access.writable`.
     pub fn save(&self, folder: &Path, precision: Precision, lab: &Lab) -> Result<(), ModelError> {
         let files = self.to_bytes(precision)?;
-        let folder = lab.access.writable(folder)?;
+        let folder = lab.access.writable(&lab.in_run(folder))?;
         if !folder.is_dir() {
             std::fs::create_dir(&folder).map_err(|error| file(&folder.display().to_string(), &plain(&error)))?;
         }
         for (name, bytes) in [(TOKENIZER, &files.tokenizer), (WEIGHTS, &files.weights), (CONFIG, &files.config)] {
             let path = lab.access.writable(&folder.join(name))?;
-            let fresh = path.with_extension("partial");
-            let written = std::fs::write(&fresh, bytes).and_then(|()| std::fs::rename(&fresh, &path));
-            written.map_err(|error| file(name, &plain(&error)))?;
+            crate::host::record::folder::write(&path, bytes).map_err(|error| file(name, &error.to_string()))?;
         }
         Ok(())
     }

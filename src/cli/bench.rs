@@ -2,7 +2,7 @@
 
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
-use crate::host::lab::{Access, Event, Lab, Settings};
+use crate::host::lab::{Access, Event, Lab, Memo, Settings};
 use crate::host::record::{self, Outcome, Recorder};
 use crate::session::diagnostic::Diagnostic;
 use crate::session::source::Sources;
@@ -48,6 +48,7 @@ impl Bench {
             n_threads: start::n_threads(global),
             device: global.device.name().to_owned(),
             store: store.clone(),
+            memo: if global.no_memo { Memo::Off } else { Memo::On },
             run_dir: run_dir.clone(),
         };
         let own = [project.clone(), store];

@@ -33,6 +33,13 @@ pub struct Global {
     /// Where fetched artefacts live [default: W2S_STORE, or else the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// Compute everything anew: look nothing up in the store and keep nothing there
+    #[arg(long, global = true)]
+    pub no_memo: bool,
+    /// The instructions that models compute with [default: the best that the processor has]; results of one kind are
+    /// equal to the bit on every processor that has it
+    #[arg(long, global = true, value_enum)]
+    pub kernels: Option<KernelChoice>,
     /// What a script may read, and where its relative paths start [default: the script's own folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
@@ -80,6 +87,14 @@ impl Device {
             Device::Metal => cfg!(feature = "metal"),
         }
     }
+}
+
+/// The instructions that models compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KernelChoice {
+    Avx512,
+    Avx2,
+    Portable,
 }
 
 /// What to do.

@@ -1,6 +1,7 @@
 //! What has to be settled before anything runs: the allocator, thread pools, panics.
 
-use super::line::Global;
+use super::line::{Global, KernelChoice};
+use crate::host::tensor::Kernels;
 use crate::session::diagnostic::Diagnostic;
 use crate::session::stack;
 
@@ -35,6 +36,19 @@ pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
             Diagnostic::new("usage/device", format!("this build of w2s has no device `{name}`"))
                 .hint(format!("build it with `cargo build --release --features {name}`, or leave --device out")),
         ));
+    }
+    if let Some(choice) = global.kernels {
+        let kernels = match choice {
+            KernelChoice::Avx512 => Kernels::Avx512,
+            KernelChoice::Avx2 => Kernels::Avx2,
+            KernelChoice::Portable => Kernels::Portable,
+        };
+        if !kernels.choose() {
+            let why = format!("this processor has no `{}` instructions", kernels.name());
+            return Err(Box::new(
+                Diagnostic::new("usage/kernels", why).hint("leave --kernels out for the best it has"),
+            ));
+        }
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(n_threads(global))

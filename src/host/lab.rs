@@ -47,12 +47,53 @@ pub enum Event {
     /// Sealed truth was read: `n_rows` rows of the data `data`, which `digest` tells apart from other rows of it, by the
     /// call `by`, for `purpose`.
     TruthRead { data: String, digest: String, n_rows: usize, by: String, purpose: String },
-    /// A costly operation took place.
-    Operation { name: String, digest: String, seconds: f64 },
+    /// A costly operation was answered: looked up, computed, or only planned.
+    Operation {
+        name: String,
+        /// For people: on what.
+        what: String,
+        /// The derivation of its result.
+        digest: String,
+        /// What the store looks up.
+        key: String,
+        /// The digests of its inputs, by name.
+        inputs: Vec<(String, String)>,
+        /// Every option with its settled value.
+        options: String,
+        /// Floating-point operations, estimated.
+        work: f64,
+        found: Found,
+        /// What this run spent on it.
+        seconds: f64,
+        /// The training loss: step (from 1) and value.
+        curve: Vec<(u64, f64)>,
+    },
     /// Something that the user should know and that is not an error.
     Warning { text: String },
     /// A `table`, `figure` or `page` (its kind) was written into the run folder, as one file or several.
     Written { kind: String, name: String, files: Vec<PathBuf> },
+}
+
+/// Where a costly operation's result came from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Found {
+    /// This process computed it.
+    Computed,
+    /// The store had it; computing it took this many seconds once.
+    Stored { seconds: f64 },
+    /// A plan only names it.
+    Planned,
+}
+
+/// What becomes of costly results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memo {
+    /// Everything is computed, nothing is looked up or kept.
+    Off,
+    /// Looked up in the store, computed where it is missing, and kept.
+    On,
+    /// Looked up in the store; what is missing is only named (`--plan`).
+    Plan,
 }
 
 /// Settings of a session: they come from the command line and hold for its whole life.
@@ -66,6 +107,8 @@ pub struct Settings {
     pub device: String,
     /// Where fetched and computed artefacts live (`--store`).
     pub store: PathBuf,
+    /// Whether costly results are looked up in the store and kept there.
+    pub memo: Memo,
     /// Where this run writes, if it writes at all.
     pub run_dir: Option<PathBuf>,
 }
@@ -210,6 +253,7 @@ impl Lab {
             n_threads: 2,
             device: "cpu".to_owned(),
             store: std::env::temp_dir().join("w2s-test-store"),
+            memo: Memo::Off,
             run_dir: None,
         };
         Lab::new(settings, Access::default())

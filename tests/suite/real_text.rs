@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use w2s::host::data::{Data, Split};
-use w2s::host::lab::{Access, Lab, Settings};
+use w2s::host::lab::{Access, Lab, Memo, Settings};
 use w2s::host::model::trunk::{Packed, Tape, features};
 use w2s::host::model::{Keep, Model};
 use w2s::host::store::{Store, StoreError, packages, sets};
@@ -20,8 +20,14 @@ fn store_folder() -> PathBuf {
 
 /// A lab over the tests' store with `id` in it, or `None` where it cannot be fetched here.
 fn lab_with(id: &str) -> Option<Lab> {
-    let settings =
-        Settings { seed_offset: 0, n_threads: 2, device: "cpu".to_owned(), store: store_folder(), run_dir: None };
+    let settings = Settings {
+        seed_offset: 0,
+        n_threads: 2,
+        device: "cpu".to_owned(),
+        store: store_folder(),
+        memo: Memo::Off,
+        run_dir: None,
+    };
     let lab = Lab::new(settings, Access::default());
     let store = Store::of(&lab);
     let package = packages::find(id).expect("a known package");

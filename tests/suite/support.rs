@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use w2s::host::lab::{Access, Lab, Settings};
+use w2s::host::lab::{Access, Lab, Memo, Settings};
 use w2s::session::{Session, Setup};
 
 /// The repository's root.
@@ -17,6 +17,7 @@ pub fn session_in(folder: &Path) -> Session {
         n_threads: 2,
         device: "cpu".to_owned(),
         store: folder.join("store"),
+        memo: Memo::On,
         run_dir: Some(folder.to_owned()),
     };
     let access = Access {

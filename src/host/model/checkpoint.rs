@@ -272,7 +272,7 @@ pub(super) fn tensor(stored: &SafeTensors, name: &str, shape: &[usize]) -> Resul
 mod tests {
     use super::super::testing::tiny;
     use super::*;
-    use crate::host::lab::{Access, Settings};
+    use crate::host::lab::{Access, Memo, Settings};
 
     #[test]
     fn a_model_survives_its_files() {
@@ -327,8 +327,14 @@ mod tests {
     #[test]
     fn a_folder_is_written_and_read_only_where_granted() {
         let dir = tempfile::tempdir().expect("a folder");
-        let settings =
-            Settings { seed_offset: 0, n_threads: 1, device: "cpu".into(), store: dir.path().into(), run_dir: None };
+        let settings = Settings {
+            seed_offset: 0,
+            n_threads: 1,
+            device: "cpu".into(),
+            store: dir.path().into(),
+            memo: Memo::Off,
+            run_dir: None,
+        };
         let granted = vec![dir.path().to_path_buf()];
         let access = Access { read: granted.clone(), write: granted, net: vec![], project: dir.path().into() };
         let lab = Lab::new(settings, access);

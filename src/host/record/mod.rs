@@ -7,7 +7,7 @@ mod page;
 pub use folder::{RecordError, create, place, place_named};
 pub use page::page;
 
-use super::lab::{Event, Settings};
+use super::lab::{Event, Found, Settings};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,11 +97,22 @@ pub struct Recorded {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
-    /// A costly operation.
+    /// A costly operation was answered.
     Operation {
         name: String,
+        what: String,
+        /// The derivation of its result.
         digest: String,
+        /// What the store looked up.
+        key: String,
+        /// The digests of its inputs, by name.
+        inputs: Vec<(String, String)>,
+        options: String,
+        found: How,
+        /// What this run spent on it.
         seconds: f64,
+        /// The training loss: step (from 1) and value.
+        curve: Vec<(u64, f64)>,
     },
     /// Sealed truth was read: the oracle log.
     TruthRead {
@@ -121,6 +132,28 @@ pub enum What {
         name: String,
         files: Vec<String>,
     },
+}
+
+/// Where an operation's result came from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum How {
+    Computed,
+    /// The store had it; computing it took this many seconds once.
+    Stored {
+        seconds: f64,
+    },
+    Planned,
+}
+
+impl From<Found> for How {
+    fn from(found: Found) -> How {
+        match found {
+            Found::Computed => How::Computed,
+            Found::Stored { seconds } => How::Stored { seconds },
+            Found::Planned => How::Planned,
+        }
+    }
 }
 
 /// Collects a run. Cheap to clone; clones share.
@@ -166,7 +199,9 @@ impl Recorder {
     pub fn note(&self, event: &Event) {
         let what = match event.clone() {
             Event::Started { .. } | Event::Progress { .. } | Event::Ended { .. } => return,
-            Event::Operation { name, digest, seconds } => What::Operation { name, digest, seconds },
+            Event::Operation { name, what, digest, key, inputs, options, work: _, found, seconds, curve } => {
+                What::Operation { name, what, digest, key, inputs, options, found: found.into(), seconds, curve }
+            }
             Event::TruthRead { data, digest, n_rows, by, purpose } => {
                 What::TruthRead { data, digest, n_rows, by, purpose }
             }

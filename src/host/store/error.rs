@@ -32,6 +32,8 @@ pub enum StoreError {
     TooLarge { url: String, most: u64 },
     #[error("`{url}` is not what was fetched first: its SHA-256 is `{found}`, recorded is `{recorded}`")]
     NotAsRecorded { url: String, recorded: String, found: String },
+    #[error("{what} cannot be kept in the store: {reason}")]
+    Content { what: String, reason: String },
     #[error("interrupted")]
     Interrupted,
 }
@@ -55,6 +57,7 @@ impl Explain for StoreError {
             StoreError::Unknown { .. } => "store/unknown",
             StoreError::Changed { .. } => "store/changed",
             StoreError::File { .. } => "store/file",
+            StoreError::Content { .. } => "store/content",
             StoreError::NoPip { .. } => "fetch/no-pip",
             StoreError::Pip { .. } => "fetch/pip",
             StoreError::WrongPackage { .. } => "fetch/wrong-package",

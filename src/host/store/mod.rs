@@ -7,6 +7,7 @@
 
 mod error;
 pub mod hub;
+pub mod memo;
 pub mod packages;
 pub mod sets;
 

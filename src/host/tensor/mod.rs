@@ -12,3 +12,15 @@ pub(crate) mod panel;
 pub mod reference;
 pub(crate) mod simd;
 pub(crate) mod tasks;
+
+pub use simd::Kernels;
+
+/// The kernels' class and version: equal inputs give equal bits within one. Raise the version whenever a kernel's bits
+/// change for equal inputs.
+pub fn kernel_class() -> &'static str {
+    match Kernels::in_use() {
+        Kernels::Avx512 => "avx512-1",
+        Kernels::Avx2 => "avx2-1",
+        Kernels::Portable => "portable-1",
+    }
+}

@@ -472,11 +472,10 @@ macro_rules! dispatch {
                 unsafe fn avx2($($arg: $ty),*) {
                     unsafe { $generic::<$crate::host::tensor::simd::Avx2>($($arg),*) }
                 }
-                if std::arch::is_x86_feature_detected!("avx512f") {
-                    return unsafe { avx512($($arg),*) };
-                }
-                if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                    return unsafe { avx2($($arg),*) };
+                match $crate::host::tensor::simd::Kernels::in_use() {
+                    $crate::host::tensor::simd::Kernels::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::host::tensor::simd::Kernels::Avx2 => return unsafe { avx2($($arg),*) },
+                    $crate::host::tensor::simd::Kernels::Portable => {}
                 }
             }
             unsafe { $generic::<$crate::host::tensor::simd::Plain>($($arg),*) }
@@ -484,6 +483,61 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+/// Which of the three sets of kernels computes. Results differ between them in the last bits, so the class is part of
+/// whatever names a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    Avx512,
+    Avx2,
+    /// What the compiler makes of plain code: the slowest, and on every processor.
+    Portable,
+}
+
+/// Chosen once for the process.
+static IN_USE: std::sync::OnceLock<Kernels> = std::sync::OnceLock::new();
+
+impl Kernels {
+    /// The best that the processor has.
+    pub fn best() -> Kernels {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if std::arch::is_x86_feature_detected!("avx512f") {
+                return Kernels::Avx512;
+            }
+            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                return Kernels::Avx2;
+            }
+        }
+        Kernels::Portable
+    }
+
+    /// Chooses for the whole process, before anything is computed. `false` if the processor lacks them or something was
+    /// chosen before.
+    pub fn choose(self) -> bool {
+        let has = match (self, Kernels::best()) {
+            (Kernels::Avx512, best) => best == Kernels::Avx512,
+            (Kernels::Avx2, best) => best != Kernels::Portable,
+            (Kernels::Portable, _) => true,
+        };
+        has && *IN_USE.get_or_init(|| self) == self
+    }
+
+    /// What computes in this process: the best, unless another set was chosen.
+    #[inline]
+    pub fn in_use() -> Kernels {
+        *IN_USE.get_or_init(Kernels::best)
+    }
+
+    /// As keys and records call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kernels::Avx512 => "avx512",
+            Kernels::Avx2 => "avx2",
+            Kernels::Portable => "portable",
+        }
+    }
+}
 
 /// While it lives, this thread treats denormal numbers as zero (x86-64; elsewhere it does nothing). Saturated softmax and
 /// GELU would otherwise run many times slower.

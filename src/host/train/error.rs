@@ -6,6 +6,7 @@ use crate::host::frame::FrameError;
 use crate::host::lab::Interrupted;
 use crate::host::model::ModelError;
 use crate::host::model::trunk::TrunkError;
+use crate::host::store::StoreError;
 
 /// An error of this room.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,6 +51,8 @@ pub enum TrainError {
     Trunk(#[from] TrunkError),
     #[error(transparent)]
     Loss(#[from] LossError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("interrupted")]
     Interrupted,
 }
@@ -80,6 +83,7 @@ impl Explain for TrainError {
             TrainError::Model(error) => error.code(),
             TrainError::Trunk(error) => error.code(),
             TrainError::Loss(error) => error.code(),
+            TrainError::Store(error) => error.code(),
             TrainError::Interrupted => "run/interrupted",
         }
     }
@@ -100,6 +104,7 @@ impl Explain for TrainError {
             TrainError::Model(error) => error.hint(),
             TrainError::Trunk(error) => error.hint(),
             TrainError::Loss(error) => error.hint(),
+            TrainError::Store(error) => error.hint(),
             _ => None,
         }
     }
@@ -110,6 +115,7 @@ impl Explain for TrainError {
             TrainError::Labels(error) => error.is_interruption(),
             TrainError::Model(error) => error.is_interruption(),
             TrainError::Loss(error) => error.is_interruption(),
+            TrainError::Store(error) => error.is_interruption(),
             _ => false,
         }
     }

@@ -1,14 +1,15 @@
 //! Finetuning: a pretrained trunk, a head, rows with labels, a loss; a new model.
 
-use super::predict::{Bar, clear, features, head_forward, push_row};
+use super::predict::{Bar, clear, features, forward_work, head_forward, push_row};
 use super::{At, Batches, HeadStart, Loss, LossBatch, LossValue, Plan, Recipe, TrainError};
 use crate::host::data::{Data, Split};
 use crate::host::digest::Digest;
 use crate::host::frame::{Frame, Probabilities};
-use crate::host::lab::{Event, Lab};
+use crate::host::lab::Lab;
 use crate::host::model::arch::{Layout, Params};
 use crate::host::model::trunk::{self, Packed, Tape};
 use crate::host::model::{Head, Model};
+use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
 use crate::host::tensor::optim::{AdamW, AdamWOptions};
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,40 +30,117 @@ pub fn finetune(
     recipe: &Recipe,
     lab: &Lab,
 ) -> Result<Model, TrainError> {
-    let started = std::time::Instant::now();
     refuse_test_rows(data)?;
     let weak = joined(data, labels)?;
     let plan = recipe.plan(model, data.len())?;
     let model = &model.with_max_tokens(plan.max_tokens)?;
     let n_classes = data.classes().len();
-    let packed = model.encode(data, lab)?;
-    trunk::check(&model.inner.arch, &model.inner.params.values, &packed)?;
     let head = first_head(model, n_classes, plan.head)?;
-    let ids: Vec<&str> = data.rows().map(|row| row.id.as_str()).collect();
-    let job = Job { model, plan: &plan, packed: &packed, weak: &weak, ids: &ids, n_classes, loss, lab };
-    let (params, head) = if plan.linear_probe { (None, job.probe(head)?) } else { job.whole(head)? };
-    let inner = &model.inner;
-    let digest = Digest::of("finetune", 1)
-        .digest("model", inner.digest)
-        .digest("data", data.digest())
-        .digest("labels", labels.digest())
-        .digest("loss", loss.digest())
-        .text("plan", &plan.show())
-        .finish();
-    let how = if plan.linear_probe { "probed" } else { "finetuned" };
-    let lineage = format!("{}, {how} on {} rows of {} by {}", inner.lineage, data.len(), data.name(), loss.name());
-    let trained = model.with(|changed| {
-        if let Some(values) = params {
-            changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
+    let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, n_classes };
+    Ok(work.model_of(perform(&work, lab)?))
+}
+
+/// A finetuning before it is computed.
+struct Finetuning<'a> {
+    model: &'a Model,
+    data: &'a Data,
+    labels: &'a Frame,
+    loss: &'a dyn Loss,
+    plan: &'a Plan,
+    weak: &'a [f32],
+    /// The head that it starts from.
+    head: &'a [f32],
+    n_classes: usize,
+}
+
+/// What a finetuning changes.
+struct Trained {
+    /// The trunk's parameters; none where the trunk is frozen.
+    params: Option<Vec<f32>>,
+    head: Vec<f32>,
+}
+
+impl Finetuning<'_> {
+    fn digest(&self) -> Digest {
+        Digest::of("finetune", 1)
+            .digest("model", self.model.inner.digest)
+            .digest("data", self.data.digest())
+            .digest("labels", self.labels.digest())
+            .digest("loss", self.loss.digest())
+            .text("plan", &self.plan.show())
+            .finish()
+    }
+
+    /// The new model.
+    fn model_of(&self, trained: Trained) -> Model {
+        let (inner, data, loss) = (&self.model.inner, self.data, self.loss);
+        let how = if self.plan.linear_probe { "probed" } else { "finetuned" };
+        let lineage = format!("{}, {how} on {} rows of {} by {}", inner.lineage, data.len(), data.name(), loss.name());
+        self.model.with(|changed| {
+            if let Some(values) = trained.params {
+                changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
+            }
+            changed.head = Some(Arc::new(Head { weight: trained.head, n_classes: self.n_classes }));
+            changed.digest = self.digest();
+            changed.lineage = lineage;
+            changed.recipe = format!("{}, {}", loss.show(), self.plan.show());
+        })
+    }
+}
+
+impl Operation for Finetuning<'_> {
+    type Value = Trained;
+    type Error = TrainError;
+
+    fn step(&self) -> Step {
+        let bytes: usize = self.data.rows().map(|row| row.text.len()).sum();
+        let share = (self.plan.steps * self.plan.batch) as f64 / self.data.len().max(1) as f64;
+        let passes = if self.plan.linear_probe { 1.0 } else { 3.0 * share };
+        Step {
+            operation: "finetune",
+            what: format!("{} on {} rows of {}", self.model.inner.name, self.data.len(), self.data.name()),
+            digest: self.digest(),
+            inputs: vec![
+                ("model", self.model.inner.digest),
+                ("data", self.data.digest()),
+                ("labels", self.labels.digest()),
+                ("loss", self.loss.digest()),
+            ],
+            options: format!("{}, {}", self.loss.show(), self.plan.show()),
+            work: passes * forward_work(self.model, bytes),
+            untraceable: None,
         }
-        changed.head = Some(Arc::new(Head { weight: head, n_classes }));
-        changed.digest = digest;
-        changed.lineage = lineage;
-        changed.recipe = format!("{}, {}", loss.show(), plan.show());
-    });
-    let seconds = started.elapsed().as_secs_f64();
-    lab.tell(Event::Operation { name: "finetune".to_owned(), digest: digest.to_hex(), seconds });
-    Ok(trained)
+    }
+
+    fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<Trained>, TrainError> {
+        let packed = self.model.encode(self.data, lab)?;
+        trunk::check(&self.model.inner.arch, &self.model.inner.params.values, &packed)?;
+        let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
+        let &Finetuning { model, plan, weak, n_classes, loss, .. } = self;
+        let job = Job { model, plan, packed: &packed, weak, ids: &ids, n_classes, loss, lab };
+        let head = self.head.to_vec();
+        let (params, head) = if plan.linear_probe { (None, job.probe(head)?) } else { job.whole(head)? };
+        Ok(Done { value: Trained { params, head }, curve: Vec::new() })
+    }
+
+    fn pack(&self, trained: &Trained) -> Content {
+        let content = match &trained.params {
+            Some(params) => Content::default().tensor("trunk", &[params.len()], params.clone()),
+            None => Content::default(),
+        };
+        content.tensor("head", &[self.n_classes, self.model.inner.arch.width()], trained.head.clone())
+    }
+
+    fn unpack(&self, mut content: Content) -> Result<Trained, String> {
+        let n_trunk = self.model.inner.params.values.len();
+        let params = (!self.plan.linear_probe).then(|| content.take("trunk", &[n_trunk])).transpose()?;
+        let head = content.take("head", &[self.n_classes, self.model.inner.arch.width()])?;
+        Ok(Trained { params, head })
+    }
+
+    fn stand_in(&self) -> Trained {
+        Trained { params: None, head: vec![0.0; self.head.len()] }
+    }
 }
 
 fn refuse_test_rows(data: &Data) -> Result<(), TrainError> {

@@ -7,6 +7,8 @@ use crate::host::frame::Frame;
 use crate::host::lab::{Event, Lab};
 use crate::host::model::trunk::{self, Packed, Tape};
 use crate::host::model::{Head, Model, ModelError};
+use crate::host::random::Random;
+use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
 
 /// Tokens that go through the trunk at once: chosen, so that buffers stay small and an interrupt is seen in time.
 /// Fixed, because sums may depend on it.
@@ -89,37 +91,118 @@ fn head_for<'a>(model: &'a Model, data: &Data) -> Result<&'a Head, TrainError> {
 
 /// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`. Test rows may be predicted.
 pub fn predict(model: &Model, data: &Data, lab: &Lab) -> Result<Frame, TrainError> {
-    let started = std::time::Instant::now();
-    let (probabilities, n_classes) = probabilities(model, data, lab)?;
-    let frame = Frame::predictions(data.rows().map(|row| row.id.as_str()), &probabilities, n_classes)?;
-    let digest = Digest::of("predict", 1).digest("model", model.inner.digest).digest("data", data.digest()).finish();
-    told(lab, "predict", digest, started);
-    Ok(Frame::derived(frame.table().clone(), digest))
+    answer(&Prediction { model, data, kind: Kind::Predict }, lab)
 }
 
 /// Labels: a frame with `id`, `p0`, `p1`, … and `label`; soft as the model predicts, or hard: 1 for the likeliest class.
 pub fn label(model: &Model, data: &Data, hard: bool, lab: &Lab) -> Result<Frame, TrainError> {
-    let started = std::time::Instant::now();
-    let (probabilities, n_classes) = probabilities(model, data, lab)?;
-    let ids = data.rows().map(|row| row.id.as_str());
-    let frame = if hard {
-        let classes: Vec<usize> = probabilities.chunks_exact(n_classes).map(crate::host::frame::argmax).collect();
-        Frame::hard_labels(ids, &classes, n_classes)?
-    } else {
-        Frame::labels(ids, &probabilities, n_classes)?
-    };
-    let digest = Digest::of("label", 1)
-        .digest("model", model.inner.digest)
-        .digest("data", data.digest())
-        .int("hard", i64::from(hard))
-        .finish();
-    told(lab, "label", digest, started);
-    Ok(Frame::derived(frame.table().clone(), digest))
+    answer(&Prediction { model, data, kind: if hard { Kind::HardLabel } else { Kind::SoftLabel } }, lab)
 }
 
-fn told(lab: &Lab, name: &str, digest: Digest, started: std::time::Instant) {
-    let seconds = started.elapsed().as_secs_f64();
-    lab.tell(Event::Operation { name: name.to_owned(), digest: digest.to_hex(), seconds });
+fn answer(prediction: &Prediction, lab: &Lab) -> Result<Frame, TrainError> {
+    let n_classes = head_for(prediction.model, prediction.data)?.n_classes;
+    if prediction.data.is_empty() {
+        return Err(TrainError::NoRows);
+    }
+    prediction.frame(&perform(prediction, lab)?, n_classes)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Predict,
+    SoftLabel,
+    HardLabel,
+}
+
+/// Probabilities of a model on data, as predictions or labels.
+struct Prediction<'a> {
+    model: &'a Model,
+    data: &'a Data,
+    kind: Kind,
+}
+
+impl Prediction<'_> {
+    /// The digest of the frame.
+    fn digest(&self) -> Digest {
+        let (model, data) = (self.model.inner.digest, self.data.digest());
+        let started = match self.kind {
+            Kind::Predict => Digest::of("predict", 1).digest("model", model).digest("data", data),
+            Kind::SoftLabel | Kind::HardLabel => Digest::of("label", 1)
+                .digest("model", model)
+                .digest("data", data)
+                .int("hard", i64::from(self.kind == Kind::HardLabel)),
+        };
+        started.finish()
+    }
+
+    /// The frame, from probabilities row by row.
+    fn frame(&self, probabilities: &[f32], n_classes: usize) -> Result<Frame, TrainError> {
+        let ids = self.data.rows().map(|row| row.id.as_str());
+        let frame = match self.kind {
+            Kind::Predict => Frame::predictions(ids, probabilities, n_classes)?,
+            Kind::SoftLabel => Frame::labels(ids, probabilities, n_classes)?,
+            Kind::HardLabel => {
+                let rows = probabilities.chunks_exact(n_classes.max(1));
+                let classes: Vec<usize> = rows.map(crate::host::frame::argmax).collect();
+                Frame::hard_labels(ids, &classes, n_classes)?
+            }
+        };
+        Ok(Frame::derived(frame.table().clone(), self.digest()))
+    }
+
+    fn shape(&self) -> [usize; 2] {
+        [self.data.len(), self.model.inner.head.as_ref().map_or(0, |head| head.n_classes)]
+    }
+}
+
+/// The value is the probabilities, row-major `[n_rows, n_classes]`.
+impl Operation for Prediction<'_> {
+    type Value = Vec<f32>;
+    type Error = TrainError;
+
+    fn step(&self) -> Step {
+        let bytes: usize = self.data.rows().map(|row| row.text.len()).sum();
+        Step {
+            operation: if self.kind == Kind::Predict { "predict" } else { "label" },
+            what: format!("{} rows of {} with {}", self.data.len(), self.data.name(), self.model.inner.name),
+            digest: self.digest(),
+            inputs: vec![("model", self.model.inner.digest), ("data", self.data.digest())],
+            options: if self.kind == Kind::HardLabel { "hard true".to_owned() } else { String::new() },
+            work: forward_work(self.model, bytes),
+            untraceable: None,
+        }
+    }
+
+    fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<Vec<f32>>, TrainError> {
+        let (values, _) = probabilities(self.model, self.data, lab)?;
+        Ok(Done { value: values, curve: Vec::new() })
+    }
+
+    fn pack(&self, value: &Vec<f32>) -> Content {
+        Content::default().tensor("probabilities", &self.shape(), value.clone())
+    }
+
+    fn unpack(&self, mut content: Content) -> Result<Vec<f32>, String> {
+        content.take("probabilities", &self.shape())
+    }
+
+    fn stand_in(&self) -> Vec<f32> {
+        let [n_rows, n_classes] = self.shape();
+        let mut random = Random::new(0, &self.digest().to_hex());
+        let mut values = Vec::with_capacity(n_rows * n_classes);
+        for _ in 0..n_rows {
+            let row: Vec<f32> = (0..n_classes).map(|_| random.uniform() as f32 + 1e-3).collect();
+            let total: f32 = row.iter().sum();
+            values.extend(row.iter().map(|p| p / total));
+        }
+        values
+    }
+}
+
+/// Floating-point operations of a forward pass over rows of `bytes` bytes in all: two for each parameter of the blocks and
+/// each token, at five bytes a token (chosen; enough for an estimate).
+pub(super) fn forward_work(model: &Model, bytes: usize) -> f64 {
+    2.0 * model.n_params() as f64 * (bytes as f64 / 5.0)
 }
 
 /// Softmax of the logits, computed in double precision.

@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 /// How often a process that waits for another one's result looks again: chosen.
 const PATIENCE: Duration = Duration::from_millis(25);
 
+/// Results that took fewer seconds are not flushed to the disk before the work goes on: chosen. Whatever a power cut leaves
+/// of them is noticed by its hash and computed again.
+const WORTH_A_FLUSH: f64 = 1.0;
+
 /// A costly operation before it is computed: what it is called, what its result will be called, and from what.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -213,10 +217,8 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             }
         }
     };
-    if !plain {
-        if let Some(value) = stored()? {
-            return Ok(value);
-        }
+    if !plain && let Some(value) = stored()? {
+        return Ok(value);
     }
     if lab.settings.memo == Memo::Plan {
         tell(Found::Planned, 0.0, Vec::new());
@@ -350,11 +352,13 @@ impl Store {
         manifest.content = blake3::hash(&bytes).to_hex().to_string();
         manifest.bytes = bytes.len() as u64;
         let object = Self::object_file(&manifest.content);
-        self.write(&object, &bytes)?;
+        // Flushing costs some 10 ms a file: not worth it for what is computed again in less than that many times over.
+        let write = if manifest.seconds < WORTH_A_FLUSH { Store::write_soon } else { Store::write };
+        write(self, &object, &bytes)?;
         let text = serde_json::to_string_pretty(&manifest)
             .map_err(|error| StoreError::Content { what: object, reason: error.to_string() })?;
         let sum = blake3::hash(text.as_bytes()).to_hex();
-        self.write(&Self::key_file(key), format!("{sum}\n{text}").as_bytes())
+        write(self, &Self::key_file(key), format!("{sum}\n{text}").as_bytes())
     }
 
     /// Waits until this process alone may compute the key. The lock ends when it is dropped or the process dies.

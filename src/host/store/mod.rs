@@ -72,6 +72,16 @@ impl Store {
         self.keep(file, relative)
     }
 
+    /// As [`Store::write`], but the disk may take its time: a power cut may lose the file or its end. For what is checked
+    /// when it is read and cheap to make again.
+    fn write_soon(&self, relative: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(relative);
+        let mut file = self.temporary(relative)?;
+        file.write_all(bytes).map_err(|error| StoreError::io(&path, &error))?;
+        file.persist(&path).map_err(|error| StoreError::io(&path, &error.error))?;
+        Ok(())
+    }
+
     /// A temporary file beside the place where `relative` will be, for [`Store::keep`].
     fn temporary(&self, relative: &str) -> Result<tempfile::NamedTempFile, StoreError> {
         let path = self.path(relative);

@@ -10,6 +10,7 @@ use crate::session::{Session, Setup};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A lab and what stands around it on the command line.
 pub struct Bench {
@@ -49,6 +50,7 @@ impl Bench {
             device: global.device.name().to_owned(),
             store: store.clone(),
             memo: if global.no_memo { Memo::Off } else { Memo::On },
+            checkpoint: checkpoint_seconds(),
             run_dir: run_dir.clone(),
         };
         let own = [project.clone(), store];
@@ -145,6 +147,12 @@ impl Bench {
 }
 
 /// What `W2S_STORE` says, or the user's data folder for this program, as the platform has it.
+/// `W2S_CHECKPOINT_SECONDS`: how often a training's state is saved, whatever it costs. For tests of resuming.
+fn checkpoint_seconds() -> Option<Duration> {
+    let said = std::env::var("W2S_CHECKPOINT_SECONDS").ok()?;
+    said.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
 fn default_store() -> PathBuf {
     if let Some(said) = std::env::var_os("W2S_STORE").filter(|said| !said.is_empty()) {
         return PathBuf::from(said);

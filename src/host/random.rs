@@ -18,6 +18,16 @@ impl Random {
         Random { rng: ChaCha8Rng::from_seed(*digest.as_bytes()) }
     }
 
+    /// How far the stream was read, for [`Random::seek`].
+    pub fn position(&self) -> u128 {
+        self.rng.get_word_pos()
+    }
+
+    /// Goes on from a position that the same stream had.
+    pub fn seek(&mut self, position: u128) {
+        self.rng.set_word_pos(position);
+    }
+
     /// A uniform integer below `n`, without modulo bias. `n` must be positive; 0 gives 0.
     pub fn below(&mut self, n: usize) -> usize {
         if n <= 1 {

@@ -26,6 +26,7 @@ fn lab_with(id: &str) -> Option<Lab> {
         device: "cpu".to_owned(),
         store: store_folder(),
         memo: Memo::Off,
+        checkpoint: None,
         run_dir: None,
     };
     let lab = Lab::new(settings, Access::default());

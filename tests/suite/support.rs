@@ -18,6 +18,7 @@ pub fn session_in(folder: &Path) -> Session {
         device: "cpu".to_owned(),
         store: folder.join("store"),
         memo: Memo::On,
+        checkpoint: None,
         run_dir: Some(folder.to_owned()),
     };
     let access = Access {

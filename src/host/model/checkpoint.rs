@@ -333,6 +333,7 @@ mod tests {
             device: "cpu".into(),
             store: dir.path().into(),
             memo: Memo::Off,
+            checkpoint: None,
             run_dir: None,
         };
         let granted = vec![dir.path().to_path_buf()];

@@ -13,6 +13,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,7 @@ pub struct Content {
     /// Name, shape, values (row-major).
     pub tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
     /// Small facts besides the arrays.
-    pub facts: serde_json::Map<String, serde_json::Value>,
+    pub facts: Facts,
 }
 
 impl Content {
@@ -252,6 +253,30 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
     Ok(done.value)
 }
 
+/// Small facts beside arrays.
+pub type Facts = serde_json::Map<String, serde_json::Value>;
+
+/// Numbers that are turned into bytes at once: chosen.
+const PIECE: usize = 1 << 14;
+
+/// The header of a safetensors file that holds these rows one after the other.
+fn header(facts: &Facts, rows: &[(String, &[f32])]) -> String {
+    let mut header = Facts::new();
+    let text = serde_json::Value::Object(facts.clone()).to_string();
+    header.insert("__metadata__".to_owned(), serde_json::json!({ "w2s": text }));
+    let mut at = 0;
+    for (name, values) in rows {
+        let end = at + 4 * values.len();
+        let entry = serde_json::json!({ "dtype": "F32", "shape": [values.len()], "data_offsets": [at, end] });
+        header.insert(name.clone(), entry);
+        at = end;
+    }
+    let mut header = serde_json::Value::Object(header).to_string();
+    // Data begin at a multiple of eight.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    header
+}
+
 /// Where long work leaves its state, so that it can go on after it was ended by force.
 pub struct Partial {
     store: Option<Store>,
@@ -273,21 +298,46 @@ impl Partial {
         format!("partial/{}.safetensors", self.key.to_hex())
     }
 
-    /// The last state that was left, if it is whole.
-    pub fn read(&self) -> Option<Content> {
-        let store = self.store.as_ref()?;
-        let bytes = std::fs::read(store.path(&self.file())).ok()?;
-        let (sum, rest) = bytes.split_first_chunk::<32>()?;
-        (blake3::hash(rest).as_bytes() == sum).then(|| Content::from_bytes(rest).ok()).flatten()
+    /// The last state that was left; why not, where it cannot be read whole.
+    pub fn read(&self) -> Result<Option<Content>, String> {
+        let Some(store) = &self.store else { return Ok(None) };
+        let bytes = match std::fs::read(store.path(&self.file())) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(crate::host::lab::plain(&error)),
+        };
+        let (sum, rest) = bytes.split_first_chunk::<32>().ok_or("it ends early")?;
+        if blake3::hash(rest).as_bytes() != sum {
+            return Err("its content does not have the hash that it begins with".to_owned());
+        }
+        Content::from_bytes(rest).map(Some)
     }
 
-    /// Leaves a state, in place of the one before.
-    pub fn write(&self, state: &Content) -> Result<(), StoreError> {
+    /// Leaves a state, in place of the one before: its facts and named rows of numbers. It is written piece by piece, so
+    /// that it takes no second copy in memory.
+    pub fn write(&self, facts: &Facts, rows: &[(String, &[f32])]) -> Result<(), StoreError> {
         let Some(store) = &self.store else { return Ok(()) };
-        let bytes = state.to_bytes()?;
-        let sum = blake3::hash(&bytes);
-        let whole: Vec<u8> = sum.as_bytes().iter().chain(&bytes).copied().collect();
-        store.write(&self.file(), &whole)
+        let relative = self.file();
+        let failed = |error: std::io::Error| StoreError::io(&store.path(&relative), &error);
+        let mut file = store.temporary(&relative)?;
+        let mut hasher = blake3::Hasher::new();
+        file.write_all(&[0; 32]).map_err(failed)?;
+        let mut put = |bytes: &[u8]| {
+            hasher.update(bytes);
+            file.write_all(bytes)
+        };
+        let header = header(facts, rows);
+        put(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
+        put(header.as_bytes()).map_err(failed)?;
+        let mut piece = Vec::with_capacity(4 * PIECE);
+        for values in rows.iter().flat_map(|(_, values)| values.chunks(PIECE)) {
+            piece.clear();
+            piece.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            put(&piece).map_err(failed)?;
+        }
+        file.seek(SeekFrom::Start(0)).map_err(failed)?;
+        file.write_all(hasher.finalize().as_bytes()).map_err(failed)?;
+        store.keep(file, &relative)
     }
 
     /// Removes the state: the result is kept.

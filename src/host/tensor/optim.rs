@@ -101,6 +101,17 @@ impl AdamW {
         norm
     }
 
+    /// The first and second moments: with the number of steps all that it remembers.
+    pub fn moments(&self) -> [&[f32]; 2] {
+        [&self.first, &self.second]
+    }
+
+    /// The optimiser as it was after `n_steps` with these moments; it keeps its options.
+    #[must_use]
+    pub fn resumed(self, n_steps: usize, first: Vec<f32>, second: Vec<f32>) -> Self {
+        AdamW { options: self.options, first, second, n_steps: i32::try_from(n_steps).unwrap_or(i32::MAX) }
+    }
+
     /// How many steps were taken.
     pub fn n_steps(&self) -> usize {
         self.n_steps.max(0) as usize

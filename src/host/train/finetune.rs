@@ -108,7 +108,7 @@ impl Operation for Finetuning<'_> {
             ],
             options: format!("{}, {}", self.loss.show(), self.plan.show()),
             work: passes * forward_work(self.model, bytes),
-            untraceable: None,
+            untraceable: self.loss.untraceable(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! ([`crate::host::model::trunk`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
 
 mod batches;
+mod checkpoint;
 mod error;
 mod finetune;
 mod loss;

@@ -3,13 +3,17 @@
 //! Every step draws fresh documents, one a row, each from its start; there is no epoch. The documents, the first
 //! parameters and so the whole run follow from the seed.
 
+use super::checkpoint::{Checkpoints, Curve, State};
+use super::predict::Bar;
 use crate::host::digest::Digest;
 use crate::host::explain::Explain;
-use crate::host::lab::{Event, Interrupted, Lab};
+use crate::host::lab::{Interrupted, Lab};
 use crate::host::model::arch::{Activation, Arch, CausalConfig};
 use crate::host::model::trunk::{Tape, TrunkError, check_lm, lm_loss, lm_step};
 use crate::host::model::{Encoder, Model, ModelError, Size, initial};
 use crate::host::random::Random;
+use crate::host::store::StoreError;
+use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
 use crate::host::tensor::optim::{AdamW, AdamWOptions};
 use crate::host::world::World;
 use std::f64::consts::PI;
@@ -72,6 +76,8 @@ pub enum PretrainError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Trunk(#[from] TrunkError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("interrupted")]
     Interrupted,
 }
@@ -92,6 +98,7 @@ impl Explain for PretrainError {
             PretrainError::OtherWords { .. } => "pretrain/other-words",
             PretrainError::Model(error) => error.code(),
             PretrainError::Trunk(error) => error.code(),
+            PretrainError::Store(error) => error.code(),
             PretrainError::Interrupted => "run/interrupted",
         }
     }
@@ -101,6 +108,7 @@ impl Explain for PretrainError {
             PretrainError::NotFinite { .. } => Some("lower `lr`".to_owned()),
             PretrainError::Model(error) => error.hint(),
             PretrainError::Trunk(error) => error.hint(),
+            PretrainError::Store(error) => error.hint(),
             _ => None,
         }
     }
@@ -109,6 +117,7 @@ impl Explain for PretrainError {
         match self {
             PretrainError::Interrupted => true,
             PretrainError::Model(error) => error.is_interruption(),
+            PretrainError::Store(error) => error.is_interruption(),
             _ => false,
         }
     }
@@ -134,11 +143,19 @@ pub fn pretrain(
     let arch = architecture(size, world);
     arch.check()?;
     check(options)?;
-    let what = format!("pretrain {name}");
-    lab.tell(Event::Started { what: what.clone(), total: options.steps as u64 });
-    let models = run(lab, &what, name, &arch, world, options);
-    lab.tell(Event::Ended { what });
-    models
+    let mut kept_at = options.checkpoints.clone();
+    kept_at.push(options.steps);
+    kept_at.sort_unstable();
+    kept_at.dedup();
+    let work = Pretraining { name, arch: &arch, world, options, kept_at: &kept_at };
+    let found = perform(&work, lab)?;
+    let encoder = Encoder::from_json(world.vocabulary().json().as_bytes())?;
+    let model = |(step, params): (&usize, Vec<f32>)| {
+        let digest = derivation_of(&arch, world, options, *step);
+        let lineage = format!("pretrained for {step} steps of {} with seed {}", options.steps, options.seed);
+        Ok(Model::new(name, arch.clone(), params, encoder.clone(), digest, lineage)?)
+    };
+    kept_at.iter().zip(found).map(model).collect()
 }
 
 /// The digest of the model that [`pretrain`] makes at `step`, without making it.
@@ -177,45 +194,111 @@ pub fn language_loss(
     Ok(sum / n_predicted as f64)
 }
 
-fn run(
-    lab: &Lab,
-    what: &str,
-    name: &str,
-    arch: &Arch,
-    world: &World,
-    options: &PretrainOptions,
-) -> Result<Vec<Model>, PretrainError> {
-    let encoder = Encoder::from_json(world.vocabulary().json().as_bytes())?;
-    let mut params = initial(arch, &mut Random::new(options.seed, "pretrain/parameters"));
-    let mut grads = vec![0.0_f32; params.len()];
-    let [beta1, beta2] = options.betas;
-    let mut adam = AdamW::new(params.len(), AdamWOptions { beta1, beta2, ..AdamWOptions::default() });
-    let mut random = Random::new(options.seed, "pretrain/documents");
-    let mut tape = Tape::new();
-    let mut models = Vec::new();
-    for step in 1..=options.steps {
-        lab.interrupt.check()?;
-        let batch = world.windows(&mut random, options.batch, options.tokens);
-        if step == 1 {
-            check_lm(arch, &params, &batch)?;
-        }
-        grads.fill(0.0);
-        let loss = lm_step(arch, &params, &batch, &mut tape, &mut grads);
-        let norm = adam.step(&mut params, &grads, rate(options, step), Some(options.clip), &[]);
-        if !loss.is_finite() || !norm.is_finite() {
-            return Err(PretrainError::NotFinite { step });
-        }
-        if step.is_multiple_of(STEPS_PER_EVENT) {
-            let note = format!("loss {loss:.3}");
-            lab.tell(Event::Progress { what: what.to_owned(), done: step as u64, note });
-        }
-        if step == options.steps || options.checkpoints.contains(&step) {
-            let digest = derivation_of(arch, world, options, step);
-            let lineage = format!("pretrained for {step} steps of {} with seed {}", options.steps, options.seed);
-            models.push(Model::new(name, arch.clone(), params.clone(), encoder.clone(), digest, lineage)?);
+/// A pretraining before it is computed.
+struct Pretraining<'a> {
+    name: &'a str,
+    arch: &'a Arch,
+    world: &'a World,
+    options: &'a PretrainOptions,
+    /// After which steps the parameters are kept, in rising order, the last step among them.
+    kept_at: &'a [usize],
+}
+
+impl Pretraining<'_> {
+    /// The digest of all kept models together: the model's own, where it is one.
+    fn digest(&self) -> Digest {
+        let mut each = self.kept_at.iter().map(|step| derivation_of(self.arch, self.world, self.options, *step));
+        match (each.next(), self.kept_at.len()) {
+            (Some(only), 1) => only,
+            (first, _) => {
+                let list = Digest::of("pretrain/models", 1);
+                first.into_iter().chain(each).fold(list, |list, model| list.digest("model", model)).finish()
+            }
         }
     }
-    Ok(models)
+
+    fn fresh(&self) -> State {
+        let params = initial(self.arch, &mut Random::new(self.options.seed, "pretrain/parameters"));
+        let [beta1, beta2] = self.options.betas;
+        State {
+            step: 0,
+            adam: AdamW::new(params.len(), AdamWOptions { beta1, beta2, ..AdamWOptions::default() }),
+            params,
+            curve: Curve::new(self.options.steps),
+            random: Random::new(self.options.seed, "pretrain/documents"),
+            kept: Vec::new(),
+        }
+    }
+}
+
+/// The value is the parameters after each of the steps that are kept.
+impl Operation for Pretraining<'_> {
+    type Value = Vec<Vec<f32>>;
+    type Error = PretrainError;
+
+    fn step(&self) -> Step {
+        let options = self.options;
+        let n_tokens = options.steps as f64 * options.batch as f64 * options.tokens as f64;
+        Step {
+            operation: "pretrain",
+            what: format!("{} for {} steps", self.name, options.steps),
+            digest: self.digest(),
+            inputs: vec![("world", self.world.digest())],
+            options: format!("{:?}, {options:?}", self.arch),
+            // Forward, and twice that backward, each two for a parameter and a token.
+            work: 6.0 * self.arch.layout().n_params as f64 * n_tokens,
+            untraceable: None,
+        }
+    }
+
+    fn compute(&self, lab: &Lab, partial: &Partial) -> Result<Done<Vec<Vec<f32>>>, PretrainError> {
+        let &Pretraining { name, arch, world, options, kept_at } = self;
+        let bar = Bar::start(lab, format!("pretrain {name}"), options.steps as u64);
+        let mut checkpoints = Checkpoints::new(lab, partial, self.digest(), options.steps, kept_at);
+        let mut state = checkpoints.take_up(self.fresh());
+        let mut grads = vec![0.0_f32; state.params.len()];
+        let mut tape = Tape::new();
+        while state.step < options.steps {
+            checkpoints.heed(&state)?;
+            let step = state.step + 1;
+            let State { params, adam, curve, random, kept, .. } = &mut state;
+            let batch = world.windows(random, options.batch, options.tokens);
+            if step == 1 {
+                check_lm(arch, params, &batch)?;
+            }
+            grads.fill(0.0);
+            let loss = lm_step(arch, params, &batch, &mut tape, &mut grads);
+            let norm = adam.step(params, &grads, rate(options, step), Some(options.clip), &[]);
+            if !loss.is_finite() || !norm.is_finite() {
+                return Err(PretrainError::NotFinite { step });
+            }
+            curve.note(step, loss);
+            if step.is_multiple_of(STEPS_PER_EVENT) {
+                bar.progress(step as u64, || format!("loss {loss:.3}"));
+            }
+            if kept_at.contains(&step) {
+                kept.push(params.clone());
+            }
+            state.step = step;
+        }
+        Ok(Done { value: state.kept, curve: state.curve.points() })
+    }
+
+    fn pack(&self, value: &Vec<Vec<f32>>) -> Content {
+        let models = self.kept_at.iter().zip(value);
+        models.fold(Content::default(), |content, (step, params)| {
+            content.tensor(&format!("step.{step}"), &[params.len()], params.clone())
+        })
+    }
+
+    fn unpack(&self, mut content: Content) -> Result<Vec<Vec<f32>>, String> {
+        let n = self.arch.layout().n_params;
+        self.kept_at.iter().map(|step| content.take(&format!("step.{step}"), &[n])).collect()
+    }
+
+    fn stand_in(&self) -> Vec<Vec<f32>> {
+        self.kept_at.iter().map(|_| vec![0.0; self.arch.layout().n_params]).collect()
+    }
 }
 
 fn architecture(size: Size, world: &World) -> Arch {
@@ -288,6 +371,7 @@ fn derivation_of(arch: &Arch, world: &World, options: &PretrainOptions, step: us
 
 #[cfg(test)]
 mod tests {
+    use super::super::checkpoint::testing::{curves_and_warnings, first_done, heard, lab_in, on, state_file, stop_at};
     use super::*;
     use crate::host::world::WorldOptions;
 
@@ -366,5 +450,42 @@ mod tests {
         assert!(fails(Size { width: 0, ..TINY }, few(1)).contains("`width`"));
         lab.interrupt.raise();
         assert!(pretrain(&lab, "tiny", TINY, &world, &few(5)).is_err_and(|error| error.is_interruption()));
+    }
+
+    #[test]
+    fn a_run_that_was_ended_goes_on_to_the_same_bits() {
+        let world = world();
+        let options = PretrainOptions { checkpoints: vec![5, 25], ..few(40) };
+        let bits = |models: &[Model]| -> Vec<Vec<u32>> {
+            models.iter().map(|m| m.inner.params.values.iter().map(|v| v.to_bits()).collect()).collect()
+        };
+        let run = |lab: &Lab, threads| on(threads, || pretrain(lab, "tiny", TINY, &world, &options));
+        let at_once = tempfile::tempdir().expect("a folder");
+        let lab = lab_in(at_once.path());
+        let events = heard(&lab);
+        let whole = bits(&run(&lab, 1).expect("pretrains"));
+        let (curve, _) = curves_and_warnings(&events, "pretrain");
+        assert_eq!(curve[0].len(), 40);
+        assert!(state_file(at_once.path()).is_none(), "what is done needs no state");
+        // Ended once, and twice.
+        for ends in [vec![10], vec![20], vec![10, 30]] {
+            let last = ends.last().copied();
+            let folder = tempfile::tempdir().expect("a folder");
+            for end in ends {
+                let lab = lab_in(folder.path());
+                stop_at(&lab, end);
+                assert!(run(&lab, 2).is_err_and(|error| error.is_interruption()));
+                assert!(state_file(folder.path()).is_some());
+            }
+            let lab = lab_in(folder.path());
+            let events = heard(&lab);
+            assert_eq!(bits(&run(&lab, 2).expect("goes on")), whole);
+            let (again, warnings) = curves_and_warnings(&events, "pretrain");
+            assert_eq!((again, warnings), (curve.clone(), Vec::new()));
+            assert!(first_done(&events) > last, "it went on, it did not begin anew");
+            assert!(state_file(folder.path()).is_none());
+            // And then it is looked up.
+            assert_eq!(bits(&run(&lab, 1).expect("stored")), whole);
+        }
     }
 }

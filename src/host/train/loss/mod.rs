@@ -139,7 +139,13 @@ pub trait Loss {
         Digest::of("loss", 1).text("call", &self.show()).finish()
     }
 
-    /// The mean loss of a batch and its gradient by the logits.
+    /// Why what was trained with it must not be looked up or kept: something in it has no digest.
+    fn untraceable(&self) -> Option<String> {
+        None
+    }
+
+    /// The mean loss of a batch and its gradient by the logits; a pure function of the batch, so that a training that was
+    /// ended can go on anywhere.
     fn step(&self, batch: &LossBatch) -> Result<LossValue, LossError>;
 }
 

@@ -1,5 +1,7 @@
 //! The bench that every host function works at: settings, what may be touched, interruption, and where events go.
 
+use super::sweep::Desk;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,12 +84,14 @@ pub enum Found {
     Computed,
     /// The store had it; computing it took this many seconds once.
     Stored { seconds: f64 },
+    /// A worker process of this run computed it, which took it this many seconds.
+    Worker { seconds: f64 },
     /// A plan only names it.
     Planned,
 }
 
 /// What becomes of costly results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Memo {
     /// Everything is computed, nothing is looked up or kept.
     Off,
@@ -98,7 +102,7 @@ pub enum Memo {
 }
 
 /// Settings of a session: they come from the command line and hold for its whole life.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// Added to every seed that a script does not state (`--seed`).
     pub seed_offset: u64,
@@ -118,7 +122,7 @@ pub struct Settings {
 }
 
 /// What a script may touch, decided on the command line. Every path is resolved, links first, before it is compared.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Access {
     /// Folders (or files) that may be read.
     pub read: Vec<PathBuf>,
@@ -241,13 +245,16 @@ pub struct Lab {
     pub settings: Settings,
     pub access: Access,
     pub interrupt: Interrupt,
+    /// What stands of `sweep::map`.
+    pub sweep: Desk,
     sink: Mutex<Sink>,
 }
 
 impl Lab {
     /// A lab whose events are dropped until [`Lab::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        Lab { settings, access, interrupt: Interrupt::default(), sink: Mutex::new(Box::new(|_| {})) }
+        let (interrupt, sweep) = (Interrupt::default(), Desk::default());
+        Lab { settings, access, interrupt, sweep, sink: Mutex::new(Box::new(|_| {})) }
     }
 
     /// A lab for tests: one thread, no files, no network.
@@ -271,6 +278,7 @@ impl Lab {
 
     /// Tells the outside.
     pub fn tell(&self, event: Event) {
+        let Some(event) = self.sweep.hold(event) else { return };
         (self.sink.lock().unwrap_or_else(PoisonError::into_inner))(event);
     }
 

@@ -15,6 +15,7 @@ pub mod random;
 pub mod record;
 pub mod report;
 pub mod store;
+pub mod sweep;
 pub mod tensor;
 pub mod train;
 pub mod world;

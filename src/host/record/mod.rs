@@ -143,6 +143,10 @@ pub enum How {
     Stored {
         seconds: f64,
     },
+    /// A worker process of this run computed it, which took it this many seconds.
+    Worker {
+        seconds: f64,
+    },
     Planned,
 }
 
@@ -151,6 +155,7 @@ impl From<Found> for How {
         match found {
             Found::Computed => How::Computed,
             Found::Stored { seconds } => How::Stored { seconds },
+            Found::Worker { seconds } => How::Worker { seconds },
             Found::Planned => How::Planned,
         }
     }

@@ -9,6 +9,7 @@
 use super::{Store, StoreError};
 use crate::host::digest::Digest;
 use crate::host::lab::{Event, Found, Interrupted, Lab, Memo};
+use crate::host::sweep::Missing;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -199,6 +200,9 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
         lab.warn(format!("`{}` of {} is not looked up or kept: {why}", step.operation, step.what));
     }
     if plain && lab.settings.memo != Memo::Plan {
+        if lab.sweep.refuses(Missing::Untraceable) {
+            return Err(Interrupted.into());
+        }
         let (done, seconds) = compute(&Partial::none())?;
         tell(Found::Computed, seconds, done.curve);
         return Ok(done.value);
@@ -209,7 +213,11 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
         let Some((manifest, content)) = store.look_up(key, lab)? else { return Ok(None) };
         match operation.unpack(content) {
             Ok(value) => {
-                tell(Found::Stored { seconds: manifest.seconds }, started.elapsed().as_secs_f64(), manifest.curve);
+                let took = started.elapsed().as_secs_f64();
+                match lab.sweep.take_computed(&key.to_hex()) {
+                    Some(seconds) => tell(Found::Worker { seconds }, took + seconds, manifest.curve),
+                    None => tell(Found::Stored { seconds: manifest.seconds }, took, manifest.curve),
+                }
                 Ok(Some(value))
             }
             Err(why) => {
@@ -224,6 +232,9 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
     if lab.settings.memo == Memo::Plan {
         tell(Found::Planned, 0.0, Vec::new());
         return Ok(operation.stand_in());
+    }
+    if lab.sweep.refuses(Missing::Result { work: step.work }) {
+        return Err(Interrupted.into());
     }
     let _lock = store.lock(key, lab)?;
     // Another process may have computed it while this one waited.

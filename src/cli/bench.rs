@@ -5,7 +5,8 @@ use super::{draw, exit, output, progress::Progress, start};
 use crate::host::lab::{Access, Event, Lab, Memo, Settings};
 use crate::host::record::{self, Outcome, Recorder};
 use crate::session::diagnostic::Diagnostic;
-use crate::session::source::Sources;
+use crate::session::resolve::STDLIB;
+use crate::session::source::{Source, Sources};
 use crate::session::{Session, Setup};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -62,7 +63,16 @@ impl Bench {
         };
         let recorder = run_dir.as_ref().map(|folder| {
             let (script, args) = run.as_ref().map_or((Path::new("input"), &[][..]), |run| (run.script, run.args));
-            Recorder::new(folder, &script.display().to_string(), args, &settings)
+            Recorder::new(&record::Start {
+                folder,
+                script: &script.display().to_string(),
+                arguments: args,
+                settings: &settings,
+                access: &access,
+                read: &global.allow_read,
+                write: &global.allow_write,
+                stdlib: STDLIB,
+            })
         });
         let lab = Arc::new(Lab::new(settings, access));
         let progress = Arc::new(Progress::new(global.quiet));
@@ -138,7 +148,8 @@ impl Bench {
         let script = script.map(|path| path.display().to_string());
         let (first, rest): (Vec<_>, Vec<_>) =
             sources.all().into_iter().partition(|source| Some(&source.name) == script.as_ref());
-        let texts: Vec<_> = first.into_iter().chain(rest).map(|source| (source.name, source.text)).collect();
+        let text = |source: Source| record::Source { name: source.name, text: source.text, path: source.path };
+        let texts: Vec<_> = first.into_iter().chain(rest).map(text).collect();
         recorder
             .copy_sources(&texts)
             .and_then(|()| recorder.write(outcome))

@@ -53,7 +53,12 @@ impl Progress {
                     self.note(&format!("warning: {}", super::draw::plain(text)));
                 }
             }
-            Event::Operation { .. } | Event::TruthRead { .. } | Event::Written { .. } => {}
+            Event::Operation { .. }
+            | Event::TruthRead { .. }
+            | Event::Written { .. }
+            | Event::FileRead { .. }
+            | Event::FetchedRead { .. }
+            | Event::Seed { .. } => {}
         }
     }
 

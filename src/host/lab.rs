@@ -1,5 +1,6 @@
 //! The bench that every host function works at: settings, what may be touched, interruption, and where events go.
 
+use super::digest::Digest;
 use super::sweep::Desk;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -73,8 +74,14 @@ pub enum Event {
     },
     /// Something that the user should know and that is not an error.
     Warning { text: String },
-    /// A `table`, `figure` or `page` (its kind) was written into the run folder, as one file or several.
+    /// A `table`, `figure`, `page`, `frame` or `model` (its kind) was written, as one file or several.
     Written { kind: String, name: String, files: Vec<PathBuf> },
+    /// A file was read; its real path, and the hash and size of its content.
+    FileRead { path: PathBuf, blake3: Digest, bytes: u64 },
+    /// A file of the fetched artefact `id` was read from the store.
+    FetchedRead { id: String, file: String, sha256: String, bytes: u64 },
+    /// A seed was used, stated or not.
+    Seed { seed: u64 },
 }
 
 /// Where a costly operation's result came from.
@@ -287,6 +294,17 @@ impl Lab {
         self.tell(Event::Warning { text: text.into() });
     }
 
+    /// Tells that the file at the real path `path` was read and held `content`.
+    pub fn note_read(&self, path: &Path, content: &[u8]) {
+        let (path, blake3, bytes) = (path.to_owned(), Digest::of_bytes(content), content.len() as u64);
+        self.tell(Event::FileRead { path, blake3, bytes });
+    }
+
+    /// Tells that files were written for the script: what they are together, by what name.
+    pub fn note_written(&self, kind: &str, name: &str, files: Vec<PathBuf>) {
+        self.tell(Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
+    }
+
     /// Where a path to be written starts: at the run's folder if it is relative and there is a run.
     pub fn in_run(&self, path: &Path) -> PathBuf {
         self.settings.run_dir.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))
@@ -294,6 +312,8 @@ impl Lab {
 
     /// The seed to use: the one that was stated, or 0 plus the session's offset.
     pub fn seed(&self, stated: Option<u64>) -> u64 {
-        stated.unwrap_or(self.settings.seed_offset)
+        let seed = stated.unwrap_or(self.settings.seed_offset);
+        self.tell(Event::Seed { seed });
+        seed
     }
 }

@@ -108,8 +108,10 @@ pub fn read_file(lab: &Lab, name: &str, real: &Path) -> Result<Records, DataErro
     if metadata.len() == 0 {
         return Err(fails("is empty".into(), None));
     }
+    let bytes = std::fs::read(real).map_err(|error| fails(plain(&error), None))?;
+    lab.note_read(real, &bytes);
     if format == "parquet" {
-        let file = std::fs::File::open(real).map_err(|error| fails(plain(&error), None))?;
+        let file = std::io::Cursor::new(bytes);
         // The decoder panics on some damaged files.
         let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ParquetReader::new(file).finish()));
         let table = match read {
@@ -119,7 +121,6 @@ pub fn read_file(lab: &Lab, name: &str, real: &Path) -> Result<Records, DataErro
         };
         return from_table(lab, name, &table);
     }
-    let bytes = std::fs::read(real).map_err(|error| fails(plain(&error), None))?;
     match format.as_str() {
         "csv" => parse_csv(lab, name, &bytes, b','),
         "tsv" => parse_csv(lab, name, &bytes, b'\t'),

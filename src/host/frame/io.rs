@@ -48,6 +48,7 @@ impl Frame {
             return Err(fails(format!("has {} bytes, at most {MAX_BYTES} are read", metadata.len())));
         }
         let bytes = std::fs::read(&real).map_err(|error| fails(plain(&error)))?;
+        lab.note_read(&real, &bytes);
         lab.interrupt.check()?;
         Frame::from_bytes(bytes, format).map_err(|error| match error {
             FrameError::Interrupted | FrameError::Access(_) => error,
@@ -62,7 +63,9 @@ impl Frame {
         let bytes = self.to_bytes(format)?;
         lab.interrupt.check()?;
         record::folder::write(&real, &bytes)
-            .map_err(|error| FrameError::File { path: path.to_owned(), reason: error.to_string() })
+            .map_err(|error| FrameError::File { path: path.to_owned(), reason: error.to_string() })?;
+        lab.note_written("frame", path, vec![real]);
+        Ok(())
     }
 
     /// Reads a stored table.

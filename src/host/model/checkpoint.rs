@@ -31,6 +31,9 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "model.safetensors";
 pub const TOKENIZER: &str = "tokenizer.json";
 
+/// The version of our own format.
+pub const VERSION: u32 = 1;
+
 /// The most bytes of one file that is read: chosen, far above any model that trains here.
 const MAX_FILE: u64 = 8 << 30;
 
@@ -97,8 +100,8 @@ impl Model {
         tokenizer: &[u8],
     ) -> Result<Model, ModelError> {
         let read: Config = serde_json::from_slice(config).map_err(|error| file(CONFIG, &error.to_string()))?;
-        if read.format != "w2s" || read.version != 1 {
-            let got = format!("format `{}` version {}, expected `w2s` version 1", read.format, read.version);
+        if read.format != "w2s" || read.version != VERSION {
+            let got = format!("format `{}` version {}, expected `w2s` version {VERSION}", read.format, read.version);
             return Err(file(CONFIG, &got));
         }
         let arch = read.arch()?;
@@ -150,7 +153,9 @@ impl Model {
             if size > MAX_FILE {
                 return Err(file(name, &format!("it has {size} bytes, at most {MAX_FILE} are read")));
             }
-            std::fs::read(&path).map_err(|error| file(name, &plain(&error)))
+            let bytes = std::fs::read(&path).map_err(|error| file(name, &plain(&error)))?;
+            lab.note_read(&path, &bytes);
+            Ok(bytes)
         };
         let (config, weights, tokenizer) = (read(CONFIG)?, read(WEIGHTS)?, read(TOKENIZER)?);
         lab.interrupt.check()?;
@@ -167,19 +172,22 @@ impl Model {
         Model::from_hf(&name, &HfFiles { config, weights, tokenizer, sentence_config })
     }
 
-    /// Writes the three files into `folder`, which is made if only its last part is missing; a relative one starts at the
+    /// Writes the three files into the folder `asked`, which is made if only its last part is missing; a relative one starts at the
     /// run's folder. Each file appears whole or not at all.
     #[allow(clippy::disallowed_methods)] // A writer of artefacts: paths come from `lab.access.writable`.
-    pub fn save(&self, folder: &Path, precision: Precision, lab: &Lab) -> Result<(), ModelError> {
+    pub fn save(&self, asked: &Path, precision: Precision, lab: &Lab) -> Result<(), ModelError> {
         let files = self.to_bytes(precision)?;
-        let folder = lab.access.writable(&lab.in_run(folder))?;
+        let folder = lab.access.writable(&lab.in_run(asked))?;
         if !folder.is_dir() {
             std::fs::create_dir(&folder).map_err(|error| file(&folder.display().to_string(), &plain(&error)))?;
         }
+        let mut written = Vec::new();
         for (name, bytes) in [(TOKENIZER, &files.tokenizer), (WEIGHTS, &files.weights), (CONFIG, &files.config)] {
             let path = lab.access.writable(&folder.join(name))?;
             crate::host::record::folder::write(&path, bytes).map_err(|error| file(name, &error.to_string()))?;
+            written.push(path);
         }
+        lab.note_written("model", &asked.display().to_string(), written);
         Ok(())
     }
 
@@ -191,7 +199,7 @@ impl Model {
         };
         Config {
             format: "w2s".to_owned(),
-            version: 1,
+            version: VERSION,
             name: inner.name.clone(),
             lineage: inner.lineage.clone(),
             recipe: inner.recipe.clone(),

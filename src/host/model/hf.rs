@@ -9,7 +9,7 @@ use super::{Encoder, Model, ModelError};
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
 use crate::host::store::hub::HubId;
-use crate::host::store::{Store, StoreError, packages};
+use crate::host::store::{StoreError, packages};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -55,15 +55,14 @@ impl Model {
     /// A fetched model by name: `minilm` from its package, `hub:OWNER/NAME` from the hub. `None` for any other name.
     /// Fails with the command to type where it was not fetched.
     pub fn fetched(name: &str, lab: &Lab) -> Result<Option<Model>, ModelError> {
-        let store = Store::of(lab);
         if name.starts_with("hub:") {
             let id = HubId::parse(name)?;
-            let read = |file: &str| id.read(&store, file);
+            let read = |file: &str| id.read_for(lab, file);
             return hf_files(read).and_then(|files| Model::from_hf(id.name(), &files)).map(Some);
         }
         match packages::find(name).filter(|package| package.members.iter().any(|m| m.file == "model.safetensors")) {
             Some(package) => {
-                hf_files(|file| package.read(&store, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
+                hf_files(|file| package.read_for(lab, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
             }
             None => Ok(None),
         }

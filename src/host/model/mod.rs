@@ -9,7 +9,7 @@ mod ladder;
 pub mod trunk;
 mod untrained;
 
-pub use checkpoint::{Files, Precision};
+pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
 pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
 pub use hf::HfFiles;

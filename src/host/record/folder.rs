@@ -16,6 +16,14 @@ pub enum RecordError {
     Taken { path: String },
     #[error("`{path}` could not be written: {reason}")]
     Write { path: String, reason: String },
+    #[error("`{path}` could not be read: {reason}")]
+    Read { path: String, reason: String },
+    #[error("`{path}` was written with `{schema}`, an older format")]
+    Older { path: String, schema: String },
+    #[error("`{path}` was written with `{schema}`, a newer format")]
+    Newer { path: String, schema: String },
+    #[error("`{path}` is damaged: {reason}")]
+    Damaged { path: String, reason: String },
     #[error(transparent)]
     Access(#[from] AccessError),
 }
@@ -27,6 +35,10 @@ impl Explain for RecordError {
             RecordError::Name { .. } => "record/name",
             RecordError::Taken { .. } => "record/taken",
             RecordError::Write { .. } => "record/write",
+            RecordError::Read { .. } => "record/read",
+            RecordError::Older { .. } => "record/older",
+            RecordError::Newer { .. } => "record/newer",
+            RecordError::Damaged { .. } => "record/damaged",
             RecordError::Access(error) => error.code(),
         }
     }
@@ -40,7 +52,9 @@ impl Explain for RecordError {
                 Some("use letters, digits, `-`, `_` and `.`, such as \"pgr-by-gap\"".to_owned())
             }
             RecordError::Taken { .. } => Some("name another folder with --run DIR".to_owned()),
-            RecordError::Write { .. } => None,
+            RecordError::Older { .. } => Some("run its script again with this w2s".to_owned()),
+            RecordError::Newer { .. } => Some("read it with the w2s that wrote it, or a later one".to_owned()),
+            RecordError::Write { .. } | RecordError::Read { .. } | RecordError::Damaged { .. } => None,
             RecordError::Access(error) => error.hint(),
         }
     }

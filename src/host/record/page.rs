@@ -1,6 +1,6 @@
 //! The run's page, `report.html`: made from the record and the files that the script wrote.
 
-use super::{Outcome, Record, What};
+use super::{Outcome, Record, Root, What, WrittenFile};
 use crate::host::frame::Frame;
 use crate::host::report::html::{self, Page, TruthRead};
 use polars::prelude::SerReader;
@@ -11,7 +11,7 @@ use std::path::Path;
 pub fn page(folder: &Path, record: &Record, output: &str) -> String {
     let mut truth = Vec::new();
     let mut warnings = Vec::new();
-    let mut written: Vec<(&str, &str, &[String])> = Vec::new();
+    let mut written: Vec<(&str, &str, &[WrittenFile])> = Vec::new();
     for event in &record.events {
         match &event.what {
             What::TruthRead { data, n_rows, by, purpose, .. } => {
@@ -50,6 +50,7 @@ fn facts(record: &Record) -> Vec<(String, String)> {
         ("took".to_owned(), format!("{:.1} s", record.seconds)),
         ("seed offset".to_owned(), record.settings.seed_offset.to_string()),
         ("device".to_owned(), record.settings.device.clone()),
+        ("kernels".to_owned(), record.settings.kernels.clone()),
         ("threads".to_owned(), record.settings.n_threads.to_string()),
         ("machine".to_owned(), format!("{} {}, {} cores", machine.os, machine.arch, machine.n_cores)),
     ];
@@ -59,8 +60,9 @@ fn facts(record: &Record) -> Vec<(String, String)> {
     facts
 }
 
-fn fragment(folder: &Path, kind: &str, name: &str, files: &[String]) -> String {
-    let with = |extension: &str| files.iter().find(|file| file.ends_with(extension)).map(|file| folder.join(file));
+fn fragment(folder: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> String {
+    let inside = |extension: &str| files.iter().find(|file| file.root == Root::Run && file.path.ends_with(extension));
+    let with = |extension: &str| inside(extension).map(|file| folder.join(&file.path));
     let shown = match kind {
         "figure" => {
             with(".svg").and_then(|path| std::fs::read_to_string(path).ok()).map(|svg| html::figure(name, &svg))
@@ -71,26 +73,28 @@ fn fragment(folder: &Path, kind: &str, name: &str, files: &[String]) -> String {
             .map(|table| html::table(name, &Frame::new(table))),
         _ => None,
     };
-    shown.unwrap_or_else(|| html::files(name, files))
+    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
+    shown.unwrap_or_else(|| html::files(name, &paths))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Recorder;
+    use super::super::{Recorder, Source};
     use super::*;
-    use crate::host::lab::{Event, Lab};
+    use crate::host::lab::Event;
 
     #[test]
     fn the_page_shows_figures_and_names_what_it_cannot_show() {
         let folder = tempfile::tempdir().expect("a folder");
-        let recorder = Recorder::new(folder.path(), "x.rhai", &["-- <b>".to_owned()], &Lab::for_tests().settings);
+        let recorder = Recorder::for_tests(folder.path(), &["-- <b>".to_owned()]);
         std::fs::write(folder.path().join("f.svg"), "<svg>drawing</svg>\n").expect("written");
         for (kind, name) in [("figure", "f"), ("table", "gone")] {
             let extension = if kind == "figure" { "svg" } else { "parquet" };
             let files = vec![folder.path().join(format!("{name}.{extension}"))];
             recorder.note(&Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
         }
-        recorder.copy_sources(&[("x.rhai".to_owned(), "1 < 2".into())]).expect("copied");
+        let source = Source { name: "x.rhai".to_owned(), text: "1 < 2".into(), path: None };
+        recorder.copy_sources(&[source]).expect("copied");
         let text = page(folder.path(), &recorder.snapshot(), "hello");
         for part in ["<svg>drawing</svg>", "gone.parquet", "1 &lt; 2", "hello", "-- &lt;b&gt;"] {
             assert!(text.contains(part), "{part} is missing: {text}");

@@ -72,6 +72,17 @@ impl HubId {
         store.read(&self.place(file), sha256)?.ok_or_else(missing)
     }
 
+    /// As [`HubId::read`], on the record.
+    pub fn read_for(&self, lab: &Lab, file: &str) -> Result<Vec<u8>, StoreError> {
+        let store = Store::of(lab);
+        let bytes = self.read(&store, file)?;
+        if let Some(sha256) = self.record(&store)?.remove(file) {
+            let (id, file) = (self.to_string(), file.to_owned());
+            lab.tell(Event::FetchedRead { id, file, sha256, bytes: bytes.len() as u64 });
+        }
+        Ok(bytes)
+    }
+
     fn record(&self, store: &Store) -> Result<Record, StoreError> {
         let path = store.path(&self.place("digests.json"));
         match std::fs::read(&path) {

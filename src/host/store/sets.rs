@@ -1,7 +1,7 @@
 //! Data sets that come in packages, read into rows.
 
+use super::StoreError;
 use super::packages::{self, Package};
-use super::{Store, StoreError};
 use crate::host::data::read::{Record, Records, parse_jsonl};
 use crate::host::data::{DataError, Source, columns};
 use crate::host::lab::Lab;
@@ -32,7 +32,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn load(lab: &Lab, set: &Set, test_share: f64, seed: u64) -> Result<Source, DataError> {
     let missing = || StoreError::Missing { id: set.name.to_owned() };
     let package: &Package = packages::find(set.name).ok_or_else(missing)?;
-    let bytes = package.read(&Store::of(lab), "samples.jsonl")?;
+    let bytes = package.read_for(lab, "samples.jsonl")?;
     let read = parse_jsonl(lab, set.name, &bytes)?;
     let columns = ["text", "label"].map(str::to_owned).to_vec();
     let records = Records { name: read.name.clone(), columns, records: (set.rows)(&read), counted: "line" };

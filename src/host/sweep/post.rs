@@ -130,7 +130,13 @@ impl Post {
             Event::Ended { what } => Word::Ended { what },
             Event::Warning { text } => Word::Warning { text },
             Event::Operation { key, found: Found::Computed, seconds, .. } => Word::Computed { key, seconds },
-            Event::Operation { .. } | Event::TruthRead { .. } | Event::Written { .. } => return,
+            // The first process goes through the cell itself afterwards, and tells these then.
+            Event::Operation { .. }
+            | Event::TruthRead { .. }
+            | Event::Written { .. }
+            | Event::FileRead { .. }
+            | Event::FetchedRead { .. }
+            | Event::Seed { .. } => return,
         };
         self.say(&word);
     }

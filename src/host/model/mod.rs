@@ -203,7 +203,7 @@ fn thousands(n: usize) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::arch::{Activation, CausalConfig};
+    use super::arch::{Activation, BertConfig, CausalConfig};
     use super::*;
     use crate::host::random::Random;
     use tokenizers::models::wordlevel::WordLevel;
@@ -221,18 +221,24 @@ pub(crate) mod testing {
 
     /// A randomly initialised causal model over the words `w0`…`w19` and `.`.
     pub fn tiny(seed: u64) -> Model {
+        let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
+        let (activation, norm_eps) = (Activation::GeluTanh, 1e-5);
+        let config = CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps };
+        random_model(seed, "tiny", Arch::Causal(config))
+    }
+
+    /// The same words read by a small bidirectional encoder.
+    pub fn tiny_bert(seed: u64) -> Model {
+        let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
+        let (activation, norm_eps, n_token_types) = (Activation::GeluErf, 1e-12, 2);
+        let config =
+            BertConfig { vocab, context, width, n_layers, n_heads, inner, n_token_types, activation, norm_eps };
+        random_model(seed, "tiny-bert", Arch::Bert(config))
+    }
+
+    fn random_model(seed: u64, name: &str, arch: Arch) -> Model {
         let list: Vec<String> = (0..20).map(|i| format!("w{i}")).chain([".".to_owned()]).collect();
         let list: Vec<&str> = list.iter().map(String::as_str).collect();
-        let arch = Arch::Causal(CausalConfig {
-            vocab: 22,
-            context: 16,
-            width: 16,
-            n_layers: 2,
-            n_heads: 2,
-            inner: 32,
-            activation: Activation::GeluTanh,
-            norm_eps: 1e-5,
-        });
         let mut random = Random::new(seed, "test model");
         let layout = arch.layout();
         let mut values = vec![0.0; layout.n_params];
@@ -244,8 +250,8 @@ pub(crate) mod testing {
                 *value = if gain { 1.0 } else { 0.1 * random.normal() as f32 };
             }
         }
-        let digest = Digest::of("test model", 1).int("seed", seed as i64).finish();
-        Model::new("tiny", arch, values, words(&list), digest, "random numbers").expect("valid")
+        let digest = Digest::of("test model", 1).int("seed", seed as i64).text("arch", &format!("{arch:?}")).finish();
+        Model::new(name, arch, values, words(&list), digest, "random numbers").expect("valid")
     }
 }
 

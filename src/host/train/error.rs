@@ -37,6 +37,8 @@ pub enum TrainError {
     TooManySteps { epochs: usize, n_rows: usize, steps: usize, most: usize },
     #[error("the optimizer `adam` has no weight decay, got `weight_decay` `{weight_decay}`")]
     AdamDecay { weight_decay: f64 },
+    #[error("`{option}` is about training the trunk, and `linear_probe` freezes it")]
+    Frozen { option: &'static str },
     #[error("`head` is \"keep\", but {why}")]
     KeepHead { why: String },
     #[error("training diverged at step {step} of {steps}: the {what} is not finite (lr {lr:?})")]
@@ -76,6 +78,7 @@ impl Explain for TrainError {
             | TrainError::EpochsAndSteps { .. }
             | TrainError::TooManySteps { .. }
             | TrainError::AdamDecay { .. }
+            | TrainError::Frozen { .. }
             | TrainError::KeepHead { .. } => "train/option",
             TrainError::Diverged { .. } => "train/diverged",
             TrainError::GradientShape { .. } => "train/gradient-shape",
@@ -98,6 +101,7 @@ impl Explain for TrainError {
                 Some("training reads p0, p1, …: change those, and drop `label` or change it with them".to_owned())
             }
             TrainError::AdamDecay { .. } => Some("optimizer: \"adamw\"".to_owned()),
+            TrainError::Frozen { .. } => Some("leave one of the two out".to_owned()),
             TrainError::KeepHead { .. } => Some("leave `head` out: it starts at zero".to_owned()),
             TrainError::Diverged { lr, .. } => Some(format!("try a lower rate, such as lr: {:e}", lr / 10.0)),
             TrainError::Labels(error) => error.hint(),

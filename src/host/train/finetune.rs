@@ -1,21 +1,18 @@
 //! Finetuning: a pretrained trunk, a head, rows with labels, a loss; a new model.
 
-use super::predict::{Bar, clear, features, forward_work, head_forward, push_row};
-use super::{At, Batches, HeadStart, Loss, LossBatch, LossValue, Plan, Recipe, TrainError};
+use super::job::{Job, Pass, Probe, Whole};
+use super::lora::{Adapted, Adapters};
+use super::predict::{features, forward_work};
+use super::{HeadStart, Loss, Plan, Recipe, TrainError};
 use crate::host::data::{Data, Split};
 use crate::host::digest::Digest;
 use crate::host::frame::{Frame, Probabilities};
 use crate::host::lab::Lab;
-use crate::host::model::arch::{Layout, Params};
-use crate::host::model::trunk::{self, Packed, Tape};
+use crate::host::model::arch::Params;
+use crate::host::model::trunk;
 use crate::host::model::{Head, Model};
 use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
-use crate::host::tensor::optim::{AdamW, AdamWOptions};
-use std::ops::Range;
 use std::sync::Arc;
-
-/// The epsilon of Adam's denominator (Kingma and Ba 2015; PyTorch's default).
-const EPS: f64 = 1e-8;
 
 /// A new model: `model` trained on `data` with `labels`, joined by id.
 ///
@@ -36,7 +33,9 @@ pub fn finetune(
     let model = &model.with_max_tokens(plan.max_tokens)?;
     let n_classes = data.classes().len();
     let head = first_head(model, n_classes, plan.head)?;
-    let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, n_classes };
+    let adapters = plan.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
+    let adapters = adapters.as_ref();
+    let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, adapters, n_classes };
     Ok(work.model_of(perform(&work, lab)?))
 }
 
@@ -50,13 +49,15 @@ struct Finetuning<'a> {
     weak: &'a [f32],
     /// The head that it starts from.
     head: &'a [f32],
+    /// Where a trunk is adapted and not trained itself.
+    adapters: Option<&'a Adapters>,
     n_classes: usize,
 }
 
-/// What a finetuning changes.
+/// What a finetuning changes: a head, and
 struct Trained {
-    /// The trunk's parameters; none where the trunk is frozen.
-    params: Option<Vec<f32>>,
+    /// the trunk's parameters or its adapters; nothing where the trunk is frozen.
+    trunk: Vec<f32>,
     head: Vec<f32>,
 }
 
@@ -75,15 +76,27 @@ impl Finetuning<'_> {
     fn model_of(&self, trained: Trained) -> Model {
         let (inner, data, loss) = (&self.model.inner, self.data, self.loss);
         let how = if self.plan.linear_probe { "probed" } else { "finetuned" };
+        let mut recipe = format!("{}, {}", loss.show(), self.plan.show());
+        if let Some(adapters) = self.adapters {
+            recipe.push_str(&format!(", {} adapter parameters", adapters.n));
+        }
         let lineage = format!("{}, {how} on {} rows of {} by {}", inner.lineage, data.len(), data.name(), loss.name());
         self.model.with(|changed| {
-            if let Some(values) = trained.params {
+            let values = match self.adapters {
+                Some(adapters) => {
+                    let mut merged = inner.params.values.clone();
+                    adapters.apply(&inner.params.values, &trained.trunk, &mut merged);
+                    merged
+                }
+                None => trained.trunk,
+            };
+            if !self.plan.linear_probe {
                 changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
             }
             changed.head = Some(Arc::new(Head { weight: trained.head, n_classes: self.n_classes }));
             changed.digest = self.digest();
             changed.lineage = lineage;
-            changed.recipe = format!("{}, {}", loss.show(), self.plan.show());
+            changed.recipe = recipe;
         })
     }
 }
@@ -112,34 +125,81 @@ impl Operation for Finetuning<'_> {
         }
     }
 
-    fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<Trained>, TrainError> {
+    fn compute(&self, lab: &Lab, partial: &Partial) -> Result<Done<Trained>, TrainError> {
         let packed = self.model.encode(self.data, lab)?;
-        trunk::check(&self.model.inner.arch, &self.model.inner.params.values, &packed)?;
+        let inner = &self.model.inner;
+        let (arch, base, layout) = (&inner.arch, &inner.params.values, &inner.params.layout);
+        trunk::check(arch, base, &packed)?;
         let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
-        let &Finetuning { model, plan, weak, n_classes, loss, .. } = self;
-        let job = Job { model, plan, packed: &packed, weak, ids: &ids, n_classes, loss, lab };
-        let head = self.head.to_vec();
-        let (params, head) = if plan.linear_probe { (None, job.probe(head)?) } else { job.whole(head)? };
-        Ok(Done { value: Trained { params, head }, curve: Vec::new() })
+        let lengths = packed.offsets.windows(2).map(|pair| match pair {
+            [start, end] => (end - start) as u32,
+            _ => 0,
+        });
+        let &Finetuning { plan, weak, n_classes, loss, .. } = self;
+        let verb = if plan.linear_probe { "probe" } else { "finetune" };
+        let what = format!("{verb} {}", inner.name);
+        let (of, lengths) = (self.digest(), lengths.collect());
+        let job = Job { what, of, plan, lengths, weak, ids: &ids, n_classes, loss, lab, partial };
+        let (first, head) = (self.first_trunk(), self.head.iter().copied());
+        let n_trunk = first.len();
+        let params: Vec<f32> = first.into_iter().chain(head).collect();
+        let pass = || Pass::new(arch, &packed, self.head.len());
+        let (mut trained, curve) = match self.adapters {
+            _ if plan.linear_probe => {
+                let all = features(self.model, &packed, lab)?;
+                job.run(&mut Probe::new(&all, arch.width(), self.head.len()), params)?
+            }
+            Some(adapters) => job.run(&mut Adapted::new(pass(), adapters, base, self.head.len()), params)?,
+            None => job.run(&mut Whole { pass: pass(), layout }, params)?,
+        };
+        let head = trained.split_off(n_trunk);
+        Ok(Done { value: Trained { trunk: trained, head }, curve: curve.points() })
     }
 
     fn pack(&self, trained: &Trained) -> Content {
-        let content = match &trained.params {
-            Some(params) => Content::default().tensor("trunk", &[params.len()], params.clone()),
-            None => Content::default(),
+        let content = match trained.trunk.as_slice() {
+            [] => Content::default(),
+            trunk => Content::default().tensor(self.trunk_name(), &[trunk.len()], trunk.to_vec()),
         };
         content.tensor("head", &[self.n_classes, self.model.inner.arch.width()], trained.head.clone())
     }
 
     fn unpack(&self, mut content: Content) -> Result<Trained, String> {
-        let n_trunk = self.model.inner.params.values.len();
-        let params = (!self.plan.linear_probe).then(|| content.take("trunk", &[n_trunk])).transpose()?;
+        let trunk = match self.n_trunk() {
+            0 => Vec::new(),
+            n => content.take(self.trunk_name(), &[n])?,
+        };
         let head = content.take("head", &[self.n_classes, self.model.inner.arch.width()])?;
-        Ok(Trained { params, head })
+        Ok(Trained { trunk, head })
     }
 
     fn stand_in(&self) -> Trained {
-        Trained { params: None, head: vec![0.0; self.head.len()] }
+        Trained { trunk: self.first_trunk(), head: vec![0.0; self.head.len()] }
+    }
+}
+
+impl Finetuning<'_> {
+    /// Numbers that are trained besides the head.
+    fn n_trunk(&self) -> usize {
+        match self.adapters {
+            _ if self.plan.linear_probe => 0,
+            Some(adapters) => adapters.n,
+            None => self.model.inner.params.values.len(),
+        }
+    }
+
+    /// What they are called in the store.
+    fn trunk_name(&self) -> &'static str {
+        if self.adapters.is_some() { "adapters" } else { "trunk" }
+    }
+
+    /// Where they start.
+    fn first_trunk(&self) -> Vec<f32> {
+        match self.adapters {
+            _ if self.plan.linear_probe => Vec::new(),
+            Some(adapters) => adapters.initial(self.plan.seed),
+            None => self.model.inner.params.values.clone(),
+        }
     }
 }
 
@@ -208,202 +268,13 @@ fn first_head(model: &Model, n_classes: usize, start: HeadStart) -> Result<Vec<f
     }
 }
 
-/// One training, everything settled.
-struct Job<'a> {
-    model: &'a Model,
-    plan: &'a Plan,
-    packed: &'a Packed,
-    weak: &'a [f32],
-    ids: &'a [&'a str],
-    n_classes: usize,
-    loss: &'a dyn Loss,
-    lab: &'a Lab,
-}
-
-/// The rows of one step.
-#[derive(Default)]
-struct Rows<'a> {
-    weak: Vec<f32>,
-    ids: Vec<&'a str>,
-}
-
-impl<'a> Job<'a> {
-    /// Trains trunk and head; the trunk's parameters and the head.
-    fn whole(&self, head: Vec<f32>) -> Result<(Option<Vec<f32>>, Vec<f32>), TrainError> {
-        let arch = &self.model.inner.arch;
-        let (layout, width) = (&self.model.inner.params.layout, arch.width());
-        let n_trunk = layout.n_params;
-        // One buffer, the head behind the trunk, so that one norm clips and one pass updates both.
-        let mut params: Vec<f32> = self.model.inner.params.values.iter().chain(&head).copied().collect();
-        let mut grads = vec![0.0f32; params.len()];
-        let mut adam = self.optimizer(params.len());
-        let decayed = decayed(layout, params.len());
-        let mut batches = self.batches();
-        let (mut tape, mut batch, mut rows) = (Tape::new(), Packed::default(), Rows::default());
-        let (mut logits, mut d_features) = (Vec::new(), Vec::new());
-        let bar = self.bar();
-        for step in 0..self.plan.steps {
-            self.lab.interrupt.check()?;
-            let (chosen, epoch) = batches.draw();
-            clear(&mut batch);
-            chosen.iter().for_each(|row| push_row(&mut batch, self.packed, *row as usize));
-            self.gather(chosen, &mut rows);
-            let (trunk_params, head) = params.split_at(n_trunk);
-            let features = trunk::forward(arch, trunk_params, &batch, &mut tape);
-            head_forward(&features, head, width, &mut logits);
-            let found = self.ask(step, epoch, &logits, &rows)?;
-            grads.fill(0.0);
-            let (trunk_grads, head_grads) = grads.split_at_mut(n_trunk);
-            head_backward(&features, head, &found.gradient, width, head_grads, &mut d_features);
-            trunk::backward(arch, trunk_params, &batch, &mut tape, &d_features, trunk_grads);
-            self.update(&mut adam, step, &mut params, &grads, &decayed)?;
-            self.progress(&bar, step, &found);
-        }
-        let head = params.split_off(n_trunk);
-        Ok((Some(params), head))
-    }
-
-    /// Trains the head on features that are computed once.
-    fn probe(&self, mut head: Vec<f32>) -> Result<Vec<f32>, TrainError> {
-        let width = self.model.inner.arch.width();
-        let all = features(self.model, self.packed, self.lab)?;
-        let mut grads = vec![0.0f32; head.len()];
-        let mut adam = self.optimizer(head.len());
-        let whole: Vec<Range<usize>> = std::iter::once(0..head.len()).collect();
-        let mut batches = self.batches();
-        let (mut rows, mut features, mut logits) = (Rows::default(), Vec::new(), Vec::new());
-        let bar = self.bar();
-        for step in 0..self.plan.steps {
-            self.lab.interrupt.check()?;
-            let (chosen, epoch) = batches.draw();
-            features.clear();
-            for row in chosen {
-                let start = *row as usize * width;
-                features.extend_from_slice(all.get(start..start + width).unwrap_or_default());
-            }
-            self.gather(chosen, &mut rows);
-            head_forward(&features, &head, width, &mut logits);
-            let found = self.ask(step, epoch, &logits, &rows)?;
-            grads.fill(0.0);
-            head_gradient(&features, &found.gradient, self.n_classes, width, &mut grads);
-            self.update(&mut adam, step, &mut head, &grads, &whole)?;
-            self.progress(&bar, step, &found);
-        }
-        Ok(head)
-    }
-
-    fn optimizer(&self, n: usize) -> AdamW {
-        let [beta1, beta2] = self.plan.betas;
-        AdamW::new(n, AdamWOptions { beta1, beta2, eps: EPS, weight_decay: self.plan.weight_decay })
-    }
-
-    fn batches(&self) -> Batches {
-        let lengths = self.packed.offsets.windows(2).map(|pair| match pair {
-            [start, end] => (end - start) as u32,
-            _ => 0,
-        });
-        Batches::new(lengths.collect(), self.plan.batch, self.plan.bucket, self.plan.seed)
-    }
-
-    fn gather(&self, chosen: &[u32], rows: &mut Rows<'a>) {
-        rows.weak.clear();
-        rows.ids.clear();
-        for row in chosen {
-            let start = *row as usize * self.n_classes;
-            rows.weak.extend_from_slice(self.weak.get(start..start + self.n_classes).unwrap_or_default());
-            rows.ids.extend(self.ids.get(*row as usize));
-        }
-    }
-
-    /// Asks the loss; refuses numbers that are not finite.
-    fn ask(&self, step: usize, epoch: usize, logits: &[f32], rows: &Rows) -> Result<LossValue, TrainError> {
-        if !logits.iter().all(|z| z.is_finite()) {
-            return Err(self.diverged(step, "model's output"));
-        }
-        let at = At { step, steps: self.plan.steps, epoch, rows: &rows.ids };
-        let found = self.loss.step(&LossBatch { logits, weak: &rows.weak, n_classes: self.n_classes, at })?;
-        if found.gradient.len() != logits.len() {
-            return Err(TrainError::GradientShape { got: found.gradient.len(), expected: logits.len() });
-        }
-        if !found.value.is_finite() {
-            return Err(self.diverged(step, "loss"));
-        }
-        Ok(found)
-    }
-
-    fn update(
-        &self,
-        adam: &mut AdamW,
-        step: usize,
-        params: &mut [f32],
-        grads: &[f32],
-        decayed: &[Range<usize>],
-    ) -> Result<(), TrainError> {
-        let clip = (self.plan.clip > 0.0).then_some(self.plan.clip);
-        let norm = adam.step(params, grads, self.plan.lr_at(step), clip, decayed);
-        if norm.is_finite() { Ok(()) } else { Err(self.diverged(step, "gradient")) }
-    }
-
-    fn diverged(&self, step: usize, what: &'static str) -> TrainError {
-        TrainError::Diverged { step: step + 1, steps: self.plan.steps, what, lr: self.plan.lr }
-    }
-
-    fn bar(&self) -> Bar<'a> {
-        let verb = if self.plan.linear_probe { "probe" } else { "finetune" };
-        Bar::start(self.lab, format!("{verb} {}", self.model.inner.name), self.plan.steps as u64)
-    }
-
-    /// Tells about every fiftieth of the way: often enough for an eye, too seldom to cost anything.
-    fn progress(&self, bar: &Bar, step: usize, found: &LossValue) {
-        let stride = (self.plan.steps / 50).max(1);
-        if (step + 1).is_multiple_of(stride) || step + 1 == self.plan.steps {
-            bar.progress(step as u64 + 1, || format!("loss {:.3}", found.value));
-        }
-    }
-}
-
-/// Where weight decay acts: weight matrices and the head; not biases, gains or embeddings of positions.
-fn decayed(layout: &Layout, n_all: usize) -> Vec<Range<usize>> {
-    let matrices = layout.entries.iter().filter(|entry| entry.shape.len() > 1);
-    let ranges = matrices.map(|entry| entry.offset..entry.offset + entry.shape.iter().product::<usize>());
-    ranges.chain(std::iter::once(layout.n_params..n_all)).collect()
-}
-
-/// Gradient of the head: `d_logitsᵀ · features`, added to `grads`.
-fn head_gradient(features: &[f32], d_logits: &[f32], n_classes: usize, width: usize, grads: &mut [f32]) {
-    for (row, d_row) in features.chunks_exact(width).zip(d_logits.chunks_exact(n_classes)) {
-        for (class, d) in grads.chunks_exact_mut(width).zip(d_row) {
-            class.iter_mut().zip(row).for_each(|(g, x)| *g += d * x);
-        }
-    }
-}
-
-/// Gradients of the head (added to `grads`) and of the features (written to `d_features`).
-fn head_backward(
-    features: &[f32],
-    head: &[f32],
-    d_logits: &[f32],
-    width: usize,
-    grads: &mut [f32],
-    d_features: &mut Vec<f32>,
-) {
-    let n_classes = head.len() / width.max(1);
-    head_gradient(features, d_logits, n_classes, width, grads);
-    d_features.clear();
-    d_features.resize(features.len(), 0.0);
-    for (d_feature, d_row) in d_features.chunks_exact_mut(width).zip(d_logits.chunks_exact(n_classes)) {
-        for (class, d) in head.chunks_exact(width).zip(d_row) {
-            d_feature.iter_mut().zip(class).for_each(|(f, w)| *f += d * w);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{CrossEntropy, LossError, label, predict};
+    use super::super::checkpoint::testing::{curves_and_warnings, first_done, heard, lab_in, on, state_file, stop_at};
+    use super::super::{CrossEntropy, Lora, LossBatch, LossError, LossValue, label, predict};
     use super::*;
     use crate::host::data::{Row, Source};
-    use crate::host::model::testing::tiny;
+    use crate::host::model::testing::{tiny, tiny_bert};
     use crate::host::random::Random;
 
     /// Rows of four words and a full stop; the class is whether `w0` is among them.
@@ -589,5 +460,179 @@ mod tests {
         assert!(hard.values.iter().all(|p| *p == 0.0 || *p == 1.0));
         let bare = predict(&tiny(0), &data, &lab).err().expect("no head");
         assert_eq!(bare.to_string(), "the model `tiny` has no head: it cannot classify");
+    }
+
+    /// Every kind of training.
+    fn kinds() -> Vec<(&'static str, Model, Recipe)> {
+        let plain = Recipe { epochs: Some(4), batch: Some(8), weight_decay: 0.1, bucket: 2, ..Recipe::default() };
+        vec![
+            ("causal", tiny(0), plain.clone()),
+            ("bert", tiny_bert(0), plain.clone()),
+            ("probe", tiny(0), Recipe { linear_probe: true, ..plain.clone() }),
+            ("lora", tiny_bert(1), Recipe { lora: Some(Lora { rank: 2, alpha: 4.0 }), ..plain.clone() }),
+            ("accumulate", tiny(0), Recipe { accumulate: 3, ..plain }),
+        ]
+    }
+
+    #[test]
+    fn a_training_that_was_interrupted_goes_on_to_the_same_bits() {
+        let (data, labels) = task(40, 0);
+        for (kind, model, recipe) in kinds() {
+            let run =
+                |lab: &Lab, threads| on(threads, || finetune(&model, &data, &labels, &CrossEntropy, &recipe, lab));
+            let at_once = tempfile::tempdir().expect("a folder");
+            let lab = lab_in(at_once.path());
+            let events = heard(&lab);
+            let whole = bits(&run(&lab, 1).expect("trains"));
+            let (curve, _) = curves_and_warnings(&events, "finetune");
+            assert_eq!(curve[0].len(), 20, "{kind}");
+            for ends in [vec![1], vec![7], vec![19], vec![3, 4, 15]] {
+                let last = ends.last().copied();
+                let folder = tempfile::tempdir().expect("a folder");
+                for (nth, end) in ends.iter().enumerate() {
+                    let lab = lab_in(folder.path());
+                    stop_at(&lab, *end);
+                    let error = run(&lab, 1 + nth % 2).err().expect("stops");
+                    assert!(crate::host::explain::Explain::is_interruption(&error), "{kind}: {error}");
+                }
+                let lab = lab_in(folder.path());
+                let events = heard(&lab);
+                assert_eq!(bits(&run(&lab, 2).expect("goes on")), whole, "{kind}, ended at {ends:?}");
+                assert!(first_done(&events) > last, "{kind}: it went on, it did not begin anew");
+                assert_eq!(curves_and_warnings(&events, "finetune"), (curve.clone(), Vec::new()), "{kind}");
+                assert!(state_file(folder.path()).is_none(), "{kind}: what is done needs no state");
+            }
+        }
+    }
+
+    /// A loss that fails at a step as if the process ended there: nothing is saved then.
+    struct Ends(usize);
+
+    impl Loss for Ends {
+        fn name(&self) -> String {
+            CrossEntropy.name()
+        }
+        fn show(&self) -> String {
+            CrossEntropy.show()
+        }
+        fn step(&self, batch: &LossBatch) -> Result<LossValue, LossError> {
+            if batch.at.step == self.0 { Err(LossError::Script("ended".to_owned())) } else { CrossEntropy.step(batch) }
+        }
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_trusted_is_named_and_not_used() {
+        let (data, labels) = task(40, 0);
+        let model = tiny(0);
+        let recipe = |seed| Recipe { steps: Some(20), seed, ..Recipe::default() };
+        let run = |loss: &dyn Loss, seed, lab: &Lab| finetune(&model, &data, &labels, loss, &recipe(seed), lab);
+        let left_at = |step: usize, seed: u64| {
+            let folder = tempfile::tempdir().expect("a folder");
+            run(&Ends(step), seed, &lab_in(folder.path())).err().expect("ends");
+            let path = state_file(folder.path()).expect("a state");
+            let bytes = std::fs::read(&path).expect("read");
+            (folder, path, bytes)
+        };
+        let whole = bits(&run(&CrossEntropy, 0, &Lab::for_tests()).expect("trains"));
+        let (_other, _, foreign) = left_at(5, 1);
+        // Facts are text of the header: a number changed there, and the hash made to fit.
+        let edited = |bytes: &[u8], from: &str, to: &str| {
+            let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).expect("the fact");
+            let mut changed = bytes[32..].to_vec();
+            changed[at - 32..at - 32 + to.len()].copy_from_slice(to.as_bytes());
+            [blake3::hash(&changed).as_bytes().as_slice(), &changed].concat()
+        };
+        type Damage<'a> = (&'a str, Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>);
+        let damages: Vec<Damage> = vec![
+            ("hash", Box::new(|bytes| bytes[..bytes.len() / 2].to_vec())),
+            ("hash", Box::new(|bytes| [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat())),
+            ("ends early", Box::new(|bytes| bytes[..7].to_vec())),
+            ("another training", Box::new(|_| foreign.clone())),
+            ("another version", Box::new(|bytes| edited(bytes, r#"\"format\":1"#, r#"\"format\":0"#))),
+            ("step 25", Box::new(|bytes| edited(bytes, r#"\"step\":12"#, r#"\"step\":25"#))),
+        ];
+        for (says, damage) in damages {
+            let (folder, path, bytes) = left_at(12, 0);
+            std::fs::write(&path, damage(&bytes)).expect("damaged");
+            let lab = lab_in(folder.path());
+            let events = heard(&lab);
+            assert_eq!(bits(&run(&CrossEntropy, 0, &lab).expect("trains")), whole, "{says}");
+            let (_, warnings) = curves_and_warnings(&events, "finetune");
+            assert!(matches!(warnings.as_slice(), [one] if one.contains(says)), "{says}: {warnings:?}");
+            assert_eq!(first_done(&events), Some(1), "{says}");
+        }
+        let (folder, ..) = left_at(12, 0);
+        let lab = lab_in(folder.path());
+        let events = heard(&lab);
+        assert_eq!(bits(&run(&CrossEntropy, 0, &lab).expect("goes on")), whole);
+        assert_eq!(first_done(&events), Some(13), "unharmed it is used");
+    }
+
+    #[test]
+    fn what_takes_a_moment_is_not_saved() {
+        let (data, labels) = task(40, 0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut lab = lab_in(folder.path());
+        lab.settings.checkpoint = None;
+        stop_at(&lab, 20);
+        let stopped = finetune(&tiny(0), &data, &labels, &CrossEntropy, &recipe(), &lab);
+        assert!(stopped.is_err() && state_file(folder.path()).is_none());
+    }
+
+    #[test]
+    fn parts_of_a_batch_give_the_gradient_of_the_whole() {
+        let (data, labels) = task(60, 0);
+        let loss = crate::host::train::Confidence::new(crate::host::train::ConfidenceForm::P, 0.5, None, false);
+        let loss = loss.expect("valid");
+        for model in [tiny(0), tiny_bert(0)] {
+            let run = |accumulate| {
+                // Adam divides by the gradient's size: few steps keep rounding from growing.
+                let recipe =
+                    Recipe { steps: Some(3), batch: Some(16), accumulate, lr: Some(1e-3), ..Recipe::default() };
+                finetune(&model, &data, &labels, &loss, &recipe, &Lab::for_tests()).expect("trains")
+            };
+            let one = run(1);
+            assert!(!one.inner.recipe.contains("accumulate"));
+            for parts in [2, 3, 16, 40] {
+                let several = run(parts);
+                assert!(several.inner.recipe.contains(&format!("accumulate {parts}")));
+                assert_ne!(several.inner.digest, one.inner.digest);
+                let far = one.inner.params.values.iter().zip(&several.inner.params.values);
+                let far = far.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(far < 1e-4, "{parts} parts: {far}");
+            }
+        }
+    }
+
+    #[test]
+    fn adapters_learn_and_leave_the_rest_alone() {
+        let (data, labels) = task(400, 200);
+        let model = tiny(0);
+        let recipe = Recipe { lora: Some(Lora { rank: 4, alpha: 4.0 }), lr: Some(2e-2), ..recipe() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let lab = lab_in(folder.path());
+        let train = || finetune(&model, &data.train(), &labels, &CrossEntropy, &recipe, &lab).expect("trains");
+        let trained = train();
+        let got = accuracy(&trained, &data.test(), &labels);
+        assert!(got > 0.8, "accuracy {got}");
+        assert!(
+            trained.inner.recipe.ends_with("lora rank 4 alpha 4.0, 1536 adapter parameters"),
+            "{}",
+            trained.inner.recipe
+        );
+        let (before, after) = (&model.inner.params, &trained.inner.params);
+        for entry in &before.layout.entries {
+            let place = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
+            let is_adapted = entry.shape.len() == 2 && !entry.name.starts_with("embed.");
+            assert_eq!(before.values[place.clone()] != after.values[place], is_adapted, "{}", entry.name);
+        }
+        assert_eq!(bits(&train()), bits(&trained), "the store gives the same model");
+        assert_ne!(
+            trained.inner.digest,
+            finetune(&model, &data.train(), &labels, &CrossEntropy, &Recipe { lora: None, ..recipe.clone() }, &lab)
+                .expect("trains")
+                .inner
+                .digest
+        );
     }
 }

@@ -7,6 +7,8 @@ mod batches;
 mod checkpoint;
 mod error;
 mod finetune;
+mod job;
+mod lora;
 mod loss;
 mod plan;
 mod predict;
@@ -16,6 +18,7 @@ mod schedule;
 pub use batches::Batches;
 pub use error::TrainError;
 pub use finetune::finetune;
+pub use lora::Lora;
 pub use loss::{
     AdaptConf, At, BootstrapHard, BootstrapSoft, Confidence, ConfidenceForm, CrossEntropy, Entropy, Gce, Loss,
     LossBatch, LossError, LossValue, Product, ReverseKl, Symmetric, Window,

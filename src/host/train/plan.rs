@@ -1,6 +1,6 @@
 //! What a finetuning was asked to do, and what that comes to for one model and one data set.
 
-use super::{Schedule, TrainError};
+use super::{Lora, Schedule, TrainError};
 use crate::host::model::Model;
 use crate::host::model::arch::Arch;
 
@@ -43,6 +43,10 @@ pub struct Recipe {
     pub optimizer: Optimizer,
     /// Freeze the trunk and train the head on features that are computed once.
     pub linear_probe: bool,
+    /// Freeze the trunk and train low-rank updates of its matrices.
+    pub lora: Option<Lora>,
+    /// Each batch goes through the model in this many parts: less memory, the same gradient but for rounding.
+    pub accumulate: usize,
     pub head: HeadStart,
     /// Batches are cut from pools of this many batches sorted by length; 1 for no bucketing.
     pub bucket: usize,
@@ -65,6 +69,8 @@ impl Default for Recipe {
             betas: [0.9, 0.999],
             optimizer: Optimizer::AdamW,
             linear_probe: false,
+            lora: None,
+            accumulate: 1,
             head: HeadStart::Zero,
             bucket: 1,
             max_tokens: None,
@@ -87,6 +93,8 @@ pub struct Plan {
     pub betas: [f64; 2],
     pub optimizer: Optimizer,
     pub linear_probe: bool,
+    pub lora: Option<Lora>,
+    pub accumulate: usize,
     pub head: HeadStart,
     pub bucket: usize,
     pub max_tokens: usize,
@@ -152,6 +160,15 @@ impl Recipe {
         if self.optimizer == Optimizer::Adam && self.weight_decay != 0.0 {
             return Err(TrainError::AdamDecay { weight_decay: self.weight_decay });
         }
+        let accumulate = count("accumulate", self.accumulate, MAX_BATCH)?;
+        if let Some(Lora { rank, alpha }) = self.lora {
+            count("rank", rank, model.inner.arch.width())?;
+            number("alpha", alpha, 1e-6, 1e6)?;
+        }
+        let of_trunk = if self.lora.is_some() { Some("lora") } else { (accumulate > 1).then_some("accumulate") };
+        if let Some(option) = of_trunk.filter(|_| self.linear_probe) {
+            return Err(TrainError::Frozen { option });
+        }
         let max_tokens = self.max_tokens.unwrap_or(model.inner.max_tokens);
         Ok(Plan {
             steps,
@@ -164,6 +181,8 @@ impl Recipe {
             betas: self.betas,
             optimizer: self.optimizer,
             linear_probe: self.linear_probe,
+            lora: self.lora,
+            accumulate,
             head: self.head,
             bucket,
             max_tokens,
@@ -177,9 +196,13 @@ impl Plan {
     pub fn show(&self) -> String {
         let optimizer = if self.optimizer == Optimizer::Adam { "adam" } else { "adamw" };
         let head = if self.head == HeadStart::Zero { "zero" } else { "keep" };
+        // Named where they are asked for: what was trained before there were such options keeps its name.
+        let lora =
+            self.lora.map(|lora| format!(", lora rank {} alpha {:?}", lora.rank, lora.alpha)).unwrap_or_default();
+        let parts = if self.accumulate > 1 { format!(", accumulate {}", self.accumulate) } else { String::new() };
         format!(
             "steps {}, batch {}, lr {:?}, schedule {}, warmup {} steps, weight_decay {:?}, clip {:?}, betas {:?}, optimizer {optimizer}, \
-             linear_probe {}, head {head}, bucket {}, max_tokens {}, seed {}",
+             linear_probe {}, head {head}, bucket {}, max_tokens {}, seed {}{lora}{parts}",
             self.steps,
             self.batch,
             self.lr,
@@ -238,6 +261,12 @@ mod tests {
         assert!(fails(Recipe { epochs: Some(1 << 39), ..base() }).contains("`epochs`"));
         assert!(fails(Recipe { epochs: Some(5_000_000), ..base() }).contains("steps"));
         assert!(fails(Recipe { epochs: Some(1), steps: Some(1), ..base() }).contains("one of"));
+        let lora = |rank, alpha| Some(Lora { rank, alpha });
+        assert!(fails(Recipe { lora: lora(17, 1.0), ..base() }).contains("`rank` must be from 1 to 16"));
+        assert!(fails(Recipe { lora: lora(1, f64::NAN), ..base() }).contains("`alpha`"));
+        assert!(fails(Recipe { accumulate: 0, ..base() }).contains("`accumulate`"));
+        assert!(fails(Recipe { accumulate: 2, linear_probe: true, ..base() }).contains("`accumulate`"));
+        assert!(fails(Recipe { lora: lora(1, 1.0), linear_probe: true, ..base() }).contains("`lora`"));
         assert!(fails(Recipe { optimizer: Optimizer::Adam, weight_decay: 0.1, ..base() }).contains("adam"));
     }
 }

@@ -25,6 +25,24 @@ impl Digest {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The digest that [`Digest::to_hex`] writes as `hex`; `None` for any other text.
+    pub fn from_hex(hex: &str) -> Option<Digest> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let mut bytes = [0u8; 32];
+        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(Digest(bytes))
+    }
+
     /// The first 12 hexadecimal characters: enough for a person.
     pub fn short(self) -> String {
         self.to_hex().chars().take(12).collect()
@@ -87,6 +105,15 @@ impl DigestBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_is_read_as_it_was_written() {
+        let digest = Digest::of_bytes(b"x");
+        assert_eq!(Digest::from_hex(&digest.to_hex()), Some(digest));
+        for wrong in ["", "ab", &digest.to_hex().to_uppercase(), &format!("{digest}0"), &"g".repeat(64)] {
+            assert_eq!(Digest::from_hex(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_digest_depends_on_names_values_and_order() {

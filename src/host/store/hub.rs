@@ -83,6 +83,23 @@ impl HubId {
         Ok(bytes)
     }
 
+    /// Every model that something was fetched of.
+    pub fn fetched(store: &Store) -> Vec<HubId> {
+        let Ok(folders) = std::fs::read_dir(store.path("hub")) else { return Vec::new() };
+        let names = folders.flatten().map(|folder| folder.file_name().to_string_lossy().replacen("--", "/", 1));
+        let mut ids: Vec<HubId> = names.filter_map(|name| HubId::parse(&format!("hub:{name}")).ok()).collect();
+        ids.sort_by_key(ToString::to_string);
+        ids
+    }
+
+    /// Every recorded file with its place in the store, read and checked.
+    pub(super) fn read_all(&self, store: &Store) -> Vec<(String, Result<Vec<u8>, StoreError>)> {
+        match self.record(store) {
+            Ok(record) => record.keys().map(|file| (self.place(file), self.read(store, file))).collect(),
+            Err(error) => vec![(self.place("digests.json"), Err(error))],
+        }
+    }
+
     fn record(&self, store: &Store) -> Result<Record, StoreError> {
         let path = store.path(&self.place("digests.json"));
         match std::fs::read(&path) {

@@ -1,11 +1,13 @@
-//! The store: a folder of artefacts that were fetched, each written whole or not at all and checked when it is read.
+//! The store: a folder of artefacts that were fetched or computed, each written whole or not at all and checked when it is
+//! read.
 //!
-//! `fetched/ID/FILE` comes from packages whose content is pinned in [`packages`]; `hub/…` from model repositories, whose
+//! What was computed is in [`memo`]'s folders. `fetched/ID/FILE` comes from packages whose content is pinned in [`packages`]; `hub/…` from model repositories, whose
 //! digests are recorded at the first fetch ([`hub`]). A script only reads the store: fetching is the user's command.
 // The store is one of the places that touch files; its paths come from the command line and from pinned names.
 #![allow(clippy::disallowed_methods)]
 
 mod error;
+pub mod hash;
 pub mod hub;
 pub mod memo;
 pub mod packages;
@@ -70,16 +72,6 @@ impl Store {
         let mut file = self.temporary(relative)?;
         file.write_all(bytes).map_err(|error| StoreError::io(&self.path(relative), &error))?;
         self.keep(file, relative)
-    }
-
-    /// As [`Store::write`], but the disk may take its time: a power cut may lose the file or its end. For what is checked
-    /// when it is read and cheap to make again.
-    fn write_soon(&self, relative: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.path(relative);
-        let mut file = self.temporary(relative)?;
-        file.write_all(bytes).map_err(|error| StoreError::io(&path, &error))?;
-        file.persist(&path).map_err(|error| StoreError::io(&path, &error.error))?;
-        Ok(())
     }
 
     /// A temporary file beside the place where `relative` will be, for [`Store::keep`].

@@ -1,0 +1,286 @@
+//! A result or a state as the store holds it: named arrays and a few facts in one safetensors file.
+//!
+//! The file is read in pieces that are hashed while the next one is read, straight into the arrays: reading a checked
+//! content costs about as much as reading its bytes.
+
+use crate::host::store::StoreError;
+use blake3::Hasher;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+
+/// Bytes that are read or written at once, while the piece before is hashed: chosen, small enough for a processor's cache.
+const PIECE: usize = 1 << 20;
+
+/// The longest header that is read: what the safetensors library allows.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// The name of our facts in a safetensors header.
+const FACTS: &str = "w2s";
+
+/// Small facts beside arrays.
+pub type Facts = Map<String, Value>;
+
+/// An array to be written: name, shape, values (row-major).
+pub(super) type Row<'a> = (&'a str, &'a [usize], &'a [f32]);
+
+/// Named arrays of 32-bit floats, and a few facts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Content {
+    /// Name, shape, values (row-major).
+    pub tensors: Vec<(String, Vec<usize>, Vec<f32>)>,
+    /// Small facts besides the arrays.
+    pub facts: Facts,
+}
+
+/// An array as the header describes it.
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: (u64, u64),
+}
+
+impl Content {
+    /// Adds an array.
+    #[must_use]
+    pub fn tensor(mut self, name: &str, shape: &[usize], values: Vec<f32>) -> Content {
+        self.tensors.push((name.to_owned(), shape.to_vec(), values));
+        self
+    }
+
+    /// Takes the array called `name` out; it must have `shape`.
+    pub fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
+        let found = self.tensors.iter_mut().find(|(held, ..)| held == name);
+        let (_, held, values) = found.ok_or_else(|| format!("it has no array `{name}`"))?;
+        if held != shape {
+            return Err(format!("`{name}` has the shape {held:?}, expected {shape:?}"));
+        }
+        Ok(std::mem::take(values))
+    }
+
+    /// As one safetensors file, the facts as JSON text in its header.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        let failed = |error: &std::io::Error| broken(&error.to_string());
+        self.write_hashed(&mut bytes, &mut Hasher::new(), failed)?;
+        Ok(bytes)
+    }
+
+    /// What [`Content::to_bytes`] made.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Content, String> {
+        read_hashed(bytes, bytes.len() as u64, &mut Hasher::new())
+    }
+
+    /// Writes the file and hashes it on the way; its length.
+    pub(super) fn write_hashed(
+        &self,
+        to: &mut (impl Write + Send),
+        hasher: &mut Hasher,
+        fails: impl Fn(&std::io::Error) -> StoreError,
+    ) -> Result<u64, StoreError> {
+        let rows: Vec<Row> = self.tensors.iter().map(|(name, shape, values)| (&**name, &**shape, &**values)).collect();
+        write_hashed(&self.facts, &rows, to, hasher, fails)
+    }
+}
+
+/// Writes facts and arrays as a safetensors file and hashes it on the way; its length.
+pub(super) fn write_hashed(
+    facts: &Facts,
+    rows: &[Row],
+    to: &mut (impl Write + Send),
+    hasher: &mut Hasher,
+    fails: impl Fn(&std::io::Error) -> StoreError,
+) -> Result<u64, StoreError> {
+    let header = header(facts, rows)?;
+    let mut n_bytes = header.len() as u64;
+    to.write_all(&header).map_err(|error| fails(&error))?;
+    hasher.update(&header);
+    for (.., values) in rows {
+        n_bytes += size_of_val(*values) as u64;
+        for piece in values.chunks(PIECE / 4) {
+            let bytes = le_bytes(piece);
+            both(bytes.len(), || to.write_all(&bytes), || hasher.update(&bytes)).map_err(|error| fails(&error))?;
+        }
+    }
+    Ok(n_bytes)
+}
+
+/// Length and JSON of the header, padded to eight bytes.
+fn header(facts: &Facts, rows: &[Row]) -> Result<Vec<u8>, StoreError> {
+    let facts = serde_json::to_string(facts).map_err(|error| broken(&error.to_string()))?;
+    let mut entries = Map::new();
+    entries.insert("__metadata__".to_owned(), json!({ FACTS: facts }));
+    let mut start = 0u64;
+    for (name, shape, values) in rows {
+        if shape.iter().product::<usize>() != values.len() {
+            return Err(broken(&format!("`{name}` has {} values, its shape is {shape:?}", values.len())));
+        }
+        let end = start + size_of_val(*values) as u64;
+        let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
+        if entries.insert((*name).to_owned(), entry).is_some() {
+            return Err(broken(&format!("it has two arrays `{name}`")));
+        }
+        start = end;
+    }
+    let mut text = serde_json::to_vec(&entries).map_err(|error| broken(&error.to_string()))?;
+    text.resize(text.len().next_multiple_of(8), b' ');
+    Ok([&(text.len() as u64).to_le_bytes()[..], &text].concat())
+}
+
+/// Reads a content of `n_bytes` bytes and feeds every one of them to `hasher`. Nothing in it is to be believed before the
+/// hash is compared; a wrong header costs no more memory than the file has bytes.
+pub(super) fn read_hashed(mut from: impl Read + Send, n_bytes: u64, hasher: &mut Hasher) -> Result<Content, String> {
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "it is too short".to_owned(),
+        _ => crate::host::lab::plain(&error),
+    };
+    let mut length = [0u8; 8];
+    from.read_exact(&mut length).map_err(failed)?;
+    hasher.update(&length);
+    let n_header = u64::from_le_bytes(length);
+    let n_data = n_bytes.checked_sub(8).and_then(|rest| rest.checked_sub(n_header));
+    let n_data = n_data.filter(|_| n_header <= MAX_HEADER).ok_or("its header does not fit into it")?;
+    let mut header = vec![0u8; n_header as usize];
+    from.read_exact(&mut header).map_err(failed)?;
+    hasher.update(&header);
+    let mut facts = Facts::new();
+    let mut entries: Vec<(String, Entry)> = Vec::new();
+    let read: BTreeMap<String, Value> = serde_json::from_slice(&header).map_err(|error| error.to_string())?;
+    for (name, value) in read {
+        if name == "__metadata__" {
+            let text = value.get(FACTS).and_then(Value::as_str).unwrap_or("{}");
+            facts = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        } else {
+            entries.push((name, serde_json::from_value(value).map_err(|error| error.to_string())?));
+        }
+    }
+    entries.sort_by_key(|(_, entry)| entry.data_offsets);
+    let mut at = 0u64;
+    let mut tensors = Vec::with_capacity(entries.len());
+    for (name, entry) in entries {
+        let n_values = entry.shape.iter().try_fold(1u64, |n, axis| n.checked_mul(*axis as u64));
+        let end = n_values.and_then(|n| n.checked_mul(4)).and_then(|n| n.checked_add(at));
+        if entry.dtype != "F32" || entry.data_offsets != (at, end.unwrap_or(u64::MAX)) || end > Some(n_data) {
+            return Err(format!("`{name}` does not lie where its header says"));
+        }
+        let mut values = vec![0f32; n_values.unwrap_or(0) as usize];
+        fill(&mut from, &mut values, hasher).map_err(failed)?;
+        tensors.push((name, entry.shape, values));
+        at = end.unwrap_or(at);
+    }
+    if at != n_data {
+        return Err("it has bytes that belong to no array".to_owned());
+    }
+    Ok(Content { tensors, facts })
+}
+
+/// Fills the array piece by piece; while one is read the one before is hashed.
+fn fill(mut from: impl Read + Send, values: &mut [f32], hasher: &mut Hasher) -> std::io::Result<()> {
+    let mut read: &[u8] = &[];
+    for piece in values.chunks_mut(PIECE / 4) {
+        let bytes = bytes_of(piece);
+        both(read.len(), || from.read_exact(bytes), || hasher.update(read))?;
+        read = bytes;
+    }
+    hasher.update(read);
+    // Read as bytes, meant as little-endian numbers: nothing to do but on a big-endian machine.
+    #[cfg(target_endian = "big")]
+    values.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+    Ok(())
+}
+
+/// Does both, at the same time where there is enough to hash.
+fn both<'h, T: Send>(
+    n_hashed: usize,
+    io: impl FnOnce() -> std::io::Result<T> + Send,
+    hash: impl FnOnce() -> &'h mut Hasher + Send,
+) -> std::io::Result<T> {
+    if n_hashed < PIECE {
+        hash();
+        return io();
+    }
+    rayon::join(io, || {
+        hash();
+    })
+    .0
+}
+
+fn broken(reason: &str) -> StoreError {
+    StoreError::Content { what: "it".to_owned(), reason: reason.to_owned() }
+}
+
+/// The array's memory, to be written to.
+fn bytes_of(values: &mut [f32]) -> &mut [u8] {
+    let n_bytes = size_of_val(values);
+    // SAFETY: the memory is the array's own, borrowed for as long; any bytes are a valid `f32` and bytes need no alignment.
+    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), n_bytes) }
+}
+
+/// The array as little-endian bytes, without a copy where the machine is little-endian.
+#[cfg(target_endian = "little")]
+fn le_bytes(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
+    // SAFETY: the memory is the array's own, borrowed for as long; bytes need no alignment.
+    let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
+    std::borrow::Cow::Borrowed(bytes)
+}
+
+#[cfg(target_endian = "big")]
+fn le_bytes(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::SafeTensors;
+
+    fn example() -> Content {
+        let mut content = Content::default()
+            .tensor("zebra", &[2, 3], vec![1.0, -2.5, f32::MIN_POSITIVE, 0.0, -0.0, f32::INFINITY])
+            .tensor("none", &[0], Vec::new())
+            .tensor("a", &[PIECE / 2 + 3], (0..PIECE / 2 + 3).map(|at| at as f32).collect());
+        content.facts.insert("step".to_owned(), json!(7));
+        content
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_hashed_on_the_way() {
+        let content = example();
+        let (mut bytes, mut hasher) = (Vec::new(), Hasher::new());
+        let n_bytes = content.write_hashed(&mut bytes, &mut hasher, |error| broken(&error.to_string())).expect("fits");
+        assert_eq!((n_bytes, hasher.finalize()), (bytes.len() as u64, blake3::hash(&bytes)));
+        let mut hasher = Hasher::new();
+        assert_eq!(read_hashed(bytes.as_slice(), n_bytes, &mut hasher).expect("whole"), content);
+        assert_eq!(hasher.finalize(), blake3::hash(&bytes));
+    }
+
+    #[test]
+    fn the_file_is_one_that_safetensors_reads() {
+        let content = example();
+        let bytes = content.to_bytes().expect("fits");
+        let read = SafeTensors::deserialize(&bytes).expect("safetensors");
+        assert_eq!(read.len(), 3);
+        let zebra = read.tensor("zebra").expect("there");
+        assert_eq!((zebra.shape(), zebra.data()), (&[2, 3][..], &*le_bytes(&content.tensors[0].2)));
+    }
+
+    #[test]
+    fn a_file_with_a_wrong_header_is_refused() {
+        let bytes = Content::default().tensor("a", &[2], vec![1.0, 2.0]).to_bytes().expect("fits");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        for (from, to) in [("[2]", "[3]"), ("[0,8]", "[0,4]"), ("[0,8]", "[4,8]"), ("F32", "F64"), ("\"a\"", "\"a'")] {
+            let start = text.find(from).expect("there");
+            let mut changed = bytes.clone();
+            changed.splice(start..start + from.len(), to.bytes());
+            assert!(Content::from_bytes(&changed).is_err(), "{from} → {to}");
+        }
+        assert!(Content::from_bytes(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Content::from_bytes(&[&bytes[..], b"x"].concat()).is_err());
+        assert!(Content::from_bytes(&u64::MAX.to_le_bytes()).is_err());
+        let two = Content::default().tensor("a", &[0], Vec::new()).tensor("a", &[0], Vec::new());
+        assert!(two.to_bytes().is_err());
+        assert!(Content::default().tensor("a", &[3], vec![1.0]).to_bytes().is_err());
+    }
+}

@@ -1,0 +1,228 @@
+//! Results in the store: a manifest `keys/ab/KEY.json`, a content `objects/ab/HASH.safetensors`.
+
+use super::content::{Content, read_hashed};
+use super::lock::{self, Lock};
+use super::{Key, Manifest};
+use crate::host::digest::Digest;
+use crate::host::lab::{Event, Interrupt, Lab, plain};
+use crate::host::store::{Store, StoreError};
+use blake3::Hasher;
+use std::fs::File;
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+/// Results that took fewer seconds are not flushed to the disk before the work goes on: chosen. Whatever a power cut leaves
+/// of them is noticed by its hash and computed again.
+const WORTH_A_FLUSH: f64 = 1.0;
+
+/// The last use of a result is noted this exactly: chosen, so that a use seldom costs a write.
+const USE_IS_NOTED: Duration = Duration::from_secs(60);
+
+/// The most bytes of a manifest that are read: chosen; curves are some dozens of points.
+const MAX_MANIFEST: u64 = 16 << 20;
+
+/// What was found under a key.
+pub(super) enum LookedUp {
+    /// A whole result.
+    Whole(Box<Manifest>, Content),
+    Missing,
+    /// A file of it is not what was written: which one, and why.
+    Damaged(String, String),
+}
+
+impl Store {
+    /// The result of a key, every byte of it checked. Finding it is noted as a use.
+    pub(super) fn look_up(&self, key: Key) -> Result<LookedUp, StoreError> {
+        let place = key_file(key);
+        let (text, file) = match self.open_small(&place) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(LookedUp::Missing),
+            Err(error) => return Err(error),
+        };
+        let manifest = match Manifest::read(&text, key) {
+            Ok(manifest) => manifest,
+            Err(why) => return Ok(LookedUp::Damaged(place, why)),
+        };
+        match self.read_object(&manifest) {
+            Ok(content) => {
+                note_use(&file);
+                Ok(LookedUp::Whole(Box::new(manifest), content))
+            }
+            // A collection removes the manifest first: what it took away meanwhile is not damaged.
+            Err(_) if !self.path(&place).exists() => Ok(LookedUp::Missing),
+            Err(why) => Ok(LookedUp::Damaged(object_file(&manifest.content), why)),
+        }
+    }
+
+    /// The manifest of a key; why not, where it is not whole.
+    pub(super) fn manifest(&self, key: Key) -> Result<Option<Manifest>, String> {
+        match self.open_small(&key_file(key)) {
+            Ok(Some((text, _))) => Manifest::read(&text, key).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The content that a manifest names, checked.
+    pub(super) fn read_object(&self, manifest: &Manifest) -> Result<Content, String> {
+        let mut file = match File::open(self.path(&object_file(&manifest.content))) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("it is missing".to_owned()),
+            Err(error) => return Err(plain(&error)),
+        };
+        let n_bytes = file.metadata().map_err(|error| plain(&error))?.len();
+        if n_bytes != manifest.bytes {
+            return Err(format!("it has {n_bytes} bytes, {} were written", manifest.bytes));
+        }
+        let mut hasher = Hasher::new();
+        let content = read_hashed(&mut file, n_bytes, &mut hasher);
+        // A wrong header is told of only where the bytes are those that were written.
+        if content.is_ok() && hasher.finalize().to_hex().as_str() != manifest.content {
+            return Err("its content does not have the hash that it is named by".to_owned());
+        }
+        content
+    }
+
+    /// Keeps a result: the content first, so that a manifest never names what is not there.
+    pub(super) fn keep_result(
+        &self,
+        key: Key,
+        mut manifest: Manifest,
+        content: &Content,
+        interrupt: &Interrupt,
+    ) -> Result<(), StoreError> {
+        let _together = self.adding(interrupt)?;
+        let flush = manifest.seconds >= WORTH_A_FLUSH;
+        // Its name is known when it is written: it begins beside the folders of objects.
+        let mut file = self.temporary("objects/new")?;
+        let path = file.path().to_owned();
+        let mut hasher = Hasher::new();
+        manifest.bytes = content.write_hashed(&mut file, &mut hasher, |error| StoreError::io(&path, error))?;
+        manifest.content = hasher.finalize().to_hex().to_string();
+        self.settle(file, &object_file(&manifest.content), flush)?;
+        self.write_manifest(key, &manifest, flush)
+    }
+
+    /// Writes a manifest whose content is there.
+    pub(super) fn write_manifest(&self, key: Key, manifest: &Manifest, flush: bool) -> Result<(), StoreError> {
+        let place = key_file(key);
+        let text = manifest.write()?;
+        let mut file = self.temporary(&place)?;
+        let written = std::io::Write::write_all(&mut file, text.as_bytes());
+        written.map_err(|error| StoreError::io(&self.path(&place), &error))?;
+        self.settle(file, &place, flush)
+    }
+
+    /// Gives a temporary file its name; flushed to the disk first if a power cut must not cost it.
+    pub(super) fn settle(&self, file: tempfile::NamedTempFile, place: &str, flush: bool) -> Result<(), StoreError> {
+        let path = self.path(place);
+        let folder = path.parent().unwrap_or(self.root());
+        std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
+        if flush {
+            return self.keep(file, place);
+        }
+        file.persist(&path).map_err(|error| StoreError::io(&path, &error.error))?;
+        Ok(())
+    }
+
+    /// Held while something is added, so that a collection does not take a content whose manifest is not yet written.
+    pub(super) fn adding(&self, interrupt: &Interrupt) -> Result<File, StoreError> {
+        lock::hold(&self.path(TOGETHER), false, interrupt)
+    }
+
+    /// Held while something is removed: nothing is added meanwhile.
+    pub(super) fn removing(&self, interrupt: &Interrupt) -> Result<File, StoreError> {
+        lock::hold(&self.path(TOGETHER), true, interrupt)
+    }
+
+    /// Waits until this process alone may compute the key. The lock ends when it is dropped or the process dies.
+    pub(super) fn lock(&self, key: Key, what: &str, lab: &Lab) -> Result<Lock, StoreError> {
+        let bar = format!("wait for another process to {what}");
+        let mut waited = false;
+        let lock = Lock::wait(&self.path(&lock_file(key)), &lab.interrupt, || {
+            waited = true;
+            lab.tell(Event::Started { what: bar.clone(), total: 1 });
+        });
+        if waited {
+            lab.tell(Event::Ended { what: bar });
+        }
+        lock
+    }
+
+    /// A small file's bytes and the open file; `None` where it is missing.
+    fn open_small(&self, place: &str) -> Result<Option<(Vec<u8>, File)>, StoreError> {
+        let path = self.path(place);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io(&path, &error)),
+        };
+        let mut bytes = Vec::new();
+        let read = (&file).take(MAX_MANIFEST).read_to_end(&mut bytes);
+        read.map_err(|error| StoreError::io(&path, &error))?;
+        Ok(Some((bytes, file)))
+    }
+}
+
+impl Manifest {
+    /// A manifest from its file: the hash of the rest on the first line, then JSON. It must be the one of `key`.
+    pub(super) fn read(text: &[u8], key: Key) -> Result<Manifest, String> {
+        let manifest = Manifest::read_any(text)?;
+        if manifest.key() != Some(key) {
+            return Err("it belongs to another key than it is named by".to_owned());
+        }
+        Ok(manifest)
+    }
+
+    /// As [`Manifest::read`], for whatever key it is.
+    pub(super) fn read_any(text: &[u8]) -> Result<Manifest, String> {
+        let text = std::str::from_utf8(text).map_err(|_| "it is not text".to_owned())?;
+        let (sum, rest) = text.split_once('\n').ok_or("it has no first line")?;
+        if blake3::hash(rest.as_bytes()).to_hex().as_str() != sum {
+            return Err("its text does not have the hash on its first line".to_owned());
+        }
+        let manifest: Manifest = serde_json::from_str(rest).map_err(|error| error.to_string())?;
+        if Digest::from_hex(&manifest.content).is_none() {
+            return Err("its content has no hash".to_owned());
+        }
+        Ok(manifest)
+    }
+
+    /// The file's text.
+    pub(super) fn write(&self) -> Result<String, StoreError> {
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| StoreError::Content { what: self.what.clone(), reason: error.to_string() })?;
+        Ok(format!("{}\n{text}", blake3::hash(text.as_bytes()).to_hex()))
+    }
+
+    /// The look-up key that it belongs to; `None` where its digest is none.
+    pub fn key(&self) -> Option<Key> {
+        Digest::from_hex(&self.digest).map(|digest| super::key_of(digest, &self.device, &self.kernels))
+    }
+}
+
+/// What is locked by whoever adds or removes.
+const TOGETHER: &str = "locks/together";
+
+pub(super) fn key_file(key: Key) -> String {
+    let hex = key.to_hex();
+    format!("keys/{}/{hex}.json", hex.get(..2).unwrap_or_default())
+}
+
+pub(super) fn object_file(content: &str) -> String {
+    format!("objects/{}/{content}.safetensors", content.get(..2).unwrap_or_default())
+}
+
+pub(super) fn lock_file(key: Key) -> String {
+    format!("locks/{}", key.to_hex())
+}
+
+/// Notes that a result was used now: the time of its manifest.
+fn note_use(file: &File) {
+    let now = SystemTime::now();
+    let noted = file.metadata().and_then(|metadata| metadata.modified());
+    if noted.is_ok_and(|noted| now.duration_since(noted).is_ok_and(|since| since > USE_IS_NOTED)) {
+        // A store of somebody else's cannot be written to: its owner's uses are the ones that count.
+        let _ = file.set_modified(now);
+    }
+}

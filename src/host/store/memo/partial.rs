@@ -1,0 +1,97 @@
+//! The state of work that is under way: `partial/KEY.safetensors`, a content and then the hash of its key and of it.
+
+use super::Key;
+use super::content::{Content, Facts, Row, read_hashed, write_hashed};
+use crate::host::store::{Store, StoreError};
+use blake3::Hasher;
+use std::io::{Read, Write};
+
+/// Bytes of the hash at the end of the file.
+const SUM: u64 = 32;
+
+/// Where long work leaves its state, so that it can go on after it was ended by force.
+pub struct Partial {
+    place: Option<(Store, Key)>,
+}
+
+impl Partial {
+    /// Nowhere: nothing is kept and nothing found.
+    pub fn none() -> Partial {
+        Partial { place: None }
+    }
+
+    /// The state of the work called `key`.
+    pub(super) fn of(store: &Store, key: Key) -> Partial {
+        Partial { place: Some((store.clone(), key)) }
+    }
+
+    /// Whether state can be kept at all.
+    pub fn is_kept(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The last state that was left; why not, with the file's name, where it cannot be read whole.
+    pub fn read(&self) -> Result<Option<Content>, String> {
+        let Some((store, key)) = &self.place else { return Ok(None) };
+        let named = |why: String| format!("`{}` of the store is damaged: {why}", partial_file(*key));
+        store.read_partial(*key).map_err(named)
+    }
+
+    /// Leaves a state, in place of the one before: its facts and named rows of numbers. It is written piece by piece, so
+    /// that it takes no second copy in memory.
+    pub fn write(&self, facts: &Facts, rows: &[(String, &[f32])]) -> Result<(), StoreError> {
+        let Some((store, key)) = &self.place else { return Ok(()) };
+        let place = partial_file(*key);
+        let path = store.path(&place);
+        let fails = |error: &std::io::Error| StoreError::io(&path, error);
+        let lengths: Vec<[usize; 1]> = rows.iter().map(|(_, values)| [values.len()]).collect();
+        let rows: Vec<Row> =
+            rows.iter().zip(&lengths).map(|((name, values), shape)| (name.as_str(), &shape[..], *values)).collect();
+        let mut file = store.temporary(&place)?;
+        let mut hasher = hasher_of(*key);
+        write_hashed(facts, &rows, &mut file, &mut hasher, fails)?;
+        file.write_all(hasher.finalize().as_bytes()).map_err(|error| fails(&error))?;
+        store.keep(file, &place)
+    }
+
+    /// Removes the state: the result is kept.
+    pub(super) fn forget(&self) {
+        if let Some((store, key)) = &self.place {
+            // A state that cannot be removed is found again by `w2s store gc`.
+            let _ = std::fs::remove_file(store.path(&partial_file(*key)));
+        }
+    }
+}
+
+impl Store {
+    /// The state of work under way, checked; `None` where there is none, and why where it is not whole.
+    pub(super) fn read_partial(&self, key: Key) -> Result<Option<Content>, String> {
+        let mut file = match std::fs::File::open(self.path(&partial_file(key))) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(crate::host::lab::plain(&error)),
+        };
+        let n_bytes = file.metadata().map_err(|error| crate::host::lab::plain(&error))?.len();
+        let n_content = n_bytes.checked_sub(SUM).ok_or("it is too short")?;
+        let mut hasher = hasher_of(key);
+        let content = read_hashed(&mut file, n_content, &mut hasher)?;
+        let mut sum = Vec::new();
+        file.read_to_end(&mut sum).map_err(|error| crate::host::lab::plain(&error))?;
+        if hasher.finalize().as_bytes() != sum.as_slice() {
+            return Err("its content does not have the hash at its end".to_owned());
+        }
+        Ok(Some(content))
+    }
+}
+
+/// Where the state of the work called `key` is.
+pub(super) fn partial_file(key: Key) -> String {
+    format!("partial/{}.safetensors", key.to_hex())
+}
+
+/// The key is hashed too, so that a state is never taken for that of other work.
+fn hasher_of(key: Key) -> Hasher {
+    let mut hasher = Hasher::new();
+    hasher.update(key.to_hex().as_bytes());
+    hasher
+}

@@ -50,7 +50,11 @@ impl Bench {
             n_threads: start::n_threads(global),
             device: global.device.name().to_owned(),
             store: store.clone(),
-            memo: if global.no_memo { Memo::Off } else { Memo::On },
+            memo: match (global.plan, global.no_memo) {
+                (true, _) => Memo::Plan,
+                (_, true) => Memo::Off,
+                _ => Memo::On,
+            },
             checkpoint: checkpoint_seconds(),
             run_dir: run_dir.clone(),
         };

@@ -1,7 +1,9 @@
 //! The command line.
 
+use super::units;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A laboratory for weak-to-strong generalization.
 ///
@@ -30,7 +32,7 @@ pub struct Global {
     /// Worker threads [default: one per core]; results do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Where fetched artefacts live [default: W2S_STORE, or else the user's data folder]
+    /// Where fetched and computed artefacts live [default: W2S_STORE, or else the user's data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// Compute everything anew: look nothing up in the store and keep nothing there
@@ -58,6 +60,9 @@ pub struct Global {
     /// No progress, only warnings and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Whether the script is only planned.
+    #[arg(skip)]
+    pub plan: bool,
 }
 
 /// Where models compute.
@@ -97,11 +102,63 @@ pub enum KernelChoice {
     Portable,
 }
 
+/// What to do with the store.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreCommand {
+    /// List results, the last used first
+    Ls {
+        /// Only those of one operation, such as `finetune`
+        #[arg(long, value_name = "NAME")]
+        operation: Option<String>,
+        /// Only those used since so long ago, such as 12h or 7d
+        #[arg(long, value_name = "TIME", value_parser = units::parse_time)]
+        since: Option<Duration>,
+    },
+    /// Show one result: how it was made, from what, its losses
+    Show {
+        /// The beginning of its key or of its value's digest
+        key: String,
+    },
+    /// Remove leftovers, and results from the least recently used on until the rest fits; never what a kept run needs
+    Gc {
+        /// What results may take, such as 5GB [default: W2S_STORE_MAX, or else 20GB]
+        #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
+        max_size: Option<u64>,
+        /// Remove results whose last use is longer ago, such as 30d
+        #[arg(long, value_name = "TIME", value_parser = units::parse_time)]
+        older_than: Option<Duration>,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read everything and compare it with its hashes; names what is damaged (exit code 1)
+    Check {
+        /// Remove what is damaged and can be computed again
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Write results into an archive for another store: everything, some, or what a run used (`--run FOLDER`)
+    Export {
+        /// The archive, replaced if it exists
+        file: PathBuf,
+        /// The beginnings of keys
+        keys: Vec<String>,
+    },
+    /// Take the results of an archive in, after checking every hash
+    Import {
+        /// The archive
+        file: PathBuf,
+    },
+}
+
 /// What to do.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Run a script; leaves a run folder with its record
     Script {
+        /// Train nothing and write nothing: say what the store would answer, what would be computed, and about how long
+        #[arg(long)]
+        plan: bool,
         /// The script
         file: PathBuf,
         /// What the script finds in `args`
@@ -126,6 +183,11 @@ pub enum Command {
     Help {
         /// Such as `metric::pgr` or `Frame`; nothing for the overview
         name: Option<String>,
+    },
+    /// Look at computed results, check them, make room, take them elsewhere
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
     },
     /// Bring models and data sets into the store; without names, list what there is
     Fetch {

@@ -3,15 +3,20 @@
 
 pub mod bench;
 mod check;
+mod columns;
 pub mod draw;
 mod fetch;
 pub mod help;
 pub mod line;
 pub mod output;
+mod plan;
 pub mod progress;
 pub mod repl;
 mod script;
 mod start;
+mod store;
+mod store_show;
+mod units;
 
 use crate::session::diagnostic::Diagnostic;
 use crate::session::stack;
@@ -66,10 +71,15 @@ fn dispatch(line: &Line) -> u8 {
     let global = &line.global;
     match &line.command {
         None | Some(Command::Repl) => with_bench(global, repl::run),
-        Some(Command::Script { file, args }) => script::run(global, file, args),
+        Some(Command::Script { plan, file, args }) => script::run(global, *plan, file, args),
         Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
         Some(Command::Check { files }) => check::run(global, files),
         Some(Command::Help { name }) => help(name.as_deref()),
+        Some(Command::Store { command }) => {
+            // A run's folder that is named here is read, not made.
+            let plain = Global { run: None, ..global.clone() };
+            with_bench(&plain, |bench| store::run(bench, command, global.run.as_deref()))
+        }
         Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
         Some(Command::Docs { folder }) => docs(folder),
         Some(Command::Completions { shell }) => {

@@ -9,13 +9,16 @@ use crate::session::source::read_script;
 use std::path::Path;
 
 /// Runs the script and answers the exit code.
-pub fn run(global: &Global, file: &Path, args: &[String]) -> u8 {
+pub fn run(global: &Global, plan: bool, file: &Path, args: &[String]) -> u8 {
     // A script that cannot be read leaves no run folder.
     if let Err(why) = read_script(file) {
         draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
         return exit::FILE;
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if plan {
+        return super::plan::run(global, file, folder, args);
+    }
     let bench = match Bench::new(global, folder, Some(Run { script: file, args })) {
         Ok(bench) => bench,
         Err(refused) => {
@@ -34,6 +37,7 @@ pub fn run(global: &Global, file: &Path, args: &[String]) -> u8 {
         Ok(_) => exit::OK,
         Err(code) => code,
     };
+    super::store::after_run(&bench);
     if let Some(folder) = bench.lab.settings.run_dir.as_ref().filter(|_| !global.quiet) {
         bench.progress.note(&format!("record: {}", crate::session::resolve::shown(&folder.join("record.json"))));
     }

@@ -308,6 +308,11 @@ impl Lab {
         self.tell(Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
     }
 
+    /// Whether nothing that a script writes is kept, because it is only planned.
+    pub fn writes_nothing(&self) -> bool {
+        self.settings.memo == Memo::Plan
+    }
+
     /// Where a path to be written starts: at the run's folder if it is relative and there is a run.
     pub fn in_run(&self, path: &Path) -> PathBuf {
         self.settings.run_dir.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))

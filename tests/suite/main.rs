@@ -10,6 +10,7 @@ mod prompt;
 mod real_text;
 mod registry;
 mod scripts;
+mod store;
 mod support;
 mod tensor;
 mod tidy;

@@ -29,6 +29,9 @@ fn run(call: &mut Call) -> Answer {
     let figure: Figure = call.arg(0)?;
     let options: NameOptions = call.options()?;
     let lab = call.lab();
+    if lab.writes_nothing() {
+        return Ok(format!("{}.svg", options.name.as_deref().unwrap_or(figure.kind())).into());
+    }
     if lab.settings.run_dir.is_none() {
         let name = options.name.unwrap_or_else(|| figure.kind().to_owned());
         lab.warn(format!("`{name}.svg` was not written: there is no run folder here; `w2s script FILE` makes one"));

@@ -26,6 +26,12 @@ fn run(call: &mut Call) -> Answer {
     let frame: Frame = call.arg(0)?;
     let options: NameOptions = call.options()?;
     let lab = call.lab();
+    let names = |name: &str| -> Array {
+        TABLE_EXTENSIONS.iter().map(|extension| format!("{name}.{extension}").into()).collect()
+    };
+    if lab.writes_nothing() {
+        return Ok(names(options.name.as_deref().unwrap_or("table")).into());
+    }
     if lab.settings.run_dir.is_none() {
         let name = options.name.unwrap_or_else(|| "table".to_owned());
         lab.warn(format!("`{name}.csv` was not written: there is no run folder here; `w2s script FILE` makes one"));
@@ -36,7 +42,7 @@ fn run(call: &mut Call) -> Answer {
     for (path, content) in paths.iter().zip(&contents) {
         write(path, content)?;
     }
-    let files: Array = TABLE_EXTENSIONS.iter().map(|extension| format!("{name}.{extension}").into()).collect();
+    let files = names(&name);
     lab.tell(Event::Written { kind: "table".to_owned(), name, files: paths });
     Ok(files.into())
 }

@@ -57,8 +57,11 @@ impl Frame {
     }
 
     /// Writes a file, whole or not at all, where the lab grants it. A plain name or relative path goes into the run's
-    /// folder; without a run it starts at the project.
+    /// folder; without a run it starts at the project. A plan writes nothing.
     pub fn write(&self, lab: &Lab, path: &str, format: Format) -> Result<(), FrameError> {
+        if lab.writes_nothing() {
+            return Ok(());
+        }
         let real = lab.access.writable(&lab.in_run(Path::new(path)))?;
         let bytes = self.to_bytes(format)?;
         lab.interrupt.check()?;

@@ -173,9 +173,12 @@ impl Model {
     }
 
     /// Writes the three files into the folder `asked`, which is made if only its last part is missing; a relative one starts at the
-    /// run's folder. Each file appears whole or not at all.
+    /// run's folder. Each file appears whole or not at all. A plan writes nothing.
     #[allow(clippy::disallowed_methods)] // A writer of artefacts: paths come from `lab.access.writable`.
     pub fn save(&self, asked: &Path, precision: Precision, lab: &Lab) -> Result<(), ModelError> {
+        if lab.writes_nothing() {
+            return Ok(());
+        }
         let files = self.to_bytes(precision)?;
         let folder = lab.access.writable(&lab.in_run(asked))?;
         if !folder.is_dir() {

@@ -45,6 +45,8 @@ pub enum StoreError {
     NoResult { key: String },
     #[error("`{key}` is the beginning of {n_found} results")]
     Ambiguous { key: String, n_found: usize, some: String },
+    #[error("the setting `{name}` cannot be used: {why}")]
+    Setting { name: String, why: String },
     #[error("`{path}` is not an archive of results: {reason}")]
     Archive { path: String, reason: String },
     #[error("interrupted")]
@@ -82,6 +84,7 @@ impl Explain for StoreError {
             StoreError::Denied { .. } => "store/permission",
             StoreError::NoResult { .. } => "store/no-result",
             StoreError::Ambiguous { .. } => "store/ambiguous",
+            StoreError::Setting { .. } => "store/setting",
             StoreError::Archive { .. } => "store/archive",
             StoreError::NoPip { .. } => "fetch/no-pip",
             StoreError::Pip { .. } => "fetch/pip",
@@ -110,6 +113,7 @@ impl Explain for StoreError {
             }
             StoreError::NoResult { .. } => Some("`w2s store ls` lists what there is".into()),
             StoreError::Ambiguous { some, .. } => Some(format!("there are {some}")),
+            StoreError::Setting { .. } => Some("such as 20GB, or none".into()),
             StoreError::Archive { .. } => Some("nothing was kept of it; `w2s store export` makes archives".into()),
             StoreError::NoPip { .. } => Some("install Python with pip, or copy the store of another machine".into()),
             StoreError::Pip { .. } => {

@@ -14,6 +14,7 @@ mod gc;
 mod listing;
 mod lock;
 mod partial;
+mod plan;
 mod registration;
 
 pub use archive::Imported;
@@ -22,6 +23,7 @@ pub use content::{Content, Facts};
 pub use gc::{Collect, Collected};
 pub use listing::Listed;
 pub use partial::Partial;
+pub use plan::{Estimate, Past};
 pub use registration::Registration;
 
 use super::{Store, StoreError};
@@ -223,6 +225,7 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
         program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
     store.keep_result(key, manifest, &operation.pack(&done.value), &lab.interrupt)?;
+    lab.registration.added();
     partial.forget();
     tell(Found::Computed, seconds, done.curve);
     Ok(done.value)

@@ -176,7 +176,7 @@ impl Store {
         let mut written = BTreeSet::new();
         for (key, manifest) in &archive.manifests {
             lab.interrupt.check()?;
-            if self.manifest(*key).ok().flatten().is_some_and(|held| self.read_object(&held).is_ok()) {
+            if self.manifest(*key).ok().flatten().is_some_and(|held| self.content(&held).is_ok()) {
                 imported.n_known += 1;
                 continue;
             }

@@ -43,7 +43,7 @@ impl Store {
             Ok(manifest) => manifest,
             Err(why) => return Ok(LookedUp::Damaged(place, why)),
         };
-        match self.read_object(&manifest) {
+        match self.content(&manifest) {
             Ok(content) => {
                 note_use(&file);
                 Ok(LookedUp::Whole(Box::new(manifest), content))
@@ -64,7 +64,7 @@ impl Store {
     }
 
     /// The content that a manifest names, checked.
-    pub(super) fn read_object(&self, manifest: &Manifest) -> Result<Content, String> {
+    pub fn content(&self, manifest: &Manifest) -> Result<Content, String> {
         let mut file = match File::open(self.path(&object_file(&manifest.content))) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("it is missing".to_owned()),

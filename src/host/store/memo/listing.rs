@@ -74,6 +74,12 @@ impl Store {
         found.pop().ok_or_else(unknown)
     }
 
+    /// How many states of interrupted work there are, and their bytes.
+    pub fn n_partials(&self) -> Result<(usize, u64), StoreError> {
+        let partials = self.partials()?;
+        Ok((partials.len(), partials.iter().map(|(_, n_bytes, _)| n_bytes).sum()))
+    }
+
     /// Bytes of everything that was computed: manifests, contents, states of work under way.
     pub fn n_computed_bytes(&self) -> Result<u64, StoreError> {
         let mut total = 0;

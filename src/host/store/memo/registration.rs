@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -23,6 +24,7 @@ const MAX_RECORD: u64 = 1 << 30;
 #[derive(Default)]
 pub struct Registration {
     state: Mutex<State>,
+    has_added: AtomicBool,
 }
 
 #[derive(Default)]
@@ -45,6 +47,16 @@ struct Head {
 }
 
 impl Registration {
+    /// Notes that the session added to the store.
+    pub(super) fn added(&self) {
+        self.has_added.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the session added to the store.
+    pub fn has_added(&self) -> bool {
+        self.has_added.load(Ordering::Relaxed)
+    }
+
     /// Notes that the session needs the result of `key`.
     pub(super) fn note(&self, key: Key, store: &Store, lab: &Lab) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

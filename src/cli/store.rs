@@ -1,0 +1,265 @@
+//! `w2s store`: what the store holds, whether it is whole, making room, taking results elsewhere.
+
+use super::bench::Bench;
+use super::columns::{Side, columns};
+use super::line::StoreCommand;
+use super::{draw, exit, output, store_show, units};
+use crate::host::explain::Explain;
+use crate::host::store::memo::{Collect, Collected, Key, Listed};
+use crate::host::store::{Store, StoreError};
+use crate::session::diagnostic::Diagnostic;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// What computed results may take where nothing else is said: chosen, a small part of a laptop's disk.
+const MOST: u64 = 20_000_000_000;
+
+/// After a run that found the store too full, it is emptied to this share of the most: chosen, so that not every run does it.
+const ROOM: f64 = 0.9;
+
+/// Characters of a key that are shown, and of a description.
+const SHORT: usize = 12;
+const WHAT: usize = 48;
+
+/// Does what was asked; the exit code.
+pub fn run(bench: &Bench, command: &StoreCommand, run_folder: Option<&Path>) -> u8 {
+    let store = Store::of(&bench.lab);
+    let answer = match command {
+        StoreCommand::Ls { operation, since } => ls(&store, operation.as_deref(), *since),
+        StoreCommand::Show { key } => store.result(key).map(|listed| store_show::page(&store, &listed)),
+        StoreCommand::Gc { max_size, older_than, dry_run } => gc(bench, &store, *max_size, *older_than, *dry_run),
+        StoreCommand::Check { remove } => check(bench, &store, *remove),
+        StoreCommand::Export { file, keys } => export(bench, &store, file, keys, run_folder),
+        StoreCommand::Import { file } => import(bench, &store, file),
+    };
+    bench.progress.clear();
+    match answer {
+        Ok((text, code)) => match output::finish(output::line(&text)) {
+            exit::OK => code,
+            failed => failed,
+        },
+        Err(error) => {
+            draw::print(&Diagnostic::from_explained(&error));
+            if error.is_interruption() { exit::INTERRUPTED } else { exit::FILE }
+        }
+    }
+}
+
+type Said = Result<(String, u8), StoreError>;
+
+fn ls(store: &Store, operation: Option<&str>, since: Option<Duration>) -> Said {
+    let after = since.and_then(|since| SystemTime::now().checked_sub(since));
+    let mut listed = store.results()?;
+    listed.retain(|listed| {
+        let named = |name: &str| listed.manifest.as_ref().is_ok_and(|manifest| manifest.operation == name);
+        operation.is_none_or(named) && after.is_none_or(|after| listed.used >= after)
+    });
+    listed.sort_by_key(|listed| (std::cmp::Reverse(listed.used), listed.key));
+    let rows: Vec<[String; 6]> = listed.iter().map(row).collect();
+    let heads = [
+        ("key", Side::Left),
+        ("operation", Side::Left),
+        ("what", Side::Left),
+        ("size", Side::Right),
+        ("took", Side::Right),
+        ("used", Side::Right),
+    ];
+    let mut text = if rows.is_empty() { String::new() } else { columns(heads, &rows) + "\n" };
+    let whole = listed.iter().filter_map(|listed| listed.manifest.as_ref().ok());
+    // Results with one content share it.
+    let contents: std::collections::BTreeMap<&str, u64> =
+        whole.clone().map(|manifest| (manifest.content.as_str(), manifest.bytes)).collect();
+    let bytes = contents.values().sum::<u64>() + listed.iter().map(|listed| listed.n_bytes).sum::<u64>();
+    let took: f64 = whole.map(|manifest| manifest.seconds).sum();
+    text +=
+        &format!("{}, {}, computed in {}\n", n_of(listed.len(), "result"), units::size(bytes), units::seconds(took));
+    if operation.is_none() && after.is_none() {
+        let (n_partials, bytes) = store.n_partials()?;
+        if n_partials > 0 {
+            text += &format!("{} of interrupted work, {}\n", n_of(n_partials, "state"), units::size(bytes));
+        }
+        text += &format!("fetched: {}\n", units::size(store.n_fetched_bytes()?));
+        text += &format!("The store is {}", store.root().display());
+    }
+    Ok((text, exit::OK))
+}
+
+fn row(listed: &Listed) -> [String; 6] {
+    let key = listed.key.to_hex().chars().take(SHORT).collect();
+    let used = units::ago(listed.used);
+    match &listed.manifest {
+        Ok(manifest) => [
+            key,
+            draw::plain(&manifest.operation),
+            cut(&manifest.what),
+            units::size(manifest.bytes + listed.n_bytes),
+            units::seconds(manifest.seconds),
+            used,
+        ],
+        Err(why) => [key, "damaged".to_owned(), cut(why), units::size(listed.n_bytes), String::new(), used],
+    }
+}
+
+/// One line, not too long; what a manifest says must not steer a terminal.
+fn cut(text: &str) -> String {
+    let plain = draw::plain(text).replace('\n', " ");
+    if plain.chars().count() <= WHAT { plain } else { plain.chars().take(WHAT - 1).chain(['…']).collect() }
+}
+
+pub(super) fn n_of(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+fn gc(bench: &Bench, store: &Store, max: Option<u64>, older_than: Option<Duration>, dry: bool) -> Said {
+    let max_bytes = match max {
+        Some(max) => Some(max),
+        None => most()?,
+    };
+    let done = store.collect(&Collect { max_bytes, older_than, dry }, &bench.lab.interrupt)?;
+    let verb = if dry { "would remove" } else { "removed" };
+    let mut text = format!(
+        "{verb} {}, {} of interrupted work and {}: {}\n",
+        n_of(done.n_results, "result"),
+        n_of(done.n_partials, "state"),
+        n_of(done.n_rubbish, "leftover"),
+        units::size(done.n_bytes)
+    );
+    text += &format!("left: {}, {} in all", n_of(done.n_left, "result"), units::size(done.n_bytes_left));
+    text += &needed(&done);
+    if let Some(most) = max_bytes.filter(|most| done.n_bytes_left > *most) {
+        text += &format!("\nthat is more than {}: remove run folders that you no longer need", units::size(most));
+    }
+    Ok((text, exit::OK))
+}
+
+fn needed(done: &Collected) -> String {
+    if done.n_needed == 0 {
+        return String::new();
+    }
+    let runs = match (done.n_kept_runs, done.n_running) {
+        (kept, 0) => n_of(kept, "kept run"),
+        (0, running) => n_of(running, "running process").replace("processs", "processes"),
+        (kept, running) => format!("{} and {running} running", n_of(kept, "kept run")),
+    };
+    format!("; {} of them, {}, are needed by {runs}", done.n_needed, units::size(done.n_bytes_needed))
+}
+
+/// The most bytes that computed results may take: `W2S_STORE_MAX`, or [`MOST`]; `None` for as many as there are.
+fn most() -> Result<Option<u64>, StoreError> {
+    let Some(said) = std::env::var("W2S_STORE_MAX").ok().filter(|said| !said.is_empty()) else { return Ok(Some(MOST)) };
+    if said == "none" {
+        return Ok(None);
+    }
+    units::parse_size(&said).map(Some).map_err(|why| StoreError::Setting { name: "W2S_STORE_MAX".to_owned(), why })
+}
+
+/// After a run that added to the store: makes room if it is over its most.
+pub fn after_run(bench: &Bench) {
+    if !bench.lab.registration.has_added() {
+        return;
+    }
+    let store = Store::of(&bench.lab);
+    let collected = (|| {
+        let Some(most) = most()? else { return Ok(None) };
+        if store.n_computed_bytes()? <= most {
+            return Ok(None);
+        }
+        let max_bytes = Some((most as f64 * ROOM) as u64);
+        let done = store.collect(&Collect { max_bytes, ..Collect::default() }, &bench.lab.interrupt)?;
+        Ok::<_, StoreError>(Some((most, done)))
+    })();
+    match collected {
+        Ok(None) => {}
+        Ok(Some((most, done))) => bench.progress.note(&format!(
+            "the store had more than {}: removed {}, the least recently used, {}{}",
+            units::size(most),
+            n_of(done.n_results, "result"),
+            units::size(done.n_bytes),
+            needed(&done)
+        )),
+        Err(error) => bench.progress.note(&format!("warning: the store was not tidied up: {error}")),
+    }
+}
+
+fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
+    let audit = store.audit(&bench.lab)?;
+    let mut text = String::new();
+    for damaged in &audit.damaged {
+        text += &format!("damaged: {}: {}\n", draw::plain(&damaged.file), draw::plain(&damaged.why));
+    }
+    text += &format!(
+        "checked {}, {}, {} of interrupted work and {}: {}; ",
+        n_of(audit.n_results, "result"),
+        n_of(audit.n_contents, "content"),
+        n_of(audit.n_partials, "state"),
+        n_of(audit.n_fetched, "fetched package"),
+        units::size(audit.n_bytes)
+    );
+    if audit.damaged.is_empty() {
+        return Ok((text + "all whole", exit::OK));
+    }
+    text += &format!("{} damaged", n_of(audit.damaged.len(), "file"));
+    if remove {
+        let n_removed = store.remove_damaged(&audit, &bench.lab)?;
+        text += &format!("; removed {}, what they held is computed again when it is needed", n_of(n_removed, "file"));
+    } else {
+        text += "; `w2s store check --remove` removes what can be computed again";
+    }
+    if audit.damaged.iter().any(|damaged| damaged.file.starts_with("fetched/") || damaged.file.starts_with("hub/")) {
+        text += "; `w2s fetch` brings fetched files again";
+    }
+    Ok((text, exit::SCRIPT))
+}
+
+fn export(bench: &Bench, store: &Store, file: &Path, keys: &[String], run: Option<&Path>) -> Said {
+    let mut chosen: BTreeSet<Key> = BTreeSet::new();
+    for key in keys {
+        chosen.insert(store.result(key)?.key);
+    }
+    let mut note = String::new();
+    if let Some(run) = run {
+        let used = Store::keys_of_run(run);
+        if used.is_empty() {
+            let (path, reason) = (run.join("record.json").display().to_string(), "it names no result".to_owned());
+            return Err(StoreError::File { path, reason });
+        }
+        let n_used = used.len();
+        let held: BTreeSet<Key> = store.results()?.into_iter().map(|listed| listed.key).collect();
+        chosen.extend(used.intersection(&held));
+        let n_missing = n_used - used.intersection(&held).count();
+        if n_missing > 0 {
+            note = format!("; {} of the run are not in the store", n_of(n_missing, "result"));
+        }
+    } else if keys.is_empty() {
+        chosen =
+            store.results()?.into_iter().filter(|listed| listed.manifest.is_ok()).map(|listed| listed.key).collect();
+    }
+    let bytes = store.export(&chosen, file, &bench.lab)?;
+    Ok((format!("{} in {}, {}{note}", n_of(chosen.len(), "result"), file.display(), units::size(bytes)), exit::OK))
+}
+
+fn import(bench: &Bench, store: &Store, file: &Path) -> Said {
+    let done = store.import(file, &bench.lab)?;
+    let text = format!(
+        "{} new, {}; {} had been there",
+        n_of(done.n_new, "result"),
+        units::size(done.n_bytes),
+        n_of(done.n_known, "result")
+    );
+    Ok((text, exit::OK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_as_people_say_them() {
+        assert_eq!([0, 1, 2].map(|n| n_of(n, "result")), ["0 results", "1 result", "2 results"]);
+        let done =
+            Collected { n_needed: 2, n_bytes_needed: 1500, n_running: 1, n_kept_runs: 3, ..Collected::default() };
+        assert_eq!(needed(&done), "; 2 of them, 1.5 kB, are needed by 3 kept runs and 1 running");
+        assert_eq!(cut("a\u{1b}[31m\nb").matches('\u{1b}').count(), 0);
+    }
+}

@@ -1,0 +1,113 @@
+//! `w2s store show`: one result with everything that the store knows of where it came from.
+
+use super::{draw, exit, units};
+use crate::host::store::Store;
+use crate::host::store::memo::{Listed, Manifest};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How deep the tree of inputs is shown: chosen, deeper than methods chain.
+const DEEPEST: usize = 40;
+
+/// Characters of a digest.
+const SHORT: usize = 12;
+
+/// The page, and the exit code: a damaged result is a finding.
+pub fn page(store: &Store, listed: &Listed) -> (String, u8) {
+    let manifest = match &listed.manifest {
+        Ok(manifest) => manifest,
+        Err(why) => return (format!("{}  damaged: {why}", listed.key), exit::SCRIPT),
+    };
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<10} {}\n", draw::plain(value)));
+    line("operation", &manifest.operation);
+    line("what", &manifest.what);
+    line("key", &listed.key.to_hex());
+    line("digest", &manifest.digest);
+    if !manifest.options.is_empty() {
+        line("options", &manifest.options);
+    }
+    let took = units::seconds(manifest.seconds);
+    let used = units::ago(listed.used);
+    line(
+        "made",
+        &format!("in {took} by {} on {}, {} kernels; used {used}", manifest.program, manifest.device, manifest.kernels),
+    );
+    let (content, code) = match store.content(manifest) {
+        Ok(content) => {
+            let arrays = content.tensors.iter().map(|(name, shape, _)| format!("{name} {shape:?}"));
+            let arrays = arrays.collect::<Vec<_>>().join(", ");
+            (format!("{} {}, whole: {arrays}", short(&manifest.content), units::size(manifest.bytes)), exit::OK)
+        }
+        Err(why) => (format!("{} damaged: {why}", short(&manifest.content)), exit::SCRIPT),
+    };
+    line("content", &content);
+    if let Some(curve) = curve(&manifest.curve) {
+        line("loss", &curve);
+    }
+    if !manifest.inputs.is_empty() {
+        line("inputs", "");
+        let known: BTreeMap<String, Manifest> = store
+            .results()
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|listed| listed.manifest.ok())
+            .map(|manifest| (manifest.digest.clone(), manifest))
+            .collect();
+        tree(manifest, &known, 1, &mut BTreeSet::new(), &mut text);
+    }
+    (text.trim_end().to_owned(), code)
+}
+
+/// The inputs of a result, and theirs, as far as the store knows them; each is followed once.
+fn tree(
+    manifest: &Manifest,
+    known: &BTreeMap<String, Manifest>,
+    depth: usize,
+    seen: &mut BTreeSet<String>,
+    text: &mut String,
+) {
+    for (name, digest) in &manifest.inputs {
+        let blanks = "  ".repeat(depth);
+        let made = known.get(digest);
+        let what = made.map_or(String::new(), |made| format!("  {} {}", made.operation, made.what));
+        let again = made.is_some() && !seen.insert(digest.clone());
+        let note = if again { "  (as above)" } else { "" };
+        text.push_str(&draw::plain(&format!("{blanks}{name:<8} {}{what}{note}", short(digest))));
+        text.push('\n');
+        if let Some(made) = made.filter(|_| !again && depth < DEEPEST) {
+            tree(made, known, depth + 1, seen, text);
+        }
+    }
+}
+
+fn short(digest: &str) -> String {
+    digest.chars().take(SHORT).collect()
+}
+
+/// The losses as a line of bars, the first and the last as numbers.
+fn curve(points: &[(u64, f64)]) -> Option<String> {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let (first, last) = (points.first()?, points.last()?);
+    let finite = points.iter().map(|(_, loss)| *loss).filter(|loss| loss.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
+    let bar = |loss: f64| {
+        let at = if high > low { (loss - low) / (high - low) * 7.0 } else { 0.0 };
+        // What is not a number is no height.
+        if loss.is_finite() { BARS.get(at.round() as usize).copied().unwrap_or('?') } else { '?' }
+    };
+    let bars: String = points.iter().map(|(_, loss)| bar(*loss)).collect();
+    Some(format!("{bars}  {:.3} (step {}) to {:.3} (step {})", first.1, first.0, last.1, last.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_a_line_of_bars() {
+        assert_eq!(curve(&[]), None);
+        let shown = curve(&[(1, 1.0), (2, 0.5), (3, f64::NAN), (4, 0.0)]).expect("points");
+        assert_eq!(shown, "█▅?▁  1.000 (step 1) to 0.000 (step 4)");
+        assert!(curve(&[(1, 2.0)]).expect("a point").starts_with('▁'));
+    }
+}

@@ -18,7 +18,9 @@ pub fn page(store: &Store, listed: &Listed) -> (String, u8) {
         Err(why) => return (format!("{}  damaged: {why}", listed.key), exit::SCRIPT),
     };
     let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<10} {}\n", draw::plain(value)));
+    let mut line = |name: &str, value: &str| {
+        text.push_str(&format!("{}\n", format!("{name:<10} {}", draw::plain(value)).trim_end()))
+    };
     line("operation", &manifest.operation);
     line("what", &manifest.what);
     line("key", &listed.key.to_hex());

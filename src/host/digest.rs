@@ -22,7 +22,8 @@ impl Digest {
 
     /// The full digest, 64 hexadecimal characters.
     pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
     }
 
     /// The digest that [`Digest::to_hex`] writes as `hex`; `None` for any other text.

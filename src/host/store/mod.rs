@@ -79,7 +79,12 @@ impl Store {
         let path = self.path(relative);
         let folder = path.parent().unwrap_or(&self.root);
         std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
-        let made = tempfile::Builder::new().prefix(".part-").tempfile_in(folder);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".part-");
+        // As private as the user wants new files to be: others may share the store.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let made = builder.tempfile_in(folder);
         made.map_err(|error| StoreError::io(folder, &error))
     }
 

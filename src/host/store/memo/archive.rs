@@ -45,7 +45,10 @@ impl Store {
     pub fn export(&self, keys: &BTreeSet<Key>, to: &Path, lab: &Lab) -> Result<u64, StoreError> {
         let fails = |error: &std::io::Error| StoreError::io(to, error);
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| fails(&error))?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let file = builder.tempfile_in(folder).map_err(|error| fails(&error))?;
         let mut zip = ZipWriter::new(file);
         let zipped = |error: zip::result::ZipError| match error {
             zip::result::ZipError::Io(error) => fails(&error),

@@ -13,6 +13,9 @@ use std::io::{Read, Write};
 /// Bytes that are read or written at once, while the piece before is hashed: chosen, small enough for a processor's cache.
 const PIECE: usize = 1 << 20;
 
+/// Contents with fewer bytes are read and hashed by one thread: chosen, as measured by `cargo bench --bench store`.
+const SHARED: usize = 8 << 20;
+
 /// The longest header that is read: what the safetensors library allows.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -99,9 +102,10 @@ pub(super) fn write_hashed(
     hasher.update(&header);
     for (.., values) in rows {
         n_bytes += size_of_val(*values) as u64;
+        let is_large = size_of_val(*values) >= SHARED;
         for piece in values.chunks(PIECE / 4) {
             let bytes = le_bytes(piece);
-            both(bytes.len(), || to.write_all(&bytes), || hasher.update(&bytes)).map_err(|error| fails(&error))?;
+            both(is_large, || to.write_all(&bytes), || hasher.update(&bytes)).map_err(|error| fails(&error))?;
         }
     }
     Ok(n_bytes)
@@ -179,9 +183,10 @@ pub(super) fn read_hashed(mut from: impl Read + Send, n_bytes: u64, hasher: &mut
 /// Fills the array piece by piece; while one is read the one before is hashed.
 fn fill(mut from: impl Read + Send, values: &mut [f32], hasher: &mut Hasher) -> std::io::Result<()> {
     let mut read: &[u8] = &[];
+    let is_large = size_of_val(values) >= SHARED;
     for piece in values.chunks_mut(PIECE / 4) {
         let bytes = bytes_of(piece);
-        both(read.len(), || from.read_exact(bytes), || hasher.update(read))?;
+        both(is_large && !read.is_empty(), || from.read_exact(bytes), || hasher.update(read))?;
         read = bytes;
     }
     hasher.update(read);
@@ -193,11 +198,11 @@ fn fill(mut from: impl Read + Send, values: &mut [f32], hasher: &mut Hasher) -> 
 
 /// Does both, at the same time where there is enough to hash.
 fn both<'h, T: Send>(
-    n_hashed: usize,
+    is_large: bool,
     io: impl FnOnce() -> std::io::Result<T> + Send,
     hash: impl FnOnce() -> &'h mut Hasher + Send,
 ) -> std::io::Result<T> {
-    if n_hashed < PIECE {
+    if !is_large {
         hash();
         return io();
     }
@@ -237,10 +242,11 @@ mod tests {
     use safetensors::SafeTensors;
 
     fn example() -> Content {
+        let n_values = SHARED / 4 + 3;
         let mut content = Content::default()
             .tensor("zebra", &[2, 3], vec![1.0, -2.5, f32::MIN_POSITIVE, 0.0, -0.0, f32::INFINITY])
             .tensor("none", &[0], Vec::new())
-            .tensor("a", &[PIECE / 2 + 3], (0..PIECE / 2 + 3).map(|at| at as f32).collect());
+            .tensor("a", &[n_values], (0..n_values).map(|at| at as f32).collect());
         content.facts.insert("step".to_owned(), json!(7));
         content
     }

@@ -43,7 +43,14 @@ impl Store {
             Ok(manifest) => manifest,
             Err(why) => return Ok(LookedUp::Damaged(place, why)),
         };
-        match self.content(&manifest) {
+        let content = match File::open(self.path(&object_file(&manifest.content))) {
+            // Somebody else's, which is not damaged.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(StoreError::io(&self.path(&object_file(&manifest.content)), &error));
+            }
+            opened => self.checked_content(&manifest, opened),
+        };
+        match content {
             Ok(content) => {
                 note_use(&file);
                 Ok(LookedUp::Whole(Box::new(manifest), content))
@@ -65,7 +72,11 @@ impl Store {
 
     /// The content that a manifest names, checked.
     pub fn content(&self, manifest: &Manifest) -> Result<Content, String> {
-        let mut file = match File::open(self.path(&object_file(&manifest.content))) {
+        self.checked_content(manifest, File::open(self.path(&object_file(&manifest.content))))
+    }
+
+    fn checked_content(&self, manifest: &Manifest, opened: std::io::Result<File>) -> Result<Content, String> {
+        let mut file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("it is missing".to_owned()),
             Err(error) => return Err(plain(&error)),

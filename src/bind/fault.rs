@@ -1,5 +1,6 @@
 //! A fault: an error with a stable code, a hint, and, once Rhai has carried it up, a position.
 
+use crate::host::digest::Digest;
 use crate::host::explain::Explain;
 use crate::host::lab::Interrupted;
 use rhai::{Dynamic, EvalAltResult, Position};
@@ -105,6 +106,11 @@ impl super::value::Value for Fault {
 
     fn same(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn digest(&self, _trace: &mut super::trace::Trace) -> Digest {
+        let made = Digest::of("error", 1).text("code", &self.code).text("message", &self.message);
+        made.text("hint", self.hint.as_deref().unwrap_or_default()).finish()
     }
 }
 

@@ -11,6 +11,7 @@ mod fault;
 mod function;
 mod options;
 mod registry;
+pub mod trace;
 mod value;
 
 pub use crate::host::explain::{edit_distance, nearest};
@@ -20,13 +21,15 @@ pub use fault::Fault;
 pub use function::{Example, Function, Kind, Param};
 pub use options::{OptionDoc, OptionSet, Options, default_text, read as read_option, refuse_unknown};
 pub use registry::{Registry, TypeRecord};
+pub use trace::Trace;
 pub use value::{Value, show};
 
 /// What every file in `builtins` needs.
 pub mod prelude {
     pub use super::{
-        Call, Fault, FromDynamic, Function, Mismatch, OptionDoc, OptionSet, Options, Registry, Value, show,
+        Call, Fault, FromDynamic, Function, Mismatch, OptionDoc, OptionSet, Options, Registry, Trace, Value, show,
     };
+    pub use crate::host::digest::Digest;
     pub use crate::options;
     pub use rhai::{Array, Dynamic, FnPtr, INT, ImmutableString, Map};
 

@@ -1,6 +1,9 @@
 //! The laboratory's own types as script values, and how any value is shown to a person.
 
+use super::trace::Trace;
+use crate::host::digest::Digest;
 use rhai::{Array, Dynamic, Map};
+use std::any::TypeId;
 use std::sync::{OnceLock, RwLock};
 
 /// A host type that a script can hold. Cheap to clone (an `Arc` inside), immutable, comparable.
@@ -19,21 +22,54 @@ pub trait Value: Clone + Send + Sync + 'static {
 
     /// Equality for `==` in a script; by content or derivation, never by address.
     fn same(&self, other: &Self) -> bool;
+
+    /// What tells the value from every other: its derivation, or its content to the last bit. `trace` digests what it
+    /// holds, and is told where something cannot be.
+    fn digest(&self, trace: &mut Trace) -> Digest;
 }
 
 type Shower = fn(&Dynamic) -> Option<String>;
 
-fn showers() -> &'static RwLock<Vec<(std::any::TypeId, Shower)>> {
-    static SHOWERS: OnceLock<RwLock<Vec<(std::any::TypeId, Shower)>>> = OnceLock::new();
-    SHOWERS.get_or_init(RwLock::default)
+/// How a value of a registered type is digested.
+pub(super) type Digester = fn(&Dynamic, &mut Trace) -> Digest;
+
+/// What is known of a registered type.
+#[derive(Clone, Copy)]
+struct Known {
+    id: TypeId,
+    show: Shower,
+    digest: Digester,
 }
 
-/// Makes [`show`] know the type. Called once per registered type; calling again does nothing.
+fn known() -> &'static RwLock<Vec<Known>> {
+    static KNOWN: OnceLock<RwLock<Vec<Known>>> = OnceLock::new();
+    KNOWN.get_or_init(RwLock::default)
+}
+
+fn of_type(id: TypeId) -> Option<Known> {
+    let known = known().read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    known.iter().find(|known| known.id == id).copied()
+}
+
+/// How `value`, which is not shared, is digested, if its type is registered.
+pub(super) fn digester(value: &Dynamic) -> Option<Digester> {
+    of_type(value.type_id()).map(|known| known.digest)
+}
+
+/// Makes [`show`] and [`Trace`] know the type. Called once per registered type; calling again does nothing.
 pub(super) fn know<T: Value>() {
-    let id = std::any::TypeId::of::<T>();
-    let mut known = showers().write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if !known.iter().any(|(seen, _)| *seen == id) {
-        known.push((id, |value| value.read_lock::<T>().map(|held| held.show())));
+    let id = TypeId::of::<T>();
+    let mut known = known().write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if !known.iter().any(|known| known.id == id) {
+        let show: Shower = |value| value.read_lock::<T>().map(|held| held.show());
+        let digest: Digester = |value, trace| match value.read_lock::<T>() {
+            Some(held) => Digest::of(T::NAME, 1).digest("value", held.digest(trace)).finish(),
+            None => {
+                trace.lose(format!("a `{}` could not be read", T::NAME));
+                Digest::of(T::NAME, 0).finish()
+            }
+        };
+        known.push(Known { id, show, digest });
     }
 }
 
@@ -50,11 +86,7 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
         return "…".to_owned();
     }
     let id = if value.is_shared() { value.clone().flatten().type_id() } else { value.type_id() };
-    let shower = {
-        let known = showers().read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.iter().find(|(seen, _)| *seen == id).map(|(_, shower)| *shower)
-    };
-    if let Some(text) = shower.and_then(|shower| shower(value)) {
+    if let Some(text) = of_type(id).and_then(|known| (known.show)(value)) {
         return text;
     }
     if let Some(items) = value.read_lock::<Array>() {

@@ -12,6 +12,7 @@ pub mod source;
 pub mod stack;
 
 use crate::bind::Registry;
+use crate::bind::trace::{self, ScriptModules};
 use crate::host::lab::Lab;
 use diagnostic::Diagnostic;
 use limits::Limits;
@@ -93,13 +94,15 @@ impl Session {
 
     /// A session set up in every point.
     pub fn with(lab: Arc<Lab>, setup: Setup) -> Self {
+        trace::steady_names();
         let registry = crate::builtins::registry();
         let sources = Sources::default();
         let resolver = Resolver::new(lab.clone(), sources.clone());
         let mut engine = Engine::new();
         limits::apply(&mut engine, &setup.limits, &lab);
         registry.install(&mut engine, &lab);
-        print::apply(&mut engine, &setup.output);
+        let (printer, held) = (setup.output.clone(), lab.clone());
+        print::apply(&mut engine, &(Arc::new(move |text: &str| held.sweep.print(text, &printer)) as Output));
         print::remove(&mut engine);
         engine.set_strict_variables(true);
         engine.set_module_resolver(resolver.clone());
@@ -215,6 +218,10 @@ impl Session {
     /// Makes a script module known under `alias` for every later input.
     fn import(&mut self, path: &str, alias: &str, from: Option<&str>) -> Result<(), Box<EvalAltResult>> {
         let module = self.resolver.module(&self.engine, from, path)?;
+        // The engine does not tell which modules it has, and a closure's digest covers those that it calls.
+        let mut known = self.engine.default_tag().clone().try_cast::<ScriptModules>().unwrap_or_default();
+        Arc::make_mut(&mut known.0).insert(alias.to_owned(), module.clone());
+        self.engine.set_default_tag(Dynamic::from(known));
         self.engine.register_static_module(alias, module);
         Ok(())
     }

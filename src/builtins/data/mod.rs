@@ -9,7 +9,7 @@ mod truth;
 mod views;
 
 use crate::bind::Registry;
-use crate::bind::prelude::Value;
+use crate::bind::prelude::{Digest, Trace, Value};
 use crate::host::data::{Data, Split};
 
 /// Lists the module's functions.
@@ -44,5 +44,9 @@ impl Value for Data {
 
     fn same(&self, other: &Self) -> bool {
         self.digest() == other.digest()
+    }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        Data::digest(self)
     }
 }

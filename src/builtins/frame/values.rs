@@ -1,6 +1,7 @@
 //! The types of the module as script values.
 
-use crate::bind::Value;
+use crate::bind::{Trace, Value};
+use crate::host::digest::Digest;
 use crate::host::frame::expr::Expr;
 use crate::host::frame::{BOUNDS, Frame};
 
@@ -15,6 +16,10 @@ impl Value for Frame {
 
     fn same(&self, other: &Self) -> bool {
         self.equals(other)
+    }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        Frame::digest(self)
     }
 }
 
@@ -32,6 +37,10 @@ impl Value for Expr {
     fn same(&self, other: &Self) -> bool {
         self == other
     }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        Expr::digest(self)
+    }
 }
 
 /// The text functions of an expression, as polars' `.str`.
@@ -48,6 +57,10 @@ impl Value for StrExpr {
 
     fn same(&self, other: &Self) -> bool {
         self == other
+    }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        self.0.digest()
     }
 }
 
@@ -73,6 +86,13 @@ impl Value for When {
     fn same(&self, other: &Self) -> bool {
         self == other
     }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        let made = self.cases.iter().fold(Digest::of("when", 1), |made, (when, then)| {
+            made.digest("when", when.digest()).digest("then", then.digest())
+        });
+        self.open.iter().fold(made, |made, when| made.digest("open", when.digest())).finish()
+    }
 }
 
 /// A frame with the columns that its groups agree in.
@@ -92,5 +112,10 @@ impl Value for GroupBy {
 
     fn same(&self, other: &Self) -> bool {
         self.keys == other.keys && self.frame.equals(&other.frame)
+    }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        let made = Digest::of("group_by", 1).digest("frame", self.frame.digest());
+        self.keys.iter().fold(made, |made, key| made.text("key", key)).finish()
     }
 }

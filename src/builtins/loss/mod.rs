@@ -17,7 +17,7 @@ use crate::bind::prelude::*;
 use crate::host::train::{Loss as HostLoss, LossError};
 use std::sync::Arc;
 
-pub use closure::{ClosureLoss, closure_digest};
+pub use closure::ClosureLoss;
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {
@@ -50,6 +50,10 @@ impl Value for Loss {
 
     fn same(&self, other: &Self) -> bool {
         self.0.digest() == other.0.digest()
+    }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        self.0.digest()
     }
 }
 

@@ -14,6 +14,10 @@ impl Value for Estimate {
     fn same(&self, other: &Self) -> bool {
         self == other
     }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        Digest::of("estimate", 1).text("all", &format!("{self:?}")).finish()
+    }
 }
 
 /// Lists the type's getters, and the operators that it refuses.

@@ -36,4 +36,8 @@ impl Value for Model {
     fn same(&self, other: &Self) -> bool {
         self.inner.digest == other.inner.digest
     }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        self.inner.digest
+    }
 }

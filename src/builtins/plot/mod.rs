@@ -36,6 +36,10 @@ impl Value for Figure {
     fn same(&self, other: &Self) -> bool {
         self.digest() == other.digest()
     }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        Figure::digest(self)
+    }
 }
 
 crate::options! {

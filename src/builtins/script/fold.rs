@@ -32,6 +32,10 @@ impl Value for Folded {
     fn same(&self, other: &Self) -> bool {
         self.words == other.words && show(&self.value) == show(&other.value)
     }
+
+    fn digest(&self, trace: &mut Trace) -> Digest {
+        Digest::of("folded", 1).text("words", &self.words).digest("value", trace.value(&self.value)).finish()
+    }
 }
 
 /// Lists the function and the getter.

@@ -57,6 +57,16 @@ impl Value for Tensor {
     fn same(&self, other: &Self) -> bool {
         Tensor::same(self, other)
     }
+
+    fn digest(&self, trace: &mut Trace) -> Digest {
+        let Ok(values) = self.values() else {
+            trace.lose("a tensor could not be read");
+            return Digest::of("tensor", 0).finish();
+        };
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+        let [rows, columns] = self.shape();
+        Digest::of("tensor", 1).int("rows", rows as i64).int("columns", columns as i64).bytes("values", &bytes).finish()
+    }
 }
 
 /// Six significant digits: enough for an eye.

@@ -32,6 +32,10 @@ impl Value for World {
     fn same(&self, other: &Self) -> bool {
         self.digest() == other.digest()
     }
+
+    fn digest(&self, _trace: &mut Trace) -> Digest {
+        World::digest(self)
+    }
 }
 
 /// Lists the module's functions.

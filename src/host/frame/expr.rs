@@ -5,6 +5,7 @@
 
 use super::content::Kind;
 use super::error::FrameError;
+use crate::host::digest::Digest;
 use polars::prelude::{self as pl, DataType, Expr as Plan, NamedFrom, Operator, Series};
 use std::fmt;
 use std::sync::Arc;
@@ -138,6 +139,11 @@ pub enum Shape {
 }
 
 impl Expr {
+    /// What the expression computes.
+    pub fn digest(&self) -> Digest {
+        Digest::of("expression", 1).text("nodes", &format!("{self:?}")).finish()
+    }
+
     /// The column called `name`.
     pub fn column(name: impl Into<String>) -> Expr {
         Expr { node: Arc::new(Node::Column(name.into())), depth: 1, n_parts: 1 }
@@ -786,8 +792,9 @@ impl fmt::Display for Expr {
 }
 
 impl fmt::Debug for Expr {
+    /// The whole of it: printed for people, long lists are cut.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        fmt::Debug::fmt(&self.node, f)
     }
 }
 

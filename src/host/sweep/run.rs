@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn workers_that_refuse_or_never_arrive_end_the_sweep() {
         let lab = Lab::for_tests();
-        let refusal = "echo '{\"word\":\"refused\",\"why\":\"other cells\"}'; sleep 20";
+        let refusal = "echo '{\"word\":\"refused\",\"why\":\"other cells\"}'; cat > /dev/null";
         let (refused, _folder) = with_shell(refusal, &sweep(&[0, 1], 2), &lab);
         assert!(matches!(refused, Err(SweepError::Refused { why }) if why == "other cells"));
         let (dead, _folder) = with_shell("exit 3", &sweep(&[0, 1], 1), &lab);

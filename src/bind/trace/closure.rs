@@ -1,0 +1,123 @@
+//! The digest of a closure: its syntax tree without positions, the functions of its script that it reaches, the imported
+//! modules and global constants that these name, and the values that it captured. Never its own name.
+
+use super::losses::{Outer, outside};
+use super::tree::{ANONYMOUS, anonymous, plain, raw};
+use super::{ScriptModules, Trace};
+use crate::host::digest::{Digest, DigestBuilder};
+use rhai::{FnPtr, Module, NativeCallContext, ScriptFuncDef};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How deep modules in modules are looked into: chosen.
+const MAX_MODULES: usize = 16;
+
+/// What a closure reaches, while it is walked.
+struct Reach<'a> {
+    /// Functions of the script and of the modules that the call came through, by name.
+    functions: BTreeMap<String, Vec<&'a ScriptFuncDef>>,
+    /// The trees so far: which names stand in them.
+    trees: String,
+    /// Closures that are being walked, so that none is walked in itself.
+    open: BTreeSet<String>,
+}
+
+impl Trace<'_> {
+    /// The digest of a closure or a named function, captures included.
+    pub fn closure(&mut self, closure: &FnPtr) -> Digest {
+        let context: &NativeCallContext = self.context;
+        let mut functions: BTreeMap<String, Vec<&ScriptFuncDef>> = BTreeMap::new();
+        for (.., found) in context.iter_namespaces().flat_map(Module::iter_script_fn_info) {
+            functions.entry(found.name.to_string()).or_default().push(found);
+        }
+        let mut reach = Reach { functions, trees: String::new(), open: BTreeSet::new() };
+        let mut made = Digest::of("closure", 3);
+        made = self.function(made, &mut reach, closure.fn_name(), closure.curry().len());
+        let mut named: BTreeSet<String> = BTreeSet::from([closure.fn_name().to_owned()]);
+        while let Some(name) = reach.next_named(&named) {
+            made = self.function(made.text("name", &name), &mut reach, &name, 0);
+            named.insert(name);
+        }
+        let trees = std::mem::take(&mut reach.trees);
+        // Modules by the names that the running code calls them: the session's, and those that it imported itself.
+        let session = context.engine().default_tag().clone().try_cast::<ScriptModules>().unwrap_or_default();
+        let mut modules: BTreeMap<&str, &Module> =
+            session.0.iter().map(|(name, module)| (name.as_str(), &**module)).collect();
+        modules.extend(context.iter_imports());
+        for (alias, module) in modules.into_iter().filter(|(alias, _)| trees.contains(alias)) {
+            made = made.text("import", alias).digest("module", self.module(module, 0));
+        }
+        let constants = context.global_runtime_state().constants.as_ref().filter(|_| trees.contains("global"));
+        if let Some(constants) = constants.and_then(|constants| rhai::locked_read(constants)) {
+            for (name, value) in constants.iter().filter(|(name, _)| trees.contains(name.as_str())) {
+                made = made.text("constant", name).digest("value", self.value(value));
+            }
+        }
+        let captured = closure.curry().iter();
+        captured.fold(made, |made, value| made.digest("captured", self.value(value))).finish()
+    }
+
+    /// Adds the functions called `name`, each with the closures inside it, and notes what cannot be digested in them.
+    fn function(&mut self, made: DigestBuilder, reach: &mut Reach, name: &str, n_outer: usize) -> DigestBuilder {
+        let Some(found) = reach.functions.get(name).cloned() else {
+            // A builtin, such as `Fn("print")`: its name is its meaning.
+            return made.text("builtin", name);
+        };
+        let mut trees: Vec<(String, String, &ScriptFuncDef)> =
+            found.into_iter().map(|found| (plain(&raw(found)), raw(found), found)).collect();
+        trees.sort_by(|a, b| a.0.cmp(&b.0));
+        trees.dedup_by(|a, b| a.0 == b.0);
+        let mut made = made;
+        for (tree, raw, found) in trees {
+            let outer = found.params.iter().take(n_outer).map(ToString::to_string).collect();
+            if let Some(why) = (Outer { functions: &reach.functions }).loss(found, &outer) {
+                self.lose(why);
+            }
+            if let Some(why) = outside(found) {
+                self.outside.get_or_insert(why);
+            }
+            made = made.text("tree", &tree);
+            reach.trees.push_str(&tree);
+            for inner in anonymous(&raw) {
+                if reach.open.insert(inner.clone()) {
+                    made = self.function(made, reach, &inner, 0);
+                    reach.open.remove(&inner);
+                }
+            }
+        }
+        made
+    }
+
+    /// The digest of an imported module: its functions, its variables, and the modules that it imports itself.
+    fn module(&mut self, held: &Module, depth: usize) -> Digest {
+        let mut trees: Vec<String> = held
+            .iter_script_fn_info()
+            .map(|(_, _, name, _, found)| {
+                let name = if name.starts_with(ANONYMOUS) { "closure" } else { name };
+                format!("{name} {}", plain(&raw(found)))
+            })
+            .collect();
+        trees.sort();
+        let mut made = trees.iter().fold(Digest::of("module", 2), |made, tree| made.text("tree", tree));
+        let variables: BTreeMap<&str, &rhai::Dynamic> = held.iter_var().collect();
+        for (name, value) in variables {
+            made = made.text("variable", name).digest("value", self.value(value));
+        }
+        let inner: BTreeMap<&str, &rhai::Shared<Module>> = held.iter_sub_modules().collect();
+        if depth > MAX_MODULES {
+            self.lose("its modules import each other too deeply");
+            return made.finish();
+        }
+        for (name, module) in inner {
+            made = made.text("module", name).digest("content", self.module(module, depth + 1));
+        }
+        made.finish()
+    }
+}
+
+impl Reach<'_> {
+    /// A named function that the trees so far name and that is not among `done`: the first in the alphabet.
+    fn next_named(&self, done: &BTreeSet<String>) -> Option<String> {
+        let waiting = self.functions.keys().filter(|name| !name.starts_with(ANONYMOUS) && !done.contains(*name));
+        waiting.into_iter().find(|name| self.trees.contains(&format!("\"{name}\""))).cloned()
+    }
+}

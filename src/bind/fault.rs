@@ -66,6 +66,25 @@ impl Fault {
         Fault { interruption, inner: Some(inner), ..Fault::new("script/callback", text) }
     }
 
+    /// The fault as a value of its own: what a callback raised as the script's `catch` would see it.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        let Some(error) = self
+            .inner
+            .as_ref()
+            .and_then(|inner| inner.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take())
+        else {
+            return self;
+        };
+        match error.unwrap_inner() {
+            EvalAltResult::ErrorRuntime(value, _) => match value.read_lock::<Fault>() {
+                Some(fault) => fault.clone(),
+                None => Fault::new("script/thrown", super::value::show(value)),
+            },
+            other => Fault::new("script/error", other.to_string()),
+        }
+    }
+
     /// The Rhai error that carries this fault from `position` on, where the builtin `path` was called.
     pub(super) fn into_rhai_of(self, path: &str, position: Position) -> Box<EvalAltResult> {
         let passed_on = self.inner.is_some() && !self.interruption;

@@ -12,6 +12,7 @@ pub mod model;
 pub mod plot;
 pub mod report;
 pub mod script;
+pub mod sweep;
 pub mod tensor;
 pub mod world;
 
@@ -28,6 +29,7 @@ pub fn registry() -> Registry {
     plot::register(&mut registry);
     report::register(&mut registry);
     script::register(&mut registry);
+    sweep::register(&mut registry);
     tensor::register(&mut registry);
     world::register(&mut registry);
     registry

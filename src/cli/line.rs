@@ -202,6 +202,9 @@ pub enum Command {
         #[arg(default_value = "docs")]
         folder: PathBuf,
     },
+    /// Compute cells of `sweep::map` for another process of w2s
+    #[command(hide = true)]
+    Worker,
     /// Print completions for a shell
     Completions {
         /// Which shell

@@ -17,6 +17,7 @@ mod start;
 mod store;
 mod store_show;
 mod units;
+mod worker;
 
 use crate::session::diagnostic::Diagnostic;
 use crate::session::stack;
@@ -81,6 +82,7 @@ fn dispatch(line: &Line) -> u8 {
             with_bench(&plain, |bench| store::run(bench, command, global.run.as_deref()))
         }
         Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
+        Some(Command::Worker) => worker::run(),
         Some(Command::Docs { folder }) => docs(folder),
         Some(Command::Completions { shell }) => {
             let mut text = Vec::new();

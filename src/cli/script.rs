@@ -2,7 +2,7 @@
 
 use super::bench::{Bench, Run};
 use super::line::Global;
-use super::{draw, exit};
+use super::{draw, exit, worker};
 use crate::host::record::Outcome;
 use crate::session::diagnostic::Diagnostic;
 use crate::session::source::read_script;
@@ -27,6 +27,7 @@ pub fn run(global: &Global, plan: bool, file: &Path, args: &[String]) -> u8 {
         }
     };
     let mut session = bench.session("input", false, args);
+    worker::enable(&bench, &session.sources, global, file, args);
     // A run that is ended by force is known by its record, which says that it runs.
     if let Err(refused) = bench.keep(&session.sources, Some(file), Outcome::Running) {
         draw::print(&refused);

@@ -131,9 +131,9 @@ impl Session {
     /// Evaluates the script file at `path`, which errors call `path` as well; its imports start from its folder.
     pub fn run_script(&mut self, path: &Path) -> Outcome<Dynamic> {
         let name = path.display().to_string();
-        let text = source::read_script(path)
-            .map_err(|why| Box::new(Diagnostic::new("script/read", format!("`{name}` {why}"))))?;
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let read = self.sources.read(&real);
+        let text = read.map_err(|why| Box::new(Diagnostic::new("script/read", format!("`{name}` {why}"))))?;
         self.sources.keep(&name, &text, Some(&real));
         stack::on_big_stack(|| self.run_text(&name, &text))
     }

@@ -1,6 +1,6 @@
 //! `import`: the script stdlib first, then files of the project, relative to the file that imports.
 
-use super::source::{Sources, read_script};
+use super::source::Sources;
 use crate::bind::Fault;
 use crate::host::lab::Lab;
 use rhai::{
@@ -117,7 +117,9 @@ impl Resolver {
         let (name, text, path) = match target {
             Target::Std(name, text) => ((*name).to_owned(), (*text).to_owned(), None),
             Target::File(name, path) => {
-                let text = read_script(path)
+                let text = self
+                    .sources
+                    .read(path)
                     .map_err(|why| Fault::new("import/read", format!("`{name}` {why}")).into_rhai(Position::NONE))?;
                 (name.clone(), text, Some(path.as_path()))
             }

@@ -16,13 +16,24 @@ pub struct Source {
 
 /// All texts of a session. Cheap to clone; clones share.
 #[derive(Clone, Default)]
-pub struct Sources(Arc<RwLock<BTreeMap<String, Source>>>);
+pub struct Sources(Arc<RwLock<BTreeMap<String, Source>>>, Arc<RwLock<BTreeMap<PathBuf, String>>>);
 
 impl Sources {
     /// Keeps `text` under `name`, in place of an earlier text of that name.
     pub fn keep(&self, name: &str, text: &str, path: Option<&Path>) {
         let source = Source { name: name.to_owned(), text: text.into(), path: path.map(Path::to_owned) };
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
+    }
+
+    /// Makes the file at `path` (links resolved) read as `text`, whatever it holds by now.
+    pub fn pin(&self, path: &Path, text: &str) {
+        self.1.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), text.to_owned());
+    }
+
+    /// The text of the script file at `path`: what it was pinned to, or what it holds. The error says what is wrong with it.
+    pub fn read(&self, path: &Path) -> Result<String, String> {
+        let pinned = self.1.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        pinned.map_or_else(|| read_script(path), Ok)
     }
 
     /// The text called `name`.

@@ -12,6 +12,7 @@ mod registry;
 mod scripts;
 mod store;
 mod support;
+mod sweep;
 mod tensor;
 mod tidy;
 mod train;

@@ -150,6 +150,71 @@ fn every_type_in_a_signature_exists() {
     none(complaints);
 }
 
+#[test]
+fn what_reads_the_outside_is_known_to_those_who_digest_closures() {
+    let reads = |function: &Function| {
+        let takes_truth = function.params.iter().any(|param| param.type_name == "Data|Frame");
+        let named = function.name == "truth" || function.name == "load" || function.name.starts_with("read_");
+        takes_truth || (named && function.kind != Kind::Getter)
+    };
+    let name =
+        |function: &Function| if function.kind == Kind::Method { function.name.to_owned() } else { function.path() };
+    let found: BTreeSet<String> = registry().functions.iter().filter(|f| reads(f)).map(|f| name(f)).collect();
+    let known: BTreeSet<String> = w2s::bind::trace::OUTSIDE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(found, known);
+}
+
+/// A value of every type that scripts can hold, and another one of the same type.
+const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
+    ("Data", "data::of([#{ text: \"a\", label: 0 }])", "data::of([#{ text: \"b\", label: 0 }])"),
+    (
+        "Error",
+        "let e = (); try { frame::of(1) } catch (x) { e = x; } e",
+        "let e = (); try { frame::of(2) } catch (x) { e = x; } e",
+    ),
+    ("Estimate", "metric::mean([0.500001, 0.2])", "metric::mean([0.500002, 0.2])"),
+    ("Expr", "col(\"a\").is_in([1, 2, 3, 4, 5, 6])", "col(\"a\").is_in([1, 2, 3, 4, 5, 7])"),
+    (
+        "Figure",
+        "plot::lines(frame::of(#{ x: [1, 2], y: [1, 2] }), #{ x: \"x\", y: \"y\" })",
+        "plot::lines(frame::of(#{ x: [1, 2], y: [1, 3] }), #{ x: \"x\", y: \"y\" })",
+    ),
+    ("Folded", "script::fold(1, \"a number\")", "script::fold(2, \"a number\")"),
+    ("Frame", "frame::of(#{ a: [1.0] })", "frame::of(#{ a: [1.0000000000000002] })"),
+    ("GroupBy", "frame::of(#{ a: [1], b: [1] }).group_by(\"a\")", "frame::of(#{ a: [1], b: [1] }).group_by(\"b\")"),
+    ("Loss", "loss::confidence()", "loss::confidence(#{ alpha_max: 0.25 })"),
+    (
+        "Model",
+        "model::untrained(data::of([#{ text: \"a\", label: 0 }]))",
+        "model::untrained(data::of([#{ text: \"a\", label: 0 }]), #{ seed: 3 })",
+    ),
+    ("StrExpr", "col(\"a\").str", "col(\"b\").str"),
+    ("Tensor", "tensor::of([[1.0]])", "tensor::of([[1.0000000000000002]])"),
+    ("When", "when(col(\"a\")).then(1)", "when(col(\"a\")).then(2)"),
+    ("World", "world::language()", "world::language(#{ seed: 1 })"),
+];
+
+#[test]
+fn every_type_can_be_captured_and_changes_the_digest() {
+    let types: BTreeSet<&str> = registry().types.iter().map(|record| record.name).collect();
+    assert_eq!(types, OF_EVERY_TYPE.iter().map(|(name, ..)| *name).collect());
+    let digest = |code: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let code = format!("{code}; [type_of(held), script::digest(held), script::digest(|x| held == x)]");
+        let value = session_in(folder.path()).eval(&code).unwrap_or_else(|error| panic!("{code}: {error}"));
+        value.into_typed_array::<String>().expect("texts")
+    };
+    for (name, one, other) in OF_EVERY_TYPE {
+        let held = |code: &str| match code.rsplit_once("; ") {
+            Some((before, last)) => format!("{before}; let held = {last}"),
+            None => format!("let held = {code}"),
+        };
+        let (one, again, other) = (digest(&held(one)), digest(&held(one)), digest(&held(other)));
+        assert_eq!((one[0].as_str(), &one), (*name, &again));
+        assert!(one[1] != other[1] && one[2] != other[2], "{name}");
+    }
+}
+
 /// Runs every example of `functions`, each in a session and a folder of its own.
 fn run_examples(functions: &[&Function]) -> Vec<String> {
     let mut complaints = Vec::new();

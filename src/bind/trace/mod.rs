@@ -7,6 +7,8 @@ mod closure;
 mod losses;
 mod tree;
 
+pub use losses::OUTSIDE;
+
 use super::value::digester;
 use crate::host::digest::Digest;
 use rhai::{Array, Blob, Dynamic, FnPtr, Map, Module, NativeCallContext, Shared};

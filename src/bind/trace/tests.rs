@@ -26,7 +26,7 @@ fn engine() -> rhai::Engine {
 }
 
 fn digest(code: &str) -> String {
-    let mut engine = engine();
+    let engine = engine();
     engine.eval::<String>(code).expect("runs")
 }
 

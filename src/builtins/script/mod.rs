@@ -1,5 +1,6 @@
 //! `script`: help for functions that are written in scripts, the stdlib's among them.
 
+mod digest;
 mod error;
 mod fold;
 mod options;
@@ -14,10 +15,11 @@ use crate::bind::Registry;
 pub fn register(registry: &mut Registry) {
     registry.module(
         "script",
-        "Help for functions of your own: option maps with unknown keys refused, seeds, folded values.",
+        "Help for functions of your own: option maps with unknown keys refused, seeds, digests, folded values.",
     );
     registry.value::<Folded>();
     registry.add(options::function());
+    registry.add(digest::function());
     registry.add(seeds::function());
     registry.add(w2s_version::function());
     error::register(registry);

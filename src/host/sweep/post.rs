@@ -84,7 +84,7 @@ impl Post {
     }
 
     /// Hands on the numbers that come in, until the other end closes: then the work is stopped.
-    pub fn listen(input: impl BufRead, cells: &Sender<usize>, lab: &Lab) {
+    pub fn listen(input: impl BufRead, cells: Sender<usize>, lab: &Lab) {
         for line in input.lines() {
             let Some(cell) = line.ok().and_then(|line| line.trim().parse().ok()) else { break };
             if cells.send(cell).is_err() {
@@ -92,6 +92,7 @@ impl Post {
             }
         }
         lab.interrupt.raise();
+        drop(cells);
     }
 
     /// The next cell; `None` when there is none any more.
@@ -113,6 +114,11 @@ impl Post {
         line.push(b'\n');
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.write_all(&line).and_then(|()| out.flush());
+    }
+
+    /// Says that this process does not serve, and why.
+    pub fn refuse(&self, why: &str) {
+        self.say(&Word::Refused { why: why.to_owned() });
     }
 
     /// Passes on what of an event the first process wants to know.
@@ -165,7 +171,7 @@ mod tests {
         let (post, sender) = Post::open(&mut input, Box::new(Shared(said.clone()))).expect("a task");
         assert_eq!(post.task.call, 2);
         let lab = Lab::for_tests();
-        Post::listen(input, &sender, &lab);
+        Post::listen(input, sender, &lab);
         assert_eq!((post.next(&lab), post.next(&lab), post.next(&lab)), (Some(4), Some(7), None));
         post.say(&Word::Ready { cell: 4 });
         let line = String::from_utf8(said.lock().expect("whole").clone()).expect("text");

@@ -1,0 +1,32 @@
+//! `script::digest`
+
+use crate::bind::prelude::*;
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("script", "digest", run)
+        .about("The digest of any value: what tells it from every other, on every machine.")
+        .details(
+            "Of a model, a frame or labels that were computed, it names how they came to be: the operation, its inputs, its options and \
+             its seed; of data and tables that were read, their content; of plain values, arrays and maps, every bit; of a closure, its \
+             syntax tree without places, the functions that it reaches, and what it captured, as it is now. Equal digests, equal \
+             results: this is what the store looks up. A closure has none if it changes a variable outside it, calls a function by \
+             a name that is made at run time or reads a clock.",
+        )
+        .param::<Dynamic>("value", "any value")
+        .returns("string: 64 hexadecimal digits")
+        .example("script::digest([1, 2.5, \"a\"]) == script::digest([1, 2.5, \"a\"])", "true")
+        .example("let k = 2; let one = script::digest(|x| x * k); k = 3; one == script::digest(|x| x * k)", "false")
+        .example("script::digest(loss::cross_entropy()).len", "64")
+        .fails("let n = 0; script::digest(|x| { n += x; n })", "it changes the outer variable `n`")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let value: Dynamic = call.arg(0)?;
+    let mut trace = Trace::new(call.context);
+    let digest = trace.value(&value);
+    match trace.lost() {
+        None => Ok(digest.to_hex().into()),
+        Some(why) => Err(Fault::new("script/no-digest", format!("this value has no digest: {why}"))),
+    }
+}

@@ -1,0 +1,310 @@
+//! `sweep::map`
+
+use crate::bind::prelude::*;
+use crate::host::lab::{Lab, Memo};
+use crate::host::sweep::{self, Fate, Held, Launcher, Missing, Post, Sweep, SweepError, Word};
+use std::collections::BTreeMap;
+
+options! {
+    /// Options of `sweep::map`.
+    pub struct MapOptions {
+        /// Worker processes, at most one per thread of `--threads`; 1: none. Left out, one per thread, and none where the cells take less time than starting them.
+        workers: Option<usize> = None,
+        /// What a failing cell does: "stop" ends the call with the cell's error; "go_on" warns and gives the error as that cell's value.
+        on_error: String = "stop".to_owned(),
+        /// MiB that the workers may hold together; left out, four fifths of what is free.
+        memory: Option<f64> = None,
+    }
+}
+
+/// Floating-point operations above which workers are started without being asked for: chosen, about 2 s of training on one
+/// core, which is what it takes a worker to come to the call several times over.
+const WORTH_IT: f64 = 1e11;
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("sweep", "map", run)
+        .about("Calls a function with every item of an array, on several processes where that helps, and gives the answers in order.")
+        .details(
+            "What it gives is what `cells.map(…)` gives, to the bit. In `w2s script`, cells whose trainings, predictions and labels \
+             are not all in the store are given to worker processes, which run the script up to this call (answered by the store), \
+             then their cells. They share the store, so what several cells need is computed once, and a sweep that was stopped goes on \
+             with what is missing. The function's answers are made by this process from what is then in the store; so a cell that fails \
+             is run again here, and anything costly that the store does not keep is computed here. The cells must not depend on each \
+             other: a function that changes an outer variable is run by this process alone. So is everything at the prompt, with \
+             `--no-memo` or `--plan`, and in a call that a cell makes. Workers and their threads together are at most `--threads`. A cell \
+             whose process dies is tried once more.",
+        )
+        .param::<Vec<Dynamic>>("cells", "any values: seeds, pairs, option maps")
+        .param::<FnPtr>("function", "a closure with one parameter, the cell")
+        .options::<MapOptions>()
+        .returns("array: one answer per cell, in their order")
+        .example("sweep::map([1, 2, 3], |n| n * n)", "[1, 4, 9]")
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let model = model::untrained(rows);\n\
+             let truth = rows.truth(\"example\");\n\
+             let students = sweep::map([0, 1], |seed| model.finetune(rows, truth, #{ steps: 2, seed: seed }));\n\
+             students[0] == model.finetune(rows, truth, #{ steps: 2, seed: 0 })",
+            "true",
+        )
+        .example(
+            "let answers = sweep::map([1, 0], |n| if n == 0 { throw \"nothing\" } else { n }, #{ on_error: \"go_on\" });\n\
+             [answers[0], answers[1].message]",
+            "[1, \"nothing\"]",
+        )
+        .fails("sweep::map([1], |a, b| a)", "takes one parameter, this one takes 2")
+        .fails("sweep::map([1], |a| a, #{ on_error: \"ignore\" })", "`on_error` must be \"stop\" or \"go_on\"")
+        .fails("sweep::map([0, 1], |n| data::load(\"no-such-set\"))", "no-such-set")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let (cells, closure): (Vec<Dynamic>, FnPtr) = (call.arg(0)?, call.arg(1)?);
+    let options: MapOptions = call.options()?;
+    let map = Map::new(call, cells, closure, options)?;
+    let desk = &call.lab().sweep;
+    let number = desk.number();
+    if let (Some(post), Some(number)) = (desk.post(), number)
+        && post.task.call == number
+    {
+        return map.serve(post);
+    }
+    match number.and_then(|number| Some((number, map.launcher()?))) {
+        Some((number, launcher)) => map.with_workers(number, launcher),
+        None => map.alone(),
+    }
+}
+
+/// A call.
+struct Map<'a, 'c> {
+    call: &'a Call<'c>,
+    lab: &'a Lab,
+    cells: Vec<Dynamic>,
+    closure: FnPtr,
+    goes_on: bool,
+    options: MapOptions,
+}
+
+/// What a look at the cells found.
+#[derive(Default)]
+struct Looked {
+    /// Cells that have run, with what they would have told.
+    done: BTreeMap<usize, (Answer, Vec<Held>)>,
+    /// Cells that need something that the store does not have.
+    missing: Vec<usize>,
+    /// Floating-point operations that are missing, at least.
+    work: f64,
+}
+
+impl<'a, 'c> Map<'a, 'c> {
+    fn new(call: &'a Call<'c>, cells: Vec<Dynamic>, closure: FnPtr, options: MapOptions) -> Result<Self, Fault> {
+        let goes_on = match options.on_error.as_str() {
+            "stop" => false,
+            "go_on" => true,
+            other => {
+                let what = format!("`on_error` must be \"stop\" or \"go_on\", got `{other}`");
+                return Err(Fault::new("sweep/option", what));
+            }
+        };
+        if options.workers == Some(0) {
+            return Err(Fault::new("sweep/option", "`workers` must be at least 1, got `0`"));
+        }
+        if let Some(memory) = options.memory.filter(|memory| !(*memory > 0.0 && memory.is_finite())) {
+            return Err(Fault::new(
+                "sweep/option",
+                format!("`memory` must be a positive number of MiB, got `{memory}`"),
+            ));
+        }
+        let found = call.context.iter_namespaces().flat_map(|module| module.iter_script_fn_info());
+        let named = found.filter(|(_, _, name, ..)| *name == closure.fn_name());
+        let taken: Vec<usize> = named.map(|(.., n_params, _)| n_params.saturating_sub(closure.curry().len())).collect();
+        if !taken.is_empty() && !taken.contains(&1) {
+            let taken = taken.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+            let what = format!("the function of `sweep::map` takes one parameter, this one takes {taken}");
+            return Err(Fault::new("sweep/closure", what).hint("sweep::map(cells, |cell| …)"));
+        }
+        Ok(Map { call, lab: call.lab(), cells, closure, goes_on, options })
+    }
+
+    /// How workers are started, if they may be.
+    fn launcher(&self) -> Option<&'a Launcher> {
+        let alone = self.lab.settings.memo != Memo::On || self.lab.sweep.post().is_some();
+        if alone || self.n_workers() < 2 || self.cells.len() < 2 {
+            return None;
+        }
+        let launcher = self.lab.sweep.launcher()?;
+        if self.lab.sweep.is_spoilt() {
+            let why =
+                "something before it was computed that the store does not keep, and a worker would compute it again";
+            self.lab.warn(format!("`sweep::map` runs in one process: {why}"));
+            return None;
+        }
+        Some(launcher)
+    }
+
+    fn n_workers(&self) -> usize {
+        let n_threads = self.lab.settings.n_threads;
+        self.options.workers.unwrap_or(n_threads).min(n_threads)
+    }
+
+    /// The digest of cells and function; why there is none.
+    fn digest(&self) -> Result<String, String> {
+        let mut trace = Trace::new(self.call.context);
+        let cells = Dynamic::from(self.cells.clone());
+        let made = Digest::of("sweep/map", 1).digest("cells", trace.value(&cells));
+        let made = made.digest("function", trace.closure(&self.closure)).finish();
+        trace.lost().map_or_else(|| Ok(made.to_hex()), |why| Err(why.to_owned()))
+    }
+
+    /// Runs one cell here.
+    fn answer(&self, idx: usize) -> Answer {
+        let cell = self.cells.get(idx).cloned().unwrap_or_default();
+        self.lab.sweep.inside(|| self.call.call_back(&self.closure, vec![cell]))
+    }
+
+    /// Every cell in this process, one after the other.
+    fn alone(&self) -> Answer {
+        let answers = (0..self.cells.len()).map(|idx| self.kept(idx, self.answer(idx)));
+        Ok(answers.collect::<Result<Array, Fault>>()?.into())
+    }
+
+    /// A cell's answer as it is given: its error is one that ends the call, or a value.
+    fn kept(&self, idx: usize, answer: Answer) -> Answer {
+        let fault = match answer {
+            Ok(value) => return Ok(value),
+            Err(fault) if fault.interruption => return Err(fault),
+            Err(fault) => fault,
+        };
+        let which = format!("cell {idx} of {} (`{}`)", self.cells.len(), self.shown(idx));
+        if !self.goes_on {
+            self.lab.warn(format!("`sweep::map` stopped at {which}"));
+            return Err(fault);
+        }
+        let fault = fault.settled();
+        self.lab.warn(format!("{which} failed: {}", fault.message));
+        Ok(Dynamic::from(fault))
+    }
+
+    fn shown(&self, idx: usize) -> String {
+        let text = self.cells.get(idx).map(show).unwrap_or_default();
+        let mut cut: String = text.lines().next().unwrap_or_default().chars().take(40).collect();
+        if cut.len() < text.len() {
+            cut.push('…');
+        }
+        cut
+    }
+
+    /// Cells that the store answers here, the others on workers first.
+    fn with_workers(&self, number: usize, launcher: &Launcher) -> Answer {
+        let digest = match self.digest() {
+            Ok(digest) => digest,
+            Err(why) => {
+                self.lab.warn(format!("`sweep::map` runs in one process: of its function, {why}"));
+                return self.alone();
+            }
+        };
+        let mut looked = self.look()?;
+        let worth_it = self.options.workers.is_some() || looked.work >= WORTH_IT;
+        let mut fates = BTreeMap::new();
+        if looked.missing.len() > 1 && worth_it {
+            let sweep = Sweep {
+                cells: &looked.missing,
+                n_workers: self.n_workers(),
+                memory: self.options.memory.map(|mib| (mib * f64::from(1 << 20)) as u64),
+                stop_at_failure: !self.goes_on,
+                call: number,
+                digest,
+            };
+            fates = match sweep::run(&sweep, launcher, self.lab) {
+                Ok(fates) => fates,
+                Err(SweepError::Interrupted) => return Err(Fault::interrupted()),
+                Err(error) => {
+                    self.lab.warn(format!("{error}; `sweep::map` runs in one process"));
+                    BTreeMap::new()
+                }
+            };
+        }
+        // A failure stops the call before cells that were not begun.
+        let failed = fates.iter().find(|(_, fate)| **fate != Fate::Ready).map(|(idx, _)| *idx);
+        if let Some(idx) = failed.filter(|_| !self.goes_on) {
+            looked.release_before(idx, self.lab);
+            let _ = self.kept(idx, self.final_answer(idx, fates.get(&idx)))?;
+        }
+        let mut answers = Array::with_capacity(self.cells.len());
+        for idx in 0..self.cells.len() {
+            let answer = match looked.done.remove(&idx) {
+                Some((answer, held)) => {
+                    sweep::release(held, self.lab);
+                    answer
+                }
+                None => self.final_answer(idx, fates.get(&idx)),
+            };
+            answers.push(self.kept(idx, answer)?);
+        }
+        Ok(answers.into())
+    }
+
+    /// The answer of a cell that was not done at the first look; never of one that ends its process.
+    fn final_answer(&self, idx: usize, fate: Option<&Fate>) -> Answer {
+        match fate {
+            Some(Fate::Died { why }) => {
+                Err(Fault::new("sweep/worker-died", format!("the process of cell {idx} died twice ({why})"))
+                    .hint("with `memory: MIB` or `workers: N` fewer cells run at a time"))
+            }
+            _ => self.answer(idx),
+        }
+    }
+
+    /// Runs each cell as far as the store has what it needs.
+    fn look(&self) -> Result<Looked, Fault> {
+        let mut looked = Looked::default();
+        for idx in 0..self.cells.len() {
+            let (answer, held, missing) = self.lab.sweep.look(|| self.answer(idx));
+            self.lab.interrupt.check()?;
+            match missing {
+                None => {
+                    let ends = answer.is_err() && !self.goes_on;
+                    looked.done.insert(idx, (answer, held));
+                    if ends {
+                        break;
+                    }
+                }
+                Some(Missing::Result { work }) => {
+                    looked.missing.push(idx);
+                    looked.work += work;
+                }
+                // Only this process can use it: it computes the whole cell in its turn.
+                Some(Missing::Untraceable) => {}
+            }
+        }
+        Ok(looked)
+    }
+
+    /// A worker's part: cells by number, for what they leave in the store.
+    fn serve(&self, post: &Post) -> Answer {
+        match self.digest() {
+            Ok(digest) if digest == post.task.digest => post.say(&Word::Arrived),
+            Ok(_) => post.refuse("its cells or its function have another digest"),
+            Err(why) => post.refuse(&why),
+        }
+        while let Some(cell) = post.next(self.lab) {
+            match self.answer(cell) {
+                Ok(_) => post.say(&Word::Ready { cell }),
+                Err(fault) if fault.interruption => break,
+                Err(fault) => post.say(&Word::Failed { cell, message: fault.settled().message }),
+            }
+        }
+        // The rest of the script is not this process's business.
+        Err(Fault::interrupted())
+    }
+}
+
+impl Looked {
+    /// Tells what the cells before `idx` would have told.
+    fn release_before(&mut self, idx: usize, lab: &Lab) {
+        let rest = self.done.split_off(&idx);
+        for (_, held) in std::mem::replace(&mut self.done, rest).into_values() {
+            sweep::release(held, lab);
+        }
+    }
+}

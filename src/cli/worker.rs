@@ -1,0 +1,70 @@
+//! `w2s worker`: computes cells of `sweep::map` for the process that started it, which is told how to start one here.
+
+use super::bench::Bench;
+use super::exit;
+use super::line::Global;
+use crate::host::lab::Lab;
+use crate::host::sweep::{Launcher, Post, Script};
+use crate::host::tensor::Kernels;
+use crate::session::source::Sources;
+use crate::session::{Session, Setup};
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a worker may take to stop after its input has ended, before it ends by force: longer than it is waited for.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Lets the cells of a script run be computed by workers.
+pub fn enable(bench: &Bench, sources: &Sources, global: &Global, file: &Path, args: &[String]) {
+    // Without its own path no worker is started, and cells run here.
+    let Ok(program) = std::env::current_exe() else { return };
+    let flags = ["--device", global.device.name(), "--kernels", Kernels::in_use().name()].map(str::to_owned).to_vec();
+    let (sources, file, args) = (sources.clone(), file.to_owned(), args.to_vec());
+    let script = move || {
+        let texts = sources.all().into_iter().map(|source| (source.name, source.text.to_string(), source.path));
+        Script { file: file.clone(), args: args.clone(), texts: texts.collect() }
+    };
+    bench.lab.sweep.enable(Launcher { program, flags, script: Box::new(script) });
+}
+
+/// Serves until the input ends; the exit code.
+pub fn run() -> u8 {
+    let mut input = BufReader::new(std::io::stdin());
+    let Ok((post, cells)) = Post::open(&mut input, Box::new(std::io::stdout())) else {
+        eprintln!("error[usage/worker]: `worker` is started by `sweep::map`, with its task on standard input");
+        return exit::USAGE;
+    };
+    let task = &post.task;
+    let lab = Arc::new(Lab::new(task.settings.clone(), task.access.clone()));
+    lab.sweep.serve(post.clone());
+    let teller = post.clone();
+    lab.listen(move |event| teller.pass_on(event));
+    let heeding = lab.clone();
+    // Ctrl-C reaches every process of the terminal; without a handler it ends this one at once, and its cell is tried again.
+    let _ = ctrlc::set_handler(move || heeding.interrupt.raise());
+    let listening = lab.clone();
+    let listener = std::thread::Builder::new().name("w2s-orders".to_owned()).spawn(move || {
+        Post::listen(input, cells, &listening);
+        std::thread::sleep(GRACE);
+        std::process::exit(i32::from(exit::INTERRUPTED));
+    });
+    if listener.is_err() {
+        post.refuse("it has no thread to listen with");
+        return exit::FILE;
+    }
+    let setup = Setup { args: task.script.args.clone(), prelude: false, ..Setup::default() };
+    let mut session = Session::with(lab, setup);
+    for (_, text, path) in &task.script.texts {
+        if let Some(path) = path {
+            session.sources.pin(path, text);
+        }
+    }
+    match session.run_script(&task.script.file) {
+        Ok(_) => post.refuse("the script ended before the call"),
+        Err(error) if !error.interrupted => post.refuse(&error.message),
+        Err(_) => {}
+    }
+    exit::OK
+}

@@ -63,7 +63,7 @@ pub(super) fn know<T: Value>() {
     if !known.iter().any(|known| known.id == id) {
         let show: Shower = |value| value.read_lock::<T>().map(|held| held.show());
         let digest: Digester = |value, trace| match value.read_lock::<T>() {
-            Some(held) => Digest::of(T::NAME, 1).digest("value", held.digest(trace)).finish(),
+            Some(held) => held.digest(trace),
             None => {
                 trace.lose(format!("a `{}` could not be read", T::NAME));
                 Digest::of(T::NAME, 0).finish()

@@ -166,7 +166,11 @@ fn what_reads_the_outside_is_known_to_those_who_digest_closures() {
 
 /// A value of every type that scripts can hold, and another one of the same type.
 const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
-    ("Data", "data::of([#{ text: \"a\", label: 0 }])", "data::of([#{ text: \"b\", label: 0 }])"),
+    (
+        "Data",
+        "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }])",
+        "data::of([#{ text: \"a\", label: 0 }, #{ text: \"c\", label: 1 }])",
+    ),
     (
         "Error",
         "let e = (); try { frame::of(1) } catch (x) { e = x; } e",
@@ -185,8 +189,8 @@ const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
     ("Loss", "loss::confidence()", "loss::confidence(#{ alpha_max: 0.25 })"),
     (
         "Model",
-        "model::untrained(data::of([#{ text: \"a\", label: 0 }]))",
-        "model::untrained(data::of([#{ text: \"a\", label: 0 }]), #{ seed: 3 })",
+        "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }]))",
+        "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }]), #{ seed: 3 })",
     ),
     ("StrExpr", "col(\"a\").str", "col(\"b\").str"),
     ("Tensor", "tensor::of([[1.0]])", "tensor::of([[1.0000000000000002]])"),

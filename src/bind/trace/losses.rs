@@ -56,11 +56,14 @@ pub const OUTSIDE: &[(&str, &str)] = &[
     ("model::load", "it reads a model"),
     ("metric::accuracy", TRUTH),
     ("metric::agreement", TRUTH),
+    ("metric::agreement_rates", TRUTH),
     ("metric::auroc", TRUTH),
     ("metric::brier", TRUTH),
+    ("metric::capa", TRUTH),
     ("metric::ece", TRUTH),
     ("metric::interval_bootstrap", TRUTH),
     ("metric::log_loss", TRUTH),
+    ("metric::pgr", TRUTH),
 ];
 
 const TRUTH: &str = "it may read sealed truth, which every run records";

@@ -60,7 +60,7 @@ impl Value for StrExpr {
     }
 
     fn digest(&self, _trace: &mut Trace) -> Digest {
-        self.0.digest()
+        Digest::of("str", 1).digest("of", self.0.digest()).finish()
     }
 }
 

@@ -23,10 +23,15 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let value: Dynamic = call.arg(0)?;
+    Ok(of(call, &value)?.to_hex().into())
+}
+
+/// The digest of a value as the store knows it: that of a derivation for what has one.
+pub(super) fn of(call: &Call, value: &Dynamic) -> Result<Digest, Fault> {
     let mut trace = Trace::new(call.context);
-    let digest = trace.value(&value);
+    let digest = trace.value(value);
     match trace.lost() {
-        None => Ok(digest.to_hex().into()),
+        None => Ok(digest),
         Some(why) => Err(Fault::new("script/no-digest", format!("this value has no digest: {why}"))),
     }
 }

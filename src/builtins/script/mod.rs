@@ -3,6 +3,7 @@
 mod digest;
 mod error;
 mod fold;
+mod lineage;
 mod options;
 mod seeds;
 mod w2s_version;
@@ -20,6 +21,7 @@ pub fn register(registry: &mut Registry) {
     registry.value::<Folded>();
     registry.add(options::function());
     registry.add(digest::function());
+    registry.add(lineage::function());
     registry.add(seeds::function());
     registry.add(w2s_version::function());
     error::register(registry);

@@ -168,13 +168,13 @@ fn what_reads_the_outside_is_known_to_those_who_digest_closures() {
 const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
     (
         "Data",
-        "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }])",
-        "data::of([#{ text: \"a\", label: 0 }, #{ text: \"c\", label: 1 }])",
+        "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 })",
+        "data::of([#{ text: \"a\", label: 0 }, #{ text: \"c\", label: 1 }], #{ test_share: 0.0 })",
     ),
     (
         "Error",
-        "let e = (); try { frame::of(1) } catch (x) { e = x; } e",
-        "let e = (); try { frame::of(2) } catch (x) { e = x; } e",
+        "let e = (); try { frame::of(1) } catch (x) { e = x; }; e",
+        "let e = (); try { frame::of(2) } catch (x) { e = x; }; e",
     ),
     ("Estimate", "metric::mean([0.500001, 0.2])", "metric::mean([0.500002, 0.2])"),
     ("Expr", "col(\"a\").is_in([1, 2, 3, 4, 5, 6])", "col(\"a\").is_in([1, 2, 3, 4, 5, 7])"),
@@ -189,8 +189,8 @@ const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
     ("Loss", "loss::confidence()", "loss::confidence(#{ alpha_max: 0.25 })"),
     (
         "Model",
-        "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }]))",
-        "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }]), #{ seed: 3 })",
+        "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }))",
+        "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }), #{ seed: 3 })",
     ),
     ("StrExpr", "col(\"a\").str", "col(\"b\").str"),
     ("Tensor", "tensor::of([[1.0]])", "tensor::of([[1.0000000000000002]])"),

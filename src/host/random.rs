@@ -2,6 +2,7 @@
 //!
 //! candle's CPU generator cannot be seeded, so nothing in the house draws from it.
 
+use crate::host::math::{cos, ln};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{RngCore, SeedableRng};
 
@@ -50,8 +51,8 @@ impl Random {
 
     /// A standard normal number (Box–Muller).
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.uniform()).cos()
+        let radius = (-2.0 * ln(1.0 - self.uniform())).sqrt();
+        radius * cos(std::f64::consts::TAU * self.uniform())
     }
 
     /// Shuffles in place (Fisher–Yates).

@@ -6,6 +6,8 @@ mod data;
 mod docs;
 mod fences;
 mod frames;
+mod kills;
+mod pins;
 mod prompt;
 mod real_text;
 mod registry;

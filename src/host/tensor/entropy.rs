@@ -108,7 +108,7 @@ pub(crate) fn next_token(
         });
         for (lane, &target) in targets.iter().enumerate() {
             if target != NO_TARGET {
-                total += (sums[lane] as f64).ln() + (most[lane] - target_logits[lane]) as f64;
+                total += crate::host::math::ln(sums[lane] as f64) + (most[lane] - target_logits[lane]) as f64;
                 logits[target as usize * columns + lane] -= scale;
             }
         }

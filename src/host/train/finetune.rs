@@ -2,7 +2,7 @@
 
 use super::job::{Job, Pass, Probe, Whole};
 use super::lora::{Adapted, Adapters};
-use super::predict::{features, forward_work};
+use super::predict::{Features, forward_work};
 use super::{HeadStart, Loss, Plan, Recipe, TrainError};
 use crate::host::data::{Data, Split};
 use crate::host::digest::Digest;
@@ -63,7 +63,7 @@ struct Trained {
 
 impl Finetuning<'_> {
     fn digest(&self) -> Digest {
-        Digest::of("finetune", 1)
+        Digest::of("finetune", 2)
             .digest("model", self.model.inner.digest)
             .digest("data", self.data.digest())
             .digest("labels", self.labels.digest())
@@ -146,7 +146,7 @@ impl Operation for Finetuning<'_> {
         let pass = || Pass::new(arch, &packed, self.head.len());
         let (mut trained, curve) = match self.adapters {
             _ if plan.linear_probe => {
-                let all = features(self.model, &packed, lab)?;
+                let all = Features { model: self.model, data: self.data, packed: &packed }.find(lab)?;
                 job.run(&mut Probe::new(&all, arch.width(), self.head.len()), params)?
             }
             Some(adapters) => job.run(&mut Adapted::new(pass(), adapters, base, self.head.len()), params)?,
@@ -271,6 +271,7 @@ fn first_head(model: &Model, n_classes: usize, start: HeadStart) -> Result<Vec<f
 #[cfg(test)]
 mod tests {
     use super::super::checkpoint::testing::{curves_and_warnings, first_done, heard, lab_in, on, state_file, stop_at};
+    use super::super::predict::features;
     use super::super::{CrossEntropy, Lora, LossBatch, LossError, LossValue, label, predict};
     use super::*;
     use crate::host::data::{Row, Source};
@@ -387,6 +388,26 @@ mod tests {
         let kept = Recipe { head: HeadStart::Keep, steps: Some(1), epochs: None, lr: Some(0.0), ..recipe };
         let again = finetune(&probed, &data, &labels, &CrossEntropy, &kept, &Lab::for_tests()).expect("trains");
         assert_eq!(again.inner.head.as_ref().expect("a head").weight, head.weight);
+    }
+
+    #[test]
+    fn long_features_are_kept_for_the_next_probe() {
+        let (data, labels) = task(40, 0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let lab = lab_in(folder.path());
+        let recipe = |seed| Recipe { linear_probe: true, steps: Some(5), seed, ..Recipe::default() };
+        let model = tiny(0);
+        let packed = model.encode(&data, &lab).expect("encodes");
+        let work = Features { model: &model, data: &data, packed: &packed };
+        let straight = features(&model, &packed, &lab).expect("computes");
+        let events = heard(&lab);
+        assert_eq!(work.find(&lab).expect("computed"), straight);
+        finetune(&model, &data, &labels, &CrossEntropy, &recipe(0), &lab).expect("trains");
+        let told = |name: &str| curves_and_warnings(&events, name).0.len();
+        assert_eq!((told("features"), told("finetune")), (0, 1), "short work is done again");
+        assert_eq!(perform(&work, &lab).expect("computed"), straight);
+        assert_eq!(perform(&work, &lab).expect("stored"), straight);
+        assert_eq!(told("features"), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::host::data::Data;
 use crate::host::digest::Digest;
 use crate::host::frame::Frame;
 use crate::host::lab::{Event, Lab};
+use crate::host::math::exp;
 use crate::host::model::trunk::{self, Packed, Tape};
 use crate::host::model::{Head, Model, ModelError};
 use crate::host::random::Random;
@@ -126,8 +127,8 @@ impl Prediction<'_> {
     fn digest(&self) -> Digest {
         let (model, data) = (self.model.inner.digest, self.data.digest());
         let started = match self.kind {
-            Kind::Predict => Digest::of("predict", 1).digest("model", model).digest("data", data),
-            Kind::SoftLabel | Kind::HardLabel => Digest::of("label", 1)
+            Kind::Predict => Digest::of("predict", 2).digest("model", model).digest("data", data),
+            Kind::SoftLabel | Kind::HardLabel => Digest::of("label", 2)
                 .digest("model", model)
                 .digest("data", data)
                 .int("hard", i64::from(self.kind == Kind::HardLabel)),
@@ -199,6 +200,62 @@ impl Operation for Prediction<'_> {
     }
 }
 
+/// Features that a head is trained on: every probe of one model on one set of rows reads the same.
+pub(super) struct Features<'a> {
+    pub model: &'a Model,
+    pub data: &'a Data,
+    pub packed: &'a Packed,
+}
+
+/// The least work that is worth a file in the store: chosen, a fraction of a second.
+const WORTH_KEEPING: f64 = 1e10;
+
+impl Features<'_> {
+    /// The features, row-major `[n_rows, width]`; looked up where computing them is long work.
+    pub fn find(&self, lab: &Lab) -> Result<Vec<f32>, TrainError> {
+        if self.step().work < WORTH_KEEPING { features(self.model, self.packed, lab) } else { perform(self, lab) }
+    }
+
+    fn shape(&self) -> [usize; 2] {
+        [self.packed.n_rows(), self.model.inner.arch.width()]
+    }
+}
+
+impl Operation for Features<'_> {
+    type Value = Vec<f32>;
+    type Error = TrainError;
+
+    fn step(&self) -> Step {
+        let (model, data) = (self.model.inner.digest, self.data.digest());
+        Step {
+            operation: "features",
+            what: format!("{} on {} rows of {}", self.model.inner.name, self.data.len(), self.data.name()),
+            digest: Digest::of("features", 1).digest("model", model).digest("data", data).finish(),
+            inputs: vec![("model", model), ("data", data)],
+            options: String::new(),
+            work: 2.0 * self.model.n_params() as f64 * self.packed.tokens.len() as f64,
+            untraceable: None,
+        }
+    }
+
+    fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<Vec<f32>>, TrainError> {
+        Ok(Done { value: features(self.model, self.packed, lab)?, curve: Vec::new() })
+    }
+
+    fn pack(&self, value: &Vec<f32>) -> Content {
+        Content::default().tensor("features", &self.shape(), value.clone())
+    }
+
+    fn unpack(&self, mut content: Content) -> Result<Vec<f32>, String> {
+        content.take("features", &self.shape())
+    }
+
+    fn stand_in(&self) -> Vec<f32> {
+        let [n_rows, width] = self.shape();
+        vec![0.0; n_rows * width]
+    }
+}
+
 /// Floating-point operations of a forward pass over rows of `bytes` bytes in all: two for each parameter of the blocks and
 /// each token, at five bytes a token (chosen; enough for an estimate).
 pub(super) fn forward_work(model: &Model, bytes: usize) -> f64 {
@@ -211,8 +268,8 @@ fn probabilities(model: &Model, data: &Data, lab: &Lab) -> Result<(Vec<f32>, usi
     let mut probabilities = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(n_classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let total: f64 = row.iter().map(|z| f64::from(z - most).exp()).sum();
-        probabilities.extend(row.iter().map(|z| (f64::from(z - most).exp() / total) as f32));
+        let total: f64 = row.iter().map(|z| exp(f64::from(z - most))).sum();
+        probabilities.extend(row.iter().map(|z| (exp(f64::from(z - most)) / total) as f32));
     }
     Ok((probabilities, n_classes))
 }

@@ -8,6 +8,7 @@ use super::predict::Bar;
 use crate::host::digest::Digest;
 use crate::host::explain::Explain;
 use crate::host::lab::{Interrupted, Lab};
+use crate::host::math::cos;
 use crate::host::model::arch::{Activation, Arch, CausalConfig};
 use crate::host::model::trunk::{Tape, TrunkError, check_lm, lm_loss, lm_step};
 use crate::host::model::{Encoder, Model, ModelError, Size, initial};
@@ -177,21 +178,74 @@ pub fn language_loss(
     if model.inner.encoder.digest() != Digest::of_bytes(world.vocabulary().json().as_bytes()) {
         return Err(PretrainError::OtherWords { model: model.inner.name.clone() });
     }
-    let mut random = Random::new(seed, "pretrain/held-out");
-    let mut tape = Tape::new();
-    let (mut sum, mut n_predicted) = (0.0, 0_usize);
-    let mut left = n_documents;
-    while left > 0 {
-        lab.interrupt.check()?;
-        let n_rows = left.min(DOCUMENTS_PER_BATCH);
-        let batch = world.windows(&mut random, n_rows, model.inner.arch.context());
-        check_lm(&model.inner.arch, &model.inner.params.values, &batch)?;
-        let n = batch.tokens.len() - batch.n_rows();
-        sum += n as f64 * lm_loss(&model.inner.arch, &model.inner.params.values, &batch, &mut tape);
-        n_predicted += n;
-        left -= n_rows;
+    perform(&LanguageLoss { model, world, n_documents, seed }, lab)
+}
+
+/// A loss on fresh documents before it is measured.
+struct LanguageLoss<'a> {
+    model: &'a Model,
+    world: &'a World,
+    n_documents: usize,
+    seed: u64,
+}
+
+impl Operation for LanguageLoss<'_> {
+    type Value = f64;
+    type Error = PretrainError;
+
+    fn step(&self) -> Step {
+        let (model, world) = (self.model.inner.digest, self.world.digest());
+        let tokens = self.n_documents as f64 * self.model.inner.arch.context() as f64;
+        Step {
+            operation: "world::loss",
+            what: format!("{} on {} documents", self.model.inner.name, self.n_documents),
+            digest: Digest::of("world/loss", 1)
+                .digest("model", model)
+                .digest("world", world)
+                .int("n_documents", self.n_documents as i64)
+                .int("seed", self.seed as i64)
+                .finish(),
+            inputs: vec![("model", model), ("world", world)],
+            options: format!("n_documents {}, seed {}", self.n_documents, self.seed),
+            work: 2.0 * self.model.n_params() as f64 * tokens,
+            untraceable: None,
+        }
     }
-    Ok(sum / n_predicted as f64)
+
+    fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<f64>, PretrainError> {
+        let inner = &self.model.inner;
+        let mut random = Random::new(self.seed, "pretrain/held-out");
+        let mut tape = Tape::new();
+        let (mut sum, mut n_predicted) = (0.0, 0_usize);
+        let mut left = self.n_documents;
+        while left > 0 {
+            lab.interrupt.check()?;
+            let n_rows = left.min(DOCUMENTS_PER_BATCH);
+            let batch = self.world.windows(&mut random, n_rows, inner.arch.context());
+            check_lm(&inner.arch, &inner.params.values, &batch)?;
+            let n = batch.tokens.len() - batch.n_rows();
+            sum += n as f64 * lm_loss(&inner.arch, &inner.params.values, &batch, &mut tape);
+            n_predicted += n;
+            left -= n_rows;
+        }
+        Ok(Done { value: sum / n_predicted as f64, curve: Vec::new() })
+    }
+
+    /// By its bits: JSON may round a number.
+    fn pack(&self, value: &f64) -> Content {
+        let mut content = Content::default();
+        content.facts.insert("bits".to_owned(), value.to_bits().into());
+        content
+    }
+
+    fn unpack(&self, content: Content) -> Result<f64, String> {
+        let bits = content.facts.get("bits").and_then(serde_json::Value::as_u64);
+        bits.map(f64::from_bits).ok_or_else(|| "it has no `bits`".to_owned())
+    }
+
+    fn stand_in(&self) -> f64 {
+        1.0 + Random::new(0, &self.step().digest.to_hex()).uniform()
+    }
 }
 
 /// A pretraining before it is computed.
@@ -347,7 +401,7 @@ fn check(options: &PretrainOptions) -> Result<(), PretrainError> {
 fn rate(options: &PretrainOptions, step: usize) -> f64 {
     let done = step as f64 / options.steps as f64;
     let rise = if options.warm_up > 0.0 { (done / options.warm_up).min(1.0) } else { 1.0 };
-    let fall = LOWEST + (1.0 - LOWEST) * 0.5 * (1.0 + (PI * done).cos());
+    let fall = LOWEST + (1.0 - LOWEST) * 0.5 * (1.0 + cos(PI * done));
     options.lr * rise * fall
 }
 
@@ -397,6 +451,19 @@ mod tests {
         let uniform = (world.vocabulary().len() as f64).ln();
         assert!((losses[0] - uniform).abs() < 0.3, "{losses:?} at first, {uniform} for a uniform guess");
         assert!(losses[1] < losses[0] - 0.5, "{losses:?}");
+    }
+
+    #[test]
+    fn a_loss_is_kept_to_the_bit() {
+        let world = world();
+        let folder = tempfile::tempdir().expect("a folder");
+        let lab = lab_in(folder.path());
+        let model = pretrain(&lab, "tiny", TINY, &world, &few(3)).expect("pretrains").remove(0);
+        let events = heard(&lab);
+        let losses: Vec<f64> = (0..2).map(|_| language_loss(&lab, &model, &world, 30, 4).expect("a loss")).collect();
+        let computed = language_loss(&Lab::for_tests(), &model, &world, 30, 4).expect("a loss");
+        assert_eq!(losses, [computed, computed]);
+        assert_eq!(curves_and_warnings(&events, "world::loss").0.len(), 2);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Learning-rate schedules: a linear warm-up, then a decay.
+use crate::host::math::cos;
 
 /// What the learning rate does after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Schedule {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Linear => 1.0 - done,
-            Schedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            Schedule::Cosine => 0.5 * (1.0 + cos(std::f64::consts::PI * done)),
         }
     }
 }

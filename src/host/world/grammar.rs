@@ -2,6 +2,7 @@
 
 use super::lexicon::{Lexicon, N_REGISTERS, Particle, QUESTIONS, Word, WordClass};
 use super::options::WorldOptions;
+use crate::host::math::{exp, pow};
 use crate::host::random::Random;
 
 /// What a document hides. Every variable holds to its end.
@@ -90,8 +91,8 @@ impl Tables {
                         }
                         let misfit =
                             u8::from(word.subject.is_some_and(|own| own != subject)) + u8::from(word.value != value);
-                        (word.rank as f64 + options.zipf_shift).powf(-flatness)
-                            * (-options.strength * f64::from(misfit)).exp()
+                        pow(word.rank as f64 + options.zipf_shift, -flatness)
+                            * exp(-options.strength * f64::from(misfit))
                     };
                     let add = |word: &Word| {
                         sum += weigh(word);

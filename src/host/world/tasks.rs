@@ -4,6 +4,7 @@ use super::grammar::{Facts, Kind, Sentence, Speaker, Tables, draw_kind};
 use super::lexicon::{ERAS, Lexicon, MOODS, VERDICTS, Word, WordClass};
 use super::{VERSION, World, WorldError};
 use crate::host::digest::Digest;
+use crate::host::math::ln;
 use crate::host::random::Random;
 use std::collections::BTreeSet;
 
@@ -282,8 +283,8 @@ impl<'a> Writer<'a> {
     /// `0.5 · rarity + 0.3 · negated + 0.2 · but`; rarity is the mean of ln(rank) / ln(number of words) over the
     /// decisive words. Negation and `but` count only where adjectives decide.
     fn difficulty(&self, decisive: &[&&Word], sentence: &Sentence) -> f32 {
-        let most = (self.world.lexicon().words(self.about.decided_by).len() as f64).ln();
-        let sum: f64 = decisive.iter().map(|word| (word.rank as f64).ln() / most).sum();
+        let most = ln(self.world.lexicon().words(self.about.decided_by).len() as f64);
+        let sum: f64 = decisive.iter().map(|word| ln(word.rank as f64) / most).sum();
         let rarity = sum / decisive.len().max(1) as f64;
         let judged = self.about.decided_by == WordClass::Adjective;
         let [rare, negated, but] = DIFFICULTY;

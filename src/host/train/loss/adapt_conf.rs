@@ -1,6 +1,7 @@
 //! Adaptive confidence: each row weighs its teacher against itself.
 
 use super::{Loss, LossBatch, LossError, LossValue, argmax, cross_entropy_row, in_range, mean_over_rows, times_log};
+use crate::host::math::exp;
 
 /// `(1 − α) · CE(z, w) + α · CE(z, onehot(argmax p))` with a weight per row,
 /// `α = e^{CE_self/τ} / (e^{CE_self/τ} + e^{CE_teacher/τ})`; α and the hard prediction are constants
@@ -21,7 +22,7 @@ impl AdaptConf {
     fn weight(&self, log_p: &[f64], weak: &[f32], chosen: usize) -> f64 {
         let own = -log_p.get(chosen).copied().unwrap_or(0.0);
         let teacher: f64 = -log_p.iter().zip(weak).map(|(lp, w)| times_log(f64::from(*w), *lp)).sum::<f64>();
-        1.0 / (1.0 + ((teacher - own) / self.temperature).exp())
+        1.0 / (1.0 + exp((teacher - own) / self.temperature))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The auxiliary confidence loss, in the paper's form and in the public repository's.
 
 use super::{Loss, LossBatch, LossError, LossValue, cross_entropy_row, in_range, log_softmax, mean_over_rows};
+use crate::host::math::exp;
 
 /// Whose confidence loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Confidence {
             .rows()
             .map(|(logits, _)| {
                 log_softmax(logits, &mut log_p);
-                log_p.get(class).map_or(f64::NAN, |lp| lp.exp())
+                log_p.get(class).map_or(f64::NAN, |lp| exp(*lp))
             })
             .collect();
         match self.form {

@@ -1,6 +1,7 @@
 //! Cross-entropy with a reward for low entropy.
 
 use super::{Loss, LossBatch, LossError, LossValue, cross_entropy_row, in_range, mean_over_rows, times_log};
+use crate::host::math::{exp, ln};
 
 /// `CE(z, w) + λ · H(softmax(z / T))` (EleutherAI/w2s). The gradient flows through the entropy.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +21,9 @@ impl Entropy {
 
 /// Adds `weight · dH/dz` of the distribution with the log-probabilities `log_p` of `z / temperature`; answers `weight · H`.
 pub(super) fn entropy_row(log_p: &[f64], weight: f64, temperature: f64, slope: &mut [f64]) -> f64 {
-    let entropy: f64 = -log_p.iter().map(|lp| times_log(lp.exp(), *lp)).sum::<f64>();
+    let entropy: f64 = -log_p.iter().map(|lp| times_log(exp(*lp), *lp)).sum::<f64>();
     for (lp, s) in log_p.iter().zip(slope) {
-        *s -= weight * times_log(lp.exp(), *lp + entropy) / temperature;
+        *s -= weight * times_log(exp(*lp), *lp + entropy) / temperature;
     }
     weight * entropy
 }
@@ -43,7 +44,7 @@ impl Loss for Entropy {
             softened.clear();
             softened.extend(log_p.iter().map(|lp| lp / self.temperature));
             let most = softened.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let total = most + softened.iter().map(|lp| (lp - most).exp()).sum::<f64>().ln();
+            let total = most + ln(softened.iter().map(|lp| exp(lp - most)).sum::<f64>());
             softened.iter_mut().for_each(|lp| *lp -= total);
             value + entropy_row(&softened, self.coefficient, self.temperature, slope)
         })

@@ -1,6 +1,7 @@
 //! Generalised cross-entropy.
 
 use super::{Loss, LossBatch, LossError, LossValue, in_range, mean_over_rows};
+use crate::host::math::exp;
 
 /// `Σ w · (1 − p^q) / q` (Zhang and Sabuncu 2018, arXiv 1805.07836; soft labels by linearity). Near cross-entropy for
 /// small `q`, the mean absolute error at `q` = 1.
@@ -28,13 +29,13 @@ impl Loss for Gce {
 
     fn step(&self, batch: &LossBatch) -> Result<LossValue, LossError> {
         mean_over_rows(batch, |_, log_p, weak, slope| {
-            let mass = |lp: f64, w: f32| f64::from(w) * (self.q * lp).exp();
+            let mass = |lp: f64, w: f32| f64::from(w) * exp(self.q * lp);
             let total: f64 = log_p.iter().zip(weak).map(|(lp, w)| mass(*lp, *w)).sum();
             let mut value = 0.0;
             for ((lp, w), s) in log_p.iter().zip(weak).zip(slope) {
                 // −expm1 keeps the value where p^q is near 1.
                 value -= f64::from(*w) * (self.q * lp).exp_m1() / self.q;
-                *s += lp.exp() * total - mass(*lp, *w);
+                *s += exp(*lp) * total - mass(*lp, *w);
             }
             value
         })

@@ -27,6 +27,7 @@ pub use window::Window;
 
 use crate::host::digest::Digest;
 use crate::host::explain::Explain;
+use crate::host::math::{exp, ln};
 
 /// Where training stands when a loss is asked.
 #[derive(Debug, Clone, Copy, Default)]
@@ -173,8 +174,9 @@ fn in_range(
 fn log_softmax(logits: &[f32], out: &mut Vec<f64>) {
     out.clear();
     let most = logits.iter().fold(f64::NEG_INFINITY, |most, z| most.max(f64::from(*z)));
-    let total: f64 = logits.iter().map(|z| (f64::from(*z) - most).exp()).sum();
-    out.extend(logits.iter().map(|z| f64::from(*z) - most - total.ln()));
+    let total: f64 = logits.iter().map(|z| exp(f64::from(*z) - most)).sum();
+    let log_total = ln(total);
+    out.extend(logits.iter().map(|z| f64::from(*z) - most - log_total));
 }
 
 /// `x · log y` with `0 · −∞ = 0`.
@@ -222,7 +224,7 @@ fn cross_entropy_row(log_p: &[f64], target: impl Fn(usize) -> f64, slope: &mut [
     for (class, (lp, s)) in log_p.iter().zip(slope).enumerate() {
         let t = target(class);
         value -= times_log(t, *lp);
-        *s += lp.exp() * total - t;
+        *s += exp(*lp) * total - t;
     }
     value
 }

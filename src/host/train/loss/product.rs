@@ -1,6 +1,7 @@
 //! Targets that multiply the model's own probabilities with the weak labels.
 
 use super::{Loss, LossBatch, LossError, LossValue, cross_entropy_row, in_range, mean_over_rows, times_log};
+use crate::host::math::{exp, ln};
 
 /// Cross-entropy against the constant target `∝ p^β · w^α` (openai/weak-to-strong, `product_loss_fn`).
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +34,11 @@ impl Loss for Product {
             // In logarithms, because p alone underflows at extreme logits. One class has w > 0, so the maximum is finite.
             target.clear();
             target.extend(
-                log_p.iter().zip(weak).map(|(lp, w)| self.beta * lp + times_log(self.alpha, f64::from(*w).ln())),
+                log_p.iter().zip(weak).map(|(lp, w)| self.beta * lp + times_log(self.alpha, ln(f64::from(*w)))),
             );
             let most = target.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let total: f64 = target.iter().map(|t| (t - most).exp()).sum();
-            target.iter_mut().for_each(|t| *t = (*t - most).exp() / total);
+            let total: f64 = target.iter().map(|t| exp(t - most)).sum();
+            target.iter_mut().for_each(|t| *t = exp(*t - most) / total);
             cross_entropy_row(log_p, |class| target.get(class).copied().unwrap_or(0.0), slope)
         })
     }

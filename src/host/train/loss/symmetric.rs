@@ -1,6 +1,7 @@
 //! Losses that also, or only, look from the model's side: reverse KL and symmetric cross-entropy.
 
 use super::{Loss, LossBatch, LossError, LossValue, cross_entropy_row, in_range, mean_over_rows, times_log};
+use crate::host::math::{exp, ln};
 
 /// `KL(p ‖ w) = Σ p · (log p − log w)`, with `w` raised to at least `floor` because a hard label makes it infinite.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +28,10 @@ impl Loss for ReverseKl {
 
     fn step(&self, batch: &LossBatch) -> Result<LossValue, LossError> {
         mean_over_rows(batch, |_, log_p, weak, slope| {
-            let gap = |lp: f64, w: f32| lp - f64::from(w).max(self.floor).ln();
-            let value: f64 = log_p.iter().zip(weak).map(|(lp, w)| times_log(lp.exp(), gap(*lp, *w))).sum();
+            let gap = |lp: f64, w: f32| lp - ln(f64::from(w).max(self.floor));
+            let value: f64 = log_p.iter().zip(weak).map(|(lp, w)| times_log(exp(*lp), gap(*lp, *w))).sum();
             for ((lp, w), s) in log_p.iter().zip(weak).zip(slope) {
-                *s += times_log(lp.exp(), gap(*lp, *w) - value);
+                *s += times_log(exp(*lp), gap(*lp, *w) - value);
             }
             value
         })
@@ -70,10 +71,10 @@ impl Loss for Symmetric {
         mean_over_rows(batch, |_, log_p, weak, slope| {
             let target = |class: usize| self.alpha * weak.get(class).map_or(0.0, |w| f64::from(*w));
             let forward = cross_entropy_row(log_p, target, slope);
-            let log_w = |w: f32| f64::from(w).ln().max(self.log_floor);
-            let reverse: f64 = -log_p.iter().zip(weak).map(|(lp, w)| lp.exp() * log_w(*w)).sum::<f64>();
+            let log_w = |w: f32| ln(f64::from(w)).max(self.log_floor);
+            let reverse: f64 = -log_p.iter().zip(weak).map(|(lp, w)| exp(*lp) * log_w(*w)).sum::<f64>();
             for ((lp, w), s) in log_p.iter().zip(weak).zip(slope) {
-                *s -= self.beta * lp.exp() * (log_w(*w) + reverse);
+                *s -= self.beta * exp(*lp) * (log_w(*w) + reverse);
             }
             forward + self.beta * reverse
         })

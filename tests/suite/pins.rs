@@ -1,0 +1,180 @@
+//! The bits of every costly operation on a small input, pinned. They may move only together with the operation's version
+//! or with the version of the kernels: a store would otherwise answer with what this program no longer computes.
+//!
+//! `W2S_WRITE_PINS=1` writes `pins.json` anew, for the classes that this processor has; what moved without a version is
+//! refused all the same.
+
+use crate::support::root;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use w2s::host::data::Data;
+use w2s::host::digest::Digest;
+use w2s::host::lab::{Access, Lab};
+use w2s::host::model::arch::{Activation, Arch, BertConfig};
+use w2s::host::model::{Encoder, Model, Precision, Size, untrained};
+use w2s::host::random::Random;
+use w2s::host::store::Store;
+use w2s::host::tensor::Kernels;
+use w2s::host::world::{TaskOptions, World, WorldOptions, task};
+
+/// What was computed, by a name for people: the digest of the derivation, and the hash of what came out.
+type Pins = BTreeMap<String, [String; 2]>;
+
+const SCRIPT: &str = include_str!("pins/pins.rhai");
+
+fn world() -> World {
+    World::new(WorldOptions { n_nouns: 40, n_adjectives: 40, n_verbs: 40, ..WorldOptions::default() }).expect("a world")
+}
+
+fn hash(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(part.as_ref()).update(&[0]);
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// What is made without kernels: the same in every class.
+fn without_kernels() -> Pins {
+    let world = world();
+    let mut pins = Pins::new();
+    let mut pin =
+        |name: &str, digest: Digest, content: String| pins.insert(name.to_owned(), [digest.to_hex(), content]);
+    pin("world::documents", world.digest(), hash(world.texts(0, 40)));
+    for name in ["era", "subject", "mood", "verdict", "contrast"] {
+        let options = TaskOptions { seed: 0, n_train: 60, n_test: 20, ask: false };
+        let rows = task(&world, name, &options).expect("a task");
+        let text =
+            rows.rows.iter().map(|row| format!("{} {} {} {}", row.id, row.text, row.truth, row.difficulty.to_bits()));
+        pin(&format!("world::task {name}"), rows.digest, hash(text));
+        let data = Data::of_task(rows).expect("data");
+        let ids = |data: &Data| hash(data.rows().map(|row| row.id.clone()));
+        if name == "era" {
+            let [left, right] = data.train().halves(3).expect("halves");
+            let drawn = data.train().sample(11, 4).expect("drawn");
+            let shuffled = data.shuffle(5);
+            for (how, data) in [("left half", left), ("right half", right), ("sample", drawn), ("shuffle", shuffled)] {
+                pin(&format!("data {how}"), data.digest(), ids(&data));
+            }
+            let size = Size { width: 12, n_layers: 2, n_heads: 2, context: 16 };
+            let model = untrained(&data, size, 7).expect("a model");
+            pin(
+                "model::untrained",
+                model.inner.digest,
+                hash(model.inner.params.values.iter().map(|v| v.to_le_bytes())),
+            );
+        }
+    }
+    let mut random = Random::new(1, "pins");
+    let draws = (0..4000).map(|_| random.normal().to_le_bytes().to_vec()).collect::<Vec<_>>();
+    // Everything that draws depends on it: a change here raises the version of all of those.
+    pin("random numbers", Digest::of("random", 2).finish(), hash(draws));
+    pins
+}
+
+/// A small bidirectional encoder of random parameters over the world's words, saved as `bert` in the folder.
+fn save_encoder(folder: &Path) {
+    let encoder = Encoder::from_json(world().vocabulary().json().as_bytes()).expect("a tokenizer");
+    let arch = Arch::Bert(BertConfig {
+        vocab: encoder.n_tokens(),
+        context: 32,
+        width: 24,
+        n_layers: 2,
+        n_heads: 2,
+        inner: 48,
+        n_token_types: 2,
+        activation: Activation::GeluErf,
+        norm_eps: 1e-12,
+    });
+    let mut random = Random::new(0, "pins");
+    let values = (0..arch.layout().n_params).map(|_| 0.2 * random.uniform() as f32 - 0.1).collect();
+    let digest = Digest::of("pins", 1).finish();
+    let model = Model::new("bert", arch, values, encoder, digest, "random numbers").expect("a model");
+    let granted = vec![folder.to_owned()];
+    let access = Access { read: granted.clone(), write: granted, net: vec![], project: folder.to_owned() };
+    model.save(Path::new("bert"), Precision::F32, &Lab::new(Lab::for_tests().settings, access)).expect("saved");
+}
+
+/// What the script leaves in the store with these kernels, and how the class and its version are called.
+fn with_kernels(kernels: Kernels) -> (String, Pins) {
+    let folder = tempfile::tempdir().expect("a folder");
+    save_encoder(folder.path());
+    std::fs::write(folder.path().join("pins.rhai"), SCRIPT).expect("written");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_w2s"));
+    command.current_dir(folder.path()).env("W2S_STORE", folder.path().join("store"));
+    let done = command.args(["script", "pins.rhai", "--quiet", "--kernels", kernels.name()]).output().expect("runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (mut pins, mut class) = (Pins::new(), String::new());
+    for listed in Store::at(&folder.path().join("store")).results().expect("a store") {
+        let manifest = listed.manifest.expect("whole");
+        let name = format!("{}: {} with {}", manifest.operation, manifest.what, manifest.options);
+        let before = pins.insert(name.clone(), [manifest.digest, manifest.content]);
+        assert!(before.is_none(), "two operations are called `{name}`");
+        class = manifest.kernels;
+    }
+    assert_eq!(pins.len(), 25, "{:#?}", pins.keys());
+    (class, pins)
+}
+
+/// Why the pins do not hold, in words that say what to do.
+fn complaints(class: &str, pinned: &Pins, found: &Pins) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (name, [digest, content]) in found {
+        match pinned.get(name) {
+            Some([_, held]) if held == content => {}
+            Some([held, _]) if held == digest => complaints.push(format!(
+                "`{name}` gives other bits than were pinned, under the same digest ({class}). If what it computes was \
+                 changed, raise the version in its `Digest::of(\"…\", version)`; if a kernel was, raise the class in \
+                 `host::tensor::kernel_class`"
+            )),
+            _ => {}
+        }
+    }
+    complaints
+}
+
+#[test]
+fn bits_move_only_with_a_version() {
+    let path = root().join("tests/suite/pins/pins.json");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
+    let mut pinned: BTreeMap<String, Pins> = serde_json::from_str(&text).expect("JSON");
+    let mut found = BTreeMap::from([("any".to_owned(), without_kernels())]);
+    let has = |kernels: &Kernels| match Kernels::best() {
+        Kernels::Avx512 => true,
+        Kernels::Avx2 => *kernels != Kernels::Avx512,
+        Kernels::Portable => *kernels == Kernels::Portable,
+    };
+    // The bits of plain code are pinned on x86-64, which treats denormal numbers as zero.
+    let classes = [Kernels::Portable, Kernels::Avx2, Kernels::Avx512].into_iter().filter(has);
+    found.extend(classes.filter(|_| cfg!(target_arch = "x86_64")).map(with_kernels));
+    let mut wrong = Vec::new();
+    for (class, found) in &found {
+        wrong.extend(complaints(class, pinned.entry(class.clone()).or_default(), found));
+    }
+    assert!(wrong.is_empty(), "{} of the pins moved:\n{}", wrong.len(), wrong.join("\n"));
+    if std::env::var_os("W2S_WRITE_PINS").is_some() {
+        pinned.extend(found);
+        let text = serde_json::to_string_pretty(&pinned).expect("JSON");
+        std::fs::write(&path, text + "\n").expect("written");
+        return;
+    }
+    for (class, found) in &found {
+        let missing: Vec<_> = found.iter().filter(|(name, pin)| pinned[class].get(*name) != Some(pin)).collect();
+        assert!(
+            missing.is_empty(),
+            "not pinned yet, or under another digest ({class}): write them with `W2S_WRITE_PINS=1 cargo test --release \
+             --test suite pins`: {missing:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_move_without_a_version_is_told_from_one_with() {
+    let pins = |digest: &str, content: &str| Pins::from([("op".to_owned(), [digest.to_owned(), content.to_owned()])]);
+    let pinned = pins("d1", "c1");
+    assert!(complaints("portable-1", &pinned, &pins("d1", "c1")).is_empty());
+    assert!(complaints("portable-1", &pinned, &pins("d2", "c2")).is_empty(), "a new version");
+    let told = complaints("portable-1", &pinned, &pins("d1", "c2"));
+    assert!(matches!(told.as_slice(), [one] if one.contains("`op`") && one.contains("raise the version")), "{told:?}");
+}

@@ -148,6 +148,9 @@ impl Bench {
         for (name, bytes) in &found {
             assert!(*bytes == reference.tables[name], "`{name}` is another one after a kill");
         }
+        let mut check = Command::new(env!("CARGO_BIN_EXE_w2s"));
+        let check = check.args(["store", "check", "--store"]).arg(store).output().expect("checks");
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
         let audit = Store::at(store).audit(&Lab::for_tests()).expect("audited");
         assert!(audit.damaged.is_empty(), "{:?}", audit.damaged);
         assert_eq!(audit.n_results, reference.operations.len());

@@ -137,3 +137,44 @@ fn a_trained_model_survives_a_folder() {
     let shown = eval(&mut session_in(folder.path()), code);
     assert!(shown.starts_with("[2, 8, true, "), "{shown}");
 }
+
+#[test]
+fn a_training_with_a_loss_of_ones_own_goes_on_to_the_same_bits() {
+    use w2s::host::lab::{Access, Lab, Memo};
+    let code = format!(
+        "{SET_UP}let loss = |logits, weak, at| logits.cross_entropy(weak * (1.0 - 0.5 * at.progress) + logits.softmax().detach() * (0.5 * at.progress));\n\
+         model.finetune(data, truth, #{{ steps: 20, batch: 4, loss: loss }})"
+    );
+    let bits = |model: Model| model.inner.params.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let session = |folder: &std::path::Path| {
+        let mut lab = Lab::new(Lab::for_tests().settings, Access::default());
+        lab.settings.store = folder.to_owned();
+        lab.settings.memo = Memo::On;
+        lab.settings.checkpoint = Some(std::time::Duration::ZERO);
+        let lab = std::sync::Arc::new(lab);
+        (Session::with(lab.clone(), w2s::session::Setup::default()), lab)
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = bits(session(folder.path()).0.eval(&code).expect("trains").cast::<Model>());
+    for end in [1, 9, 19] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut stopped, lab) = session(folder.path());
+        let interrupt = lab.interrupt.clone();
+        lab.listen(move |event| {
+            if matches!(event, Event::Progress { done, .. } if done == end) {
+                interrupt.raise();
+            }
+        });
+        stopped.eval(&code).err().expect("stops");
+        let (mut again, lab) = session(folder.path());
+        let first = std::sync::Arc::new(std::sync::Mutex::new(None));
+        let held = first.clone();
+        lab.listen(move |event| {
+            if let Event::Progress { done, .. } = event {
+                held.lock().expect("whole").get_or_insert(done);
+            }
+        });
+        assert_eq!(bits(again.eval(&code).expect("goes on").cast::<Model>()), whole, "ended at {end}");
+        assert_eq!(*first.lock().expect("whole"), Some(end + 1), "it went on, it did not begin anew");
+    }
+}

@@ -556,25 +556,32 @@ mod tests {
         };
         let whole = bits(&run(&CrossEntropy, 0, &Lab::for_tests()).expect("trains"));
         let (_other, _, foreign) = left_at(5, 1);
-        // Facts are text of the header: a number changed there, and the hash made to fit.
-        let edited = |bytes: &[u8], from: &str, to: &str| {
-            let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).expect("the fact");
-            let mut changed = bytes[32..].to_vec();
-            changed[at - 32..at - 32 + to.len()].copy_from_slice(to.as_bytes());
-            [blake3::hash(&changed).as_bytes().as_slice(), &changed].concat()
+        // A content that is whole, with the hash that a state of this training would have.
+        let sealed = |content: &[u8], key: &str| {
+            let sum = blake3::Hasher::new().update(key.as_bytes()).update(content).finalize();
+            [content, sum.as_bytes()].concat()
         };
-        type Damage<'a> = (&'a str, Box<dyn Fn(&[u8]) -> Vec<u8> + 'a>);
+        // Facts are text of the header: a number is changed there.
+        let edited = |bytes: &[u8], from: &str, to: &str, key: &str| {
+            let mut changed = bytes[..bytes.len() - 32].to_vec();
+            let at = changed.windows(from.len()).position(|part| part == from.as_bytes()).expect("the fact");
+            changed[at..at + to.len()].copy_from_slice(to.as_bytes());
+            sealed(&changed, key)
+        };
+        type Damage<'a> = (&'a str, Box<dyn Fn(&[u8], &str) -> Vec<u8> + 'a>);
         let damages: Vec<Damage> = vec![
-            ("hash", Box::new(|bytes| bytes[..bytes.len() / 2].to_vec())),
-            ("hash", Box::new(|bytes| [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat())),
-            ("ends early", Box::new(|bytes| bytes[..7].to_vec())),
-            ("another training", Box::new(|_| foreign.clone())),
-            ("another version", Box::new(|bytes| edited(bytes, r#"\"format\":1"#, r#"\"format\":0"#))),
-            ("step 25", Box::new(|bytes| edited(bytes, r#"\"step\":12"#, r#"\"step\":25"#))),
+            ("is damaged", Box::new(|bytes, _| bytes[..bytes.len() / 2].to_vec())),
+            ("is damaged", Box::new(|bytes, _| [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat())),
+            ("is damaged", Box::new(|bytes, _| bytes[..7].to_vec())),
+            ("is damaged", Box::new(|_, _| foreign.clone())),
+            ("another training", Box::new(|_, key| sealed(&foreign[..foreign.len() - 32], key))),
+            ("another version", Box::new(|bytes, key| edited(bytes, r#"\"format\":1"#, r#"\"format\":0"#, key))),
+            ("step 25", Box::new(|bytes, key| edited(bytes, r#"\"step\":12"#, r#"\"step\":25"#, key))),
         ];
         for (says, damage) in damages {
             let (folder, path, bytes) = left_at(12, 0);
-            std::fs::write(&path, damage(&bytes)).expect("damaged");
+            let key = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            std::fs::write(&path, damage(&bytes, &key)).expect("damaged");
             let lab = lab_in(folder.path());
             let events = heard(&lab);
             assert_eq!(bits(&run(&CrossEntropy, 0, &lab).expect("trains")), whole, "{says}");

@@ -66,6 +66,8 @@ pub fn size(bytes: u64) -> String {
 
 /// `0.3 s`, `12 s`, `4 min`, `2.5 h`, `3 days`.
 pub fn seconds(seconds: f64) -> String {
+    // A sum over nothing is -0.
+    let seconds = seconds + 0.0;
     match seconds {
         ..0.095 => format!("{:.0} ms", seconds * 1e3),
         ..9.95 => format!("{seconds:.1} s"),
@@ -107,7 +109,7 @@ mod tests {
         assert!(parse_time("30").is_err(), "thirty of what");
         let shown = [0, 999, 1000, 38_400, 1_234_567, 20_000_000_000].map(size);
         assert_eq!(shown, ["0 B", "999 B", "1.0 kB", "38 kB", "1.2 MB", "20 GB"]);
-        let shown = [0.004, 0.31, 12.4, 240.0, 9000.0, 300_000.0].map(seconds);
-        assert_eq!(shown, ["4 ms", "0.3 s", "12 s", "4 min", "2.5 h", "3 days"]);
+        let shown = [-0.0, 0.004, 0.31, 12.4, 240.0, 9000.0, 300_000.0].map(seconds);
+        assert_eq!(shown, ["0 ms", "4 ms", "0.3 s", "12 s", "4 min", "2.5 h", "3 days"]);
     }
 }

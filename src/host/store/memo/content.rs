@@ -73,7 +73,7 @@ impl Content {
 
     /// What [`Content::to_bytes`] made.
     pub fn from_bytes(bytes: &[u8]) -> Result<Content, String> {
-        read_hashed(bytes, bytes.len() as u64, &mut Hasher::new())
+        from_slice(bytes)
     }
 
     /// Writes the file and hashes it on the way; its length.
@@ -140,18 +140,62 @@ pub(super) fn read_hashed(mut from: impl Read + Send, n_bytes: u64, hasher: &mut
         std::io::ErrorKind::UnexpectedEof => "it is too short".to_owned(),
         _ => crate::host::lab::plain(&error),
     };
+    if n_bytes <= PIECE as u64 {
+        let mut bytes = Vec::with_capacity(n_bytes as usize + 1);
+        from.take(n_bytes).read_to_end(&mut bytes).map_err(failed)?;
+        hasher.update(&bytes);
+        return if bytes.len() as u64 == n_bytes { from_slice(&bytes) } else { Err("it is too short".to_owned()) };
+    }
     let mut length = [0u8; 8];
     from.read_exact(&mut length).map_err(failed)?;
-    hasher.update(&length);
-    let n_header = u64::from_le_bytes(length);
-    let n_data = n_bytes.checked_sub(8).and_then(|rest| rest.checked_sub(n_header));
-    let n_data = n_data.filter(|_| n_header <= MAX_HEADER).ok_or("its header does not fit into it")?;
-    let mut header = vec![0u8; n_header as usize];
-    from.read_exact(&mut header).map_err(failed)?;
+    let n_header = header_length(length, n_bytes)?;
+    let mut header = vec![0u8; 8 + n_header];
+    header.splice(..8, length);
+    from.read_exact(header.get_mut(8..).unwrap_or_default()).map_err(failed)?;
     hasher.update(&header);
+    let (facts, layout) = layout(header.get(8..).unwrap_or_default(), n_bytes - header.len() as u64)?;
+    let mut at = header.len();
+    let mut tensors = Vec::with_capacity(layout.len());
+    for (name, shape, n_values) in layout {
+        let mut values = vec![0f32; n_values];
+        fill(&mut from, &mut values, at, hasher).map_err(failed)?;
+        at += 4 * n_values;
+        tensors.push((name, shape, values));
+    }
+    Ok(Content { tensors, facts })
+}
+
+/// A content that lies in memory.
+fn from_slice(bytes: &[u8]) -> Result<Content, String> {
+    let short = || "it is too short".to_owned();
+    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
+    let (header, mut data) = rest.split_at_checked(header_length(*length, bytes.len() as u64)?).ok_or_else(short)?;
+    let (facts, layout) = layout(header, data.len() as u64)?;
+    let mut tensors = Vec::with_capacity(layout.len());
+    for (name, shape, n_values) in layout {
+        let (values, rest) = data.split_at_checked(4 * n_values).ok_or_else(short)?;
+        let (values, _) = values.as_chunks::<4>();
+        tensors.push((name, shape, values.iter().map(|four| f32::from_le_bytes(*four)).collect()));
+        data = rest;
+    }
+    Ok(Content { tensors, facts })
+}
+
+/// Bytes of the header, from the first eight bytes of a file.
+fn header_length(length: [u8; 8], n_bytes: u64) -> Result<usize, String> {
+    let n_header = u64::from_le_bytes(length);
+    let fits = n_header <= MAX_HEADER && n_bytes.checked_sub(8).is_some_and(|rest| n_header <= rest);
+    if fits { Ok(n_header as usize) } else { Err("its header does not fit into it".to_owned()) }
+}
+
+/// Name, shape and count of an array to be read.
+type Array = (String, Vec<usize>, usize);
+
+/// The facts, and the arrays in the order in which they fill `n_data` bytes.
+fn layout(header: &[u8], n_data: u64) -> Result<(Facts, Vec<Array>), String> {
     let mut facts = Facts::new();
     let mut entries: Vec<(String, Entry)> = Vec::new();
-    let read: BTreeMap<String, Value> = serde_json::from_slice(&header).map_err(|error| error.to_string())?;
+    let read: BTreeMap<String, Value> = serde_json::from_slice(header).map_err(|error| error.to_string())?;
     for (name, value) in read {
         if name == "__metadata__" {
             let text = value.get(FACTS).and_then(Value::as_str).unwrap_or("{}");
@@ -162,29 +206,32 @@ pub(super) fn read_hashed(mut from: impl Read + Send, n_bytes: u64, hasher: &mut
     }
     entries.sort_by_key(|(_, entry)| entry.data_offsets);
     let mut at = 0u64;
-    let mut tensors = Vec::with_capacity(entries.len());
+    let mut arrays = Vec::with_capacity(entries.len());
     for (name, entry) in entries {
         let n_values = entry.shape.iter().try_fold(1u64, |n, axis| n.checked_mul(*axis as u64));
-        let end = n_values.and_then(|n| n.checked_mul(4)).and_then(|n| n.checked_add(at));
-        if entry.dtype != "F32" || entry.data_offsets != (at, end.unwrap_or(u64::MAX)) || end > Some(n_data) {
+        let end = n_values.and_then(|n| n.checked_mul(4)).and_then(|n| n.checked_add(at)).filter(|end| *end <= n_data);
+        let (Some(n_values), Some(end)) = (n_values, end) else {
+            return Err(format!("`{name}` is longer than the file"));
+        };
+        if entry.dtype != "F32" || entry.data_offsets != (at, end) {
             return Err(format!("`{name}` does not lie where its header says"));
         }
-        let mut values = vec![0f32; n_values.unwrap_or(0) as usize];
-        fill(&mut from, &mut values, hasher).map_err(failed)?;
-        tensors.push((name, entry.shape, values));
-        at = end.unwrap_or(at);
+        arrays.push((name, entry.shape, n_values as usize));
+        at = end;
     }
     if at != n_data {
         return Err("it has bytes that belong to no array".to_owned());
     }
-    Ok(Content { tensors, facts })
+    Ok((facts, arrays))
 }
 
-/// Fills the array piece by piece; while one is read the one before is hashed.
-fn fill(mut from: impl Read + Send, values: &mut [f32], hasher: &mut Hasher) -> std::io::Result<()> {
-    let mut read: &[u8] = &[];
+/// Fills the array, which begins `at` bytes from the file's start, piece by piece; while one is read the one before is
+/// hashed. Pieces end where whole subtrees of BLAKE3 do, which are the fastest to hash.
+fn fill(mut from: impl Read + Send, values: &mut [f32], at: usize, hasher: &mut Hasher) -> std::io::Result<()> {
     let is_large = size_of_val(values) >= SHARED;
-    for piece in values.chunks_mut(PIECE / 4) {
+    let (first, rest) = values.split_at_mut((at.next_multiple_of(PIECE) - at).div_ceil(4).min(values.len()));
+    let mut read: &[u8] = &[];
+    for piece in std::iter::once(first).chain(rest.chunks_mut(PIECE / 4)) {
         let bytes = bytes_of(piece);
         both(is_large && !read.is_empty(), || from.read_exact(bytes), || hasher.update(read))?;
         read = bytes;

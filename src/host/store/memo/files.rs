@@ -34,11 +34,7 @@ impl Store {
     /// The result of a key, every byte of it checked. Finding it is noted as a use.
     pub(super) fn look_up(&self, key: Key) -> Result<LookedUp, StoreError> {
         let place = key_file(key);
-        let (text, file) = match self.open_small(&place) {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return Ok(LookedUp::Missing),
-            Err(error) => return Err(error),
-        };
+        let Some((text, file, used)) = self.open_small(&place)? else { return Ok(LookedUp::Missing) };
         let manifest = match Manifest::read(&text, key) {
             Ok(manifest) => manifest,
             Err(why) => return Ok(LookedUp::Damaged(place, why)),
@@ -52,7 +48,7 @@ impl Store {
         };
         match content {
             Ok(content) => {
-                note_use(&file);
+                note_use(&file, used);
                 Ok(LookedUp::Whole(Box::new(manifest), content))
             }
             // A collection removes the manifest first: what it took away meanwhile is not damaged.
@@ -64,7 +60,7 @@ impl Store {
     /// The manifest of a key; why not, where it is not whole.
     pub(super) fn manifest(&self, key: Key) -> Result<Option<Manifest>, String> {
         match self.open_small(&key_file(key)) {
-            Ok(Some((text, _))) => Manifest::read(&text, key).map(Some),
+            Ok(Some((text, ..))) => Manifest::read(&text, key).map(Some),
             Ok(None) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
@@ -160,18 +156,20 @@ impl Store {
         lock
     }
 
-    /// A small file's bytes and the open file; `None` where it is missing.
-    fn open_small(&self, place: &str) -> Result<Option<(Vec<u8>, File)>, StoreError> {
+    /// A small file's bytes, the open file, and when it was changed; `None` where it is missing.
+    fn open_small(&self, place: &str) -> Result<Option<(Vec<u8>, File, SystemTime)>, StoreError> {
         let path = self.path(place);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io(&path, &error)),
         };
-        let mut bytes = Vec::new();
-        let read = (&file).take(MAX_MANIFEST).read_to_end(&mut bytes);
-        read.map_err(|error| StoreError::io(&path, &error))?;
-        Ok(Some((bytes, file)))
+        let fails = |error| StoreError::io(&path, &error);
+        let metadata = file.metadata().map_err(fails)?;
+        let changed = metadata.modified().map_err(fails)?;
+        let mut bytes = Vec::with_capacity(metadata.len().min(MAX_MANIFEST) as usize + 1);
+        (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).map_err(fails)?;
+        Ok(Some((bytes, file, changed)))
     }
 }
 
@@ -228,11 +226,10 @@ pub(super) fn lock_file(key: Key) -> String {
     format!("locks/{}", key.to_hex())
 }
 
-/// Notes that a result was used now: the time of its manifest.
-fn note_use(file: &File) {
+/// Notes that a result whose last use was `noted` is used now: the time of its manifest.
+fn note_use(file: &File, noted: SystemTime) {
     let now = SystemTime::now();
-    let noted = file.metadata().and_then(|metadata| metadata.modified());
-    if noted.is_ok_and(|noted| now.duration_since(noted).is_ok_and(|since| since > USE_IS_NOTED)) {
+    if now.duration_since(noted).is_ok_and(|since| since > USE_IS_NOTED) {
         // A store of somebody else's cannot be written to: its owner's uses are the ones that count.
         let _ = file.set_modified(now);
     }

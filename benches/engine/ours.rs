@@ -11,6 +11,7 @@ use w2s::host::lab::Lab;
 use w2s::host::model::trunk::{self, Packed, Tape};
 use w2s::host::model::{Head, Model};
 use w2s::host::tensor::optim::{AdamW, AdamWOptions};
+use w2s::host::tensor::pages;
 use w2s::host::train::{CrossEntropy, finetune, logits};
 
 /// Runs the worker until its input ends.
@@ -71,7 +72,7 @@ impl Training {
     fn new(work: &Work, sheet: &Sheet, folder: &Path) -> Result<Self, String> {
         let tokens = work::read(folder, "tokens.u32", u32::from_le_bytes)?;
         let labels = work::read(folder, "labels.u32", u32::from_le_bytes)?;
-        let params = work::read(folder, "params.f32", f32::from_le_bytes)?;
+        let params = pages::joined(&[&work::read(folder, "params.f32", f32::from_le_bytes)?]);
         let row = |row: &u32| &tokens[*row as usize * work.tokens..][..work.tokens];
         let batches = sheet.batches.iter().map(|rows| Packed::new(rows.iter().map(row))).collect();
         let labels = sheet.batches.iter().map(|rows| rows.iter().map(|row| labels[*row as usize]).collect()).collect();
@@ -83,7 +84,7 @@ impl Training {
             lr: sheet.lr[0],
             clip: sheet.clip,
             steps: sheet.steps,
-            grads: vec![0.0; params.len()],
+            grads: pages::zeros(params.len()),
             adam: AdamW::new(params.len(), options),
             tape: Tape::new(),
             at: 0,
@@ -100,12 +101,12 @@ impl Training {
         let n_trunk = n_params - CLASSES * width;
         let (trunk_params, head) = params.split_at(n_trunk);
         let features = trunk::forward(arch, trunk_params, batch, &mut self.tape);
-        self.grads.fill(0.0);
         let (trunk_grads, head_grads) = self.grads.split_at_mut(n_trunk);
         let (loss, d_features) = classify(&features, head, labels, head_grads);
         trunk::backward(arch, trunk_params, batch, &mut self.tape, &d_features, trunk_grads);
         let whole: Vec<Range<usize>> = std::iter::once(0..n_params).collect();
         self.adam.step(params, &self.grads, self.lr, Some(self.clip), &whole);
+        pages::clear(&mut self.grads);
         loss
     }
 }

@@ -39,6 +39,9 @@ options! {
         lora: Option<Map> = None,
         /// Send each batch through the model in so many parts: less memory, the same gradient but for rounding, a third more time.
         accumulate: usize = 1,
+        /// Keep of each block its input alone and compute the block again for its gradient: of what a batch takes in memory the
+        /// inputs and one block remain, the same bits, a third more time.
+        recompute: bool = false,
         /// Where the head starts: "zero", or "keep" for the one that the model has.
         head: String = "zero".to_owned(),
         /// Rows longer than this are cut (a causal model keeps their end, a BERT their beginning); left out, the model's limit.
@@ -158,6 +161,7 @@ fn recipe(call: &Call, options: &FinetuneOptions) -> Result<Recipe, Fault> {
         linear_probe: options.linear_probe,
         lora,
         accumulate: options.accumulate,
+        recompute: options.recompute,
         head,
         bucket: options.bucket,
         max_tokens: options.max_tokens,

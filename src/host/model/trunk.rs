@@ -154,6 +154,8 @@ fn rows_of(batch: &Packed) -> impl Iterator<Item = &[u32]> {
 pub struct Tape {
     shards: Vec<Shard>,
     n_shards: usize,
+    /// Whether blocks are computed again for their backward pass.
+    recompute: bool,
     /// What the last [`forward`] kept: its architecture and row offsets.
     kept: Option<(Arch, Vec<usize>)>,
 }
@@ -162,6 +164,12 @@ impl Tape {
     /// An empty tape.
     pub fn new() -> Tape {
         Tape::default()
+    }
+
+    /// A tape that keeps of each block its input alone and computes the block a second time for its backward pass: memory
+    /// of one block instead of all, a third more work, the same bits.
+    pub fn recomputing(recompute: bool) -> Tape {
+        Tape { recompute, ..Tape::default() }
     }
 }
 
@@ -276,7 +284,7 @@ impl Tape {
             let share = batch.tokens.len() * (idx + 1) / n_shards;
             let most = batch.n_rows() - (n_shards - 1 - idx);
             let end = batch.offsets.partition_point(|&offset| offset < share).clamp(start + 1, most);
-            shard.take(par, &batch.offsets, start..end);
+            shard.take(par, self.recompute, &batch.offsets, start..end);
             start = end;
         }
     }

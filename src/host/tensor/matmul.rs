@@ -4,8 +4,10 @@
 //! dimension runs. The left operand is read by broadcast through two strides (so neither weights nor gradients are ever
 //! packed), the right one is a panel. Each output is summed along the inner dimension in order, whoever computes it.
 
+use super::pages;
 use super::panel::{Cols, PANEL, transpose};
 use super::simd::{LANES, Simd, dispatch};
+use super::strip::{self, strips};
 use super::tasks::{Raw, tasks};
 use std::cell::Cell;
 
@@ -185,7 +187,21 @@ unsafe fn turn(left: &Left, row: usize, n_rows: usize, from: usize, n_deep: usiz
     }
 }
 
+/// The whole of a transposed weight as row-major `[rows, depth]`; `rows` is a multiple of 16.
+fn turn_all(par: bool, left: &Left, to: &mut [f32]) {
+    let (rows, depth) = (left.rows, left.depth);
+    assert!(left.values.len() >= rows * depth && to.len() >= rows * depth && rows.is_multiple_of(LANES));
+    let to = Raw::new(to);
+    tasks(par, rows.div_ceil(PANEL), |task| {
+        let (row, n) = (task * PANEL, PANEL.min(rows - task * PANEL));
+        // Safety: lengths were checked above; each task writes its own rows, and reads whole vectors of the weight's.
+        unsafe { transpose(left.values.as_ptr().add(row), left.col_stride, depth, n, to.at(row * depth), depth) };
+    });
+}
+
 thread_local! {
+    /// This thread's copy of a turned weight; taken while a product uses it.
+    static TURNED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
     /// This thread's copy of a part of a weight; taken while a task uses it.
     static PART: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
@@ -200,7 +216,63 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         Onto::BiasAnd(bias, residual) => (Some(bias), Some(residual)),
     };
     assert!(bias.is_none_or(|bias| bias.len() >= rows) && residual.is_none_or(|r| r.len() >= cols.len(rows)));
+    if strip::suits(rows, depth, cols.n) && left.row_stride == 1 && rows.is_multiple_of(LANES) {
+        // Turned as a whole, so that its strips are packed from rows.
+        let mut turned = TURNED.take();
+        pages::grow(&mut turned, rows * depth);
+        turn_all(par, &left, &mut turned);
+        product(par, Left::weight(&turned, rows, depth), x, cols, onto, y);
+        TURNED.set(turned);
+        return;
+    }
     let y = Raw::new(y);
+    // Where the part of panel `p` from `row` on is computed from inner step `from` on.
+    let part_of = |row: usize, p: usize, from: usize| {
+        let width = cols.width(p);
+        let place = p * PANEL * rows + row * width;
+        // Safety: lengths were checked above; each task writes its own rows of its own panels.
+        unsafe {
+            let c = y.at(place);
+            Tile {
+                a: std::ptr::null(),
+                a_rows: 0,
+                a_cols: 0,
+                b: x.as_ptr().add(p * PANEL * depth + from * width),
+                b_stride: width,
+                c,
+                c_stride: width,
+                bias: bias.filter(|_| from == 0).map_or(std::ptr::null(), |bias| bias.as_ptr().add(row)),
+                residual: match (residual, onto) {
+                    _ if from > 0 => c,
+                    (Some(residual), _) => residual.as_ptr().add(place),
+                    (None, Onto::Itself) => c,
+                    (None, _) => std::ptr::null(),
+                },
+                rows: 0,
+                depth: 0,
+                cols: width,
+            }
+        }
+    };
+    if strip::suits(rows, depth, cols.n) && left.col_stride == 1 {
+        // Safety: as above; rows of the left operand are `depth` floats long.
+        unsafe {
+            strips(
+                par,
+                rows,
+                depth,
+                cols.n_panels(),
+                |part, packed| {
+                    for i in 0..part.n_rows {
+                        let row = left.values.as_ptr().add((part.row + i) * left.row_stride + part.from);
+                        std::ptr::copy_nonoverlapping(row, packed.row(i), part.n_deep);
+                    }
+                },
+                |part, p| Tile { rows: part.n_rows, depth: part.n_deep, ..part_of(part.row, p, part.from) },
+            );
+        }
+        return;
+    }
     let n_chunks = rows.div_ceil(ROWS);
     tasks(par, n_chunks * cols.n_panels().div_ceil(GROUP), |task| {
         let (row, group) = (task % n_chunks * ROWS, task / n_chunks * GROUP);
@@ -225,31 +297,8 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
                 (a, a_rows, a_cols) = (part.as_ptr(), DEPTH, 1);
             }
             for p in group..(group + GROUP).min(cols.n_panels()) {
-                let width = cols.width(p);
-                let place = p * PANEL * rows + row * width;
-                // Safety: lengths were checked above; each task writes its own rows of its own panels.
-                unsafe {
-                    let c = y.at(place);
-                    block(Tile {
-                        a,
-                        a_rows,
-                        a_cols,
-                        b: x.as_ptr().add(p * PANEL * depth + from * width),
-                        b_stride: width,
-                        c,
-                        c_stride: width,
-                        bias: bias.filter(|_| from == 0).map_or(std::ptr::null(), |bias| bias.as_ptr().add(row)),
-                        residual: match (residual, onto) {
-                            _ if from > 0 => c,
-                            (Some(residual), _) => residual.as_ptr().add(place),
-                            (None, Onto::Itself) => c,
-                            (None, _) => std::ptr::null(),
-                        },
-                        rows: n_rows,
-                        depth: n_deep,
-                        cols: width,
-                    });
-                }
+                // Safety: as above.
+                unsafe { block(Tile { a, a_rows, a_cols, rows: n_rows, depth: n_deep, ..part_of(row, p, from) }) };
             }
         }
         if copied {
@@ -278,6 +327,53 @@ pub(crate) fn weight_gradient(
     assert!(db.as_ref().is_none_or(|db| db.len() >= rows));
     let (dw, db) = (Raw::new(dw), db.map(Raw::new));
     let n_chunks = rows.div_ceil(ROWS);
+    if strip::suits(rows, cols.n, depth) {
+        // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
+        unsafe {
+            strips(
+                par,
+                rows,
+                cols.n,
+                features.n_panels(),
+                |part, packed| {
+                    // Slices begin where panels do.
+                    for p in part.from / PANEL..(part.from + part.n_deep).div_ceil(PANEL) {
+                        let (width, n) = (cols.width(p), cols.valid(p).min(part.from + part.n_deep - p * PANEL));
+                        for i in 0..part.n_rows {
+                            let from = dy.as_ptr().add(p * PANEL * rows + (part.row + i) * width);
+                            std::ptr::copy_nonoverlapping(from, packed.row(i).add(p * PANEL - part.from), n);
+                        }
+                    }
+                },
+                |part, fp| {
+                    let width = features.width(fp);
+                    let c = dw.at(part.row * depth + fp * PANEL);
+                    Tile {
+                        a: std::ptr::null(),
+                        a_rows: 0,
+                        a_cols: 0,
+                        b: x_tokens.as_ptr().add(fp * PANEL * cols.n + part.from * width),
+                        b_stride: width,
+                        c,
+                        c_stride: depth,
+                        bias: std::ptr::null(),
+                        residual: c,
+                        rows: part.n_rows,
+                        depth: part.n_deep,
+                        cols: features.valid(fp),
+                    }
+                },
+            );
+        }
+        if let Some(db) = db {
+            tasks(par, n_chunks, |chunk| {
+                let row = chunk * ROWS;
+                // Safety: each task sums its own rows.
+                unsafe { row_sums(dy.as_ptr(), rows, cols, row, (rows - row).min(ROWS), db.at(row)) };
+            });
+        }
+        return;
+    }
     tasks(par, n_chunks * features.n_panels().div_ceil(GROUP), |task| {
         let (row, group) = (task % n_chunks * ROWS, task / n_chunks * GROUP);
         let n_rows = (rows - row).min(ROWS);
@@ -364,6 +460,9 @@ mod tests {
             (200, 101, 30),
             (40, 203, 129),
             (16, 40, 64),
+            (125, 131, 150),
+            (144, 400, 200),
+            (160, 850, 131),
         ] {
             let cols = Cols { n };
             let (w, x, bias) = (normal(out * depth, 1), normal(n * depth, 2), normal(out, 3));

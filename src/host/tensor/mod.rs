@@ -8,9 +8,11 @@ pub(crate) mod gelu;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub mod optim;
+pub mod pages;
 pub(crate) mod panel;
 pub mod reference;
 pub(crate) mod simd;
+mod strip;
 pub(crate) mod tasks;
 
 pub use simd::Kernels;
@@ -19,7 +21,7 @@ pub use simd::Kernels;
 /// change for equal inputs.
 pub fn kernel_class() -> &'static str {
     match Kernels::in_use() {
-        Kernels::Avx512 => "avx512-1",
+        Kernels::Avx512 => "avx512-2",
         Kernels::Avx2 => "avx2-1",
         Kernels::Portable => "portable-1",
     }

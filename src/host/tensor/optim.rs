@@ -1,5 +1,6 @@
 //! AdamW over one flat buffer: one pass over parameters, gradients and moments, with global-norm clipping.
 
+use super::pages;
 use super::simd::{FlushDenormals, LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
 use rayon::prelude::*;
@@ -52,7 +53,7 @@ pub(crate) struct Step {
 impl AdamW {
     /// An optimiser for `n` parameters.
     pub fn new(n: usize, options: AdamWOptions) -> Self {
-        AdamW { options, first: vec![0.0; n], second: vec![0.0; n], n_steps: 0 }
+        AdamW { options, first: pages::zeros(n), second: pages::zeros(n), n_steps: 0 }
     }
 
     /// One step. Gradients whose global 2-norm is above `clip` are scaled down to it (`grads` itself is left as it is).
@@ -84,9 +85,9 @@ impl AdamW {
         if weight_decay != 0.0 {
             let kept = (1.0 - lr * weight_decay) as f32;
             for range in decayed {
-                for param in params.get_mut(range.clone()).unwrap_or_default() {
-                    *param *= kept;
-                }
+                let decayed = params.get_mut(range.clone()).unwrap_or_default();
+                let shrink = |chunk: &mut [f32]| chunk.iter_mut().for_each(|param| *param *= kept);
+                if decayed.len() > ALONE { decayed.par_chunks_mut(CHUNK).for_each(shrink) } else { shrink(decayed) }
             }
         }
         let n = params.len();

@@ -12,6 +12,7 @@ use crate::host::model::arch::Params;
 use crate::host::model::trunk;
 use crate::host::model::{Head, Model};
 use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
+use crate::host::tensor::pages;
 use std::sync::Arc;
 
 /// A new model: `model` trained on `data` with `labels`, joined by id.
@@ -140,10 +141,10 @@ impl Operation for Finetuning<'_> {
         let what = format!("{verb} {}", inner.name);
         let (of, lengths) = (self.digest(), lengths.collect());
         let job = Job { what, of, plan, lengths, weak, ids: &ids, n_classes, loss, lab, partial };
-        let (first, head) = (self.first_trunk(), self.head.iter().copied());
+        let first = self.first_trunk();
         let n_trunk = first.len();
-        let params: Vec<f32> = first.into_iter().chain(head).collect();
-        let pass = || Pass::new(arch, &packed, self.head.len());
+        let params = pages::joined(&[&first, self.head]);
+        let pass = || Pass::new(arch, &packed, self.head.len(), plan.recompute);
         let (mut trained, curve) = match self.adapters {
             _ if plan.linear_probe => {
                 let all = Features { model: self.model, data: self.data, packed: &packed }.find(lab)?;

@@ -12,6 +12,7 @@ use crate::host::model::trunk::{self, Packed, Tape};
 use crate::host::random::Random;
 use crate::host::store::memo::Partial;
 use crate::host::tensor::optim::{AdamW, AdamWOptions};
+use crate::host::tensor::pages;
 use std::ops::Range;
 
 /// The epsilon of Adam's denominator (Kingma and Ba 2015; PyTorch's default).
@@ -77,7 +78,7 @@ impl<'a> Job<'a> {
         });
         let mut batches = self.batches_from(state.step)?;
         let decayed = learner.decayed();
-        let mut buffers = Buffers { grads: vec![0.0; state.params.len()], ..Buffers::default() };
+        let mut buffers = Buffers { grads: pages::zeros(state.params.len()), ..Buffers::default() };
         let bar = Bar::start(self.lab, self.what.clone(), self.plan.steps as u64);
         while state.step < self.plan.steps {
             checkpoints.heed(&state)?;
@@ -94,6 +95,8 @@ impl<'a> Job<'a> {
             if !norm.is_finite() {
                 return Err(self.diverged(state.step, "gradient"));
             }
+            // A large model's gradients take no memory while the next forward pass fills its own.
+            pages::clear(&mut buffers.grads);
             state.step += 1;
             if state.curve.note(state.step, found.value) {
                 bar.progress(state.step as u64, || format!("loss {:.3}", found.value));
@@ -133,7 +136,6 @@ impl<'a> Job<'a> {
         }
         let batch = At { step: state.step, steps: self.plan.steps, epoch, rows: ids };
         let found = self.ask(&LossBatch { logits, weak, n_classes: self.n_classes, at: batch })?;
-        grads.fill(0.0);
         let parts = chosen.chunks(n_rows).zip(found.gradient.chunks(n_rows * self.n_classes.max(1)));
         for (idx, (rows, d_logits)) in parts.enumerate().rev() {
             if idx < last {
@@ -223,9 +225,9 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Of rows of `packed` through a model of this architecture.
-    pub fn new(arch: &'a Arch, packed: &'a Packed, n_head: usize) -> Self {
-        let (tape, batch) = (Tape::new(), Packed::default());
+    /// Of rows of `packed` through a model of this architecture; `recompute` as [`Tape::recomputing`] has it.
+    pub fn new(arch: &'a Arch, packed: &'a Packed, n_head: usize, recompute: bool) -> Self {
+        let (tape, batch) = (Tape::recomputing(recompute), Packed::default());
         Pass { arch, packed, n_head, tape, batch, features: Vec::new(), d_features: Vec::new(), logits: Vec::new() }
     }
 

@@ -47,6 +47,8 @@ pub struct Recipe {
     pub lora: Option<Lora>,
     /// Each batch goes through the model in this many parts: less memory, the same gradient but for rounding.
     pub accumulate: usize,
+    /// Keep of each block its input alone and compute the block again for its gradient: less memory, the same bits.
+    pub recompute: bool,
     pub head: HeadStart,
     /// Batches are cut from pools of this many batches sorted by length; 1 for no bucketing.
     pub bucket: usize,
@@ -71,6 +73,7 @@ impl Default for Recipe {
             linear_probe: false,
             lora: None,
             accumulate: 1,
+            recompute: false,
             head: HeadStart::Zero,
             bucket: 1,
             max_tokens: None,
@@ -95,6 +98,8 @@ pub struct Plan {
     pub linear_probe: bool,
     pub lora: Option<Lora>,
     pub accumulate: usize,
+    /// Not part of the derivation: it changes no bit.
+    pub recompute: bool,
     pub head: HeadStart,
     pub bucket: usize,
     pub max_tokens: usize,
@@ -165,8 +170,8 @@ impl Recipe {
             count("rank", rank, model.inner.arch.width())?;
             number("alpha", alpha, 1e-6, 1e6)?;
         }
-        let of_trunk = if self.lora.is_some() { Some("lora") } else { (accumulate > 1).then_some("accumulate") };
-        if let Some(option) = of_trunk.filter(|_| self.linear_probe) {
+        let of_trunk = [("lora", self.lora.is_some()), ("accumulate", accumulate > 1), ("recompute", self.recompute)];
+        if let Some((option, _)) = of_trunk.into_iter().find(|(_, asked)| *asked && self.linear_probe) {
             return Err(TrainError::Frozen { option });
         }
         let max_tokens = self.max_tokens.unwrap_or(model.inner.max_tokens);
@@ -183,6 +188,7 @@ impl Recipe {
             linear_probe: self.linear_probe,
             lora: self.lora,
             accumulate,
+            recompute: self.recompute,
             head: self.head,
             bucket,
             max_tokens,

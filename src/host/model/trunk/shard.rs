@@ -7,6 +7,7 @@ use crate::host::tensor::entropy::{self, NO_TARGET};
 use crate::host::tensor::gelu::{gelu, gelu_gradient};
 use crate::host::tensor::matmul::{Left, Onto, product, weight_gradient};
 use crate::host::tensor::norm::{Norm, Stats};
+use crate::host::tensor::pages;
 use crate::host::tensor::panel::{Cols, from_tokens, gather, scatter_add, to_tokens, transpose_panels, zero_padding};
 use crate::host::tensor::simd::LANES;
 use crate::host::tensor::tasks::Raw;
@@ -35,6 +36,14 @@ struct Saved {
     end: Vec<f32>,
 }
 
+impl Saved {
+    /// After its backward pass: as a large model's gradients grow, what they were made from goes.
+    fn forget(&mut self) {
+        let Saved { x, qkv, q, o, mid, normed, up, end, .. } = self;
+        [x, qkv, q, o, mid, normed, up, end].into_iter().for_each(|buffer| pages::forget(buffer));
+    }
+}
+
 /// Rows of a batch that go through the trunk together.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
@@ -47,6 +56,10 @@ pub(super) struct Shard {
     /// Each row's last token.
     last: Vec<usize>,
     saved: Vec<Saved>,
+    /// Whether a block's forward pass is made again for its backward pass, from `inputs`; `saved` then has one entry.
+    recompute: bool,
+    /// The blocks' inputs, when they are computed again.
+    inputs: Vec<Vec<f32>>,
     /// Input and statistics of the norm outside the blocks: the last (causal) or the embedding's (BERT).
     outer: Vec<f32>,
     outer_stats: Stats,
@@ -77,9 +90,7 @@ struct Work {
 
 /// The first `n` floats of a buffer, which grows if it must.
 fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
-    if buffer.len() < n {
-        buffer.resize(n, 0.0);
-    }
+    pages::grow(buffer, n);
     &mut buffer[..n]
 }
 
@@ -129,14 +140,25 @@ pub(super) enum Want {
 
 impl Shard {
     /// Takes rows `rows` of a batch with these offsets.
-    pub(super) fn take(&mut self, par: bool, offsets: &[usize], rows: std::ops::Range<usize>) {
+    pub(super) fn take(&mut self, par: bool, recompute: bool, offsets: &[usize], rows: std::ops::Range<usize>) {
         self.par = par;
+        self.recompute = recompute;
         self.first_row = rows.start;
         self.first_token = offsets[rows.start];
         self.offsets.clear();
         self.offsets.extend(offsets[rows.start..=rows.end].iter().map(|offset| offset - self.first_token));
         self.last.clear();
         self.last.extend(self.offsets[1..].iter().map(|end| end - 1));
+    }
+
+    /// Floats kept between the passes.
+    #[cfg(test)]
+    pub(super) fn n_kept(&self) -> usize {
+        let inputs = self.inputs.iter().map(Vec::len).sum::<usize>();
+        let of = |s: &Saved| {
+            [&s.x, &s.qkv, &s.q, &s.o, &s.mid, &s.normed, &s.up, &s.end].map(Vec::len).iter().sum::<usize>()
+        };
+        inputs + self.saved.iter().map(of).sum::<usize>()
     }
 
     /// Whether this shard's operations split their work over the pool.
@@ -222,7 +244,11 @@ impl Shard {
     fn states(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool) {
         let Trunk { map, params } = trunk;
         let (width, cols) = (map.width, self.cols());
-        let n_saved = if keep { map.layers.len() } else { 1 };
+        let again = keep && self.recompute;
+        let n_saved = if keep && !again { map.layers.len() } else { 1 };
+        if again && self.inputs.len() < map.layers.len() {
+            self.inputs.resize_with(map.layers.len(), Vec::new);
+        }
         if self.saved.len() < n_saved {
             self.saved.resize_with(n_saved, Saved::default);
         }
@@ -253,7 +279,12 @@ impl Shard {
         }
 
         for (idx, layer) in map.layers.iter().enumerate() {
-            let mut saved = std::mem::take(&mut self.saved[if keep { idx } else { 0 }]);
+            let place = if keep && !again { idx } else { 0 };
+            if again {
+                let n = cols.len(width);
+                room(&mut self.inputs[idx], n).copy_from_slice(&self.y[..n]);
+            }
+            let mut saved = std::mem::take(&mut self.saved[place]);
             std::mem::swap(&mut saved.x, &mut self.y);
             if map.causal {
                 let pooled = want == Want::Features && idx + 1 == map.layers.len();
@@ -261,7 +292,7 @@ impl Shard {
             } else {
                 self.bert_block(trunk, layer, &mut saved);
             }
-            self.saved[if keep { idx } else { 0 }] = saved;
+            self.saved[place] = saved;
         }
 
         if map.causal {
@@ -295,14 +326,27 @@ impl Shard {
             }
         }
         for (idx, layer) in map.layers.iter().enumerate().rev() {
-            let mut saved = std::mem::take(&mut self.saved[idx]);
+            let place = if self.recompute { 0 } else { idx };
+            let mut saved = std::mem::take(&mut self.saved[place]);
+            let last = idx + 1 == map.layers.len();
+            if self.recompute && !last {
+                // The last block's forward pass is the one that was kept.
+                std::mem::swap(&mut saved.x, &mut self.inputs[idx]);
+                if map.causal {
+                    self.causal_block(trunk, layer, &mut saved, false);
+                } else {
+                    self.bert_block(trunk, layer, &mut saved);
+                }
+            }
             if map.causal {
-                let pooled = want == Want::Features && idx + 1 == map.layers.len();
-                self.causal_block_backward(trunk, layer, &mut saved, pooled, grads);
+                self.causal_block_backward(trunk, layer, &mut saved, want == Want::Features && last, grads);
             } else {
                 self.bert_block_backward(trunk, layer, &mut saved, grads);
             }
-            self.saved[idx] = saved;
+            if !self.recompute {
+                saved.forget();
+            }
+            self.saved[place] = saved;
         }
         if !map.causal {
             self.outer_norm(trunk, cols, grads);

@@ -254,6 +254,32 @@ fn bits_do_not_depend_on_threads() {
 }
 
 #[test]
+fn computing_blocks_again_changes_no_bit() {
+    for (arch, lengths) in [(causal(32, 3, 2, Activation::GeluTanh), vec![9; 70]), (bert(24, 3, 2), vec![11, 30, 2])] {
+        let (params, batch) = (parameters(&arch, 0.05, 12), batch(&lengths, 13));
+        let pass = |recompute| {
+            let (mut tape, mut grads) = (Tape::recomputing(recompute), vec![0.0; params.len()]);
+            let mut bits = Vec::new();
+            // Twice, because buffers are used again.
+            for _ in 0..2 {
+                let features = forward(&arch, &params, &batch, &mut tape);
+                let d_features = normal(features.len(), 14);
+                backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
+                bits.extend(features.iter().chain(&grads).map(|x| x.to_bits()));
+            }
+            if matches!(arch, Arch::Causal(_)) {
+                lm_step(&arch, &params, &batch, &mut tape, &mut grads);
+                bits.extend(grads.iter().map(|x| x.to_bits()));
+            }
+            let n_kept: usize = tape.shards.iter().map(|shard| shard.n_kept()).sum();
+            (bits, n_kept)
+        };
+        let ((kept, n_kept), (again, n_again)) = (pass(false), pass(true));
+        assert!(kept == again && 2 * n_again < n_kept, "{arch:?}: {n_again} floats kept, {n_kept} without");
+    }
+}
+
+#[test]
 fn bad_batches_are_errors_and_nan() {
     let arch = causal(8, 1, 1, Activation::GeluTanh);
     let params = parameters(&arch, 0.3, 15);

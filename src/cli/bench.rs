@@ -168,7 +168,7 @@ fn checkpoint_seconds() -> Option<Duration> {
     said.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-fn default_store() -> PathBuf {
+pub fn default_store() -> PathBuf {
     if let Some(said) = std::env::var_os("W2S_STORE").filter(|said| !said.is_empty()) {
         return PathBuf::from(said);
     }

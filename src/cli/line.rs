@@ -164,6 +164,9 @@ pub enum Command {
         /// What the script finds in `args`
         #[arg(last = true)]
         args: Vec<String>,
+        /// It reruns a record, in a folder that will be removed
+        #[arg(long, hide = true)]
+        rerun: bool,
     },
     /// The prompt
     Repl,
@@ -194,6 +197,54 @@ pub enum Command {
         /// Such as `minilm`, `sarcasm` or `hub:sentence-transformers/all-MiniLM-L6-v2`
         #[arg(value_name = "ID")]
         ids: Vec<String>,
+    },
+    /// List runs: when, which script, how it ended, how long it took, what was computed, which tables
+    Runs {
+        /// The folder that holds the run folders
+        #[arg(value_name = "DIR", default_value = "runs")]
+        folder: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a run: settings, operations, readings of truth, tables, warnings
+    Show {
+        /// A run folder, its record.json, or a bundle
+        run: PathBuf,
+        /// The record as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare two runs: which options, data and code differ; which numbers moved, within noise or beyond. Exit code 1
+    /// if anything but times differs
+    Diff {
+        /// A run folder, its record.json, or a bundle
+        before: PathBuf,
+        /// Another one
+        after: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a recorded script again from nothing and compare every number, table, figure and printed line. Exit code 0 if
+    /// nothing differs, 1 if something does, 3 if it cannot be told
+    Verify {
+        /// A run folder, its record.json, or a bundle
+        run: PathBuf,
+        /// Write the whole report into this file
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Make one file of a run, which verifies elsewhere: script, record, tables, figures, data
+    Bundle {
+        /// A run folder or its record.json
+        run: PathBuf,
+        /// The file [default: NAME.w2s.zip, here]
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Leave the data out; their digests stay
+        #[arg(long)]
+        no_data: bool,
     },
     /// Write the reference and the editor definitions again from the records of the functions
     #[command(hide = true)]

@@ -2,21 +2,25 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
+mod bundle;
 mod check;
 mod columns;
 pub mod draw;
 mod fetch;
+mod grid;
 pub mod help;
 pub mod line;
 pub mod output;
 mod plan;
 pub mod progress;
 pub mod repl;
+mod runs;
 mod script;
 mod start;
 mod store;
 mod store_show;
 mod units;
+mod verify;
 mod worker;
 
 use crate::session::diagnostic::Diagnostic;
@@ -72,7 +76,7 @@ fn dispatch(line: &Line) -> u8 {
     let global = &line.global;
     match &line.command {
         None | Some(Command::Repl) => with_bench(global, repl::run),
-        Some(Command::Script { plan, file, args }) => script::run(global, *plan, file, args),
+        Some(Command::Script { plan, rerun, file, args }) => script::run(global, *plan, *rerun, file, args),
         Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
         Some(Command::Check { files }) => check::run(global, files),
         Some(Command::Help { name }) => help(name.as_deref()),
@@ -82,6 +86,11 @@ fn dispatch(line: &Line) -> u8 {
             with_bench(&plain, |bench| store::run(bench, command, global.run.as_deref()))
         }
         Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
+        Some(Command::Runs { folder, json }) => runs::runs(folder, *json),
+        Some(Command::Show { run, json }) => runs::show(run, *json),
+        Some(Command::Diff { before, after, json }) => runs::diff(before, after, *json),
+        Some(Command::Verify { run, json }) => verify::run(global, run, json.as_deref()),
+        Some(Command::Bundle { run, out, no_data }) => bundle::run(global, run, out.as_deref(), *no_data),
         Some(Command::Worker) => worker::run(),
         Some(Command::Docs { folder }) => docs(folder),
         Some(Command::Completions { shell }) => {

@@ -8,8 +8,8 @@ use crate::session::diagnostic::Diagnostic;
 use crate::session::source::read_script;
 use std::path::Path;
 
-/// Runs the script and answers the exit code.
-pub fn run(global: &Global, plan: bool, file: &Path, args: &[String]) -> u8 {
+/// Runs the script and answers the exit code. Of a rerun nobody is told where its record is.
+pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[String]) -> u8 {
     // A script that cannot be read leaves no run folder.
     if let Err(why) = read_script(file) {
         draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
@@ -39,7 +39,7 @@ pub fn run(global: &Global, plan: bool, file: &Path, args: &[String]) -> u8 {
         Err(code) => code,
     };
     super::store::after_run(&bench);
-    if let Some(folder) = bench.lab.settings.run_dir.as_ref().filter(|_| !global.quiet) {
+    if let Some(folder) = bench.lab.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
         bench.progress.note(&format!("record: {}", crate::session::resolve::shown(&folder.join("record.json"))));
     }
     code

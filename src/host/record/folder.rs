@@ -24,6 +24,18 @@ pub enum RecordError {
     Newer { path: String, schema: String },
     #[error("`{path}` is damaged: {reason}")]
     Damaged { path: String, reason: String },
+    #[error("`{path}` is no run folder: it has no `record.json`")]
+    NoRecord { path: String },
+    #[error("the record names the path `{path}`: {reason}")]
+    Path { path: String, reason: &'static str },
+    #[error("`{path}` is no usable bundle: {reason}")]
+    Bundle { path: String, reason: String },
+    #[error("the script read `{path}`, and that file is not at hand with the content that the record names")]
+    Data { path: String },
+    #[error("the run used `{id}`, which was not fetched into the store")]
+    NotFetched { id: String },
+    #[error("the run cannot be verified: {reason}")]
+    Unfit { reason: String },
     #[error(transparent)]
     Access(#[from] AccessError),
 }
@@ -39,6 +51,12 @@ impl Explain for RecordError {
             RecordError::Older { .. } => "record/older",
             RecordError::Newer { .. } => "record/newer",
             RecordError::Damaged { .. } => "record/damaged",
+            RecordError::NoRecord { .. } => "record/none",
+            RecordError::Path { .. } => "record/path",
+            RecordError::Bundle { .. } => "bundle/broken",
+            RecordError::Data { .. } => "record/data",
+            RecordError::NotFetched { .. } => "store/not-fetched",
+            RecordError::Unfit { .. } => "verify/unfit",
             RecordError::Access(error) => error.code(),
         }
     }
@@ -54,7 +72,17 @@ impl Explain for RecordError {
             RecordError::Taken { .. } => Some("name another folder with --run DIR".to_owned()),
             RecordError::Older { .. } => Some("run its script again with this w2s".to_owned()),
             RecordError::Newer { .. } => Some("read it with the w2s that wrote it, or a later one".to_owned()),
-            RecordError::Write { .. } | RecordError::Read { .. } | RecordError::Damaged { .. } => None,
+            RecordError::NoRecord { .. } => Some("`w2s runs` lists run folders".to_owned()),
+            RecordError::Data { .. } => {
+                Some("name the folder that it was read from, with its content of then: --project DIR".to_owned())
+            }
+            RecordError::NotFetched { id } => Some(format!("type: w2s fetch {id}")),
+            RecordError::Write { .. }
+            | RecordError::Read { .. }
+            | RecordError::Damaged { .. }
+            | RecordError::Path { .. }
+            | RecordError::Bundle { .. }
+            | RecordError::Unfit { .. } => None,
             RecordError::Access(error) => error.hint(),
         }
     }

@@ -3,14 +3,23 @@
 //! [`Recorder`] collects a run while it happens; [`Record`] is what it leaves, written and read back; every field is
 //! described in `docs/record.md`.
 
+pub mod bundle;
+pub mod cells;
 pub mod clock;
+pub mod diff;
 pub mod folder;
+pub mod kept;
+pub mod lines;
 mod page;
+mod pairs;
 mod places;
+pub mod rebuild;
 mod recorder;
 mod schema;
+pub mod verify;
 
 pub use folder::{RecordError, create, place, place_named};
+pub use kept::Kept;
 pub use page::page;
 pub use places::Places;
 pub use recorder::{Recorder, Source, Start, machine};

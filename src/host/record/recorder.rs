@@ -1,7 +1,7 @@
 //! Collects a run while it happens and writes its record.
 
 use super::schema::{
-    Copied, FetchedFile, FileRead, Formats, Grants, Library, Machine, Outcome, Printed, Record, Recorded,
+    Copied, FetchedFile, FileRead, Formats, Grants, Library, MAX_EVENTS, Machine, Outcome, Printed, Record, Recorded,
     RecordedSettings, SCHEMA, What, WrittenFile,
 };
 use super::{Places, RecordError, clock, folder, page};
@@ -10,9 +10,6 @@ use crate::host::lab::{Access, Event, Memo, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
-
-/// Events kept; further ones are only counted (chosen: some tens of megabytes of JSON).
-const MAX_EVENTS: usize = 100_000;
 
 /// Files read and seeds used that are kept, each (chosen as above).
 const MAX_NOTED: usize = 100_000;

@@ -3,9 +3,13 @@
 use super::folder::RecordError;
 use crate::host::lab::Found;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The name and version of the format of `record.json`. Raise the version whenever a field changes its meaning.
 pub const SCHEMA: &str = "w2s-run/2";
+
+/// Events that a record keeps; further ones are only counted (chosen: some tens of megabytes of JSON).
+pub const MAX_EVENTS: usize = 100_000;
 
 /// What stands before the version in every schema of a record.
 const FAMILY: &str = "w2s-run/";
@@ -291,7 +295,11 @@ impl Record {
                 _ => damaged(format!("`{schema}` is no schema of a run's record")),
             });
         }
-        serde_json::from_value(held).map_err(|error| damaged(error.to_string()))
+        let record: Record = serde_json::from_value(held).map_err(|error| damaged(error.to_string()))?;
+        if record.events.len() > MAX_EVENTS {
+            return Err(damaged(format!("it has {} events, a record has at most {MAX_EVENTS}", record.events.len())));
+        }
+        Ok(record)
     }
 
     /// The record as text.
@@ -305,14 +313,14 @@ impl Record {
     /// Every file that the run wrote into its folder, the last of each name, in order of writing.
     pub fn written(&self) -> Vec<&WrittenFile> {
         let mut files: Vec<&WrittenFile> = Vec::new();
-        for event in &self.events {
+        let mut seen = BTreeSet::new();
+        for event in self.events.iter().rev() {
             if let What::Written { files: written, .. } = &event.what {
-                for file in written.iter().filter(|file| file.root == Root::Run) {
-                    files.retain(|earlier| earlier.path != file.path);
-                    files.push(file);
-                }
+                let inside = written.iter().rev().filter(|file| file.root == Root::Run);
+                files.extend(inside.filter(|file| seen.insert(file.path.as_str())));
             }
         }
+        files.reverse();
         files
     }
 }

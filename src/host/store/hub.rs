@@ -110,8 +110,13 @@ impl HubId {
         }
     }
 
+    /// The model's folder, from the store's own.
+    pub fn folder(&self) -> String {
+        format!("hub/{}--{}@{}", self.owner, self.name, self.revision)
+    }
+
     fn place(&self, file: &str) -> String {
-        format!("hub/{}--{}@{}/{file}", self.owner, self.name, self.revision)
+        format!("{}/{file}", self.folder())
     }
 }
 

@@ -42,6 +42,15 @@ impl Store {
         &self.root
     }
 
+    /// The folder, from the store's own, of a fetched artefact by its id; `None` where it was not fetched or is unknown.
+    pub fn folder_of(&self, id: &str) -> Option<String> {
+        let folder = match packages::find(id) {
+            Some(package) => package.is_fetched(self).then(|| format!("fetched/{}", package.id))?,
+            None => hub::HubId::parse(id).ok().filter(|id| id.is_fetched(self))?.folder(),
+        };
+        self.path(&folder).is_dir().then_some(folder)
+    }
+
     /// The full path of a file named by the house itself.
     fn path(&self, relative: &str) -> PathBuf {
         self.root.join(relative)

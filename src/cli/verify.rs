@@ -1,0 +1,216 @@
+//! `w2s verify RUN`: reruns the recorded script from nothing and compares everything that the record holds.
+
+use super::bench::default_store;
+use super::line::{Device, Global, KernelChoice};
+use super::{draw, exit, output};
+use crate::host::explain::Explain;
+use crate::host::record::rebuild::{Rebuilt, rebuild};
+use crate::host::record::verify::{self, Finding, Judgement, Report, Verdict};
+use crate::host::record::{Kept, RecordError, folder};
+use crate::host::store::Store;
+use crate::host::tensor::Kernels;
+use crate::session::diagnostic::Diagnostic;
+use clap::ValueEnum;
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Findings that are shown of each kind of judgement (chosen); the report in JSON has all.
+const MAX_SHOWN: usize = 40;
+
+/// Verifies and answers the exit code: 0 where nothing differs, 1 where something does, 3 where it cannot be told.
+pub fn run(global: &Global, path: &Path, json: Option<&Path>) -> u8 {
+    let report = match verified(global, path) {
+        Ok(Some(report)) => report,
+        Ok(None) => return exit::INTERRUPTED,
+        Err(refused) => {
+            draw::print(&refused);
+            return exit::FILE;
+        }
+    };
+    if let Some(json) = json
+        && let Err(refused) = write_json(json, &report)
+    {
+        draw::print(&refused);
+        return exit::FILE;
+    }
+    match output::finish(output::line(&draw::plain(&text(&report)))) {
+        exit::OK if report.verdict == Verdict::Differs => exit::SCRIPT,
+        code => code,
+    }
+}
+
+/// The report; `None` where the user stopped it.
+fn verified(global: &Global, path: &Path) -> Result<Option<Report>, Box<Diagnostic>> {
+    let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
+    let kept = Kept::open(path).map_err(refuse)?;
+    verify::fit(&kept.record).map_err(refuse)?;
+    let changed = verify::integrity(&kept);
+    if !changed.is_empty() {
+        return Ok(Some(verify::refused(&kept, changed)));
+    }
+    let store = Store::at(&global.store.clone().unwrap_or_else(default_store));
+    let rebuilt = rebuild(&kept, global.project.as_deref(), &store).map_err(refuse)?;
+    if !rerun(global, &kept, &rebuilt)? {
+        return Ok(None);
+    }
+    let again = Kept::open(&rebuilt.run).map_err(|error| {
+        let why = format!("the rerun left no record: {error}");
+        Box::new(Diagnostic { hint: error.hint(), ..Diagnostic::new("verify/rerun", why) })
+    })?;
+    Ok(Some(verify::compare(&kept, &again)))
+}
+
+/// Runs the script again as a process of its own, so that it has its own kernels, limits and folder. `false` where the
+/// user stopped it.
+fn rerun(global: &Global, kept: &Kept, rebuilt: &Rebuilt) -> Result<bool, Box<Diagnostic>> {
+    let failed = |what: &str| Box::new(Diagnostic::new("verify/rerun", what.to_owned()));
+    let settings = &kept.record.settings;
+    let device = Device::from_str(&settings.device, false).map_err(|_| failed("its record names an unknown device"))?;
+    let program =
+        std::env::current_exe().map_err(|error| failed(&format!("the program cannot find itself: {error}")))?;
+    let mut command = Command::new(program);
+    command.current_dir(&rebuilt.start).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(["script", "--rerun", "--seed", &settings.seed_offset.to_string(), "--device", device.name()]);
+    if let Some(kernels) = global.kernels.or_else(|| kernels(&settings.kernels)) {
+        let name = kernels.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        command.args(["--kernels", &name]);
+    }
+    if let Some(threads) = global.threads {
+        command.args(["--threads", &threads.to_string()]);
+    }
+    for (option, path) in [("--project", &rebuilt.project), ("--run", &rebuilt.run), ("--store", &rebuilt.store)] {
+        command.arg(option).arg(path);
+    }
+    let real = |path: &std::path::PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let granted = |own: &[std::path::PathBuf], given: &[std::path::PathBuf]| -> Vec<std::path::PathBuf> {
+        own.iter().cloned().chain(given.iter().map(real)).collect()
+    };
+    for path in granted(&rebuilt.read, &global.allow_read) {
+        command.arg("--allow-read").arg(path);
+    }
+    for path in granted(&rebuilt.write, &global.allow_write) {
+        command.arg("--allow-write").arg(path);
+    }
+    if settings.memo == "off" {
+        command.arg("--no-memo");
+    }
+    // Its errors are part of what is compared; bars are for a person only.
+    if global.quiet || !std::io::stderr().is_terminal() {
+        command.arg("--quiet").stderr(Stdio::null());
+    }
+    command.arg(&rebuilt.script).arg("--").args(&kept.record.arguments);
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = stop.clone();
+    // Without a handler, Ctrl-C ends this process and the rerun alike; only the temporary folder would stay.
+    let _ = ctrlc::set_handler(move || raised.store(true, Ordering::SeqCst));
+    let child = command.spawn().map_err(|error| failed(&format!("the rerun could not be started: {error}")))?;
+    finished(child, &stop).map_err(|error| failed(&format!("the rerun could not be waited for: {error}")))
+}
+
+/// Waits for the end of the rerun, passing a stop on to it. `false` where it was stopped.
+fn finished(mut child: Child, stop: &AtomicBool) -> std::io::Result<bool> {
+    let mut told = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(!told && status.code() != Some(i32::from(exit::INTERRUPTED)));
+        }
+        if stop.load(Ordering::SeqCst) && !told {
+            told = true;
+            interrupt(&mut child);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(unix)]
+fn interrupt(child: &mut Child) {
+    // SAFETY: the process is our own child and has not been waited for.
+    unsafe { libc::kill(child.id().cast_signed(), libc::SIGINT) };
+}
+
+#[cfg(not(unix))]
+fn interrupt(child: &mut Child) {
+    // It fails only if the child has just ended.
+    let _ = child.kill();
+}
+
+/// The kernels of a class, if this processor has them: the best it has otherwise.
+fn kernels(class: &str) -> Option<KernelChoice> {
+    let (choice, has) = match class.split('-').next()? {
+        "avx512" => (KernelChoice::Avx512, Kernels::best() == Kernels::Avx512),
+        "avx2" => (KernelChoice::Avx2, Kernels::best() != Kernels::Portable),
+        "portable" => (KernelChoice::Portable, true),
+        _ => return None,
+    };
+    has.then_some(choice)
+}
+
+fn write_json(path: &Path, report: &Report) -> Result<(), Box<Diagnostic>> {
+    let text = serde_json::to_string_pretty(report)
+        .map_err(|error| Box::new(Diagnostic::new("verify/report", error.to_string())))?;
+    folder::write(path, (text + "\n").as_bytes()).map_err(|error| Box::new(Diagnostic::from_explained(&error)))
+}
+
+/// The report for a person.
+fn text(report: &Report) -> String {
+    let Report { recorded, now, counts, .. } = report;
+    let mut text = String::new();
+    let _ = writeln!(text, "{}: `{}`", report.run, report.script);
+    let kind = |c: &verify::Circumstances| format!("{}, {}, {} on {}", c.program, c.kernels, c.device, c.arch);
+    if report.same_machine_type {
+        let _ =
+            writeln!(text, "rerun from nothing on the same type of machine ({}): equal means to the bit", kind(now));
+    } else if counts.equal > 0 {
+        let _ = writeln!(text, "recorded with {}; rerun from nothing with {}", kind(recorded), kind(now));
+        let _ = writeln!(text, "another type of machine: numbers are judged by the intervals beside them");
+    } else {
+        let _ = writeln!(text, "not rerun: the script is not the recorded one");
+    }
+    let of = |judgement: Judgement, is_note: bool| -> Vec<&Finding> {
+        let wanted = |finding: &&Finding| finding.judgement == judgement && (finding.kind == "note") == is_note;
+        report.findings.iter().filter(wanted).collect()
+    };
+    let lists = [
+        ("differs", of(Judgement::Differs, false)),
+        ("moved, within the recorded interval", of(Judgement::Within, false)),
+        ("not judged: it differs, and no interval stands beside it", of(Judgement::NotJudged, false)),
+        ("to know", of(Judgement::NotJudged, true)),
+    ];
+    for (title, findings) in lists.iter().filter(|(_, findings)| !findings.is_empty()) {
+        let _ = writeln!(text, "\n{title}:");
+        for finding in findings.iter().take(MAX_SHOWN) {
+            let _ = writeln!(text, "  {}", finding.what);
+            for (name, value) in [("recorded", &finding.recorded), ("now", &finding.now)] {
+                if !value.is_empty() {
+                    let _ = writeln!(text, "    {name:<9} {}", indented(value));
+                }
+            }
+        }
+        if findings.len() > MAX_SHOWN {
+            let _ = writeln!(text, "  … and {} more: --json FILE lists them all", findings.len() - MAX_SHOWN);
+        }
+    }
+    let verdict = match report.verdict {
+        Verdict::Equal => "verified: everything is equal",
+        Verdict::Within => "verified: nothing differs that can be judged",
+        Verdict::Differs => "NOT verified",
+    };
+    let _ = write!(text, "\n{verdict} ({} equal", counts.equal);
+    for (n, name) in [(counts.within, "within"), (counts.not_judged, "not judged"), (counts.differs, "different")] {
+        if n > 0 {
+            let _ = write!(text, ", {n} {name}");
+        }
+    }
+    text.push_str(")\n");
+    text
+}
+
+/// A value of several lines, its later lines below the first.
+fn indented(value: &str) -> String {
+    value.lines().collect::<Vec<_>>().join("\n              ")
+}

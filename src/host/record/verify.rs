@@ -1,0 +1,565 @@
+//! A recorded run and its rerun, compared in everything that a record holds except times: equal to the bit on the same
+//! type of machine; elsewhere by the intervals that stand beside the numbers, and what has none is listed, not judged.
+
+use super::cells::{self, Noise};
+use super::folder::RecordError;
+use super::kept::{Kept, format_of, frame};
+use super::pairs::pair;
+use super::schema::{FileRead, How, Outcome, Record, Root, What, WrittenFile};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The name and version of the format of a report.
+pub const SCHEMA: &str = "w2s-verify/1";
+
+/// What came of a verification.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub schema: &'static str,
+    /// As the user named it.
+    pub run: String,
+    pub script: String,
+    pub verdict: Verdict,
+    /// Whether both ran on one type of machine, so that equal means equal to the bit.
+    pub same_machine_type: bool,
+    pub recorded: Circumstances,
+    pub now: Circumstances,
+    pub counts: Counts,
+    /// Everything that is not equal.
+    pub findings: Vec<Finding>,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything that was compared is equal.
+    Equal,
+    /// Some numbers moved within their recorded intervals, or something could not be judged.
+    Within,
+    Differs,
+}
+
+/// What decides the bits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Circumstances {
+    pub program: String,
+    pub arch: String,
+    pub device: String,
+    pub kernels: String,
+}
+
+/// How many things were compared, by how they came out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    pub equal: usize,
+    pub within: usize,
+    pub differs: usize,
+    pub not_judged: usize,
+}
+
+/// One thing that is not equal.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    pub judgement: Judgement,
+    /// `outcome`, `source`, `read`, `fetched`, `seed`, `printed`, `operation`, `oracle`, `file`, `number` or `note`.
+    pub kind: &'static str,
+    /// What it is, for a person.
+    pub what: String,
+    pub recorded: String,
+    pub now: String,
+}
+
+/// How a thing that is not equal is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// Inside the recorded interval.
+    Within,
+    Differs,
+    NotJudged,
+}
+
+/// What is wrong with the texts of a run folder before anything is rerun: a changed copy is not the recorded script.
+pub fn integrity(kept: &Kept) -> Vec<Finding> {
+    let mut tally = Tally::default();
+    for source in &kept.record.sources {
+        let now = match kept.read(&source.file) {
+            Ok(bytes) => blake3::hash(&bytes).to_hex().to_string(),
+            Err(error) => error.to_string(),
+        };
+        let what = format!("the text of `{}`, kept as `{}`", source.name, source.file);
+        tally.judge("source", what, &source.digest, &now, true);
+    }
+    tally.findings
+}
+
+/// A report that says only that nothing was rerun, and why.
+pub fn refused(kept: &Kept, findings: Vec<Finding>) -> Report {
+    let circumstances = circumstances(&kept.record);
+    let counts = Counts { differs: findings.len(), ..Counts::default() };
+    report(kept, circumstances, false, counts, findings)
+}
+
+/// Fails where a record is of no use to compare with.
+pub fn fit(record: &Record) -> Result<(), RecordError> {
+    let unfit = |reason: &str| Err(RecordError::Unfit { reason: reason.to_owned() });
+    match record.outcome {
+        Outcome::Running => {
+            unfit("its record says that it runs, or it was ended by force: there is nothing to compare")
+        }
+        Outcome::Interrupted => unfit("it was interrupted: there is nothing whole to compare"),
+        Outcome::Done | Outcome::Failed { .. } if record.settings.memo == "plan" => unfit("it was only planned"),
+        Outcome::Done | Outcome::Failed { .. } => Ok(()),
+    }
+}
+
+/// Compares the run with its rerun.
+pub fn compare(kept: &Kept, rerun: &Kept) -> Report {
+    let (old, new) = (&kept.record, &rerun.record);
+    let (was, is) = (circumstances(old), circumstances(new));
+    let same = was.arch == is.arch && was.device == is.device && was.kernels == is.kernels;
+    let mut tally = Tally { same, ..Tally::default() };
+    outcome(&mut tally, &old.outcome, &new.outcome);
+    inputs(&mut tally, old, new);
+    files(&mut tally, kept, rerun);
+    printed(&mut tally, old, new);
+    oracle(&mut tally, old, new);
+    operations(&mut tally, old, new);
+    warnings(&mut tally, old, new);
+    if old.n_events_dropped > 0 {
+        tally.note("events that were not recorded", &old.n_events_dropped.to_string(), "");
+    }
+    report(kept, is, same, tally.counts, tally.findings)
+}
+
+fn report(kept: &Kept, now: Circumstances, same: bool, counts: Counts, findings: Vec<Finding>) -> Report {
+    let verdict = match counts {
+        Counts { differs: 1.., .. } => Verdict::Differs,
+        Counts { within: 0, not_judged: 0, .. } => Verdict::Equal,
+        _ => Verdict::Within,
+    };
+    Report {
+        schema: SCHEMA,
+        run: kept.name.clone(),
+        script: kept.record.script.clone(),
+        verdict,
+        same_machine_type: same,
+        recorded: circumstances(&kept.record),
+        now,
+        counts,
+        findings,
+    }
+}
+
+fn circumstances(record: &Record) -> Circumstances {
+    Circumstances {
+        program: record.program.clone(),
+        arch: record.machine.arch.clone(),
+        device: record.settings.device.clone(),
+        kernels: record.settings.kernels.clone(),
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Tally {
+    /// Whether equal means equal to the bit.
+    same: bool,
+    counts: Counts,
+    findings: Vec<Finding>,
+}
+
+impl Tally {
+    fn add(&mut self, judgement: Judgement, kind: &'static str, what: String, recorded: &str, now: &str) {
+        match judgement {
+            Judgement::Within => self.counts.within += 1,
+            Judgement::Differs => self.counts.differs += 1,
+            Judgement::NotJudged => self.counts.not_judged += 1,
+        }
+        let (recorded, now) = (recorded.to_owned(), now.to_owned());
+        self.findings.push(Finding { judgement, kind, what, recorded, now });
+    }
+
+    /// Judges two texts. What is not `portable` may differ on another type of machine.
+    fn judge(&mut self, kind: &'static str, what: String, recorded: &str, now: &str, portable: bool) {
+        if recorded == now {
+            self.counts.equal += 1;
+        } else {
+            let judgement = if portable || self.same { Judgement::Differs } else { Judgement::NotJudged };
+            self.add(judgement, kind, what, recorded, now);
+        }
+    }
+
+    /// Something worth knowing that is no result: it decides nothing, so it is not counted.
+    fn note(&mut self, what: &str, recorded: &str, now: &str) {
+        let (recorded, now) = (recorded.to_owned(), now.to_owned());
+        self.findings.push(Finding {
+            judgement: Judgement::NotJudged,
+            kind: "note",
+            what: what.to_owned(),
+            recorded,
+            now,
+        });
+    }
+
+    /// Judges two sets of things, each with a name and what it is.
+    fn judge_sets(&mut self, kind: &'static str, old: BTreeMap<String, String>, mut new: BTreeMap<String, String>) {
+        for (name, recorded) in old {
+            let now = new.remove(&name).unwrap_or_else(|| NONE.to_owned());
+            self.judge(kind, name, &recorded, &now, true);
+        }
+        for (name, now) in new {
+            self.judge(kind, name, NONE, &now, true);
+        }
+    }
+}
+
+/// What stands where something is missing.
+const NONE: &str = "none";
+
+fn outcome(tally: &mut Tally, old: &Outcome, new: &Outcome) {
+    let show = |outcome: &Outcome| match outcome {
+        Outcome::Failed { code, message, place } => {
+            format!("failed at {}: [{code}] {message}", place.as_deref().unwrap_or("no place"))
+        }
+        other => other.word().to_owned(),
+    };
+    tally.judge("outcome", "how the run ended".to_owned(), &show(old), &show(new), true);
+}
+
+/// Sources, files read, fetched artefacts, seeds, and the program's own modules.
+fn inputs(tally: &mut Tally, old: &Record, new: &Record) {
+    let sources = |record: &Record| -> BTreeMap<String, String> {
+        let own = record.sources.iter().filter_map(|source| {
+            let path = source.path.as_ref()?;
+            Some((format!("the script text `{path}`"), source.digest.clone()))
+        });
+        own.collect()
+    };
+    tally.judge_sets("source", sources(old), sources(new));
+    // A file that was granted anew lies elsewhere as seen from the rebuilt project: one name and content is one file.
+    type Known = BTreeSet<(String, String)>;
+    let known =
+        |record: &Record| -> Known { record.reads.iter().map(|read| (name_of(read), read.blake3.clone())).collect() };
+    let reads = |record: &Record, other: &Known| -> BTreeMap<String, String> {
+        let read = record.reads.iter().map(|read| {
+            let is_shared = other.contains(&(name_of(read), read.blake3.clone()));
+            let path = if is_shared { name_of(read) } else { read.path.clone() };
+            (format!("the file `{path}` that was read"), format!("{} bytes, blake3 {}", read.bytes, read.blake3))
+        });
+        read.collect()
+    };
+    tally.judge_sets("read", reads(old, &known(new)), reads(new, &known(old)));
+    let fetched = |record: &Record| -> BTreeMap<String, String> {
+        let file = record.fetched.iter().map(|file| {
+            (
+                format!("`{}` of the fetched `{}`", file.file, file.id),
+                format!("{} bytes, sha256 {}", file.bytes, file.sha256),
+            )
+        });
+        file.collect()
+    };
+    tally.judge_sets("fetched", fetched(old), fetched(new));
+    let seeds = |record: &Record| -> BTreeMap<String, String> {
+        record.seeds.iter().map(|seed| (format!("the seed {seed}"), "used".to_owned())).collect()
+    };
+    tally.judge_sets("seed", seeds(old), seeds(new));
+    let offsets = (old.settings.seed_offset.to_string(), new.settings.seed_offset.to_string());
+    tally.judge("seed", "what was added to seeds".to_owned(), &offsets.0, &offsets.1, true);
+    if old.program != new.program {
+        tally.note("the program", &old.program, &new.program);
+    }
+    for library in &old.stdlib {
+        let now = new.stdlib.iter().find(|other| other.name == library.name).map_or(NONE, |other| &other.digest);
+        if now != library.digest {
+            tally.note(&format!("the text of the program's module `{}`", library.name), &library.digest, now);
+        }
+    }
+}
+
+fn name_of(read: &FileRead) -> String {
+    read.path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn printed(tally: &mut Tally, old: &Record, new: &Record) {
+    let (a, b) = (&old.printed, &new.printed);
+    let n_before = tally.findings.len();
+    for idx in 0..a.lines.len().max(b.lines.len()) {
+        let at = |lines: &[String]| lines.get(idx).cloned().unwrap_or_else(|| NONE.to_owned());
+        tally.judge("printed", format!("printed text {}", idx + 1), &at(&a.lines), &at(&b.lines), false);
+    }
+    let counts = (a.n_lines.to_string(), b.n_lines.to_string());
+    tally.judge("printed", "how many texts were printed".to_owned(), &counts.0, &counts.1, false);
+    if n_before == tally.findings.len() {
+        tally.judge("printed", "the hash of all that was printed".to_owned(), &a.blake3, &b.blake3, false);
+    }
+}
+
+/// An operation of a record.
+struct Operation<'a> {
+    /// From 1, among the operations.
+    number: usize,
+    name: &'a str,
+    what: &'a str,
+    digest: &'a str,
+    key: &'a str,
+    inputs: &'a [(String, String)],
+    options: &'a str,
+    curve: &'a [(u64, f64)],
+    is_planned: bool,
+}
+
+fn operations_of(record: &Record) -> Vec<Operation<'_>> {
+    let mut operations = Vec::new();
+    for event in &record.events {
+        if let What::Operation { name, what, digest, key, inputs, options, found, seconds: _, curve } = &event.what {
+            let (number, is_planned) = (operations.len() + 1, *found == How::Planned);
+            operations.push(Operation { number, name, what, digest, key, inputs, options, curve, is_planned });
+        }
+    }
+    operations
+}
+
+/// Operations are compared by their digest, whatever their order: cells of a sweep end in any. One that has no
+/// counterpart is held against the next of the same kind that has none either.
+fn operations(tally: &mut Tally, old: &Record, new: &Record) {
+    let (old, new) = (operations_of(old), operations_of(new));
+    let by_digest: BTreeMap<&str, &Operation> = new.iter().map(|operation| (operation.digest, operation)).collect();
+    let known: BTreeSet<&str> = old.iter().map(|operation| operation.digest).collect();
+    let mut lone = Vec::new();
+    for operation in old.iter().filter(|operation| !operation.is_planned) {
+        match by_digest.get(operation.digest) {
+            Some(other) => operation_of_one_digest(tally, &operation.label(), operation, other),
+            None => lone.push(operation),
+        }
+    }
+    let come: Vec<&Operation> = new.iter().filter(|operation| !known.contains(operation.digest)).collect();
+    let pairs = pair(&keys(&lone), &keys(&come));
+    let mut spare = vec![true; come.len()];
+    for (operation, at) in lone.iter().zip(pairs) {
+        let label = operation.label();
+        let now = at.and_then(|at| Some((come.get(at)?, spare.get_mut(at)?)));
+        let digest = now.as_ref().map_or(NONE, |(now, _)| now.digest);
+        tally.judge("operation", format!("{label}, digest"), operation.digest, digest, false);
+        if let Some((now, spare)) = now {
+            *spare = false;
+            tally.judge("operation", format!("{label}, options"), operation.options, now.options, false);
+            curve(tally, &label, operation.curve, now.curve);
+        }
+    }
+    for (operation, _) in come.iter().zip(spare).filter(|(_, spare)| *spare) {
+        let label = format!("an operation that was not recorded, `{}` of {}", operation.name, operation.what);
+        tally.judge("operation", label, NONE, operation.digest, false);
+    }
+}
+
+fn keys<'a>(operations: &[&Operation<'a>]) -> Vec<(&'a str, &'a str)> {
+    operations.iter().map(|operation| (operation.name, operation.what)).collect()
+}
+
+impl Operation<'_> {
+    fn label(&self) -> String {
+        format!("operation {}, `{}` of {}", self.number, self.name, self.what)
+    }
+}
+
+fn operation_of_one_digest(tally: &mut Tally, label: &str, old: &Operation, new: &Operation) {
+    tally.judge("operation", format!("{label}, name"), old.name, new.name, true);
+    tally.judge("operation", format!("{label}, what"), old.what, new.what, true);
+    tally.judge("operation", format!("{label}, options"), old.options, new.options, true);
+    if tally.same {
+        tally.judge("operation", format!("{label}, key"), old.key, new.key, true);
+    }
+    let inputs = |operation: &Operation| -> BTreeMap<String, String> {
+        operation.inputs.iter().map(|(name, digest)| (format!("{label}, input `{name}`"), digest.clone())).collect()
+    };
+    tally.judge_sets("operation", inputs(old), inputs(new));
+    curve(tally, label, old.curve, new.curve);
+}
+
+fn curve(tally: &mut Tally, label: &str, old: &[(u64, f64)], new: &[(u64, f64)]) {
+    let points = |curve: &[(u64, f64)]| -> BTreeMap<u64, String> {
+        curve.iter().map(|(step, loss)| (*step, format!("{loss:?}"))).collect()
+    };
+    let (old, mut new) = (points(old), points(new));
+    for (step, loss) in old {
+        let now = new.remove(&step).unwrap_or_else(|| NONE.to_owned());
+        tally.judge("number", format!("{label}, loss at step {step}"), &loss, &now, false);
+    }
+    for (step, now) in new {
+        tally.judge("number", format!("{label}, loss at step {step}"), NONE, &now, false);
+    }
+}
+
+fn oracle(tally: &mut Tally, old: &Record, new: &Record) {
+    type Reading<'a> = (&'a str, &'a str, String, &'a str, &'a str);
+    fn readings(record: &Record) -> Vec<Reading<'_>> {
+        let reading = |what| match what {
+            &What::TruthRead { ref data, ref digest, n_rows, ref by, ref purpose } => {
+                Some((data.as_str(), digest.as_str(), n_rows.to_string(), by.as_str(), purpose.as_str()))
+            }
+            _ => None,
+        };
+        record.events.iter().filter_map(|event| reading(&event.what)).collect()
+    }
+    let (old, new) = (readings(old), readings(new));
+    for (idx, (data, digest, n_rows, by, purpose)) in old.iter().enumerate() {
+        let label = |part: &str| format!("reading {} of truth, {part}", idx + 1);
+        let Some(now) = new.get(idx) else {
+            tally.judge("oracle", label("whole"), &format!("{n_rows} rows of {data} by {by}"), NONE, true);
+            continue;
+        };
+        tally.judge("oracle", label("data"), data, now.0, true);
+        tally.judge("oracle", label("rows"), n_rows, &now.2, true);
+        tally.judge("oracle", label("reader"), by, now.3, true);
+        tally.judge("oracle", label("purpose"), purpose, now.4, true);
+        tally.judge("oracle", label("digest of the rows"), digest, now.1, false);
+    }
+    for (idx, (data, _, n_rows, by, _)) in new.iter().enumerate().skip(old.len()) {
+        let now = format!("{n_rows} rows of {data} by {by}");
+        tally.judge("oracle", format!("reading {} of truth, whole", idx + 1), NONE, &now, true);
+    }
+}
+
+/// Warnings may come from the machine or the store: they are told, not judged.
+fn warnings(tally: &mut Tally, old: &Record, new: &Record) {
+    let texts = |record: &Record| -> BTreeSet<String> {
+        let text = |what: &What| if let What::Warning { text } = what { Some(text.clone()) } else { None };
+        record.events.iter().filter_map(|event| text(&event.what)).collect()
+    };
+    let (old, new) = (texts(old), texts(new));
+    old.difference(&new).for_each(|text| tally.note("a warning", text, NONE));
+    new.difference(&old).for_each(|text| tally.note("a warning", NONE, text));
+}
+
+/// Files of one `Written` event, each with its last state in the record.
+fn files(tally: &mut Tally, kept: &Kept, rerun: &Kept) {
+    let by_path = |record: &Record| -> BTreeMap<String, WrittenFile> {
+        record.written().into_iter().map(|file| (file.path.clone(), file.clone())).collect()
+    };
+    let (old, new) = (by_path(&kept.record), by_path(&rerun.record));
+    for event in &kept.record.events {
+        let What::Written { files, .. } = &event.what else { continue };
+        // A table is written in several forms: its numbers are judged once.
+        let mut judged = false;
+        for file in files.iter().filter(|file| file.root == Root::Run) {
+            // A later event wrote the file anew: it is judged there.
+            if old.get(&file.path) != Some(file) {
+                continue;
+            }
+            judged |= one_file(tally, kept, rerun, file, new.get(&file.path), judged);
+        }
+    }
+    for file in new.values().filter(|file| !old.contains_key(&file.path)) {
+        tally.judge("file", format!("the file `{}`", file.path), NONE, &file.blake3, true);
+    }
+}
+
+/// Compares one written file with what the record says of it and with the rerun's. Whether its cells were judged.
+fn one_file(
+    tally: &mut Tally,
+    kept: &Kept,
+    rerun: &Kept,
+    file: &WrittenFile,
+    now: Option<&WrittenFile>,
+    judged: bool,
+) -> bool {
+    let path = &file.path;
+    let label = format!("the file `{path}`");
+    let Some(now) = now else {
+        tally.judge("file", label, &file.blake3, NONE, true);
+        return false;
+    };
+    let (before, after) = match (kept.read(path), rerun.read(path)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (Err(error), _) | (_, Err(error)) => {
+            tally.judge("file", label, &file.blake3, &error.to_string(), true);
+            return false;
+        }
+    };
+    let hash = blake3::hash(&before).to_hex();
+    let is_whole = hash.as_str() == file.blake3 && before.len() as u64 == file.bytes;
+    if before == after {
+        // The rerun gives what is in the folder; a record that says otherwise was changed.
+        tally.judge("file", format!("{label}, its hash in the record"), &file.blake3, &now.blake3, true);
+        tally.judge(
+            "file",
+            format!("{label}, its size in the record"),
+            &file.bytes.to_string(),
+            &now.bytes.to_string(),
+            true,
+        );
+        return false;
+    }
+    if !is_whole {
+        tally.add(
+            Judgement::Differs,
+            "file",
+            format!("{label} was changed after the run: its hash"),
+            &file.blake3,
+            &hash,
+        );
+    }
+    // The numbers of this table were judged in its first form.
+    if judged && is_whole {
+        return false;
+    }
+    match table_pair(path, before.clone(), after.clone()) {
+        Some(change) => {
+            numbers(tally, path, change, is_whole, hash.as_str() != now.blake3);
+            true
+        }
+        None if is_whole => {
+            let (a, b) = first_difference(&before, &after).unwrap_or_else(|| (file.blake3.clone(), now.blake3.clone()));
+            tally.judge("file", label, &a, &b, false);
+            false
+        }
+        None => {
+            if let Some((a, b)) = first_difference(&before, &after) {
+                tally.add(Judgement::Differs, "file", format!("{label}, its first line that differs"), &a, &b);
+            }
+            false
+        }
+    }
+}
+
+fn table_pair(path: &str, before: Vec<u8>, after: Vec<u8>) -> Option<cells::TableChange> {
+    format_of(path)?;
+    Some(cells::compare(&frame(path, before).ok()?, &frame(path, after).ok()?))
+}
+
+fn numbers(tally: &mut Tally, path: &str, change: cells::TableChange, is_whole: bool, bytes_differ: bool) {
+    tally.counts.equal += change.n_cells - change.cells.len().min(change.n_cells);
+    if change.cells.is_empty() && is_whole && bytes_differ {
+        tally.note(&format!("`{path}`: every cell is equal, the bytes around them are not"), "", "");
+    }
+    let moved: BTreeSet<(String, String)> =
+        change.cells.iter().map(|cell| (cell.row.clone(), cell.column.clone())).collect();
+    // The end of an interval follows its number, which is judged.
+    let follows = |cell: &cells::CellChange| {
+        let stem = cell.column.strip_suffix("_low").or_else(|| cell.column.strip_suffix("_high"));
+        cell.noise == Noise::End && stem.is_some_and(|stem| moved.contains(&(cell.row.clone(), stem.to_owned())))
+    };
+    for cell in &change.cells {
+        let what = format!("`{path}`, row `{}`, column `{}`", cell.row, cell.column);
+        let judgement = match cell.noise {
+            _ if tally.same || !is_whole => Judgement::Differs,
+            Noise::End if follows(cell) => continue,
+            Noise::Within => Judgement::Within,
+            Noise::Beyond => Judgement::Differs,
+            Noise::Unknown | Noise::End => Judgement::NotJudged,
+        };
+        tally.add(judgement, "number", what, &cell.before, &cell.after);
+    }
+}
+
+/// The first line in which two texts differ; `None` where one is no text, or only line ends differ.
+fn first_difference(before: &[u8], after: &[u8]) -> Option<(String, String)> {
+    let (before, after) = (std::str::from_utf8(before).ok()?, std::str::from_utf8(after).ok()?);
+    let n_same = before.lines().zip(after.lines()).take_while(|(a, b)| a == b).count();
+    let at = |text: &str| {
+        text.lines().nth(n_same).map_or_else(|| NONE.to_owned(), |line| format!("line {}: {line}", n_same + 1))
+    };
+    Some((at(before), at(after))).filter(|(a, b)| a != b)
+}

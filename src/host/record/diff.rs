@@ -253,13 +253,16 @@ struct Operation<'a> {
 }
 
 fn operations_of(record: &Record) -> Vec<Operation<'_>> {
-    let operation = |what| match what {
-        &What::Operation { ref name, ref what, ref digest, ref inputs, ref options, .. } => {
+    record.events.iter().filter_map(|event| operation_of(&event.what)).collect()
+}
+
+fn operation_of(what: &What) -> Option<Operation<'_>> {
+    match what {
+        What::Operation { name, what, digest, inputs, options, .. } => {
             Some(Operation { name, what, digest, inputs, options })
         }
         _ => None,
-    };
-    record.events.iter().filter_map(|event| operation(&event.what)).collect()
+    }
 }
 
 /// Operations with equal digests are equal. The others are matched by kind and description in their order, then by kind

@@ -392,17 +392,21 @@ fn curve(tally: &mut Tally, label: &str, old: &[(u64, f64)], new: &[(u64, f64)])
     }
 }
 
-fn oracle(tally: &mut Tally, old: &Record, new: &Record) {
-    type Reading<'a> = (&'a str, &'a str, String, &'a str, &'a str);
-    fn readings(record: &Record) -> Vec<Reading<'_>> {
-        let reading = |what| match what {
-            &What::TruthRead { ref data, ref digest, n_rows, ref by, ref purpose } => {
-                Some((data.as_str(), digest.as_str(), n_rows.to_string(), by.as_str(), purpose.as_str()))
-            }
-            _ => None,
-        };
-        record.events.iter().filter_map(|event| reading(&event.what)).collect()
+/// A reading of truth: data, digest of the rows, their number, the call, the purpose.
+type Reading<'a> = (&'a str, &'a str, String, &'a str, &'a str);
+
+fn readings(record: &Record) -> Vec<Reading<'_>> {
+    record.events.iter().filter_map(|event| reading(&event.what)).collect()
+}
+
+fn reading(what: &What) -> Option<Reading<'_>> {
+    match what {
+        What::TruthRead { data, digest, n_rows, by, purpose } => Some((data, digest, n_rows.to_string(), by, purpose)),
+        _ => None,
     }
+}
+
+fn oracle(tally: &mut Tally, old: &Record, new: &Record) {
     let (old, new) = (readings(old), readings(new));
     for (idx, (data, digest, n_rows, by, purpose)) in old.iter().enumerate() {
         let label = |part: &str| format!("reading {} of truth, {part}", idx + 1);

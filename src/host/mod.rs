@@ -9,6 +9,7 @@ pub mod digest;
 pub mod explain;
 pub mod frame;
 pub mod lab;
+pub mod latex;
 pub mod math;
 pub mod metric;
 pub mod model;

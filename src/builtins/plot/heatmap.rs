@@ -24,7 +24,9 @@ pub fn function() -> Function {
         .about("A heat map with its numbers in the cells: a sweep's PGR by weak and strong model.")
         .details(
             "One row of the frame per cell; rows and columns stand in the order of first appearance. Values of both signs get a \
-             scale that is white at zero. A null value is a grey cell with a stroke; a pair that no row names stays empty.",
+             scale that is white at zero. Where the frame has them, columns `VALUE_low` and `VALUE_high` are written under the \
+             number; where there is no room, a ring marks an interval that holds zero. A null value is a grey cell with a stroke; a \
+             pair that no row names stays empty.",
         )
         .param::<Frame>("frame", "one row per cell")
         .options::<HeatMapOptions>()
@@ -45,7 +47,14 @@ fn run(call: &mut Call) -> Answer {
     let options: HeatMapOptions = call.options()?;
     let (x, y) = (columns::texts(&frame, &options.x)?, columns::texts(&frame, &options.y)?);
     let values = columns::numbers(&frame, &options.value)?;
-    let cells = x.into_iter().zip(y).zip(values).map(|((x, y), value)| Cell { x, y, value }).collect();
+    let low = columns::numbers_or_nan(&frame, &format!("{}_low", options.value))?;
+    let high = columns::numbers_or_nan(&frame, &format!("{}_high", options.value))?;
+    let cells = x
+        .into_iter()
+        .zip(y)
+        .zip(values.into_iter().zip(low.into_iter().zip(high)))
+        .map(|((x, y), (value, (low, high)))| Cell { x, y, value, low, high })
+        .collect();
     let title =
         options.title.clone().unwrap_or_else(|| format!("{} by {} and {}", options.value, options.y, options.x));
     let map = HeatMap { title, x_label: options.x, y_label: options.y, value_label: options.value, cells };

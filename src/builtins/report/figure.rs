@@ -9,10 +9,11 @@ use crate::host::report::Figure;
 /// The record.
 pub fn function() -> Function {
     Function::new("report", "figure", run)
-        .about("Keeps a figure in the run folder as SVG, and on the run's page.")
+        .about("Keeps a figure in the run folder as SVG and as TikZ for LaTeX, and on the run's page.")
         .details(
             "At the prompt and in `w2s eval` there is no run folder: a warning says so and nothing is written. `figure.svg` is the \
-             text to keep by hand.",
+             text to keep by hand. `NAME.tikz` is drawn for a column of a paper: its text is set in the paper's fonts, and \
+             heading and note, which belong into the caption, are comments at its top.",
         )
         .param::<Figure>("figure", "what `plot` drew")
         .options::<NameOptions>()
@@ -37,9 +38,9 @@ fn run(call: &mut Call) -> Answer {
         lab.warn(format!("`{name}.svg` was not written: there is no run folder here; `w2s script FILE` makes one"));
         return Ok(Dynamic::UNIT);
     }
-    let (name, paths) = places(lab, options.name, figure.kind(), &["svg"])?;
-    for path in &paths {
-        write(path, figure.svg().as_bytes())?;
+    let (name, paths) = places(lab, options.name, figure.kind(), &["svg", "tikz"])?;
+    for (path, text) in paths.iter().zip([figure.svg(), figure.tikz()]) {
+        write(path, text.as_bytes())?;
     }
     let file = format!("{name}.svg");
     lab.tell(Event::Written { kind: "figure".to_owned(), name, files: paths });

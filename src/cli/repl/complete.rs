@@ -3,7 +3,7 @@
 use super::commands::COMMANDS;
 use super::names::{Callable, Names};
 use super::place::{Place, place};
-use super::scan::KEYWORDS;
+use crate::host::report::scan::KEYWORDS;
 use crate::host::lab::Access;
 use rustyline::completion::Pair;
 use std::path::Path;

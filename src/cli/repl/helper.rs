@@ -4,7 +4,7 @@ use super::complete::complete;
 use super::highlight::highlight;
 use super::hint::{Suggestion, hint};
 use super::names::Names;
-use super::scan::Scan;
+use crate::host::report::scan::Scan;
 use crate::host::lab::Lab;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};

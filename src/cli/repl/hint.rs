@@ -3,7 +3,7 @@
 
 use super::names::{Callable, Names};
 use super::place::{map_of_call, open_call};
-use super::scan::{Kind, Scan};
+use crate::host::report::scan::{Kind, Scan};
 use crate::bind::OptionDoc;
 use rustyline::hint::Hint;
 

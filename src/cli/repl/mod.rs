@@ -10,7 +10,6 @@ mod highlight;
 mod hint;
 mod names;
 mod place;
-mod scan;
 mod transcript;
 
 use super::bench::Bench;
@@ -25,7 +24,7 @@ use names::{Defined, Names};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
-use scan::Scan;
+use crate::host::report::scan::Scan;
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@
 use super::Frame;
 use super::content::Kind;
 use super::error::FrameError;
+use crate::host::latex;
 use polars::prelude::{AnyValue, Column};
 
 /// How a table is cut for a person.
@@ -161,7 +162,7 @@ impl Dress {
     fn dressed(self, mut column: Shown) -> Shown {
         let escape = |text: &str| match self {
             Dress::Markdown => escape_markdown(text),
-            Dress::Latex => escape_latex(text),
+            Dress::Latex => latex::text(text),
         };
         column.name = escape(&column.name);
         column.cells = column.cells.iter().map(|cell| escape(cell)).collect();
@@ -178,29 +179,6 @@ pub fn escape_markdown(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(letter);
             }
-            letter => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
-/// Text that LaTeX sets as it is.
-pub fn escape_latex(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\\' => escaped.push_str("\\textbackslash{}"),
-            '~' => escaped.push_str("\\textasciitilde{}"),
-            '^' => escaped.push_str("\\textasciicircum{}"),
-            '<' => escaped.push_str("\\textless{}"),
-            '>' => escaped.push_str("\\textgreater{}"),
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
-                escaped.push('\\');
-                escaped.push(letter);
-            }
-            // At the start of a row LaTeX would take a bracket for an option of `\\`.
-            '[' => escaped.push_str("{[}"),
-            ']' => escaped.push_str("{]}"),
             letter => escaped.push(letter),
         }
     }

@@ -52,7 +52,7 @@ pub fn accuracy(rows: &[AccuracyRow], title: &str, note: &str) -> Result<Figure,
         joined: true,
         footnote: note,
     };
-    Ok(Figure::new("accuracy", title, draw(&forest)))
+    Ok(Figure::new("accuracy", title, note, |medium| draw(&forest, medium)))
 }
 
 fn line(row: &AccuracyRow) -> Line {

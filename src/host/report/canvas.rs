@@ -1,4 +1,4 @@
-//! An SVG document being written: shapes, text, and how wide text will be.
+//! A drawing: shapes, text, how wide text will be; and the drawing as SVG. As LaTeX it is in [`super::tikz`].
 
 use super::colour;
 use std::fmt::Write;
@@ -9,6 +9,8 @@ pub(super) const TEXT: f64 = 13.0;
 pub(super) const SMALL: f64 = 11.5;
 /// The heading.
 pub(super) const TITLE: f64 = 16.0;
+/// An interval under its number.
+pub(super) const TINY: f64 = 9.0;
 
 const FAMILY: &str = "Helvetica, Arial, 'Liberation Sans', sans-serif";
 
@@ -76,136 +78,235 @@ impl Shape {
     }
 }
 
+/// How an area or a line looks.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Paint {
+    pub fill: Option<String>,
+    pub opacity: f64,
+    /// Colour, width, and dash pattern (empty: none).
+    pub stroke: Option<(String, f64, &'static str)>,
+}
+
+impl Paint {
+    pub fn fill(colour: &str) -> Self {
+        Paint { fill: Some(colour.to_owned()), opacity: 1.0, stroke: None }
+    }
+
+    pub fn stroke(colour: &str, width: f64, dash: &'static str) -> Self {
+        Paint { fill: None, opacity: 1.0, stroke: Some((colour.to_owned(), width, dash)) }
+    }
+
+    /// A filled mark with a white rim, so that marks on top of one another stay apart.
+    fn rimmed(colour: &str) -> Self {
+        Paint { stroke: Some(("#ffffff".to_owned(), 1.0, "")), ..Paint::fill(colour) }
+    }
+
+    pub fn opacity(mut self, opacity: f64) -> Self {
+        self.opacity = opacity;
+        self
+    }
+}
+
+/// One part of a drawing. Pixels, y downwards.
+#[derive(Debug, Clone)]
+pub(super) enum Element {
+    Line { from: (f64, f64), to: (f64, f64), paint: Paint },
+    Rect { at: (f64, f64), size: (f64, f64), paint: Paint },
+    Path { points: Vec<(f64, f64)>, closed: bool, paint: Paint },
+    Circle { at: (f64, f64), radius: f64, paint: Paint },
+    /// Text with its baseline at `at`; `whole` is what it was cut from.
+    Text { at: (f64, f64), text: String, whole: Option<String>, style: Style, upwards: bool },
+}
+
+/// What a drawing is made for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Medium {
+    /// A page of its own: heading, notes and room.
+    Screen,
+    /// A column of a paper, whose caption says what heading and notes would.
+    Paper,
+}
+
 /// The drawing so far.
 pub(super) struct Canvas {
     pub width: f64,
     pub height: f64,
-    body: String,
+    pub elements: Vec<Element>,
 }
 
 impl Canvas {
     pub fn new(width: f64, height: f64) -> Self {
-        Canvas { width: width.round(), height: height.round(), body: String::new() }
+        Canvas { width: width.round(), height: height.round(), elements: Vec::new() }
     }
 
-    /// A straight line; `extra` are further attributes, such as a dash pattern.
-    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, width: f64, extra: &str) {
-        self.put(&format!(
-            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"{}\"{}{extra}/>",
-            num(from.0),
-            num(from.1),
-            num(to.0),
-            num(to.1),
-            num(width),
-            if extra.is_empty() { "" } else { " " }
-        ));
+    /// A straight line; `dash` is a dash pattern in pixels, or empty.
+    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), colour: &str, width: f64, dash: &'static str) {
+        self.elements.push(Element::Line { from, to, paint: Paint::stroke(colour, width, dash) });
     }
 
-    pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, extra: &str) {
-        self.put(&format!(
-            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"{}{extra}/>",
-            num(at.0),
-            num(at.1),
-            num(size.0.max(0.0)),
-            num(size.1.max(0.0)),
-            if extra.is_empty() { "" } else { " " }
-        ));
+    pub fn rect(&mut self, at: (f64, f64), size: (f64, f64), fill: &str) {
+        self.area(at, size, Paint::fill(fill));
+    }
+
+    fn area(&mut self, at: (f64, f64), size: (f64, f64), paint: Paint) {
+        self.elements.push(Element::Rect { at, size: (size.0.max(0.0), size.1.max(0.0)), paint });
     }
 
     /// A polyline or, closed and filled, a band.
-    pub fn path(&mut self, points: &[(f64, f64)], closed: bool, attributes: &str) {
-        let mut d = String::new();
-        for (idx, (x, y)) in points.iter().enumerate() {
-            let _ = write!(d, "{}{} {}", if idx == 0 { "M" } else { "L" }, num(*x), num(*y));
-        }
-        if closed {
-            d.push('Z');
-        }
-        self.put(&format!("<path d=\"{d}\" {attributes}/>"));
+    pub fn path(&mut self, points: &[(f64, f64)], closed: bool, paint: Paint) {
+        self.elements.push(Element::Path { points: points.to_vec(), closed, paint });
     }
 
-    /// A filled mark with a white rim, so that marks on top of one another stay apart.
+    /// A filled mark.
     pub fn mark(&mut self, shape: Shape, at: (f64, f64), radius: f64, colour: &str) {
-        let rim = "stroke=\"#ffffff\" stroke-width=\"1\"";
         let (x, y) = at;
+        let paint = Paint::rimmed(colour);
         match shape {
-            Shape::Circle => self.put(&format!(
-                "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{colour}\" {rim}/>",
-                num(x),
-                num(y),
-                num(radius)
-            )),
+            Shape::Circle => self.elements.push(Element::Circle { at, radius, paint }),
             Shape::Square => {
                 let half = radius * 0.9;
-                self.rect((x - half, y - half), (2.0 * half, 2.0 * half), colour, rim);
+                self.area((x - half, y - half), (2.0 * half, 2.0 * half), paint);
             }
             Shape::Diamond => {
                 let r = radius * 1.3;
-                let points = [(x, y - r), (x + r, y), (x, y + r), (x - r, y)];
-                self.path(&points, true, &format!("fill=\"{colour}\" {rim}"));
+                self.path(&[(x, y - r), (x + r, y), (x, y + r), (x - r, y)], true, paint);
             }
             Shape::Triangle => {
                 let r = radius * 1.2;
-                let points = [(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)];
-                self.path(&points, true, &format!("fill=\"{colour}\" {rim}"));
+                self.path(&[(x, y - r), (x + r, y + r * 0.8), (x - r, y + r * 0.8)], true, paint);
             }
         }
+    }
+
+    /// A small ring: an interval that holds zero, where there is no room to write it.
+    pub fn ring(&mut self, at: (f64, f64), radius: f64, colour: &str) {
+        self.elements.push(Element::Circle { at, radius, paint: Paint::stroke(colour, 1.0, "") });
     }
 
     /// A small filled arrow head: an interval that goes on beyond the axis.
     pub fn arrow(&mut self, at: (f64, f64), to_the_right: bool, colour: &str) {
         let (x, y) = at;
         let back = if to_the_right { -7.0 } else { 7.0 };
-        self.path(&[(x, y), (x + back, y - 4.0), (x + back, y + 4.0)], true, &format!("fill=\"{colour}\""));
+        self.path(&[(x, y), (x + back, y - 4.0), (x + back, y + 4.0)], true, Paint::fill(colour));
     }
 
     /// Text with its baseline at `at`.
     pub fn text(&mut self, at: (f64, f64), text: &str, style: Style) {
-        self.text_with(at, text, style, "");
+        self.put(at, text.to_owned(), None, style, false);
     }
 
     /// Text cut to `room` pixels; the whole text is kept as a tooltip.
     pub fn text_within(&mut self, at: (f64, f64), text: &str, room: f64, style: Style) {
         let shown = cut(text, room, style);
-        let title = if shown == text { String::new() } else { format!("<title>{}</title>", escape(text)) };
-        self.text_with(at, &shown, style, &title);
+        let whole = (shown != text).then(|| text.to_owned());
+        self.put(at, shown, whole, style, false);
     }
 
     /// Text that reads upwards, centred on `at`.
     pub fn text_upwards(&mut self, at: (f64, f64), text: &str, style: Style) {
-        let (x, y) = (num(at.0), num(at.1));
-        self.put(&format!(
-            "<text transform=\"translate({x} {y}) rotate(-90)\" {}>{}</text>",
-            attributes(style),
-            escape(text)
-        ));
+        self.put(at, text.to_owned(), None, style, true);
     }
 
-    fn text_with(&mut self, at: (f64, f64), text: &str, style: Style, title: &str) {
-        self.put(&format!(
-            "<text x=\"{}\" y=\"{}\" {}>{title}{}</text>",
-            num(at.0),
-            num(at.1),
-            attributes(style),
-            escape(text)
-        ));
+    fn put(&mut self, at: (f64, f64), text: String, whole: Option<String>, style: Style, upwards: bool) {
+        self.elements.push(Element::Text { at, text, whole, style, upwards });
     }
 
-    fn put(&mut self, element: &str) {
-        self.body.push_str(element);
-        self.body.push('\n');
-    }
-
-    /// The document.
-    pub fn finish(self, title: &str) -> String {
+    /// The drawing as an SVG document.
+    pub fn svg(&self, title: &str) -> String {
         let (w, h) = (num(self.width), num(self.height));
-        format!(
+        let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
-             font-family=\"{FAMILY}\">\n<title>{}</title>\n<rect width=\"{w}\" height=\"{h}\" fill=\"#ffffff\"/>\n{}</svg>\n",
+             font-family=\"{FAMILY}\">\n<title>{}</title>\n<rect width=\"{w}\" height=\"{h}\" fill=\"#ffffff\"/>\n",
             escape(title),
-            self.body
-        )
+        );
+        for element in &self.elements {
+            element.svg(&mut svg);
+            svg.push('\n');
+        }
+        svg.push_str("</svg>\n");
+        svg
     }
+}
+
+impl Element {
+    fn svg(&self, out: &mut String) {
+        // A write to a string cannot fail.
+        let _ = match self {
+            Element::Line { from, to, paint } => write!(
+                out,
+                "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\"{}/>",
+                num(from.0),
+                num(from.1),
+                num(to.0),
+                num(to.1),
+                stroked(paint)
+            ),
+            Element::Rect { at, size, paint } => write!(
+                out,
+                "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"{}/>",
+                num(at.0),
+                num(at.1),
+                num(size.0),
+                num(size.1),
+                painted(paint)
+            ),
+            Element::Path { points, closed, paint } => {
+                let mut d = String::new();
+                for (idx, (x, y)) in points.iter().enumerate() {
+                    let _ = write!(d, "{}{} {}", if idx == 0 { "M" } else { "L" }, num(*x), num(*y));
+                }
+                if *closed {
+                    d.push('Z');
+                }
+                write!(out, "<path d=\"{d}\"{}/>", painted(paint))
+            }
+            Element::Circle { at, radius, paint } => write!(
+                out,
+                "<circle cx=\"{}\" cy=\"{}\" r=\"{}\"{}/>",
+                num(at.0),
+                num(at.1),
+                num(*radius),
+                painted(paint)
+            ),
+            Element::Text { at, text, style, upwards: true, .. } => write!(
+                out,
+                "<text transform=\"translate({} {}) rotate(-90)\" {}>{}</text>",
+                num(at.0),
+                num(at.1),
+                attributes(*style),
+                escape(text)
+            ),
+            Element::Text { at, text, whole, style, upwards: false } => {
+                let title = whole.as_ref().map_or_else(String::new, |whole| format!("<title>{}</title>", escape(whole)));
+                write!(
+                    out,
+                    "<text x=\"{}\" y=\"{}\" {}>{title}{}</text>",
+                    num(at.0),
+                    num(at.1),
+                    attributes(*style),
+                    escape(text)
+                )
+            }
+        };
+    }
+}
+
+fn painted(paint: &Paint) -> String {
+    let mut out = format!(" fill=\"{}\"", paint.fill.as_deref().unwrap_or("none"));
+    if paint.opacity < 1.0 {
+        let _ = write!(out, " fill-opacity=\"{}\"", num(paint.opacity));
+    }
+    out.push_str(&stroked(paint));
+    out
+}
+
+fn stroked(paint: &Paint) -> String {
+    let Some((colour, width, dash)) = &paint.stroke else { return String::new() };
+    let mut out = format!(" stroke=\"{colour}\" stroke-width=\"{}\"", num(*width));
+    if !dash.is_empty() {
+        let _ = write!(out, " stroke-dasharray=\"{dash}\"");
+    }
+    out
 }
 
 fn attributes(style: Style) -> String {

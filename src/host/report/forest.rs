@@ -2,7 +2,7 @@
 //! and the numbers in columns at the right.
 
 use super::axis::{self, Scale};
-use super::canvas::{Anchor, Canvas, SMALL, Shape, Style, TEXT, TITLE, text_width};
+use super::canvas::{Anchor, Canvas, Medium, Paint, SMALL, Shape, Style, TEXT, TITLE, text_width};
 use super::colour;
 
 /// A point and its interval. A NaN end draws no bar to that side, an infinite one an arrow.
@@ -52,39 +52,64 @@ pub(super) struct Forest<'a> {
     pub footnote: &'a str,
 }
 
-const MARGIN: f64 = 20.0;
-const PLOT: f64 = 400.0;
-const MAX_LABEL: f64 = 260.0;
-const MAX_VALUE: f64 = 190.0;
 const HEADING: f64 = 30.0;
 
+/// Sizes that differ between a page and a column.
+struct Layout {
+    margin: f64,
+    plot: f64,
+    max_label: f64,
+    max_value: f64,
+    /// Between the plot and the numbers at its right.
+    gap: f64,
+    /// A line's height with one mark.
+    row: f64,
+    n_ticks: usize,
+}
+
+impl Layout {
+    fn of(medium: Medium) -> Layout {
+        match medium {
+            Medium::Screen => {
+                Layout { margin: 20.0, plot: 400.0, max_label: 260.0, max_value: 190.0, gap: 34.0, row: 24.0, n_ticks: 6 }
+            }
+            Medium::Paper => {
+                Layout { margin: 1.0, plot: 190.0, max_label: 150.0, max_value: 130.0, gap: 20.0, row: 20.0, n_ticks: 4 }
+            }
+        }
+    }
+}
+
 /// Draws it.
-pub(super) fn draw(forest: &Forest) -> Canvas {
+pub(super) fn draw(forest: &Forest, medium: Medium) -> Canvas {
+    let Layout { margin, plot, max_label, max_value, gap, row, n_ticks } = Layout::of(medium);
+    let paper = medium == Medium::Paper;
     let (body, small) = (Style::new(TEXT), Style::new(SMALL));
+    // A column of a paper has no room for three columns of numbers; a table says them.
+    let heads = if paper && forest.heads.len() > 1 { &[] } else { forest.heads };
     let widest = |texts: &mut dyn Iterator<Item = &str>, style: Style, most: f64| {
         texts.map(|text| text_width(text, style)).fold(0.0, f64::max).min(most)
     };
     let lines = || forest.groups.iter().flat_map(|group| group.lines.iter());
-    let label_width = widest(&mut lines().map(|line| line.label.as_str()), body, MAX_LABEL).max(60.0);
-    let value_widths: Vec<f64> = forest
-        .heads
+    let label_width = widest(&mut lines().map(|line| line.label.as_str()), body, max_label).max(60.0);
+    let value_widths: Vec<f64> = heads
         .iter()
         .enumerate()
         .map(|(idx, head)| {
             let cells =
-                widest(&mut lines().filter_map(|line| line.values.get(idx).map(String::as_str)), small, MAX_VALUE);
+                widest(&mut lines().filter_map(|line| line.values.get(idx).map(String::as_str)), small, max_value);
             cells.max(text_width(head, small.bold()))
         })
         .collect();
 
     let marks_per_line = lines().map(|line| line.marks.len()).max().unwrap_or(1).max(1);
     let offset = if marks_per_line > 1 { 7.0 } else { 0.0 };
-    let row = 24.0 + 2.0 * offset;
-    let left = MARGIN + label_width + 16.0;
-    let right = left + PLOT;
+    let row = row + 2.0 * offset;
+    let left = margin + label_width + 16.0;
+    let right = left + plot;
     let values_at: Vec<f64> = value_widths
         .iter()
-        .scan(right + 34.0, |at, width| {
+        .scan(right + gap, |at, width| {
             let here = *at;
             *at += width + 18.0;
             Some(here)
@@ -96,47 +121,50 @@ pub(super) fn draw(forest: &Forest) -> Canvas {
         .last()
         .zip(value_widths.last())
         .map_or(right, |(at, width)| at + width)
-        .max(MARGIN + heading_width)
-        .max(MARGIN + text_width(forest.title, Style::new(TITLE).bold()).min(900.0))
-        + MARGIN;
+        .max(margin + heading_width)
+        .max(if paper { 0.0 } else { margin + text_width(forest.title, Style::new(TITLE).bold()).min(900.0) })
+        + margin;
 
-    let legend_rows = legend_rows(forest.legend, width - 2.0 * MARGIN);
-    let top = MARGIN + 22.0 + legend_rows.len() as f64 * 20.0 + 26.0;
+    let legend_rows = legend_rows(forest.legend, width - 2.0 * margin);
+    let under_title = if paper { 0.0 } else { margin + 22.0 };
+    let top = under_title + legend_rows.len() as f64 * 20.0 + 26.0;
     let n_lines = lines().count() as f64;
     let bottom = top + forest.groups.len() as f64 * HEADING + n_lines * row + 6.0;
-    let footnotes = wrap(forest.footnote, width - 2.0 * MARGIN, small);
+    let footnotes = if paper { Vec::new() } else { wrap(forest.footnote, width - 2.0 * margin, small) };
     let height = bottom + 50.0 + footnotes.len() as f64 * 15.0 + 8.0;
     let mut canvas = Canvas::new(width, height);
 
-    canvas.text_within((MARGIN, MARGIN + 12.0), forest.title, width - 2.0 * MARGIN, Style::new(TITLE).bold());
+    if !paper {
+        canvas.text_within((margin, margin + 12.0), forest.title, width - 2.0 * margin, Style::new(TITLE).bold());
+    }
     for (idx, entries) in legend_rows.iter().enumerate() {
-        let y = MARGIN + 36.0 + idx as f64 * 20.0;
+        let y = under_title + 14.0 + idx as f64 * 20.0;
         for (x, entry) in entries {
-            canvas.mark(entry.1, (MARGIN + x + 6.0, y - 4.0), 4.6, entry.2);
-            canvas.text((MARGIN + x + 17.0, y), entry.0, small);
+            canvas.mark(entry.1, (margin + x + 6.0, y - 4.0), 4.6, entry.2);
+            canvas.text((margin + x + 17.0, y), entry.0, small);
         }
     }
 
-    let scale = scale(forest, left, right);
-    axis(&mut canvas, forest, &scale, top, bottom);
-    for (head, x) in forest.heads.iter().zip(&values_at) {
+    let scale = scale(forest, left, right, n_ticks);
+    axis(&mut canvas, forest, &scale, (top, bottom), n_ticks);
+    for (head, x) in heads.iter().zip(&values_at) {
         canvas.text((*x, top - 9.0), head, small.bold().colour(colour::GREY));
     }
 
     let mut y = top;
     for (idx, group) in forest.groups.iter().enumerate() {
         if idx > 0 {
-            canvas.line((MARGIN, y + 3.0), (width - MARGIN, y + 3.0), colour::RULE, 0.75, "");
+            canvas.line((margin, y + 3.0), (width - margin, y + 3.0), colour::RULE, 0.75, "");
         }
         let heading = body.bold();
         // White behind the words, so that grid and reference lines do not run through them.
-        let wide = text_width(&group.heading, heading).min(width - 2.0 * MARGIN);
-        canvas.rect((MARGIN, y + 6.0), (wide + 4.0, 19.0), "#ffffff", "");
-        canvas.text_within((MARGIN, y + 20.0), &group.heading, width - 2.0 * MARGIN, heading);
+        let wide = text_width(&group.heading, heading).min(width - 2.0 * margin);
+        canvas.rect((margin, y + 6.0), (wide + 4.0, 19.0), "#ffffff");
+        canvas.text_within((margin, y + 20.0), &group.heading, width - 2.0 * margin, heading);
         y += HEADING;
         for line in &group.lines {
             let middle = y + row / 2.0;
-            canvas.text_within((MARGIN + 10.0, middle + 4.5), &line.label, label_width + 2.0, body);
+            canvas.text_within((margin + 10.0, middle + 4.5), &line.label, label_width + 2.0, body);
             draw_line(&mut canvas, forest, line, &scale, middle, offset);
             for ((value, x), room) in line.values.iter().zip(&values_at).zip(&value_widths) {
                 canvas.text_within((*x, middle + 4.0), value, room + 4.0, small);
@@ -145,7 +173,7 @@ pub(super) fn draw(forest: &Forest) -> Canvas {
         }
     }
     for (idx, line) in footnotes.iter().enumerate() {
-        canvas.text((MARGIN, bottom + 58.0 + idx as f64 * 15.0), line, small.colour(colour::GREY));
+        canvas.text((margin, bottom + 58.0 + idx as f64 * 15.0), line, small.colour(colour::GREY));
     }
     canvas
 }
@@ -163,7 +191,7 @@ fn draw_line(canvas: &mut Canvas, forest: &Forest, line: &Line, scale: &Scale, m
             .map(|(idx, mark)| (scale.at(mark.value), y_of(idx)))
             .collect();
         if points.len() > 1 {
-            canvas.path(&points, false, &format!("fill=\"none\" stroke=\"{}\" stroke-width=\"1\"", colour::RULE));
+            canvas.path(&points, false, Paint::stroke(colour::RULE, 1.0, ""));
         }
     }
     for (idx, mark) in line.marks.iter().enumerate() {
@@ -203,12 +231,12 @@ fn draw_line(canvas: &mut Canvas, forest: &Forest, line: &Line, scale: &Scale, m
         let style = Style::new(SMALL).italic().colour(colour::GREY);
         // White behind the words, so that reference lines do not run through them.
         let shown = super::canvas::cut(&line.note, right - left - 20.0, style);
-        canvas.rect((left + 6.0, middle - 8.0), (text_width(&shown, style) + 8.0, 17.0), "#ffffff", "");
+        canvas.rect((left + 6.0, middle - 8.0), (text_width(&shown, style) + 8.0, 17.0), "#ffffff");
         canvas.text_within((left + 10.0, middle + 4.0), &line.note, right - left - 20.0, style);
     }
 }
 
-fn scale(forest: &Forest, left: f64, right: f64) -> Scale {
+fn scale(forest: &Forest, left: f64, right: f64, n_ticks: usize) -> Scale {
     let marks = || forest.groups.iter().flat_map(|g| g.lines.iter()).flat_map(|l| l.marks.iter());
     let values = || marks().map(|mark| mark.value).filter(|value| value.is_finite());
     let low = values().fold(forest.must_show.0, f64::min);
@@ -216,15 +244,15 @@ fn scale(forest: &Forest, left: f64, right: f64) -> Scale {
     let bars = || marks().flat_map(|mark| [mark.low, mark.high]).filter(|bound| bound.is_finite());
     let low = bars().filter(|bound| *bound >= low - forest.stretch).fold(low, f64::min).max(forest.bounds.0);
     let high = bars().filter(|bound| *bound <= high + forest.stretch).fold(high, f64::max).min(forest.bounds.1);
-    let ticks = axis::ticks(low, high, 6);
+    let ticks = axis::ticks(low, high, n_ticks);
     let (first, last) = (ticks.first().copied().unwrap_or(0.0), ticks.last().copied().unwrap_or(1.0));
     Scale { low: first, high: last, from: left, to: right, log: false }
 }
 
-fn axis(canvas: &mut Canvas, forest: &Forest, scale: &Scale, top: f64, bottom: f64) {
+fn axis(canvas: &mut Canvas, forest: &Forest, scale: &Scale, (top, bottom): (f64, f64), n_ticks: usize) {
     let (left, right) = (scale.from, scale.to);
     let small = Style::new(SMALL).anchor(Anchor::Middle).colour(colour::GREY);
-    let ticks = axis::ticks(scale.low, scale.high, 6);
+    let ticks = axis::ticks(scale.low, scale.high, n_ticks);
     for (tick, label) in ticks.iter().zip(axis::labels(&ticks)) {
         let x = scale.at(*tick);
         canvas.line((x, top), (x, bottom), colour::GRID, 1.0, "");
@@ -235,7 +263,7 @@ fn axis(canvas: &mut Canvas, forest: &Forest, scale: &Scale, top: f64, bottom: f
         if x < left - 0.5 || x > right + 0.5 {
             continue;
         }
-        canvas.line((x, top), (x, bottom), colour::GREY, 1.2, "stroke-dasharray=\"4 3\"");
+        canvas.line((x, top), (x, bottom), colour::GREY, 1.2, "4 3");
         canvas.text((x, top - 9.0), name, small);
     }
     canvas.line((left, bottom), (right, bottom), colour::RULE, 1.0, "");

@@ -1,4 +1,5 @@
-//! Figures and pages: SVG drawn by this room itself, and the one-file HTML report of a run.
+//! Figures and pages: drawings by this room itself, as SVG and for LaTeX; the one-file HTML report of a run; its appendix for a
+//! paper.
 //!
 //! What is drawn is decided here; reading a script's frame into these structs is too ([`columns`]), writing files is not:
 //! that belongs to `host::record`. Every drawing is a pure function of its input, byte for byte.
@@ -12,8 +13,12 @@ mod forest;
 mod heatmap;
 pub mod html;
 mod lines;
+pub mod listing;
+pub mod paper;
 mod pgr;
+pub mod scan;
 mod table;
+mod tikz;
 
 pub use accuracy::{AccuracyRow, accuracy};
 pub use canvas::escape;
@@ -23,6 +28,7 @@ pub use pgr::{PgrRow, pgr};
 pub use table::{TABLE_EXTENSIONS, table_files};
 
 use super::digest::Digest;
+use canvas::Medium;
 use super::explain::Explain;
 use std::sync::Arc;
 
@@ -38,18 +44,24 @@ pub struct Figure {
 struct Inner {
     kind: &'static str,
     title: String,
+    note: String,
     svg: String,
+    tikz: String,
     width: f64,
     height: f64,
     digest: Digest,
 }
 
 impl Figure {
-    fn new(kind: &'static str, title: &str, drawn: canvas::Canvas) -> Self {
+    /// Draws for both media; `note` is what stands below the drawing on a page and in the caption of a paper.
+    fn new(kind: &'static str, title: &str, note: &str, draw: impl Fn(Medium) -> canvas::Canvas) -> Self {
+        let drawn = draw(Medium::Screen);
         let (width, height) = (drawn.width, drawn.height);
-        let svg = drawn.finish(title);
+        let svg = drawn.svg(title);
+        let tikz = tikz::tikz(&draw(Medium::Paper), title, note);
         let digest = Digest::of("figure", 1).text("svg", &svg).finish();
-        Figure { inner: Arc::new(Inner { kind, title: title.to_owned(), svg, width, height, digest }) }
+        let (title, note) = (title.to_owned(), note.to_owned());
+        Figure { inner: Arc::new(Inner { kind, title, note, svg, tikz, width, height, digest }) }
     }
 
     /// What it is, such as `pgr`: the file name where a script gives none.
@@ -65,6 +77,17 @@ impl Figure {
     /// The whole SVG document.
     pub fn svg(&self) -> &str {
         &self.inner.svg
+    }
+
+    /// What the bars and bands are; may be empty.
+    pub fn note(&self) -> &str {
+        &self.inner.note
+    }
+
+    /// The drawing for a column of a paper: a `tikzpicture`, whose text is set in the paper's fonts. Heading and note are
+    /// comments in it: they belong into the caption.
+    pub fn tikz(&self) -> &str {
+        &self.inner.tikz
     }
 
     /// Width and height in CSS pixels.

@@ -50,7 +50,7 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str) -> Result<Figure, ReportErr
         joined: false,
         footnote: &footnote,
     };
-    Ok(Figure::new("pgr", title, draw(&forest)))
+    Ok(Figure::new("pgr", title, &footnote, |medium| draw(&forest, medium)))
 }
 
 fn line(row: &PgrRow, methods: &[&str]) -> Line {

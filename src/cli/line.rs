@@ -168,6 +168,14 @@ pub enum Command {
         #[arg(long, hide = true)]
         rerun: bool,
     },
+    /// Write a run's appendix for a paper: script, tables, figures and where they come from, as LaTeX and Markdown
+    Appendix {
+        /// The run's folder, or its name below `runs`
+        run: PathBuf,
+        /// Where to write [default: the run's folder]
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
     /// The prompt
     Repl,
     /// Evaluate an expression and print its value

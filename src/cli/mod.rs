@@ -1,6 +1,7 @@
 //! The only floor that prints: parses arguments, shows progress, values and errors.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod appendix;
 pub mod bench;
 mod bundle;
 mod check;
@@ -77,6 +78,7 @@ fn dispatch(line: &Line) -> u8 {
     match &line.command {
         None | Some(Command::Repl) => with_bench(global, repl::run),
         Some(Command::Script { plan, rerun, file, args }) => script::run(global, *plan, *rerun, file, args),
+        Some(Command::Appendix { run, output }) => appendix::run(run, output.as_deref()),
         Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
         Some(Command::Check { files }) => check::run(global, files),
         Some(Command::Help { name }) => help(name.as_deref()),

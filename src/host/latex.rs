@@ -73,7 +73,8 @@ const SIGNS: &str = "←\\leftarrow →\\rightarrow ↑\\uparrow ↓\\downarrow 
     §\\mathsection ¶\\mathparagraph µ\\mu ★\\star ☆\\star ✓\\surd △\\triangle ◇\\diamond ─- │|";
 
 /// Greek, in alphabetical order from U+0391 and U+03B1. `ς` stands between rho and sigma.
-const CAPITALS: &str = "A B \\Gamma \\Delta E Z H \\Theta I K \\Lambda M N \\Xi O \\Pi P ? \\Sigma T \\Upsilon \\Phi X \\Psi \\Omega";
+const CAPITALS: &str =
+    "A B \\Gamma \\Delta E Z H \\Theta I K \\Lambda M N \\Xi O \\Pi P ? \\Sigma T \\Upsilon \\Phi X \\Psi \\Omega";
 const SMALL: &str = "\\alpha \\beta \\gamma \\delta \\epsilon \\zeta \\eta \\theta \\iota \\kappa \\lambda \\mu \\nu \\xi o \\pi \\rho \
     \\varsigma \\sigma \\tau \\upsilon \\phi \\chi \\psi \\omega";
 
@@ -148,7 +149,9 @@ pub fn code(text: &str) -> String {
     dressed(text, |c, out| match c {
         '\'' => out.push_str("\\wtsquote{}"),
         '`' => out.push_str("\\wtsgrave{}"),
-        c if c.is_ascii_alphanumeric() || matches!(c, ' ' | '.' | ';' | ':' | '(' | ')' | '/' | '*' | '+' | '=' | '|' | '@') => {
+        c if c.is_ascii_alphanumeric()
+            || matches!(c, ' ' | '.' | ';' | ':' | '(' | ')' | '/' | '*' | '+' | '=' | '|' | '@') =>
+        {
             out.push(c);
         }
         c => {

@@ -3,9 +3,9 @@
 //! Types are the words of the records (`Frame`, `array of Model`, `float`); the type of an expression is read off its
 //! tokens, so that `model::ladder("world")[0].` already knows that a `Model` stands before the dot.
 
-use crate::host::report::scan::{Kind as TokenKind, Scan, Token};
 use crate::bind::{Function, Kind, OptionDoc};
 use crate::cli::help::Reference;
+use crate::host::report::scan::{Kind as TokenKind, Scan, Token};
 use crate::session::Session;
 use rhai::{Array, Dynamic, Map};
 use std::any::TypeId;

@@ -14,7 +14,7 @@ mod verbs;
 pub use content::Kind;
 pub use error::FrameError;
 pub use io::Format;
-pub use render::{BOUNDS, Bounds, escape_markdown};
+pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};
 

@@ -23,11 +23,16 @@ pub struct Bounds {
 pub const BOUNDS: Bounds = Bounds { width: 120, rows: 20, cell: 32 };
 
 /// One column as text.
-struct Shown {
-    name: String,
-    cells: Vec<String>,
-    right: bool,
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    pub name: String,
+    pub cells: Vec<String>,
+    /// Whether it stands at the right, as numbers do.
+    pub right: bool,
 }
+
+/// What stands for a value that is not there.
+pub const NULL: &str = "null";
 
 impl Frame {
     /// The table for a terminal: numbers to the right, rounded alike within a column; nulls as `null`.
@@ -42,7 +47,7 @@ impl Frame {
         let mut left = bounds.width;
         let mut shown: Vec<Shown> = Vec::new();
         for column in self.table().columns() {
-            let mut text = shown_column(column, &rows, bounds.cell);
+            let mut text = shown_column(column, &rows, bounds.cell, DIGITS);
             if let Some(at) = gap {
                 text.cells.insert(at.min(text.cells.len()), "⋮".to_owned());
             }
@@ -98,6 +103,11 @@ impl Frame {
         Ok(text)
     }
 
+    /// The first `n_rows` rows as text for a paper: an interval stands with its number, all with at most `digits` digits.
+    pub fn shown(&self, n_rows: usize, digits: usize) -> Vec<Shown> {
+        self.columns_shown(true, &(0..self.height().min(n_rows)).collect::<Vec<_>>(), digits)
+    }
+
     fn text_columns(&self, intervals: bool, dress: Dress) -> Result<Vec<Shown>, FrameError> {
         /// Chosen: a table for a paper, not a data file.
         const MAX_TABLE_ROWS: usize = 10_000;
@@ -109,6 +119,10 @@ impl Frame {
             });
         }
         let rows: Vec<usize> = (0..self.height()).collect();
+        Ok(self.columns_shown(intervals, &rows, DIGITS).into_iter().map(|column| dress.dressed(column)).collect())
+    }
+
+    fn columns_shown(&self, intervals: bool, rows: &[usize], digits: usize) -> Vec<Shown> {
         let names = self.columns();
         let is_bound = |name: &str| {
             intervals
@@ -123,25 +137,25 @@ impl Frame {
             let name = column.name().as_str();
             let bounds = (self.column(&format!("{name}_low")), self.column(&format!("{name}_high")));
             let shown = match bounds {
-                (Ok(low), Ok(high)) if intervals => with_interval(column, low, high, &rows),
-                _ => shown_column(column, &rows, usize::MAX),
+                (Ok(low), Ok(high)) if intervals => with_interval(column, low, high, rows, digits),
+                _ => shown_column(column, rows, usize::MAX, digits),
             };
-            columns.push(dress.dressed(shown));
+            columns.push(shown);
         }
-        Ok(columns)
+        columns
     }
 }
 
 /// A value beside its interval, all three rounded alike.
-fn with_interval(column: &Column, low: &Column, high: &Column, rows: &[usize]) -> Shown {
+fn with_interval(column: &Column, low: &Column, high: &Column, rows: &[usize], most: usize) -> Shown {
     let of = |column: &Column| -> Vec<Option<f64>> { rows.iter().map(|row| float_at(column, *row)).collect() };
     let (values, lows, highs) = (of(column), of(low), of(high));
-    let digits = decimals(values.iter().chain(&lows).chain(&highs).flatten().copied(), false);
+    let digits = decimals(values.iter().chain(&lows).chain(&highs).flatten().copied(), false, most);
     let cells = values
         .iter()
         .zip(lows.iter().zip(&highs))
         .map(|(value, bounds)| match (value, bounds) {
-            (None, _) => "null".to_owned(),
+            (None, _) => NULL.to_owned(),
             (Some(value), (Some(low), Some(high))) => {
                 let [value, low, high] = [*value, *low, *high].map(|number| rounded(number, digits));
                 format!("{value} [{low}, {high}]")
@@ -209,22 +223,20 @@ fn shown_rows(height: usize, most: usize) -> Vec<usize> {
     (0..head).chain(height - (most - head)..height).collect()
 }
 
-fn shown_column(column: &Column, rows: &[usize], cell: usize) -> Shown {
+fn shown_column(column: &Column, rows: &[usize], cell: usize, most: usize) -> Shown {
     let name = clip(&plain(column.name()), cell);
     let kind = Kind::of(column.dtype());
     if kind == Some(Kind::Float) {
         let values: Vec<Option<f64>> = rows.iter().map(|row| float_at(column, *row)).collect();
-        let digits = decimals(values.iter().flatten().copied(), true);
-        let cells = values
-            .iter()
-            .map(|value| value.map_or_else(|| "null".to_owned(), |value| rounded(value, digits)))
-            .collect();
+        let digits = decimals(values.iter().flatten().copied(), true, most);
+        let cells =
+            values.iter().map(|value| value.map_or_else(|| NULL.to_owned(), |value| rounded(value, digits))).collect();
         return Shown { name, cells, right: true };
     }
     let cells = rows
         .iter()
         .map(|row| match column.get(*row) {
-            Ok(AnyValue::Null) | Err(_) => "null".to_owned(),
+            Ok(AnyValue::Null) | Err(_) => NULL.to_owned(),
             Ok(AnyValue::String(text)) => clip(&plain(text), cell),
             Ok(AnyValue::StringOwned(text)) => clip(&plain(&text), cell),
             Ok(value) => clip(&plain(&value.to_string()), cell),
@@ -240,13 +252,16 @@ fn float_at(column: &Column, row: usize) -> Option<f64> {
     }
 }
 
-/// How many decimals show the largest value to four digits; fewer where no value needs them.
-fn decimals(values: impl Iterator<Item = f64> + Clone, trim: bool) -> usize {
+/// Digits of the largest value of a column: as many as an accuracy over ten thousand rows has.
+const DIGITS: usize = 4;
+
+/// How many decimals show the largest value to so many digits; fewer where no value needs them.
+fn decimals(values: impl Iterator<Item = f64> + Clone, trim: bool, digits: usize) -> usize {
     let largest = values.clone().filter(|value| value.is_finite()).map(f64::abs).fold(0.0, f64::max);
     if largest == 0.0 || largest < 1e-6 {
-        return if largest == 0.0 { 1 } else { 4 };
+        return if largest == 0.0 { 1 } else { digits };
     }
-    let most = (4 - largest.log10().ceil() as i32).clamp(1, 8) as usize;
+    let most = (digits as i32 - largest.log10().ceil() as i32).clamp(1, 8) as usize;
     if !trim {
         return most;
     }

@@ -116,6 +116,10 @@ pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<PathBuf, 
     Err(RecordError::Taken { path: runs.join(stem).display().to_string() })
 }
 
+/// The files that the program writes into every run's folder.
+const OWN: [&str; 6] =
+    ["record.json", "report.html", "script.rhai", "appendix.tex", "appendix-standalone.tex", "appendix.md"];
+
 /// Where a script's file called `name` with `extension` goes: into the run folder. A later file of one name replaces
 /// the earlier one.
 pub fn place(lab: &Lab, name: &str, extension: &str) -> Result<PathBuf, RecordError> {
@@ -134,7 +138,7 @@ pub fn place_named(lab: &Lab, name: &str) -> Result<PathBuf, RecordError> {
     if plain_name(name) != name {
         return refuse("it has a character that not every file system takes");
     }
-    if ["record.json", "report.html", "script.rhai"].contains(&name) {
+    if OWN.contains(&name) {
         return refuse("the run's own file is called so");
     }
     let Some(folder) = &lab.settings.run_dir else {

@@ -3,6 +3,7 @@
 //! [`Recorder`] collects a run while it happens; [`Record`] is what it leaves, written and read back; every field is
 //! described in `docs/record.md`.
 
+mod appendix;
 pub mod bundle;
 pub mod cells;
 pub mod clock;
@@ -18,6 +19,7 @@ mod recorder;
 mod schema;
 pub mod verify;
 
+pub use appendix::{APPENDIX, Account, appendix, seconds, write_appendix};
 pub use folder::{RecordError, create, place, place_named};
 pub use kept::Kept;
 pub use page::page;

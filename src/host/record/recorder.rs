@@ -184,7 +184,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes `record.json` with this outcome, whole or not at all; and `report.html` once the run has ended.
+    /// Writes `record.json` with this outcome, whole or not at all; and `report.html` once the run has ended,
+    /// and the appendix for a paper once it has ended well.
     pub fn write(&self, outcome: Outcome) -> Result<(), RecordError> {
         let ended = outcome != Outcome::Running;
         let outcome = match outcome {
@@ -204,6 +205,9 @@ impl Recorder {
         if ended {
             let text = page(&self.folder, &record, &record.printed.text());
             folder::write(&self.folder.join("report.html"), text.as_bytes())?;
+        }
+        if record.outcome == Outcome::Done {
+            super::write_appendix(&self.folder, &record, &self.folder)?;
         }
         Ok(())
     }

@@ -110,12 +110,34 @@ impl Paint {
 /// One part of a drawing. Pixels, y downwards.
 #[derive(Debug, Clone)]
 pub(super) enum Element {
-    Line { from: (f64, f64), to: (f64, f64), paint: Paint },
-    Rect { at: (f64, f64), size: (f64, f64), paint: Paint },
-    Path { points: Vec<(f64, f64)>, closed: bool, paint: Paint },
-    Circle { at: (f64, f64), radius: f64, paint: Paint },
+    Line {
+        from: (f64, f64),
+        to: (f64, f64),
+        paint: Paint,
+    },
+    Rect {
+        at: (f64, f64),
+        size: (f64, f64),
+        paint: Paint,
+    },
+    Path {
+        points: Vec<(f64, f64)>,
+        closed: bool,
+        paint: Paint,
+    },
+    Circle {
+        at: (f64, f64),
+        radius: f64,
+        paint: Paint,
+    },
     /// Text with its baseline at `at`; `whole` is what it was cut from.
-    Text { at: (f64, f64), text: String, whole: Option<String>, style: Style, upwards: bool },
+    Text {
+        at: (f64, f64),
+        text: String,
+        whole: Option<String>,
+        style: Style,
+        upwards: bool,
+    },
 }
 
 /// What a drawing is made for.
@@ -277,7 +299,8 @@ impl Element {
                 escape(text)
             ),
             Element::Text { at, text, whole, style, upwards: false } => {
-                let title = whole.as_ref().map_or_else(String::new, |whole| format!("<title>{}</title>", escape(whole)));
+                let title =
+                    whole.as_ref().map_or_else(String::new, |whole| format!("<title>{}</title>", escape(whole)));
                 write!(
                     out,
                     "<text x=\"{}\" y=\"{}\" {}>{title}{}</text>",

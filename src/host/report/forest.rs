@@ -70,12 +70,24 @@ struct Layout {
 impl Layout {
     fn of(medium: Medium) -> Layout {
         match medium {
-            Medium::Screen => {
-                Layout { margin: 20.0, plot: 400.0, max_label: 260.0, max_value: 190.0, gap: 34.0, row: 24.0, n_ticks: 6 }
-            }
-            Medium::Paper => {
-                Layout { margin: 1.0, plot: 190.0, max_label: 150.0, max_value: 130.0, gap: 20.0, row: 20.0, n_ticks: 4 }
-            }
+            Medium::Screen => Layout {
+                margin: 20.0,
+                plot: 400.0,
+                max_label: 260.0,
+                max_value: 190.0,
+                gap: 34.0,
+                row: 24.0,
+                n_ticks: 6,
+            },
+            Medium::Paper => Layout {
+                margin: 1.0,
+                plot: 190.0,
+                max_label: 150.0,
+                max_value: 130.0,
+                gap: 20.0,
+                row: 20.0,
+                n_ticks: 4,
+            },
         }
     }
 }

@@ -82,7 +82,7 @@ impl Grid<'_> {
     fn layout(&self, medium: Medium) -> Layout {
         let (n_columns, n_rows) = (self.columns.len(), self.rows.len());
         let wide = self.intervals();
-        let (margin, max_label, side, all, tall) = match medium {
+        let (margin, max_label, side, all, tall): (f64, f64, f64, f64, f64) = match medium {
             Medium::Screen => (20.0, 200.0, if wide { 82.0 } else { 62.0 }, 760.0, 38.0),
             Medium::Paper => (1.0, 110.0, if wide { 62.0 } else { 46.0 }, 420.0, 30.0),
         };
@@ -147,7 +147,8 @@ impl Grid<'_> {
         let drawn = if scale { bar.0 + bar.1 + 84.0 } else { right };
         let notes = if paper { Vec::new() } else { self.notes() };
         let width = drawn.max(margin + title_width) + margin;
-        let height = (bottom + label_height + 34.0 + 18.0 * notes.len() as f64).max(if scale { top + 150.0 } else { 0.0 });
+        let height =
+            (bottom + label_height + 34.0 + 18.0 * notes.len() as f64).max(if scale { top + 150.0 } else { 0.0 });
         let mut canvas = Canvas::new(width, height);
         if !paper {
             canvas.text_within((margin, margin + 12.0), &map.title, width - 2.0 * margin, Style::new(TITLE).bold());

@@ -200,11 +200,9 @@ pub fn page(page: &Page) -> String {
     html
 }
 
-/// Readings of one data set by one call for one purpose, added up: a sweep reads the test split hundreds of times.
-fn truth(html: &mut String, reads: &[TruthRead]) {
-    if reads.is_empty() {
-        return;
-    }
+/// Readings of one data set by one call for one purpose, added up: how often, and how many rows in all. A sweep reads the test
+/// split hundreds of times.
+pub fn sums(reads: &[TruthRead]) -> Vec<(&TruthRead, usize, usize)> {
     let mut sums: Vec<(&TruthRead, usize, usize)> = Vec::new();
     for read in reads {
         let like = |seen: &&mut (&TruthRead, usize, usize)| {
@@ -218,6 +216,14 @@ fn truth(html: &mut String, reads: &[TruthRead]) {
             None => sums.push((read, 1, read.n_rows)),
         }
     }
+    sums
+}
+
+fn truth(html: &mut String, reads: &[TruthRead]) {
+    if reads.is_empty() {
+        return;
+    }
+    let sums = sums(reads);
     html.push_str(
         "<h2>Truth that was read</h2>\n<div class=\"wide\"><table>\n<thead><tr><th>data</th><th>by</th><th>purpose</th>\
          <th class=\"n\">times</th><th class=\"n\">rows in all</th></tr></thead>\n<tbody>\n",

@@ -48,7 +48,9 @@ struct Layout {
 impl Layout {
     fn of(medium: Medium, named: bool) -> Layout {
         match medium {
-            Medium::Screen => Layout { margin: 20.0, plot: (520.0, 320.0), max_legend: 260.0, n_ticks: (7, 6), head: 56.0 },
+            Medium::Screen => {
+                Layout { margin: 20.0, plot: (520.0, 320.0), max_legend: 260.0, n_ticks: (7, 6), head: 56.0 }
+            }
             Medium::Paper => {
                 let width = if named { 250.0 } else { 330.0 };
                 Layout { margin: 1.0, plot: (width, 190.0), max_legend: 110.0, n_ticks: (4, 5), head: 8.0 }

@@ -28,8 +28,8 @@ pub use pgr::{PgrRow, pgr};
 pub use table::{TABLE_EXTENSIONS, table_files};
 
 use super::digest::Digest;
-use canvas::Medium;
 use super::explain::Explain;
+use canvas::Medium;
 use std::sync::Arc;
 
 /// The most rows, series or cells that one figure takes (chosen: beyond, nobody can read it).

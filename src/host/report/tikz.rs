@@ -15,7 +15,12 @@ pub(super) fn tikz(canvas: &Canvas, title: &str, note: &str) -> String {
     let mut out = format!("% heading: {}\n% note: {}\n% Needs \\usepackage{{tikz}}.\n", line(title), line(note));
     let _ = writeln!(out, "\\begin{{tikzpicture}}[x={UNIT}pt,y=-{UNIT}pt,line cap=butt,line join=miter]");
     for name in colours(canvas) {
-        let _ = writeln!(out, "\\definecolor{{{}}}{{HTML}}{{{}}}%", wts(&name), name.trim_start_matches('#').to_uppercase());
+        let _ = writeln!(
+            out,
+            "\\definecolor{{{}}}{{HTML}}{{{}}}%",
+            wts(&name),
+            name.trim_start_matches('#').to_uppercase()
+        );
     }
     for element in &canvas.elements {
         put(element, &mut out);
@@ -78,7 +83,13 @@ fn put(element: &Element, out: &mut String) {
             let _ = write!(out, "\\path[{}] ", painted(paint));
             for (idx, point) in points.iter().enumerate() {
                 // Lines of a length that an editor shows.
-                let join = if idx == 0 { "" } else if idx % 6 == 0 { "\n--" } else { "--" };
+                let join = if idx == 0 {
+                    ""
+                } else if idx % 6 == 0 {
+                    "\n--"
+                } else {
+                    "--"
+                };
                 let _ = write!(out, "{join}{}", at(*point));
             }
             writeln!(out, "{};", if *closed { "--cycle" } else { "" })
@@ -147,8 +158,15 @@ mod tests {
         canvas.text((1.0, 2.0), "50% → é", Style::new(TEXT).bold().anchor(Anchor::End));
         let tikz = tikz(&canvas, "PGR on\nera", "Bars: 95 %");
         assert_eq!(head(&tikz), ("PGR on era".to_owned(), "Bars: 95 %".to_owned()));
-        assert!(tikz.contains("\\path[draw=wts0072B2,line width=1.2pt,dash pattern=on 2.4pt off 1.8pt] (0,1) -- (2.5,1);"), "{tikz}");
-        assert!(tikz.contains("anchor=base east") && tikz.contains("{\\footnotesize\\bfseries 50\\% $\\rightarrow$ \\'{e}}"), "{tikz}");
+        assert!(
+            tikz.contains("\\path[draw=wts0072B2,line width=1.2pt,dash pattern=on 2.4pt off 1.8pt] (0,1) -- (2.5,1);"),
+            "{tikz}"
+        );
+        assert!(
+            tikz.contains("anchor=base east")
+                && tikz.contains("{\\footnotesize\\bfseries 50\\% $\\rightarrow$ \\'{e}}"),
+            "{tikz}"
+        );
         assert_eq!(tikz.matches("\\definecolor").count(), 2);
     }
 }

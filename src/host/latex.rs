@@ -68,7 +68,7 @@ const SIGNS: &str = "←\\leftarrow →\\rightarrow ↑\\uparrow ↓\\downarrow 
     ⇔\\Leftrightarrow ↦\\mapsto ∞\\infty ≤\\leq ≥\\geq ≠\\neq ≈\\approx ≡\\equiv ∼\\sim ≃\\simeq ≅\\cong ∝\\propto ≪\\ll ≫\\gg \
     ∑\\sum ∏\\prod ∫\\int √\\surd ∂\\partial ∇\\nabla ∈\\in ∉\\notin ∋\\ni ⊂\\subset ⊃\\supset ⊆\\subseteq ⊇\\supseteq ∪\\cup \
     ∩\\cap ∅\\emptyset ∀\\forall ∃\\exists ¬\\neg ∧\\wedge ∨\\vee ⊕\\oplus ⊗\\otimes ⊥\\perp ∥\\parallel −- ×\\times ÷\\div \
-    ±\\pm ∓\\mp ·\\cdot ∘\\circ •\\bullet ∗\\ast ⋅\\cdot ⋯\\cdots ⋮\\vdots ′' ″'' ⟨\\langle ⟩\\rangle ⌊\\lfloor ⌋\\rfloor \
+    ±\\pm ∓\\mp ·\\cdot ∘\\circ •\\bullet ∗\\ast ⋅\\cdot ⋯\\cdots ⋮\\vdots ′' ″^{\\prime\\prime} ⟨\\langle ⟩\\rangle ⌊\\lfloor ⌋\\rfloor \
     ⌈\\lceil ⌉\\rceil ⁰^0 ¹^1 ²^2 ³^3 ⁴^4 ⁵^5 ⁶^6 ⁷^7 ⁸^8 ⁹^9 ⁻^- ₀_0 ₁_1 ₂_2 ₃_3 ₄_4 ₅_5 ₆_6 ₇_7 ₈_8 ₉_9 ℓ\\ell °^\\circ \
     §\\mathsection ¶\\mathparagraph µ\\mu ★\\star ☆\\star ✓\\surd △\\triangle ◇\\diamond ─- │|";
 
@@ -115,7 +115,7 @@ pub fn lacks(text: &str) -> bool {
 
 /// Text for a sentence, a heading or a cell.
 pub fn text(text: &str) -> String {
-    dressed(text, |c, out| match c {
+    let set = dressed(text, |c, out| match c {
         '\\' => out.push_str("$\\backslash$"),
         '{' => out.push_str("$\\{$"),
         '}' => out.push_str("$\\}$"),
@@ -134,13 +134,17 @@ pub fn text(text: &str) -> String {
         // At the start of a row LaTeX would take a bracket for an option of `\\`.
         '[' => out.push_str("{[}"),
         ']' => out.push_str("{]}"),
-        // Two of them would become one longer dash or quote.
-        '-' | '\'' | ',' | '!' | '?' => {
-            out.push(c);
-            out.push_str("{}");
-        }
         c => out.push(c),
-    })
+    });
+    // Two of them would become one longer dash or one quote.
+    let mut apart = String::with_capacity(set.len());
+    for c in set.chars() {
+        if matches!(c, '-' | '\'' | ',') && apart.ends_with(c) {
+            apart.push_str("{}");
+        }
+        apart.push(c);
+    }
+    apart
 }
 
 /// Text in a typewriter font, whose ASCII slots are those of ASCII in OT1, T1 and Unicode fonts alike. `\wtsquote` and
@@ -228,7 +232,7 @@ mod tests {
                 assert_eq!((set, coded), (c.to_string(), c.to_string()));
             }
         }
-        assert_eq!(text("--''"), "-{}-{}'{}'{}");
+        assert_eq!(text("--''"), "-{}-'{}'");
         assert_eq!(code("a-'`"), "a{\\char45}\\wtsquote{}\\wtsgrave{}");
     }
 

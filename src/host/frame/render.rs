@@ -261,6 +261,8 @@ fn decimals(values: impl Iterator<Item = f64> + Clone, trim: bool, digits: usize
     if largest == 0.0 || largest < 1e-6 {
         return if largest == 0.0 { 1 } else { digits };
     }
+    // Few digits are for shares: one that passes 1 by a little keeps its decimals.
+    let largest = if digits < DIGITS && largest < 2.0 { largest.min(1.0) } else { largest };
     let most = (digits as i32 - largest.log10().ceil() as i32).clamp(1, 8) as usize;
     if !trim {
         return most;
@@ -379,7 +381,7 @@ b     null  200  gap not significant
         assert_eq!(markdown.lines().count(), 4);
         assert!(markdown.contains("a\\|b"));
         let latex = table.to_latex(true).expect("a table");
-        assert!(latex.contains("100\\% of \\$x\\_1 \\& \\{y\\}"), "{latex}");
+        assert!(latex.contains("100\\% of \\$x\\_1 \\& $\\{$y$\\}$"), "{latex}");
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn seeds(seeds: &[u64]) -> String {
             _ => format!("{first} to {last}"),
         })
         .collect();
-    if said.is_empty() { "none was used".to_owned() } else { said.join(", ") }
+    if said.is_empty() { "None was used".to_owned() } else { said.join(", ") }
 }
 
 fn short(digest: &str) -> String {
@@ -257,7 +257,7 @@ fn data(record: &Record) -> String {
         said.push(format!("{} of {} (sha256 {})", file.file, file.id, short(&file.sha256)));
     }
     if said.is_empty() {
-        return format!("no file was read; data and models are those of {}.", record.program);
+        return format!("No file was read; data and models are those of {}.", record.program);
     }
     format!("{}.", said.join("; "))
 }
@@ -275,7 +275,7 @@ fn oracle(record: &Record) -> String {
         })
         .collect();
     if reads.is_empty() {
-        return "no sealed label was read.".to_owned();
+        return "No sealed label was read.".to_owned();
     }
     let sums = crate::host::report::html::sums(&reads);
     let said: Vec<String> = sums
@@ -285,7 +285,7 @@ fn oracle(record: &Record) -> String {
             format!("of {} by {} for {} ({times}, {rows} rows in all)", read.data, read.by, read.purpose)
         })
         .collect();
-    format!("sealed labels were read {}.", said.join("; "))
+    format!("Sealed labels were read {}.", said.join("; "))
 }
 
 #[cfg(test)]

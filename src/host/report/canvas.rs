@@ -30,11 +30,13 @@ pub(super) struct Style {
     pub anchor: Anchor,
     pub bold: bool,
     pub italic: bool,
+    /// White behind the words. Where fonts are known that is a rectangle of its own; in a paper the text brings it along.
+    pub backed: bool,
 }
 
 impl Style {
     pub fn new(size: f64) -> Self {
-        Style { size, colour: colour::INK, anchor: Anchor::Start, bold: false, italic: false }
+        Style { size, colour: colour::INK, anchor: Anchor::Start, bold: false, italic: false, backed: false }
     }
 
     pub fn colour(mut self, colour: &'static str) -> Self {
@@ -49,6 +51,11 @@ impl Style {
 
     pub fn bold(mut self) -> Self {
         self.bold = true;
+        self
+    }
+
+    pub fn backed(mut self) -> Self {
+        self.backed = true;
         self
     }
 

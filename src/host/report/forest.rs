@@ -84,7 +84,7 @@ impl Layout {
                 plot: 190.0,
                 max_label: 150.0,
                 max_value: 130.0,
-                gap: 20.0,
+                gap: 34.0,
                 row: 20.0,
                 n_ticks: 4,
             },
@@ -117,6 +117,8 @@ pub(super) fn draw(forest: &Forest, medium: Medium) -> Canvas {
     let marks_per_line = lines().map(|line| line.marks.len()).max().unwrap_or(1).max(1);
     let offset = if marks_per_line > 1 { 7.0 } else { 0.0 };
     let row = row + 2.0 * offset;
+    let plot = if paper && heads.is_empty() { plot * 1.4 } else { plot };
+    let above = if paper && heads.is_empty() && forest.references.is_empty() { 6.0 } else { 26.0 };
     let left = margin + label_width + 16.0;
     let right = left + plot;
     let values_at: Vec<f64> = value_widths
@@ -139,7 +141,7 @@ pub(super) fn draw(forest: &Forest, medium: Medium) -> Canvas {
 
     let legend_rows = legend_rows(forest.legend, width - 2.0 * margin);
     let under_title = if paper { 0.0 } else { margin + 22.0 };
-    let top = under_title + legend_rows.len() as f64 * 20.0 + 26.0;
+    let top = under_title + legend_rows.len() as f64 * 20.0 + above;
     let n_lines = lines().count() as f64;
     let bottom = top + forest.groups.len() as f64 * HEADING + n_lines * row + 6.0;
     let footnotes = if paper { Vec::new() } else { wrap(forest.footnote, width - 2.0 * margin, small) };
@@ -168,7 +170,7 @@ pub(super) fn draw(forest: &Forest, medium: Medium) -> Canvas {
         if idx > 0 {
             canvas.line((margin, y + 3.0), (width - margin, y + 3.0), colour::RULE, 0.75, "");
         }
-        let heading = body.bold();
+        let heading = body.bold().backed();
         // White behind the words, so that grid and reference lines do not run through them.
         let wide = text_width(&group.heading, heading).min(width - 2.0 * margin);
         canvas.rect((margin, y + 6.0), (wide + 4.0, 19.0), "#ffffff");
@@ -240,7 +242,7 @@ fn draw_line(canvas: &mut Canvas, forest: &Forest, line: &Line, scale: &Scale, m
         canvas.mark(mark.shape, (x, y), 4.6, mark.colour);
     }
     if !line.note.is_empty() {
-        let style = Style::new(SMALL).italic().colour(colour::GREY);
+        let style = Style::new(SMALL).italic().colour(colour::GREY).backed();
         // White behind the words, so that reference lines do not run through them.
         let shown = super::canvas::cut(&line.note, right - left - 20.0, style);
         canvas.rect((left + 6.0, middle - 8.0), (text_width(&shown, style) + 8.0, 17.0), "#ffffff");

@@ -278,6 +278,7 @@ mod tests {
         for text in [drawn.svg(), drawn.tikz()] {
             assert!(text.contains("0.20, ") && text.contains("0.40, "), "{text}");
         }
+        assert!(drawn.svg().contains(">[−0.40, ∞]<"), "{}", drawn.svg());
         assert_eq!(drawn.note(), "Brackets: the interval of the number above.");
         // With many columns there is no room: a ring says where the interval holds zero, and nowhere else.
         let many = heat_map(&map((0..60).map(|x| cell(x, if x < 20 { 0.1 } else { 0.9 })).collect())).expect("draws");

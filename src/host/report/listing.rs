@@ -36,7 +36,9 @@ pub const PREAMBLE: &str = r"\makeatletter
 \def\wtsstrut{\vrule height.7\baselineskip depth.3\baselineskip width0pt\relax}
 % A line: what is copied, by how many blanks its rest is indented, what is seen.
 \def\wtsline#1#2#3{\vbox{\hsize\linewidth\hangindent#2\wtscell\hangafter1
-  \noindent\wtsstrut\wtsopen{#1}#3\wtsclose\wtsstrut\par}\nointerlineskip\penalty0\vskip0pt plus.4pt\relax}
+  \noindent\wtsstrut\wtsopen{#1}#3\wtsclose\wtsstrut\par}\wtsbreak\nointerlineskip}
+% A page may end here, and then need not be full.
+\def\wtsbreak{\vskip0pt plus1fil\penalty0\vskip0pt plus-1fil\relax}
 \newenvironment{wtsscript}{\par\addvspace{\medskipamount}\begingroup\ttfamily
   \ifdim\linewidth<300pt\fontsize{7}{8}\else\fontsize{8}{9}\fi\selectfont
   \definecolor{wtsK}{HTML}{7A2E8E}\definecolor{wtsF}{HTML}{1B4F9C}\definecolor{wtsT}{HTML}{1E6B2E}%
@@ -45,8 +47,11 @@ pub const PREAMBLE: &str = r"\makeatletter
   \spaceskip0pt\xspaceskip0pt\frenchspacing\tolerance10000\pretolerance-1\hbadness10000\vbadness10000\hfuzz.5pt
   \hyphenpenalty50\exhyphenpenalty3000\doublehyphendemerits0\finalhyphendemerits0\adjdemerits0\hyphenchar\font-1
   \nointerlineskip}{\par\endgroup\addvspace{\medskipamount}}
-\def\wtsfit#1{\setbox0\hbox{#1}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi}
-\def\wtscaption#1#2{\def\@captype{#1}\caption{#2}}
+\def\wtsfit#1{\leavevmode\setbox0\hbox{#1}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi}
+% Drawing or table and caption on one page, where they are read.
+\newenvironment{wtsblock}{\par\wtsbreak\addvspace{\bigskipamount}\noindent\minipage{\linewidth}\centering}{\endminipage\par
+  \addvspace{\bigskipamount}}
+\def\wtscaption#1#2#3{\def\@captype{#1}\caption[#2]{#3}}
 \fi
 \makeatother
 ";
@@ -59,8 +64,17 @@ const MAX_INDENT: usize = 24;
 
 /// The script as the environment `wtsscript`.
 pub fn listing(script: &str) -> String {
+    set(lines(script))
+}
+
+/// Text of another language, without colours.
+pub fn plain(text: &str) -> String {
+    set(text.lines().map(|line| (line, vec![(None, line)])).collect())
+}
+
+fn set(lines: Vec<(&str, Vec<(Colour, &str)>)>) -> String {
     let mut out = String::from("\\begin{wtsscript}\n");
-    for (text, parts) in lines(script) {
+    for (text, parts) in lines {
         if text.chars().count() <= MAX_WHOLE {
             line(text, &parts, &mut out);
             continue;
@@ -194,7 +208,9 @@ fn seen(part: &str, colour: Colour) -> String {
         }
         out.push_str(&latex::code(&run));
         let next = letters.peek().copied();
-        if next.is_some_and(|next| next != ' ' && next != '\t') {
+        if colour == Some('C') && c == '/' && next == Some('/') {
+            // The sign of a comment stays whole.
+        } else if next.is_some_and(|next| next != ' ' && next != '\t') {
             let good = colour.is_none() && matches!(c, ',' | '(' | '{' | '[' | ';');
             out.push_str(if good { "\\wtsb{200}" } else { "\\wtsb{5000}" });
         } else if next.is_none() && colour.is_none() {

@@ -96,13 +96,18 @@ fn put(element: &Element, out: &mut String) {
         }
         Element::Text { at: point, text, style, upwards, .. } => writeln!(
             out,
-            "\\node[inner sep=0pt,outer sep=0pt,anchor={}{},text={}] at {} {{{}{}}};",
+            "\\node[inner sep={}pt,outer sep=0pt,anchor={}{},text={}] at {} {{{}{}}};",
+            if style.backed { "1.5" } else { "0" },
             match style.anchor {
                 Anchor::Start => "base west",
                 Anchor::Middle => "base",
                 Anchor::End => "base east",
             },
-            if *upwards { ",rotate=90" } else { "" },
+            match (upwards, style.backed) {
+                (true, _) => ",rotate=90",
+                (_, true) => ",fill=white",
+                _ => "",
+            },
             wts(style.colour),
             at(*point),
             font(*style),

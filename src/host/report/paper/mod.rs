@@ -68,7 +68,12 @@ pub fn latex(appendix: &Appendix) -> String {
         label(&appendix.name)
     );
     out.push_str(listing::PREAMBLE);
-    let _ = writeln!(out, "\\section{{Experiment: {}}}\\label{{app:{}}}", flow(&appendix.title), label(&appendix.name));
+    let _ = writeln!(
+        out,
+        "\\section{{Experiment: {}}}\\label{{app:{}}}",
+        latex::text(&appendix.title),
+        label(&appendix.name)
+    );
     paragraph(&mut out, &flow(&appendix.about));
     paragraph(&mut out, &note_on_scripts(appendix).map(|note| flow(&note)).join(" "));
     for (idx, script) in appendix.scripts.iter().enumerate() {
@@ -97,11 +102,7 @@ pub fn latex(appendix: &Appendix) -> String {
     for script in &appendix.scripts {
         let _ = writeln!(out, "\\noindent\\textbf{{blake3 of {}.}} {}\\par", flow(&script.name), flow(&script.digest));
     }
-    let _ = writeln!(
-        out,
-        "\\noindent\\textbf{{Verified by}}\\par}}\n{}",
-        listing::listing(&appendix.verify).replace("\\wtsK", "")
-    );
+    let _ = writeln!(out, "\\noindent\\textbf{{Verified by}}\\par}}\n{}", listing::plain(&appendix.verify));
     out
 }
 
@@ -191,8 +192,8 @@ fn figure(out: &mut String, name: &str, drawing: &str) {
     let body: String = drawing.lines().filter(|line| !line.starts_with('%')).flat_map(|line| [line, "\n"]).collect();
     let _ = write!(
         out,
-        "\\par\\addvspace{{\\bigskipamount}}\n{{\\centering\\wtsfit{{%\n{body}}}\\par\\nobreak\n\
-         \\wtscaption{{figure}}{{{}}}\\label{{fig:{}}}\\par}}\\addvspace{{\\bigskipamount}}\n",
+        "\\begin{{wtsblock}}\\wtsfit{{%\n{body}}}\\par\n\\wtscaption{{figure}}{{{}}}{{{}}}\\label{{fig:{}}}\n\\end{{wtsblock}}\n",
+        latex::text(name),
         flow(&caption),
         label(name)
     );

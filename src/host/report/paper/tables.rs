@@ -20,6 +20,9 @@ const ROOM: f64 = 228.0;
 const SIZE: f64 = 8.0;
 const GAP: f64 = 8.0;
 
+/// How much narrower a paper's serif fonts are than what [`text_width`] makes room for (measured on Computer Modern).
+const SERIF: f64 = 0.9;
+
 /// The widest text column, in points; longer texts are broken into lines.
 const MAX_TEXT: f64 = 84.0;
 
@@ -33,6 +36,14 @@ fn words(name: &str) -> Vec<&str> {
 struct Table {
     columns: Vec<Shown>,
     notes: Vec<String>,
+}
+
+/// Tables under one another.
+struct Panels<'a> {
+    /// The columns of each.
+    panels: Vec<Vec<&'a Shown>>,
+    /// Before which rows a line says what the following rows have in common.
+    heads: Vec<(usize, String)>,
 }
 
 impl Table {
@@ -69,27 +80,34 @@ impl Table {
     }
 
     /// Groups of columns that fit beside one another, each beginning with the same ones.
-    fn panels(&self) -> Vec<Vec<&Shown>> {
+    fn panels(&self) -> Panels<'_> {
         let whole: f64 = self.columns.iter().map(|column| width(column) + GAP).sum();
-        if whole <= ROOM {
-            return vec![self.columns.iter().collect()];
+        if whole <= ROOM + GAP {
+            return Panels { panels: vec![self.columns.iter().collect()], heads: Vec::new() };
         }
-        // Texts at the left name the rows; they may take half of the room.
-        let mut stub = 0;
-        let mut taken = 0.0;
-        for column in self.columns.iter().take(3).take_while(|column| !column.right) {
-            if taken + width(column) > ROOM * 0.5 {
-                break;
+        // Texts at the left name the rows.
+        let n_keys = self.columns.iter().take(4).take_while(|column| !column.right).count();
+        let (keys, rest) = self.columns.split_at(n_keys);
+        let (stub, heads, rest): (Vec<&Shown>, _, Vec<&Shown>) = match groups(keys) {
+            Some((label, heads)) => (vec![label], heads, rest.iter().collect()),
+            None => {
+                // As many of them as leave half of the room.
+                let mut taken = 0.0;
+                let fits = |column: &&Shown| {
+                    taken += width(column) + GAP;
+                    taken <= ROOM * 0.5
+                };
+                let stub: Vec<&Shown> = keys.iter().take_while(fits).collect();
+                let rest = self.columns.iter().skip(stub.len()).collect();
+                (stub, Vec::new(), rest)
             }
-            taken += width(column) + GAP;
-            stub += 1;
-        }
-        let (keys, rest) = self.columns.split_at(stub);
+        };
+        let taken: f64 = stub.iter().map(|column| width(column) + GAP).sum();
         let mut panels: Vec<Vec<&Shown>> = Vec::new();
         let mut used = f64::INFINITY;
         for column in rest {
-            if used + width(column) + GAP > ROOM {
-                panels.push(keys.iter().collect());
+            if used + width(column) > ROOM {
+                panels.push(stub.clone());
                 used = taken;
             }
             used += width(column) + GAP;
@@ -97,12 +115,41 @@ impl Table {
                 panel.push(column);
             }
         }
-        panels
+        if panels.is_empty() {
+            panels.push(stub);
+        }
+        Panels { panels, heads }
     }
 }
 
+/// Of several columns that name rows, the one that tells the rows of a group apart, and what the others say before each group:
+/// methods under a heading per task and pair. None where the rows do not stand in such groups.
+fn groups(keys: &[Shown]) -> Option<(&Shown, Vec<(usize, String)>)> {
+    let n_rows = keys.first()?.cells.len();
+    keys.iter().enumerate().filter(|_| keys.len() > 1).find_map(|(at, label)| {
+        let others: Vec<&Shown> = keys.iter().enumerate().filter(|(idx, _)| *idx != at).map(|(_, key)| key).collect();
+        let of = |row: usize| -> Vec<&str> {
+            others.iter().map(|key| key.cells.get(row).map_or("", String::as_str)).collect()
+        };
+        let starts: Vec<usize> = (0..n_rows).filter(|row| *row == 0 || of(*row) != of(row - 1)).collect();
+        let ends = starts.iter().skip(1).copied().chain([n_rows]);
+        let apart = starts.iter().zip(ends).all(|(start, end)| {
+            let labels = label.cells.get(*start..end).unwrap_or_default();
+            labels.iter().collect::<std::collections::BTreeSet<_>>().len() == labels.len()
+        });
+        let said = |row: &usize| {
+            let texts: Vec<String> = others
+                .iter()
+                .map(|key| format!("{} {}", words(&key.name).join(" "), key.cells.get(*row).map_or("", String::as_str)))
+                .collect();
+            (*row, texts.join(", "))
+        };
+        (apart && starts.len() * 2 <= n_rows).then(|| (label, starts.iter().map(said).collect()))
+    })
+}
+
 fn points(text: &str) -> f64 {
-    text_width(text, Style::new(SIZE))
+    text_width(text, Style::new(SIZE)) * SERIF
 }
 
 /// How wide a column will be, in points.
@@ -116,26 +163,29 @@ fn width(column: &Shown) -> f64 {
 pub(super) fn latex(name: &str, label: &str, frame: &Frame) -> String {
     let table = Table::of(name, frame);
     let caption = std::iter::once(format!("{}.", words(name).join(" "))).chain(table.notes.iter().cloned());
-    let mut out = format!(
-        "\\par\\addvspace{{\\bigskipamount}}\n{{\\centering\n\\wtscaption{{table}}{{{}}}\\label{{tab:{label}}}\\par\\nobreak\n\
-         \\footnotesize\\tabcolsep{}pt\n",
-        flow(&caption.collect::<Vec<_>>().join(" ")),
-        GAP / 2.0
-    );
-    let panels = table.panels();
+    let mut out = String::new();
+    let Panels { panels, heads } = table.panels();
     for (idx, panel) in panels.iter().enumerate() {
+        out.push_str("\\begin{wtsblock}\n");
+        if idx == 0 {
+            let _ = writeln!(
+                out,
+                "\\wtscaption{{table}}{{{}}}{{{}}}\\label{{tab:{label}}}\\vskip4pt",
+                latex::text(name),
+                flow(&caption.clone().collect::<Vec<_>>().join(" "))
+            );
+        }
         let _ = write!(
             out,
-            "\\wtsfit{{{}}}\\par{}\n",
-            tabular(panel),
-            if idx + 1 < panels.len() { "\\smallskip" } else { "" }
+            "\\footnotesize\\tabcolsep{}pt\n\\wtsfit{{{}}}\n\\end{{wtsblock}}\n",
+            GAP / 2.0,
+            tabular(panel, &heads)
         );
     }
-    out.push_str("}\\addvspace{\\bigskipamount}\n");
     out
 }
 
-fn tabular(columns: &[&Shown]) -> String {
+fn tabular(columns: &[&Shown], groups: &[(usize, String)]) -> String {
     let alignment: String = columns.iter().map(|column| if column.right { 'r' } else { 'l' }).collect();
     let row = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
     let mut out = format!("\\begin{{tabular}}{{@{{}}{alignment}@{{}}}}\n\\toprule\n");
@@ -145,13 +195,22 @@ fn tabular(columns: &[&Shown]) -> String {
         // A short name stands on the last line, beside the rule.
         let cell = |words: &Vec<&str>| {
             let at = (line + words.len()).checked_sub(n_lines);
-            at.and_then(|at| words.get(at)).map_or_else(String::new, |word| latex::text(word))
+            at.and_then(|at| words.get(at)).map_or_else(String::new, |word| latex::text(&word.replace('_', " ")))
         };
         out.push_str(&row(heads.iter().map(cell).collect()));
     }
     out.push_str("\\midrule\n");
     let n_rows = columns.first().map_or(0, |column| column.cells.len());
     for at in 0..n_rows {
+        if let Some((_, said)) = groups.iter().find(|(row, _)| *row == at) {
+            let space = if at == 0 { "" } else { "\\addlinespace[2pt]\n" };
+            let _ = writeln!(
+                out,
+                "{space}\\multicolumn{{{}}}{{@{{}}l@{{}}}}{{\\itshape {}}} \\\\",
+                columns.len(),
+                latex::text(said)
+            );
+        }
         out.push_str(&row(columns.iter().map(|column| cell(column, at)).collect()));
     }
     out.push_str("\\bottomrule\n\\end{tabular}");
@@ -228,13 +287,29 @@ mod tests {
         columns.extend((0..12).map(|idx| Column::new(format!("student_accuracy{idx}").into(), [0.123_45, 0.2])));
         let frame = Frame::new(DataFrame::new(2, columns).expect("frame"));
         let table = Table::of("t", &frame);
-        let panels = table.panels();
+        let panels = table.panels().panels;
         assert!(panels.len() > 2);
         for panel in &panels {
             assert_eq!(panel[0].name, "method");
             assert!(panel.iter().map(|column| width(column) + GAP).sum::<f64>() <= ROOM + GAP);
         }
         assert_eq!(panels.iter().map(|panel| panel.len() - 1).sum::<usize>(), 12);
+    }
+
+    #[test]
+    fn rows_stand_under_what_they_have_in_common() {
+        let mut columns = vec![
+            Column::new("method".into(), ["naive", "chain", "naive", "chain"]),
+            Column::new("task".into(), ["era", "era", "verdict", "verdict"]),
+            Column::new("weak".into(), ["w1", "w1", "w1", "w1"]),
+        ];
+        columns
+            .extend((0..6).map(|idx| Column::new(format!("student_accuracy{idx}").into(), [0.123_45, 0.2, 0.3, 0.4])));
+        let frame = Frame::new(DataFrame::new(4, columns).expect("frame"));
+        let text = latex("t", "t", &frame);
+        assert!(text.contains("In all rows: weak w1."), "{text}");
+        assert!(text.contains("{\\itshape task era} \\\\\nnaive & 0.123"), "{text}");
+        assert!(text.contains("{\\itshape task verdict} \\\\\nnaive & 0.300"), "{text}");
     }
 
     #[test]

@@ -318,6 +318,17 @@ impl Lab {
         self.settings.run_dir.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
+    /// The real path of a file or folder that a script wants to read. A relative path is looked for in the run's folder first,
+    /// where the script's own writes go, and then in the project.
+    pub fn readable(&self, path: &str) -> Result<PathBuf, AccessError> {
+        let own = Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+        let inside = self.settings.run_dir.as_ref().filter(|_| own && !path.is_empty()).map(|folder| folder.join(path));
+        match inside.as_deref().filter(|inside| inside.exists()).and_then(Path::to_str) {
+            Some(inside) => self.access.readable(inside),
+            None => self.access.readable(path),
+        }
+    }
+
     /// The seed to use: the one that was stated, or 0 plus the session's offset.
     pub fn seed(&self, stated: Option<u64>) -> u64 {
         let seed = stated.unwrap_or(self.settings.seed_offset);

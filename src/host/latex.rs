@@ -11,8 +11,8 @@ enum Form {
     Text(&'static str),
     /// Mathematics.
     Math(&'static str),
-    /// A blank.
-    Blank,
+    /// A blank; whether a line may end there.
+    Blank(bool),
     /// Nothing that can be seen, and nothing lost.
     Nothing,
 }
@@ -88,7 +88,8 @@ fn form(c: char) -> Option<Form> {
         return Some(Form::Text(text));
     }
     match c {
-        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => return Some(Form::Blank),
+        '\u{a0}' | '\u{2007}' | '\u{202f}' => return Some(Form::Blank(false)),
+        '\u{2000}'..='\u{200a}' | '\u{205f}' | '\u{3000}' => return Some(Form::Blank(true)),
         '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' => return Some(Form::Nothing),
         '\u{391}'..='\u{3a9}' => return nth(CAPITALS, c, 0x391).map(Form::Math),
         '\u{3b1}'..='\u{3c9}' => return nth(SMALL, c, 0x3b1).map(Form::Math),
@@ -192,7 +193,7 @@ fn dressed(text: &str, ascii: impl Fn(char, &mut String)) -> String {
                     out.push_str(sign);
                     out.push('$');
                 }
-                Some(Form::Blank) => out.push(' '),
+                Some(Form::Blank(breaks)) => out.push(if breaks { ' ' } else { '~' }),
                 Some(Form::Nothing) => {}
                 None => {
                     for c in format!("\\u{{{:x}}}", u32::from(c)).chars() {

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module per topic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 mod adversarial;
+mod appendix;
 mod command_line;
 mod data;
 mod docs;

@@ -50,7 +50,7 @@ pub fn function() -> Function {
              that do not fit are errors with line and field.\n\n\
              Truth is sealed: `Data.truth` reads it, on the record.",
         )
-        .param::<String>("name", "a task, a data set or a path inside the project")
+        .param::<String>("name", "a task, a data set, or a path in the run's folder or else in the project")
         .options::<LoadOptions>()
         .returns("Data: all rows, train and test")
         .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).train.n_rows", "8")

@@ -53,7 +53,7 @@ fn reading(registry: &mut Registry) {
                 .about(about)
                 .details(details)
                 .source("polars")
-                .param::<String>("path", "a file under the project, or one that was granted")
+                .param::<String>("path", "a file in the run's folder or else in the project, or one that was granted")
                 .returns("Frame: the table")
                 .example(code, "[1, 2]")
                 .fails(failing, "no such file or folder"),

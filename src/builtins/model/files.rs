@@ -44,7 +44,8 @@ pub fn functions() -> Vec<Function> {
                 "- `minilm`: all-MiniLM-L6-v2, after `w2s fetch minilm`. It reads 256 tokens of a row unless `max_tokens` says fewer.\n\
                  - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a BERT checkpoint, after `w2s fetch` of the same name.\n\
                  - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or a BERT \
-                 checkpoint with Hugging Face names (32, 16 or bfloat16 bits; computed in 32).\n\n\
+                 checkpoint with Hugging Face names (32, 16 or bfloat16 bits; computed in 32). A relative path is looked for in the \
+                 run's folder first, where `model::save` writes, then in the project.\n\n\
                  A BERT's features are the mean over the row's tokens. Pooler and heads of a checkpoint are left out.",
             )
             .param::<String>("name", "`minilm`, `hub:OWNER/NAME` or a folder")
@@ -92,7 +93,7 @@ fn load(call: &mut Call) -> Answer {
     let options: LoadOptions = call.options()?;
     let mut model = match Model::fetched(&name, call.lab())? {
         Some(model) => model,
-        None => Model::load(&call.lab().access.readable(&name)?, call.lab())?,
+        None => Model::load(&call.lab().readable(&name)?, call.lab())?,
     };
     if let Some(layers) = options.layers {
         model = model.first_layers(layers)?;

@@ -84,7 +84,7 @@ impl Records {
 
 /// Reads the file that a script calls `path`: `.jsonl` or `.ndjson`, `.csv`, `.tsv`, `.parquet`.
 pub fn read(lab: &Lab, path: &str) -> Result<Records, DataError> {
-    let real = lab.access.readable(path)?;
+    let real = lab.readable(path)?;
     read_file(lab, path, &real)
 }
 

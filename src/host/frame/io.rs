@@ -36,9 +36,9 @@ pub enum Format {
 }
 
 impl Frame {
-    /// Reads a file that the lab grants; `path` starts at the project.
+    /// Reads a file that the lab grants, found as [`Lab::readable`] finds it.
     pub fn read(lab: &Lab, path: &str, format: Format) -> Result<Frame, FrameError> {
-        let real = lab.access.readable(path)?;
+        let real = lab.readable(path)?;
         let fails = |reason: String| FrameError::File { path: path.to_owned(), reason };
         let metadata = std::fs::metadata(&real).map_err(|error| fails(plain(&error)))?;
         if !metadata.is_file() {

@@ -39,8 +39,7 @@ pub fn write_appendix(run: &Path, record: &Record, into: &Path) -> Result<Vec<Pa
 
 /// The appendix of the run in `run`.
 pub fn appendix(run: &Path, record: &Record) -> Appendix {
-    let name = run.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let name = name.unwrap_or_else(|| "run".to_owned());
+    let name = name(run);
     let title = record.script.rsplit(['/', '\\']).next().unwrap_or(&record.script).to_owned();
     // A module of the program is named by the program's version and its digest.
     let scripts = record.sources.iter().enumerate().filter(|(idx, source)| *idx == 0 || source.path.is_some());
@@ -61,9 +60,20 @@ pub fn appendix(run: &Path, record: &Record) -> Appendix {
         scripts,
         kept: kept.collect(),
         facts: facts(record),
-        verify: format!("w2s verify {}", word(&name)),
+        verify: verify_line(run),
         name,
     }
+}
+
+/// What the run's folder is called.
+fn name(run: &Path) -> String {
+    let name = run.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    name.unwrap_or_else(|| "run".to_owned())
+}
+
+/// The command that runs the run in `run` again and compares every number.
+pub fn verify_line(run: &Path) -> String {
+    format!("w2s verify {}", word(&name(run)))
 }
 
 /// A word of a command line.
@@ -217,9 +227,10 @@ impl Account {
 /// A time as people say it.
 pub fn seconds(seconds: f64) -> String {
     match seconds {
-        s if s < 100.0 => format!("{s:.1} s"),
-        s if s < 6000.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
+        // The unit stays with its number.
+        s if s < 100.0 => format!("{s:.1}\u{a0}s"),
+        s if s < 6000.0 => format!("{:.0}\u{a0}min", s / 60.0),
+        s => format!("{:.1}\u{a0}h", s / 3600.0),
     }
 }
 
@@ -345,7 +356,7 @@ mod tests {
         assert_eq!(made.verify, "w2s verify x-001");
         let facts: Vec<&str> = made.facts.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(facts[0], "0 to 2, 4; seed offset 0.");
-        assert_eq!(facts[1], "2 computed in 4.0 s; 2 found in the store, which saved 6.0 s.");
+        assert_eq!(facts[1], "2 computed in 4.0\u{a0}s; 2 found in the store, which saved 6.0\u{a0}s.");
         assert!(facts[4].starts_with("lib (blake3 "), "{facts:?}");
         // Elsewhere the figure goes along.
         let into = folder.path().join("paper");

@@ -1,8 +1,9 @@
 //! The run's page, `report.html`: made from the record and the files that the script wrote.
 
-use super::{Outcome, Record, Root, What, WrittenFile};
+use super::appendix::verify_line;
+use super::{Account, How, Outcome, Record, Root, What, WrittenFile};
 use crate::host::frame::Frame;
-use crate::host::report::html::{self, Page, TruthRead};
+use crate::host::report::html::{self, Operation, Page, TruthRead};
 use polars::prelude::SerReader;
 use polars_io::parquet::read::ParquetReader;
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::path::Path;
 pub fn page(folder: &Path, record: &Record, output: &str) -> String {
     let mut truth = Vec::new();
     let mut warnings = Vec::new();
+    let mut operations = Vec::new();
     let mut written: Vec<(&str, &str, &[WrittenFile])> = Vec::new();
     for event in &record.events {
         match &event.what {
@@ -19,7 +21,23 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
             }
             What::Warning { text } => warnings.push(text.clone()),
             What::Written { kind, name, files } => written.push((kind, name, files)),
-            What::Operation { .. } => {}
+            What::Operation { name, what, digest, found, seconds, curve, .. } => operations.push(Operation {
+                name: name.clone(),
+                what: what.clone(),
+                found: match found {
+                    How::Computed => "computed",
+                    How::Stored { .. } => "stored",
+                    How::Worker { .. } => "computed by a worker",
+                    How::Planned => "planned",
+                }
+                .to_owned(),
+                seconds: match found {
+                    How::Worker { seconds } => *seconds,
+                    How::Computed | How::Stored { .. } | How::Planned => *seconds,
+                },
+                digest: digest.clone(),
+                curve: curve.clone(),
+            }),
         }
     }
     let kept = written.iter().map(|(kind, name, files)| fragment(folder, kind, name, files)).collect();
@@ -30,8 +48,11 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
         facts: facts(record),
         kept,
         output: output.to_owned(),
+        account: Account::of(record).sentence(),
+        operations,
         truth,
         warnings,
+        verify: verify_line(folder),
         error: match &record.outcome {
             Outcome::Failed { message, place, .. } => {
                 place.as_ref().map_or_else(|| message.clone(), |place| format!("{place}: {message}"))

@@ -4,7 +4,8 @@
 
 use super::super::frame::Frame;
 use super::axis;
-use super::canvas::escape;
+use super::canvas::{escape, num};
+use super::scan::{Kind, Scan};
 use polars::prelude::{AnyValue, Column, DataFrame};
 use std::fmt::Write;
 
@@ -21,6 +22,22 @@ pub struct TruthRead {
     pub purpose: String,
 }
 
+/// One costly operation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operation {
+    pub name: String,
+    /// On what.
+    pub what: String,
+    /// Such as `computed` or `stored`.
+    pub found: String,
+    /// What this run spent on it.
+    pub seconds: f64,
+    /// The derivation of its result.
+    pub digest: String,
+    /// The training loss: step and value.
+    pub curve: Vec<(u64, f64)>,
+}
+
 /// What a page is made of. Parts that are empty are left out.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -34,8 +51,13 @@ pub struct Page {
     pub kept: Vec<String>,
     /// What the script printed.
     pub output: String,
+    /// How many operations were computed and how many stored, and what that took and saved: a sentence.
+    pub account: String,
+    pub operations: Vec<Operation>,
     pub truth: Vec<TruthRead>,
     pub warnings: Vec<String>,
+    /// The command that runs it again and compares every number.
+    pub verify: String,
     /// The error that ended the run, if one did.
     pub error: String,
     /// The script and all that it imported: name and text.
@@ -149,7 +171,9 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;margin:12px 0
 table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}th,td{padding:3px 10px;text-align:left;white-space:nowrap}\
 th{border-bottom:1.5px solid #888}td{border-bottom:1px solid #eee}.n{text-align:right}.wide{overflow-x:auto}\
 pre{background:#f6f6f6;padding:12px 14px;overflow-x:auto;font:12.5px/1.45 Menlo,Consolas,'Liberation Mono',monospace}\
-figure{margin:18px 0;overflow-x:auto}figcaption,.note{color:#666;font-size:13px}.error{border-left:4px solid #D55E00;padding-left:12px}";
+figure{margin:18px 0;overflow-x:auto}figcaption,.note{color:#666;font-size:13px}.error{border-left:4px solid #D55E00;padding-left:12px}\
+details{margin:8px 0}summary{cursor:pointer;color:#0b5394}.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:4px 16px}\
+.curves figure{margin:8px 0}.k{color:#7a2e8e}.t{color:#1e6b2e}.d{color:#9a4a00}.c{color:#5f5f5f}";
 
 /// The whole page.
 pub fn page(page: &Page) -> String {
@@ -179,6 +203,7 @@ pub fn page(page: &Page) -> String {
     if !page.output.is_empty() {
         let _ = write!(html, "<h2>Output</h2>\n<pre>{}</pre>\n", escape(&page.output));
     }
+    operations(&mut html, page);
     truth(&mut html, &page.truth);
     if !page.warnings.is_empty() {
         html.push_str("<h2>Warnings</h2>\n<ul>\n");
@@ -187,16 +212,154 @@ pub fn page(page: &Page) -> String {
         }
         html.push_str("</ul>\n");
     }
+    if !page.verify.is_empty() {
+        let _ = write!(html, "<h2>Verify</h2>\n<pre>{}</pre>\n", escape(&page.verify));
+    }
     for (idx, (name, text)) in page.scripts.iter().enumerate() {
         let open = if idx == 0 { " open" } else { "" };
         let name = escape(name);
         let _ = write!(
             html,
             "<h2>{name}</h2>\n<details{open}><summary>source</summary>\n<pre>{}</pre></details>\n",
-            escape(text)
+            coloured(text)
         );
     }
     html.push_str("</body>\n</html>\n");
+    html
+}
+
+/// The most operations and the most loss curves on the page (chosen); the record has all.
+const MAX_OPERATIONS: usize = 500;
+const MAX_CURVES: usize = 120;
+
+/// The account of operations: what each kind took, each of them, and the loss curves, folded away.
+fn operations(html: &mut String, page: &Page) {
+    if page.operations.is_empty() {
+        return;
+    }
+    let _ = write!(html, "<h2>Operations</h2>\n<p>{}</p>\n", escape(&page.account));
+    // Of each kind in the order of its first appearance: how often, how it was found, and how long.
+    let mut kinds: Vec<(&str, &str, usize, f64)> = Vec::new();
+    for operation in &page.operations {
+        let like = |kind: &&mut (&str, &str, usize, f64)| (kind.0, kind.1) == (&*operation.name, &*operation.found);
+        match kinds.iter_mut().find(like) {
+            Some(kind) => {
+                kind.2 += 1;
+                kind.3 += operation.seconds;
+            }
+            None => kinds.push((&operation.name, &operation.found, 1, operation.seconds)),
+        }
+    }
+    html.push_str(
+        "<div class=\"wide\"><table>\n<thead><tr><th>operation</th><th>found</th><th class=\"n\">times</th>\
+         <th class=\"n\">seconds in all</th></tr></thead>\n<tbody>\n",
+    );
+    for (name, found, times, seconds) in kinds {
+        let _ = writeln!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{times}</td><td class=\"n\">{seconds:.2}</td></tr>",
+            escape(name),
+            escape(found)
+        );
+    }
+    html.push_str("</tbody></table></div>\n");
+    let curves: Vec<&Operation> = page.operations.iter().filter(|operation| operation.curve.len() > 1).collect();
+    if !curves.is_empty() {
+        let shown = if curves.len() > MAX_CURVES { format!(", the first {MAX_CURVES}") } else { String::new() };
+        let _ = write!(
+            html,
+            "<details><summary>training loss by step: {} curves{shown}</summary>\n<div class=\"curves\">\n",
+            curves.len()
+        );
+        for operation in curves.iter().take(MAX_CURVES) {
+            let what = format!("{} {}", operation.name, operation.what);
+            let _ = write!(
+                html,
+                "<figure>{}<figcaption>{}</figcaption></figure>\n",
+                curve(&operation.curve),
+                escape(&what)
+            );
+        }
+        html.push_str("</div></details>\n");
+    }
+    let n = page.operations.len();
+    let shown = if n > MAX_OPERATIONS { format!(", the first {MAX_OPERATIONS}") } else { String::new() };
+    let _ = write!(
+        html,
+        "<details><summary>each of the {n} operations{shown}</summary>\n<div class=\"wide\"><table>\n<thead><tr><th>operation</th>\
+         <th>on</th><th>found</th><th class=\"n\">seconds</th><th>digest</th></tr></thead>\n<tbody>\n",
+    );
+    for operation in page.operations.iter().take(MAX_OPERATIONS) {
+        let digest: String = operation.digest.chars().take(12).collect();
+        let _ = writeln!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{:.3}</td><td><code>{}</code></td></tr>",
+            escape(&operation.name),
+            escape(&operation.what),
+            escape(&operation.found),
+            operation.seconds,
+            escape(&digest)
+        );
+    }
+    html.push_str("</tbody></table></div></details>\n");
+}
+
+/// A small figure of a training loss: the line, its highest and its last value.
+fn curve(points: &[(u64, f64)]) -> String {
+    const WIDTH: f64 = 210.0;
+    const HEIGHT: f64 = 76.0;
+    let finite = || points.iter().filter(|(_, loss)| loss.is_finite());
+    let (low, high) = finite().fold((f64::MAX, f64::MIN), |(low, high), (_, loss)| (low.min(*loss), high.max(*loss)));
+    let (Some((first, _)), Some((last, end))) = (points.first(), points.last()) else { return String::new() };
+    if low > high {
+        return "<p class=\"note\">no loss was a number</p>".to_owned();
+    }
+    let (low, span) = (low.min(0.0), (high - low.min(0.0)).max(1e-12));
+    let x = |step: u64| step.saturating_sub(*first) as f64 / (last - first).max(1) as f64 * WIDTH;
+    let y = |loss: f64| 4.0 + (1.0 - (loss - low) / span) * (HEIGHT - 8.0);
+    let line: Vec<String> = finite().map(|(step, loss)| format!("{},{}", num(x(*step)), num(y(*loss)))).collect();
+    let zero = num(y(0.0));
+    let end = if end.is_finite() { decimal(*end) } else { end.to_string() };
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" \
+         font-family=\"Helvetica,Arial,sans-serif\" font-size=\"11\"><line x1=\"0\" y1=\"{zero}\" x2=\"{WIDTH}\" y2=\"{zero}\" \
+         stroke=\"#b5b5b5\"/><polyline points=\"{2}\" fill=\"none\" stroke=\"#0072B2\" stroke-width=\"1.5\"/>\
+         <text x=\"{3}\" y=\"12\" fill=\"#666\">{4}</text><text x=\"{3}\" y=\"{5}\" fill=\"#1a1a1a\">{6}</text>\
+         <text x=\"0\" y=\"{7}\" fill=\"#666\">step {first}</text>\
+         <text x=\"{WIDTH}\" y=\"{7}\" fill=\"#666\" text-anchor=\"end\">{last}</text></svg>",
+        WIDTH + 60.0,
+        HEIGHT + 14.0,
+        line.join(" "),
+        WIDTH + 6.0,
+        decimal(high),
+        HEIGHT,
+        end,
+        HEIGHT + 12.0
+    )
+}
+
+/// A script with its parts coloured.
+fn coloured(text: &str) -> String {
+    let scan = Scan::new(text);
+    let mut html = String::with_capacity(text.len() * 2);
+    let mut at = 0;
+    for token in &scan.tokens {
+        html.push_str(&escape(text.get(at..token.start).unwrap_or_default()));
+        at = token.end;
+        let shown = escape(scan.text(token));
+        let class = match token.kind {
+            Kind::Keyword => "k",
+            Kind::Text => "t",
+            Kind::Number => "d",
+            Kind::Comment => "c",
+            Kind::Name | Kind::Open | Kind::Close | Kind::Operator => {
+                html.push_str(&shown);
+                continue;
+            }
+        };
+        let _ = write!(html, "<span class=\"{class}\">{shown}</span>");
+    }
+    html.push_str(&escape(text.get(at..).unwrap_or_default()));
     html
 }
 
@@ -253,11 +416,29 @@ mod tests {
             title: "<script>alert(1)</script>".into(),
             output: "a < b".into(),
             truth: vec![read.clone(), read],
-            scripts: vec![("x.rhai".into(), "1 && 2".into())],
+            scripts: vec![("x.rhai".into(), "let x = 1 && \"<b>\"; // so".into())],
+            account: "2 computed".into(),
+            operations: vec![
+                Operation {
+                    name: "finetune".into(),
+                    what: "<m>".into(),
+                    seconds: 1.0,
+                    curve: vec![(1, 0.9), (9, 0.25)],
+                    ..Operation::default()
+                };
+                2
+            ],
+            verify: "w2s verify x-001".into(),
             ..Page::default()
         });
         assert!(!page.contains("<script>") && !page.contains("src=") && !page.contains("href="), "{page}");
-        assert!(page.contains("a &lt; b") && page.contains("1 &amp;&amp; 2"), "{page}");
+        assert!(
+            page.contains("a &lt; b") && page.contains("&amp;&amp; <span class=\"t\">&quot;&lt;b&gt;&quot;</span>"),
+            "{page}"
+        );
+        assert!(page.contains("training loss by step: 2 curves") && page.contains("w2s verify x-001"), "{page}");
+        assert!(page.contains("<td>finetune</td><td></td><td class=\"n\">2</td><td class=\"n\">2.00</td>"), "{page}");
+        assert_eq!(page.matches("<polyline").count(), 2);
         assert!(page.contains("<td class=\"n\">2</td><td class=\"n\">20</td>"), "{page}");
     }
 

@@ -51,7 +51,8 @@ pub const PREAMBLE: &str = r"\makeatletter
 % Drawing or table and caption on one page, where they are read.
 \newenvironment{wtsblock}{\par\wtsbreak\addvspace{\bigskipamount}\noindent\minipage{\linewidth}\centering}{\endminipage\par
   \addvspace{\bigskipamount}}
-\def\wtscaption#1#2#3{\def\@captype{#1}\caption[#2]{#3}}
+\def\wtscaption#1#2#3{\def\@captype{#1}%
+  \ifdefined\captionsetup\captionsetup{hypcap=false}\fi\caption[#2]{#3}}
 \fi
 \makeatother
 ";

@@ -212,7 +212,8 @@ fn flow(text: &str) -> String {
         });
         letters.collect()
     };
-    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+    let breaks = |c: char| c.is_whitespace() && c != '\u{a0}';
+    text.split(breaks).filter(|part| !part.is_empty()).map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A text as a comment takes it.

@@ -84,13 +84,15 @@ impl Grid<'_> {
         let wide = self.intervals();
         let (margin, max_label, side, all, tall): (f64, f64, f64, f64, f64) = match medium {
             Medium::Screen => (20.0, 200.0, if wide { 82.0 } else { 62.0 }, 760.0, 38.0),
-            Medium::Paper => (1.0, 110.0, if wide { 62.0 } else { 46.0 }, 420.0, 30.0),
+            // The smallest size of a paper's fonts is a wide one.
+            Medium::Paper => (1.0, 110.0, if wide { 78.0 } else { 46.0 }, 470.0, 30.0),
         };
         let cell = (
             side.min((all / n_columns.max(1) as f64).max(5.0)),
             if n_rows <= 16 { tall } else { (tall * 16.0 / n_rows as f64).max(5.0) },
         );
-        let fits = |text: String, size: f64| text_width(&text, Style::new(size)) <= cell.0;
+        let spread = if medium == Medium::Paper { 1.2 } else { 1.0 };
+        let fits = |text: String, size: f64| text_width(&text, Style::new(size)) * spread <= cell.0;
         let finite = || self.map.cells.iter().filter(|cell| cell.value.is_finite());
         let numbers = cell.1 >= 14.0 && finite().all(|cell| fits(number(cell.value), SMALL));
         let intervals = numbers && cell.1 >= 28.0 && finite().all(|cell| fits(interval(cell), TINY));

@@ -319,6 +319,8 @@ fn curve(points: &[(u64, f64)]) -> String {
     let y = |loss: f64| 4.0 + (1.0 - (loss - low) / span) * (HEIGHT - 8.0);
     let line: Vec<String> = finite().map(|(step, loss)| format!("{},{}", num(x(*step)), num(y(*loss)))).collect();
     let zero = num(y(0.0));
+    // Beside the end of the line, under the highest value.
+    let beside = if end.is_finite() { (y(*end) + 4.0).clamp(26.0, HEIGHT) } else { HEIGHT };
     let end = if end.is_finite() { decimal(*end) } else { end.to_string() };
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" \
@@ -332,7 +334,7 @@ fn curve(points: &[(u64, f64)]) -> String {
         line.join(" "),
         WIDTH + 6.0,
         decimal(high),
-        HEIGHT,
+        num(beside),
         end,
         HEIGHT + 12.0
     )

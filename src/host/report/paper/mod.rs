@@ -78,10 +78,10 @@ pub fn latex(appendix: &Appendix) -> String {
     paragraph(&mut out, &note_on_scripts(appendix).map(|note| flow(&note)).join(" "));
     for (idx, script) in appendix.scripts.iter().enumerate() {
         let heading = if idx == 0 { "Script".to_owned() } else { format!("Imported: {}", flow(&script.name)) };
-        let _ = writeln!(out, "\\subsection*{{{heading}}}\n{}", listing::listing(&script.text));
+        let _ = writeln!(out, "\\wtshead{{{heading}}}\n{}", listing::listing(&script.text));
     }
     if !appendix.kept.is_empty() {
-        out.push_str("\\subsection*{Tables and figures}\n");
+        out.push_str("\\wtshead{Tables and figures}\n");
     }
     for kept in &appendix.kept {
         match kept {
@@ -95,7 +95,7 @@ pub fn latex(appendix: &Appendix) -> String {
             }
         }
     }
-    out.push_str("\\subsection*{Provenance}\n{\\raggedright\\hbadness10000\n");
+    out.push_str("\\wtshead{Provenance}\n{\\raggedright\\hbadness10000\n");
     for (word, text) in &appendix.facts {
         let _ = writeln!(out, "\\noindent\\textbf{{{}.}} {}\\par", latex::text(word), flow(text));
     }

@@ -70,6 +70,9 @@ impl Table {
                 false => columns.push(column),
             }
         }
+        // What names the rows stands at the left, whatever its place in the frame was.
+        let names_rows = |column: &Shown| !column.right && column.cells.iter().all(|cell| points(cell) <= MAX_TEXT);
+        columns.sort_by_key(|column| !names_rows(column));
         if !alike.is_empty() {
             notes.push(format!("In all rows: {}.", alike.join("; ")));
         }

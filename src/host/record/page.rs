@@ -117,7 +117,7 @@ mod tests {
         let source = Source { name: "x.rhai".to_owned(), text: "1 < 2".into(), path: None };
         recorder.copy_sources(&[source]).expect("copied");
         let text = page(folder.path(), &recorder.snapshot(), "hello");
-        for part in ["<svg>drawing</svg>", "gone.parquet", "1 &lt; 2", "hello", "-- &lt;b&gt;"] {
+        for part in ["<svg>drawing</svg>", "gone.parquet", "</span> &lt; <span", "hello", "-- &lt;b&gt;"] {
             assert!(text.contains(part), "{part} is missing: {text}");
         }
     }

@@ -1,11 +1,11 @@
 //! `w2s appendix RUN`: what a paper's authors paste.
 
 use super::{draw, exit, output};
-use crate::host::record::{Outcome, Record, RecordError, write_appendix};
+use crate::host::record::{Kept, Outcome, Record, RecordError, write_appendix};
 use crate::session::diagnostic::{Diagnostic, Severity};
 use std::path::{Path, PathBuf};
 
-/// Writes the appendix of a run into its folder or into `into`, names the files and answers the exit code.
+/// Writes the appendix of a run or of a bundle into the run's folder or into `into`, names the files and answers the exit code.
 pub fn run(run: &Path, into: Option<&Path>) -> u8 {
     match write(run, into) {
         Ok((record, files)) => {
@@ -24,18 +24,15 @@ pub fn run(run: &Path, into: Option<&Path>) -> u8 {
 }
 
 fn write(run: &Path, into: Option<&Path>) -> Result<(Record, Vec<PathBuf>), RecordError> {
-    let folder = find(run);
-    let file = folder.join("record.json");
-    let name = file.display().to_string();
-    let text = std::fs::read(&file)
-        .map_err(|error| RecordError::Read { path: name.clone(), reason: crate::host::lab::plain(&error) })?;
-    let record = Record::parse(&name, &text)?;
-    let files = write_appendix(&folder, &record, into.unwrap_or(&folder))?;
-    Ok((record, files))
+    let kept = Kept::open(&find(run))?;
+    // What came out of a bundle lies in a folder that goes away.
+    let beside = if kept.is_bundle() { Path::new("appendix") } else { kept.folder() };
+    let files = write_appendix(kept.folder(), &kept.record, into.unwrap_or(beside))?;
+    Ok((kept.record.clone(), files))
 }
 
-/// The run's folder: the one that was named, or the one of that name below `runs`.
+/// The run that was named, or else the one of that name below `runs`.
 fn find(run: &Path) -> PathBuf {
     let below = Path::new("runs").join(run);
-    if !run.join("record.json").exists() && below.join("record.json").exists() { below } else { run.to_owned() }
+    if run.symlink_metadata().is_err() && below.is_dir() { below } else { run.to_owned() }
 }

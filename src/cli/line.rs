@@ -170,9 +170,9 @@ pub enum Command {
     },
     /// Write a run's appendix for a paper: script, tables, figures and where they come from, as LaTeX and Markdown
     Appendix {
-        /// The run's folder, or its name below `runs`
+        /// A run folder, its record.json, a bundle, or a name below `runs`
         run: PathBuf,
-        /// Where to write [default: the run's folder]
+        /// Where to write [default: the run's folder; `appendix` for a bundle]
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
     },

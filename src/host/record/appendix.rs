@@ -73,7 +73,8 @@ fn name(run: &Path) -> String {
 
 /// The command that runs the run in `run` again and compares every number.
 pub fn verify_line(run: &Path) -> String {
-    format!("w2s verify {}", word(&name(run)))
+    let name = name(run);
+    format!("w2s verify {}  # the run's folder, or its bundle {name}.w2s.zip", word(&name))
 }
 
 /// A word of a command line.
@@ -353,7 +354,7 @@ mod tests {
         assert!(matches!(&made.kept[0], Kept::Figure { file, tikz: Some(_), .. } if file == "f.svg"));
         assert!(matches!(&made.kept[1], Kept::Files { .. }));
         assert_eq!(made.scripts.iter().map(|script| script.name.as_str()).collect::<Vec<_>>(), ["x.rhai", "part.rhai"]);
-        assert_eq!(made.verify, "w2s verify x-001");
+        assert_eq!(made.verify, "w2s verify x-001  # the run's folder, or its bundle x-001.w2s.zip");
         let facts: Vec<&str> = made.facts.iter().map(|(_, text)| text.as_str()).collect();
         assert_eq!(facts[0], "0 to 2, 4; seed offset 0.");
         assert_eq!(facts[1], "2 computed in 4.0\u{a0}s; 2 found in the store, which saved 6.0\u{a0}s.");

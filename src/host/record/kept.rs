@@ -55,6 +55,11 @@ impl Kept {
         Ok(Kept { name, record, folder, unpacked: None })
     }
 
+    /// The run folder, or where a bundle was laid out.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether it came out of a bundle.
     pub fn is_bundle(&self) -> bool {
         self.unpacked.is_some()

@@ -2,11 +2,7 @@
 
 use super::{draw, exit, units};
 use crate::host::store::Store;
-use crate::host::store::memo::{Listed, Manifest};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// How deep the tree of inputs is shown: chosen, deeper than methods chain.
-const DEEPEST: usize = 40;
+use crate::host::store::memo::Listed;
 
 /// Characters of a digest.
 const SHORT: usize = 12;
@@ -48,38 +44,14 @@ pub fn page(store: &Store, listed: &Listed) -> (String, u8) {
     }
     if !manifest.inputs.is_empty() {
         line("inputs", "");
-        let known: BTreeMap<String, Manifest> = store
-            .results()
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|listed| listed.manifest.ok())
-            .map(|manifest| (manifest.digest.clone(), manifest))
-            .collect();
-        tree(manifest, &known, 1, &mut BTreeSet::new(), &mut text);
-    }
-    (text.trim_end().to_owned(), code)
-}
-
-/// The inputs of a result, and theirs, as far as the store knows them; each is followed once.
-fn tree(
-    manifest: &Manifest,
-    known: &BTreeMap<String, Manifest>,
-    depth: usize,
-    seen: &mut BTreeSet<String>,
-    text: &mut String,
-) {
-    for (name, digest) in &manifest.inputs {
-        let blanks = "  ".repeat(depth);
-        let made = known.get(digest);
-        let what = made.map_or(String::new(), |made| format!("  {} {}", made.operation, made.what));
-        let again = made.is_some() && !seen.insert(digest.clone());
-        let note = if again { "  (as above)" } else { "" };
-        text.push_str(&draw::plain(&format!("{blanks}{name:<8} {}{what}{note}", short(digest))));
-        text.push('\n');
-        if let Some(made) = made.filter(|_| !again && depth < DEEPEST) {
-            tree(made, known, depth + 1, seen, text);
+        match store.lineage() {
+            Ok(lineage) => {
+                text.extend(lineage.inputs(manifest).lines().flat_map(|line| [draw::plain(line), "\n".to_owned()]))
+            }
+            Err(error) => text.push_str(&format!("  not known: {error}\n")),
         }
     }
+    (text.trim_end().to_owned(), code)
 }
 
 fn short(digest: &str) -> String {

@@ -178,3 +178,40 @@ fn a_training_with_a_loss_of_ones_own_goes_on_to_the_same_bits() {
         assert_eq!(*first.lock().expect("whole"), Some(end + 1), "it went on, it did not begin anew");
     }
 }
+
+#[test]
+fn a_closure_typed_later_has_the_digest_of_what_it_reaches_in_an_imported_file() {
+    let digest = |module: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("mine.rhai"), module).expect("written");
+        let mut session = session_in(folder.path());
+        let _ = session.eval("import \"mine\" as mine;").expect("imports");
+        show(&session.eval("script::digest(|x| mine::half(x))").expect("a digest"))
+    };
+    let half = "fn half(x) { x * 0.5 }";
+    assert_eq!(digest(half), digest(&format!("\n\n{half}")));
+    assert_ne!(digest(half), digest("fn half(x) { x * 0.25 }"));
+}
+
+#[test]
+fn a_loss_that_changes_an_outer_variable_is_trained_again_and_says_why() {
+    use std::sync::{Arc, Mutex};
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut session = session_in(folder.path());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = told.clone();
+    session.lab.listen(move |event| {
+        if matches!(event, Event::Warning { .. } | Event::Operation { .. }) {
+            sink.lock().expect("whole").push(event);
+        }
+    });
+    let code = "let seen = 0;\n\
+        let train = || { let kept = []; model.finetune(data, truth, #{ steps: 3, loss: |z, w, at| { kept.push(at.step); z.cross_entropy(w) } }) };\n\
+        let twice = [train.call(), train.call()]; twice[0] == twice[1]";
+    assert_eq!(eval(&mut session, code), "true");
+    let told = told.lock().expect("whole");
+    let warned =
+        |event: &&Event| matches!(event, Event::Warning { text } if text.contains("changes the outer variable `kept`"));
+    let computed = |event: &&Event| matches!(event, Event::Operation { found: w2s::host::lab::Found::Computed, .. });
+    assert_eq!((told.iter().filter(warned).count(), told.iter().filter(computed).count()), (2, 2));
+}

@@ -4,11 +4,12 @@ use crate::bind::prelude::*;
 use crate::host::lab::{Lab, Memo};
 use crate::host::sweep::{self, Fate, Held, Launcher, Missing, Post, Sweep, SweepError, Word};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 options! {
     /// Options of `sweep::map`.
     pub struct MapOptions {
-        /// Worker processes, at most one per thread of `--threads`; 1: none. Left out, one per thread, and none where the cells take less time than starting them.
+        /// Worker processes, at most one per thread of `--threads`; 1: none. Left out, one per thread, and none where all cells together take less than about a second.
         workers: Option<usize> = None,
         /// What a failing cell does: "stop" ends the call with the cell's error; "go_on" warns and gives the error as that cell's value.
         on_error: String = "stop".to_owned(),
@@ -17,9 +18,12 @@ options! {
     }
 }
 
-/// Floating-point operations above which workers are started without being asked for: chosen, about 2 s of training on one
-/// core, which is what it takes a worker to come to the call several times over.
+/// Floating-point operations above which workers are started at once without being asked for: chosen, about a second of
+/// training small models, several times what it takes a worker to come to the call.
 const WORTH_IT: f64 = 1e11;
+
+/// Seconds that the remaining cells would take one after the other, above which workers are started: chosen as above.
+const WORTH_SECONDS: f64 = 1.0;
 
 /// The record.
 pub fn function() -> Function {
@@ -204,44 +208,64 @@ impl<'a, 'c> Map<'a, 'c> {
             }
         };
         let mut looked = self.look()?;
-        let worth_it = self.options.workers.is_some() || looked.work >= WORTH_IT;
+        let mut missing = std::mem::take(&mut looked.missing);
+        let mut worth_it = self.options.workers.is_some() || looked.work >= WORTH_IT;
         let mut fates = BTreeMap::new();
-        if looked.missing.len() > 1 && worth_it {
-            let sweep = Sweep {
-                cells: &looked.missing,
-                n_workers: self.n_workers(),
-                memory: self.options.memory.map(|mib| (mib * f64::from(1 << 20)) as u64),
-                stop_at_failure: !self.goes_on,
-                call: number,
-                digest,
-            };
-            fates = match sweep::run(&sweep, launcher, self.lab) {
-                Ok(fates) => fates,
-                Err(SweepError::Interrupted) => return Err(Fault::interrupted()),
-                Err(error) => {
-                    self.lab.warn(format!("{error}; `sweep::map` runs in one process"));
-                    BTreeMap::new()
-                }
-            };
-        }
-        // A failure stops the call before cells that were not begun.
-        let failed = fates.iter().find(|(_, fate)| **fate != Fate::Ready).map(|(idx, _)| *idx);
-        if let Some(idx) = failed.filter(|_| !self.goes_on) {
-            looked.release_before(idx, self.lab);
-            let _ = self.kept(idx, self.final_answer(idx, fates.get(&idx)))?;
-        }
         let mut answers = Array::with_capacity(self.cells.len());
         for idx in 0..self.cells.len() {
+            if worth_it && missing.len() > 1 {
+                fates = self.warm(&std::mem::take(&mut missing), number, &digest, launcher)?;
+                // A failure stops the call before cells that were not begun.
+                let failed = fates.iter().find(|(_, fate)| **fate != Fate::Ready).map(|(idx, _)| *idx);
+                if let Some(failed) = failed.filter(|_| !self.goes_on) {
+                    looked.release_before(failed, self.lab);
+                    let answer = self.final_answer(failed, fates.get(&failed));
+                    looked.done.insert(failed, (Ok(self.kept(failed, answer)?), Vec::new()));
+                }
+            }
             let answer = match looked.done.remove(&idx) {
                 Some((answer, held)) => {
                     sweep::release(held, self.lab);
                     answer
                 }
-                None => self.final_answer(idx, fates.get(&idx)),
+                None => {
+                    let began = Instant::now();
+                    let answer = self.final_answer(idx, fates.get(&idx));
+                    missing.retain(|waiting| *waiting != idx);
+                    // What one cell took tells what the others will.
+                    worth_it |= began.elapsed().as_secs_f64() * missing.len() as f64 > WORTH_SECONDS;
+                    answer
+                }
             };
             answers.push(self.kept(idx, answer)?);
         }
         Ok(answers.into())
+    }
+
+    /// Lets workers compute what these cells need; what became of each.
+    fn warm(
+        &self,
+        cells: &[usize],
+        call: usize,
+        digest: &str,
+        launcher: &Launcher,
+    ) -> Result<BTreeMap<usize, Fate>, Fault> {
+        let sweep = Sweep {
+            cells,
+            n_workers: self.n_workers(),
+            memory: self.options.memory.map(|mib| (mib * f64::from(1 << 20)) as u64),
+            stop_at_failure: !self.goes_on,
+            call,
+            digest: digest.to_owned(),
+        };
+        match sweep::run(&sweep, launcher, self.lab) {
+            Ok(fates) => Ok(fates),
+            Err(SweepError::Interrupted) => Err(Fault::interrupted()),
+            Err(error) => {
+                self.lab.warn(format!("{error}; `sweep::map` runs in one process"));
+                Ok(BTreeMap::new())
+            }
+        }
     }
 
     /// The answer of a cell that was not done at the first look; never of one that ends its process.
@@ -302,9 +326,8 @@ impl<'a, 'c> Map<'a, 'c> {
 impl Looked {
     /// Tells what the cells before `idx` would have told.
     fn release_before(&mut self, idx: usize, lab: &Lab) {
-        let rest = self.done.split_off(&idx);
-        for (_, held) in std::mem::replace(&mut self.done, rest).into_values() {
-            sweep::release(held, lab);
+        for (_, held) in self.done.range_mut(..idx).map(|(_, done)| done) {
+            sweep::release(std::mem::take(held), lab);
         }
     }
 }

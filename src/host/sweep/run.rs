@@ -274,7 +274,7 @@ impl Floor<'_> {
 
     fn settle(&mut self, cell: usize, fate: Fate) {
         self.fates.insert(cell, fate);
-        let n_workers = self.workers.len();
+        let n_workers = self.wanted;
         let note = if n_workers == 1 { "1 worker".to_owned() } else { format!("{n_workers} workers") };
         self.lab.tell(Event::Progress { what: BAR.to_owned(), done: self.fates.len() as u64, note });
     }
@@ -375,7 +375,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()
     std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use crate::host::sweep::Script;

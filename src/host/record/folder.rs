@@ -76,12 +76,14 @@ impl Explain for RecordError {
             RecordError::Data { .. } => {
                 Some("name the folder that it was read from, with its content of then: --project DIR".to_owned())
             }
+            RecordError::Bundle { .. } => {
+                Some("a run is named by its folder, the `record.json` in it, or what `w2s bundle` made".to_owned())
+            }
             RecordError::NotFetched { id } => Some(format!("type: w2s fetch {id}")),
             RecordError::Write { .. }
             | RecordError::Read { .. }
             | RecordError::Damaged { .. }
             | RecordError::Path { .. }
-            | RecordError::Bundle { .. }
             | RecordError::Unfit { .. } => None,
             RecordError::Access(error) => error.hint(),
         }

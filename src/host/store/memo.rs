@@ -220,7 +220,7 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
         content: String::new(),
         bytes: 0,
         work: step.work,
-        seconds,
+        seconds: seconds + partial.earlier(),
         curve: done.curve.clone(),
         kernels: crate::host::tensor::kernel_class().to_owned(),
         device: lab.settings.device.clone(),

@@ -44,6 +44,8 @@ pub(super) struct Checkpoints<'a> {
     steps: usize,
     kept_at: &'a [usize],
     started: Instant,
+    /// Seconds that it took before it was ended.
+    earlier: f64,
     /// When a state was last saved or taken up, at which step, and how long saving took.
     last: Instant,
     at: usize,
@@ -63,6 +65,7 @@ impl<'a> Checkpoints<'a> {
             steps,
             kept_at,
             started: now,
+            earlier: 0.0,
             last: now,
             at: 0,
             cost: None,
@@ -76,7 +79,9 @@ impl<'a> Checkpoints<'a> {
         let read = self.partial.read().and_then(|found| found.map(|found| self.read(&fresh, found)).transpose());
         let state = match read {
             Ok(None) => fresh,
-            Ok(Some(Read { step, params, first, second, curve, position, kept })) => {
+            Ok(Some(Read { step, params, first, second, curve, position, kept, seconds })) => {
+                self.earlier = seconds;
+                self.partial.goes_on_after(seconds);
                 let mut random = fresh.random;
                 random.seek(position);
                 State { step, params, adam: fresh.adam.resumed(step, first, second), curve, random, kept }
@@ -136,6 +141,7 @@ impl<'a> Checkpoints<'a> {
         facts.insert("of".to_owned(), self.of.to_hex().into());
         facts.insert("step".to_owned(), state.step.into());
         facts.insert("steps".to_owned(), self.steps.into());
+        facts.insert("seconds".to_owned(), (self.earlier + self.started.elapsed().as_secs_f64()).into());
         facts.insert("curve".to_owned(), state.curve.to_json());
         facts.insert("random".to_owned(), state.random.position().to_string().into());
         facts
@@ -165,6 +171,8 @@ impl<'a> Checkpoints<'a> {
             first: take("first")?,
             second: take("second")?,
             curve: curve.ok_or("its loss curve cannot be read")?,
+            // For estimates of time alone.
+            seconds: facts.get("seconds").and_then(Value::as_f64).filter(|s| s.is_finite() && *s >= 0.0).unwrap_or(0.0),
             position: position.ok_or("it has no place in the random stream")?,
             kept: (0..n_kept).map(|idx| take(&format!("kept.{idx}"))).collect::<Result<_, _>>()?,
         })
@@ -180,6 +188,7 @@ struct Read {
     curve: Curve,
     position: u128,
     kept: Vec<Vec<f32>>,
+    seconds: f64,
 }
 
 /// What saving is expected to take before it was measured.

@@ -4,6 +4,7 @@ use super::Key;
 use super::content::{Content, Facts, Row, read_hashed, write_hashed};
 use crate::host::store::{Store, StoreError};
 use blake3::Hasher;
+use std::cell::Cell;
 use std::io::{Read, Write};
 
 /// Bytes of the hash at the end of the file.
@@ -12,17 +13,29 @@ const SUM: u64 = 32;
 /// Where long work leaves its state, so that it can go on after it was ended by force.
 pub struct Partial {
     place: Option<(Store, Key)>,
+    /// What the work took before it was ended, in seconds.
+    earlier: Cell<f64>,
 }
 
 impl Partial {
     /// Nowhere: nothing is kept and nothing found.
     pub fn none() -> Partial {
-        Partial { place: None }
+        Partial { place: None, earlier: Cell::new(0.0) }
     }
 
     /// The state of the work called `key`.
     pub(super) fn of(store: &Store, key: Key) -> Partial {
-        Partial { place: Some((store.clone(), key)) }
+        Partial { place: Some((store.clone(), key)), earlier: Cell::new(0.0) }
+    }
+
+    /// The work goes on from a state that took so many seconds to reach: they belong to what it takes in all.
+    pub fn goes_on_after(&self, seconds: f64) {
+        self.earlier.set(seconds);
+    }
+
+    /// Seconds before this process took the work up.
+    pub(super) fn earlier(&self) -> f64 {
+        self.earlier.get()
     }
 
     /// Whether state can be kept at all.

@@ -273,9 +273,9 @@ fn operations(html: &mut String, page: &Page) {
         );
         for operation in curves.iter().take(MAX_CURVES) {
             let what = format!("{} {}", operation.name, operation.what);
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<figure>{}<figcaption>{}</figcaption></figure>\n",
+                "<figure>{}<figcaption>{}</figcaption></figure>",
                 curve(&operation.curve),
                 escape(&what)
             );

@@ -161,7 +161,7 @@ fn line(text: &str, parts: &[(Colour, &str)], out: &mut String) {
     let indent = indent.min(MAX_INDENT);
     let comment = text.trim_start().starts_with("//");
     let hang = if comment { indent } else { indent + 4 };
-    let _ = write!(out, "\\wtsline{{{}}}{{{hang}}}{{{}%\n", actual(text), "\\wtss".repeat(indent));
+    let _ = writeln!(out, "\\wtsline{{{}}}{{{hang}}}{{{}%", actual(text), "\\wtss".repeat(indent));
     let mut leading = true;
     for (colour, part) in parts {
         let part = if leading { part.trim_start() } else { part };

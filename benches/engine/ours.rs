@@ -101,12 +101,12 @@ impl Training {
         let n_trunk = n_params - CLASSES * width;
         let (trunk_params, head) = params.split_at(n_trunk);
         let features = trunk::forward(arch, trunk_params, batch, &mut self.tape);
+        self.grads.fill(0.0);
         let (trunk_grads, head_grads) = self.grads.split_at_mut(n_trunk);
         let (loss, d_features) = classify(&features, head, labels, head_grads);
         trunk::backward(arch, trunk_params, batch, &mut self.tape, &d_features, trunk_grads);
         let whole: Vec<Range<usize>> = std::iter::once(0..n_params).collect();
         self.adam.step(params, &self.grads, self.lr, Some(self.clip), &whole);
-        pages::clear(&mut self.grads);
         loss
     }
 }

@@ -18,36 +18,6 @@ pub fn joined(parts: &[&[f32]]) -> Vec<f32> {
     buffer
 }
 
-/// Sets a buffer to zero. The memory of a large one goes back to the system until it is touched again.
-pub fn clear(buffer: &mut [f32]) {
-    #[cfg(target_os = "linux")]
-    if buffer.len() >= LARGE {
-        // Whole large pages go, what lies before and after is written.
-        let (start, page) = (buffer.as_ptr() as usize, 1 << 21);
-        let from = start.next_multiple_of(page);
-        let to = (start + 4 * buffer.len()) / page * page;
-        // Safety: the range lies within this buffer, which came from the allocator and so from private anonymous memory: such
-        // pages read as zeros after this advice.
-        let gone =
-            to > from && unsafe { libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_DONTNEED) } == 0;
-        if gone {
-            let (before, rest) = buffer.split_at_mut((from - start) / 4);
-            let (_, after) = rest.split_at_mut((to - from) / 4);
-            before.fill(0.0);
-            after.fill(0.0);
-            return;
-        }
-    }
-    buffer.fill(0.0);
-}
-
-/// Gives a large buffer's memory back to the system; a smaller one's contents become arbitrary.
-pub(crate) fn forget(buffer: &mut [f32]) {
-    if buffer.len() >= LARGE {
-        clear(buffer);
-    }
-}
-
 /// At least `n` floats in `buffer`; what is new is zero.
 pub(crate) fn grow(buffer: &mut Vec<f32>, n: usize) {
     if n <= buffer.len() {
@@ -89,9 +59,6 @@ mod tests {
             assert_eq!(buffer.len(), n.max(2));
             assert_eq!(buffer.iter().sum::<f32>(), 3.0);
             assert_eq!(joined(&[&buffer, &[4.0]]).iter().sum::<f32>(), 7.0);
-            buffer.fill(1.0);
-            clear(&mut buffer);
-            assert!(buffer.iter().all(|v| *v == 0.0));
         }
     }
 }

@@ -95,8 +95,6 @@ impl<'a> Job<'a> {
             if !norm.is_finite() {
                 return Err(self.diverged(state.step, "gradient"));
             }
-            // A large model's gradients take no memory while the next forward pass fills its own.
-            pages::clear(&mut buffers.grads);
             state.step += 1;
             if state.curve.note(state.step, found.value) {
                 bar.progress(state.step as u64, || format!("loss {:.3}", found.value));
@@ -136,6 +134,7 @@ impl<'a> Job<'a> {
         }
         let batch = At { step: state.step, steps: self.plan.steps, epoch, rows: ids };
         let found = self.ask(&LossBatch { logits, weak, n_classes: self.n_classes, at: batch })?;
+        grads.fill(0.0);
         let parts = chosen.chunks(n_rows).zip(found.gradient.chunks(n_rows * self.n_classes.max(1)));
         for (idx, (rows, d_logits)) in parts.enumerate().rev() {
             if idx < last {

@@ -36,14 +36,6 @@ struct Saved {
     end: Vec<f32>,
 }
 
-impl Saved {
-    /// After its backward pass: as a large model's gradients grow, what they were made from goes.
-    fn forget(&mut self) {
-        let Saved { x, qkv, q, o, mid, normed, up, end, .. } = self;
-        [x, qkv, q, o, mid, normed, up, end].into_iter().for_each(|buffer| pages::forget(buffer));
-    }
-}
-
 /// Rows of a batch that go through the trunk together.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
@@ -342,9 +334,6 @@ impl Shard {
                 self.causal_block_backward(trunk, layer, &mut saved, want == Want::Features && last, grads);
             } else {
                 self.bert_block_backward(trunk, layer, &mut saved, grads);
-            }
-            if !self.recompute {
-                saved.forget();
             }
             self.saved[place] = saved;
         }

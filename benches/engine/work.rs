@@ -88,14 +88,14 @@ pub const WORKS: [Work; 7] = [
         tokens: 32,
         batch: 32,
         steps: 100,
-        probe: 30,
+        probe: 20,
         speedup: 1.8,
         ..TRAIN
     },
-    Work { name: "train-2x32", shape: [2, 32, 4, 1600], tokens: 12, steps: 400, probe: 100, speedup: 4.0, ..TRAIN },
-    Work { name: "train-2x16", shape: [2, 16, 2, 1600], tokens: 12, steps: 500, probe: 100, speedup: 8.0, ..TRAIN },
+    Work { name: "train-2x32", shape: [2, 32, 4, 1600], tokens: 12, steps: 400, probe: 50, speedup: 4.0, ..TRAIN },
+    Work { name: "train-2x16", shape: [2, 16, 2, 1600], tokens: 12, steps: 500, probe: 50, speedup: 8.0, ..TRAIN },
     Work { name: "finetune-minilm-real", kind: Kind::Finetune, batch: 32, rows: 512, probe: 4, speedup: 2.0, ..TRAIN },
-    Work { name: "label-minilm-real", kind: Kind::Label, batch: 32, rows: 2000, speedup: 2.0, ..TRAIN },
+    Work { name: "label-minilm-real", kind: Kind::Label, batch: 32, rows: 1000, speedup: 2.0, ..TRAIN },
 ];
 
 /// What the peer reads of a work.

@@ -266,7 +266,10 @@ pub fn causal(work: &Work) -> Arch {
     })
 }
 
-fn made_up(work: &Work) -> (Input, Vec<Vec<u32>>, Vec<f64>) {
+/// What a work trains on: the input, the rows of each batch, the rate of each step.
+type Drawn = (Input, Vec<Vec<u32>>, Vec<f64>);
+
+fn made_up(work: &Work) -> Drawn {
     let arch = causal(work);
     let mut random = Random::new(0, work.name);
     let mut params = initial(&arch, &mut random);
@@ -281,7 +284,7 @@ fn made_up(work: &Work) -> (Input, Vec<Vec<u32>>, Vec<f64>) {
     (Input { arch, params, packed, labels }, batches, vec![LR])
 }
 
-fn from_text(work: &Work, store: &Path) -> Result<(Input, Vec<Vec<u32>>, Vec<f64>), String> {
+fn from_text(work: &Work, store: &Path) -> Result<Drawn, String> {
     let lab = lab(store);
     let (model, data) = real(work, &lab)?;
     let packed = model.encode(&data, &lab).map_err(|error| error.to_string())?;

@@ -35,8 +35,9 @@ pub fn experiment() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let exp = folder.path().join("exp");
     std::fs::create_dir(&exp).expect("made");
-    let row =
-        |n: usize| format!("{} dog number {n},{}\n", if n % 2 == 0 { "good" } else { "bad" }, ["yes", "no"][n % 2]);
+    let row = |n: usize| {
+        format!("{} dog number {n},{}\n", if n.is_multiple_of(2) { "good" } else { "bad" }, ["yes", "no"][n % 2])
+    };
     let rows: String = (0..16).map(row).collect();
     for (name, text) in [
         ("main.rhai", MAIN),

@@ -165,7 +165,7 @@ fn a_training_with_a_loss_of_ones_own_goes_on_to_the_same_bits() {
                 interrupt.raise();
             }
         });
-        stopped.eval(&code).err().expect("stops");
+        stopped.eval(&code).expect_err("stops");
         let (mut again, lab) = session(folder.path());
         let first = std::sync::Arc::new(std::sync::Mutex::new(None));
         let held = first.clone();

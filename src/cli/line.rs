@@ -84,13 +84,9 @@ impl Device {
         }
     }
 
-    /// Whether this build has it.
-    pub fn is_built_in(self) -> bool {
-        match self {
-            Device::Cpu => true,
-            Device::Cuda => cfg!(feature = "cuda"),
-            Device::Metal => cfg!(feature = "metal"),
-        }
+    /// Whether models can compute there. The names of the others are kept for records, and refused.
+    pub fn is_there(self) -> bool {
+        self == Device::Cpu
     }
 }
 

@@ -30,12 +30,10 @@ fn raise_malloc_thresholds() {}
 
 /// Checks the device and starts the thread pool.
 pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
-    if !global.device.is_built_in() {
-        let name = global.device.name();
-        return Err(Box::new(
-            Diagnostic::new("usage/device", format!("this build of w2s has no device `{name}`"))
-                .hint(format!("build it with `cargo build --release --features {name}`, or leave --device out")),
-        ));
+    if !global.device.is_there() {
+        let why =
+            format!("models cannot compute on `{}`: this version has kernels for the CPU alone", global.device.name());
+        return Err(Box::new(Diagnostic::new("usage/device", why).hint("leave --device out")));
     }
     if let Some(choice) = global.kernels {
         let kernels = match choice {

@@ -127,11 +127,9 @@ fn wrong_command_lines_and_missing_files_have_their_codes() {
         assert_eq!(code, expected, "{args:?}: {err}");
     }
     assert!(!folder.path().join("runs").exists(), "nothing ran");
-    if !cfg!(feature = "cuda") {
-        let (code, _, err) = run(folder.path(), &["--device", "cuda", "eval", "1"]);
-        assert_eq!(code, 2);
-        assert!(err.contains("this build of w2s has no device `cuda`"), "{err}");
-    }
+    let (code, _, err) = run(folder.path(), &["--device", "cuda", "eval", "1"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("models cannot compute on `cuda`"), "{err}");
 }
 
 #[test]

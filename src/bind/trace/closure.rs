@@ -1,7 +1,7 @@
 //! The digest of a closure: its syntax tree without positions, the functions of its script that it reaches, the imported
 //! modules and global constants that these name, and the values that it captured. Never its own name.
 
-use super::losses::{Outer, outside};
+use super::losses::{Outer, changes_this, outside};
 use super::tree::{ANONYMOUS, anonymous, plain, raw};
 use super::{ScriptModules, Trace};
 use crate::host::digest::{Digest, DigestBuilder};
@@ -45,6 +45,7 @@ impl Trace<'_> {
         modules.extend(context.iter_imports());
         for (alias, module) in modules.into_iter().filter(|(alias, _)| trees.contains(alias)) {
             made = made.text("import", alias).digest("module", self.module(module, 0));
+            self.reached(module, &mut trees.clone(), 0);
         }
         let constants = context.global_runtime_state().constants.as_ref().filter(|_| trees.contains("global"));
         if let Some(constants) = constants.and_then(|constants| rhai::locked_read(constants)) {
@@ -52,8 +53,11 @@ impl Trace<'_> {
                 made = made.text("constant", name).digest("value", self.value(value));
             }
         }
+        self.n_holders += 1;
         let captured = closure.curry().iter();
-        captured.fold(made, |made, value| made.digest("captured", self.value(value))).finish()
+        let made = captured.fold(made, |made, value| made.digest("captured", self.value(value)));
+        self.n_holders -= 1;
+        made.finish()
     }
 
     /// Adds the functions called `name`, each with the closures inside it, and notes what cannot be digested in them.
@@ -75,6 +79,10 @@ impl Trace<'_> {
             if let Some(why) = outside(found) {
                 self.outside.get_or_insert(why);
             }
+            // Called on what holds it, it changes a captured value.
+            if self.n_holders > 0 && changes_this(found) {
+                self.lose("a function among the values that it captured changes what it is called on");
+            }
             made = made.text("tree", &tree);
             reach.trees.push_str(&tree);
             for inner in anonymous(&raw) {
@@ -85,6 +93,38 @@ impl Trace<'_> {
             }
         }
         made
+    }
+
+    /// Notes what cannot be digested in the functions of a module that `trees` name, and in those that these name.
+    fn reached(&mut self, held: &Module, trees: &mut String, depth: usize) {
+        if depth > MAX_MODULES {
+            return;
+        }
+        let mut functions: BTreeMap<String, Vec<&ScriptFuncDef>> = BTreeMap::new();
+        for (.., found) in held.iter_script_fn_info() {
+            functions.entry(found.name.to_string()).or_default().push(found);
+        }
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        // Closures are named by what holds them, in the tree as Rhai prints it.
+        let next = |trees: &str, done: &BTreeSet<String>| {
+            let waiting = functions.keys().filter(|name| !done.contains(*name));
+            waiting.into_iter().find(|name| trees.contains(&format!("\"{name}\""))).cloned()
+        };
+        while let Some(name) = next(trees, &done) {
+            for found in functions.get(&name).into_iter().flatten() {
+                if let Some(why) = (Outer { functions: &functions }).loss(found, &BTreeSet::new()) {
+                    self.lose(format!("in the module's function `{name}`, {why}"));
+                }
+                if let Some(why) = outside(found) {
+                    self.outside.get_or_insert(format!("in the module's function `{name}`, {why}"));
+                }
+                trees.push_str(&raw(found));
+            }
+            done.insert(name);
+        }
+        for (_, inner) in held.iter_sub_modules() {
+            self.reached(inner, trees, depth + 1);
+        }
     }
 
     /// The digest of an imported module: its functions, its variables, and the modules that it imports itself.

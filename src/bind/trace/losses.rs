@@ -151,19 +151,22 @@ impl Outer<'_, '_> {
 
     /// Whether a method of this name changes what it is called on.
     fn changes_its_object(&self, method: &str) -> bool {
-        let own = self.functions.get(method).into_iter().flatten().any(|found| {
-            let mut changes = false;
-            walk(found, &mut |node| match node {
-                ASTNode::Stmt(Stmt::Assignment(parts)) => changes |= is_this(&parts.1.lhs),
-                ASTNode::Expr(Expr::Dot(parts, ..) | Expr::Index(parts, ..)) if is_this(&parts.lhs) => {
-                    changes |= first_method(&parts.rhs).is_some_and(|name| CHANGING.contains(&name));
-                }
-                _ => {}
-            });
-            changes
-        });
+        let own = self.functions.get(method).into_iter().flatten().any(|found| changes_this(found));
         own || CHANGING.contains(&method)
     }
+}
+
+/// Whether a function changes the value that it is called on.
+pub fn changes_this(found: &ScriptFuncDef) -> bool {
+    let mut changes = false;
+    walk(found, &mut |node| match node {
+        ASTNode::Stmt(Stmt::Assignment(parts)) => changes |= is_this(&parts.1.lhs),
+        ASTNode::Expr(Expr::Dot(parts, ..) | Expr::Index(parts, ..)) if is_this(&parts.lhs) => {
+            changes |= first_method(&parts.rhs).is_some_and(|name| CHANGING.contains(&name));
+        }
+        _ => {}
+    });
+    changes
 }
 
 /// What `found` reads that no digest covers.

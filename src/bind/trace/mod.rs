@@ -28,6 +28,8 @@ pub struct Trace<'a> {
     lost: Option<String>,
     /// Why the digest of a closure does not cover what it does, although it tells closures apart.
     outside: Option<String>,
+    /// How many closures hold the value that is being looked at.
+    n_holders: usize,
     depth: usize,
     n_values: usize,
 }
@@ -40,7 +42,7 @@ pub struct ScriptModules(pub Arc<BTreeMap<String, Shared<Module>>>);
 impl<'a> Trace<'a> {
     /// A trace within a running call, whose script's functions it can see.
     pub fn new(context: &'a NativeCallContext<'a>) -> Self {
-        Trace { context, lost: None, outside: None, depth: 0, n_values: 0 }
+        Trace { context, lost: None, outside: None, n_holders: 0, depth: 0, n_values: 0 }
     }
 
     /// Why what was digested has no digest, if that is so: the digest that was answered must not name it.

@@ -213,3 +213,21 @@ fn what_reads_the_outside_has_a_digest_and_is_not_looked_up() {
     assert!(digest(&format!("{code} untraceable(|x| read(x))")).contains("sealed truth"));
     assert_eq!(digest("untraceable(|x| x)"), "");
 }
+
+#[test]
+fn what_a_closure_reaches_through_a_module_or_a_captured_function_is_looked_at() {
+    let mut engine = engine();
+    let mut modules = rhai::module_resolvers::StaticModuleResolver::new();
+    let text =
+        "fn scale(p) { inner(p) }\nfn inner(p) { let f = |q| frame::read_csv(q); f.call(p) }\nfn plain(x) { x * 2 }";
+    let ast = engine.compile(text).expect("compiles");
+    let module = rhai::Module::eval_ast_as_new(rhai::Scope::new(), &ast, &engine).expect("a module");
+    modules.insert("lib", module);
+    engine.set_module_resolver(modules);
+    let why = |code: &str| engine.eval::<String>(&format!("import \"lib\" as lib; {code}")).expect("runs");
+    assert!(why("untraceable(|x| x * lib::scale(\"a.csv\"))").contains("it reads a file"));
+    assert_eq!(why("untraceable(|x| x * lib::plain(3))"), "");
+    let counts = why("let held = #{ n: 0, f: || this.n += 1 }; lost(|x| { held.f(); x })");
+    assert!(counts.contains("changes what it is called on"), "{counts}");
+    assert_eq!(why("let held = #{ n: 0, f: |y| y + 1 }; lost(|x| { held.f(x) })"), "");
+}

@@ -11,7 +11,8 @@ pub fn function() -> Function {
              its seed; of data and tables that were read, their content; of plain values, arrays and maps, every bit; of a closure, its \
              syntax tree without places, the functions that it reaches, and what it captured, as it is now. Equal digests, equal \
              results: this is what the store looks up. A closure has none if it changes a variable outside it, calls a function by \
-             a name that is made at run time or reads a clock.",
+             a name that is made at run time or reads a clock. What a closure reads when it is called, files, data sets or sealed \
+             truth, is not in its digest: a training with such a loss is never looked up.",
         )
         .param::<Dynamic>("value", "any value")
         .returns("string: 64 hexadecimal digits")

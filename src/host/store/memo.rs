@@ -121,17 +121,28 @@ pub trait Operation {
     fn stand_in(&self) -> Self::Value;
 }
 
+/// What a computed value is called: its derivation; and its content as well, where something in the derivation has no
+/// digest, so that nothing made from it is taken for what was made from another one.
+pub fn name_of<O: Operation>(operation: &O, value: &O::Value) -> Result<Digest, StoreError> {
+    let step = operation.step();
+    if step.untraceable.is_none() {
+        return Ok(step.digest);
+    }
+    let content = operation.pack(value).to_bytes()?;
+    Ok(Digest::of("untraceable", 1).digest("derivation", step.digest).bytes("content", &content).finish())
+}
+
 /// The operation's value: from the store if it was ever computed, computed and kept otherwise.
 ///
 /// Among processes that share a store one computes and the others wait; if it dies, another takes over.
 pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Error> {
     let step = operation.step();
     let key = step.key(lab);
-    let tell = |found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
+    let tell_of = |digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
         lab.tell(Event::Operation {
             name: step.operation.to_owned(),
             what: step.what.clone(),
-            digest: step.digest.to_hex(),
+            digest: digest.to_hex(),
             // What cannot be looked up has no key.
             key: if step.untraceable.is_some() { String::new() } else { key.to_hex() },
             inputs: named(&step.inputs),
@@ -142,6 +153,7 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             curve,
         });
     };
+    let tell = |found: Found, seconds: f64, curve: Vec<(u64, f64)>| tell_of(step.digest, found, seconds, curve);
     let compute = |partial: &Partial| -> Result<(Done<O::Value>, f64), O::Error> {
         let started = Instant::now();
         let done = operation.compute(lab, partial)?;
@@ -156,7 +168,7 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             return Err(Interrupted.into());
         }
         let (done, seconds) = compute(&Partial::none())?;
-        tell(Found::Computed, seconds, done.curve);
+        tell_of(name_of(operation, &done.value)?, Found::Computed, seconds, done.curve);
         return Ok(done.value);
     }
     let store = Store::of(lab);
@@ -198,8 +210,9 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
         }
     }
     if lab.settings.memo == Memo::Plan {
-        tell(Found::Planned, 0.0, Vec::new());
-        return Ok(operation.stand_in());
+        let value = operation.stand_in();
+        tell_of(name_of(operation, &value)?, Found::Planned, 0.0, Vec::new());
+        return Ok(value);
     }
     if lab.sweep.refuses(Missing::Result { work: step.work }) {
         return Err(Interrupted.into());

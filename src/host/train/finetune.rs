@@ -11,7 +11,7 @@ use crate::host::lab::Lab;
 use crate::host::model::arch::Params;
 use crate::host::model::trunk;
 use crate::host::model::{Head, Model};
-use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
+use crate::host::store::memo::{Content, Done, Operation, Partial, Step, name_of, perform};
 use crate::host::tensor::pages;
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub fn finetune(
     let adapters = plan.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let adapters = adapters.as_ref();
     let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, adapters, n_classes };
-    Ok(work.model_of(perform(&work, lab)?))
+    work.model_of(perform(&work, lab)?)
 }
 
 /// A finetuning before it is computed.
@@ -74,7 +74,8 @@ impl Finetuning<'_> {
     }
 
     /// The new model.
-    fn model_of(&self, trained: Trained) -> Model {
+    fn model_of(&self, trained: Trained) -> Result<Model, TrainError> {
+        let digest = name_of(self, &trained)?;
         let (inner, data, loss) = (&self.model.inner, self.data, self.loss);
         let how = if self.plan.linear_probe { "probed" } else { "finetuned" };
         let mut recipe = format!("{}, {}", loss.show(), self.plan.show());
@@ -82,7 +83,7 @@ impl Finetuning<'_> {
             recipe.push_str(&format!(", {} adapter parameters", adapters.n));
         }
         let lineage = format!("{}, {how} on {} rows of {} by {}", inner.lineage, data.len(), data.name(), loss.name());
-        self.model.with(|changed| {
+        Ok(self.model.with(|changed| {
             let values = match self.adapters {
                 Some(adapters) => {
                     let mut merged = inner.params.values.clone();
@@ -95,10 +96,10 @@ impl Finetuning<'_> {
                 changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
             }
             changed.head = Some(Arc::new(Head { weight: trained.head, n_classes: self.n_classes }));
-            changed.digest = self.digest();
+            changed.digest = digest;
             changed.lineage = lineage;
             changed.recipe = recipe;
-        })
+        }))
     }
 }
 
@@ -430,6 +431,39 @@ mod tests {
         assert!(fails(&data.train(), &three, &recipe()).contains("3 classes apart, `data` has 2"));
         let keep = Recipe { head: HeadStart::Keep, ..recipe() };
         assert!(fails(&data.train(), &labels, &keep).contains("no head"));
+    }
+
+    /// Cross entropy times a number that its digest does not cover.
+    struct Hidden(f32);
+
+    impl Loss for Hidden {
+        fn name(&self) -> String {
+            "hidden".to_owned()
+        }
+        fn show(&self) -> String {
+            "hidden".to_owned()
+        }
+        fn untraceable(&self) -> Option<String> {
+            Some("it reads a file".to_owned())
+        }
+        fn step(&self, batch: &LossBatch) -> Result<LossValue, LossError> {
+            let plain = CrossEntropy.step(batch)?;
+            Ok(LossValue { gradient: plain.gradient.iter().map(|slope| slope * self.0).collect(), ..plain })
+        }
+    }
+
+    #[test]
+    fn what_a_model_with_an_untraceable_loss_predicts_is_its_own() {
+        let (data, labels) = task(40, 0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let lab = lab_in(folder.path());
+        let train = |scale| finetune(&tiny(0), &data, &labels, &Hidden(scale), &recipe(), &lab).expect("trains");
+        let (one, other, again) = (train(1.0), train(-1.0), train(1.0));
+        assert_ne!(one.inner.digest, other.inner.digest);
+        assert_eq!(one.inner.digest, again.inner.digest, "equal bits, equal names");
+        let predicted = |model| predict(model, &data, &lab).expect("predicts").probabilities().expect("reads").values;
+        assert_ne!(predicted(&one), predicted(&other));
+        assert_eq!(predicted(&one), predicted(&again));
     }
 
     struct Breaks(usize);

@@ -87,6 +87,16 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// How many parameters `callback` takes, in words, if `n` are not among them. A builtin's are not known.
+    pub fn other_arity(&self, callback: &FnPtr, n: usize) -> Option<String> {
+        let found = self.context.iter_namespaces().flat_map(|module| module.iter_script_fn_info());
+        let named = found.filter(|(_, _, name, ..)| *name == callback.fn_name());
+        let n_curried = callback.curry().len();
+        let taken: Vec<usize> = named.map(|(.., n_params, _)| n_params.saturating_sub(n_curried)).collect();
+        let fits = taken.is_empty() || taken.contains(&n);
+        (!fits).then(|| taken.iter().map(usize::to_string).collect::<Vec<_>>().join(" or "))
+    }
+
     /// Calls a function of the script. Its errors pass through with their own positions.
     pub fn call_back(&self, callback: &FnPtr, args: Vec<Dynamic>) -> Result<Dynamic, Fault> {
         callback.call_within_context::<Dynamic>(self.context, args).map_err(Fault::from_callback)

@@ -8,7 +8,6 @@ mod check;
 mod columns;
 pub mod draw;
 mod fetch;
-mod grid;
 pub mod help;
 pub mod line;
 pub mod output;

@@ -139,7 +139,7 @@ fn account(planned: Vec<Planned>, mut past: Past, bench: &Bench) -> String {
         ("computed", Side::Right),
         ("about", Side::Right),
     ];
-    let mut text = columns(heads, &rows);
+    let mut text = columns(&heads, &rows);
     if n_computed == 0 {
         return text + "\nEverything is in the store: a run trains nothing.";
     }

@@ -1,8 +1,9 @@
 //! `w2s runs`, `w2s show` and `w2s diff`: what was run, and what is different.
 
-use super::{draw, exit, grid, output};
+use super::{columns, draw, exit, output};
+use crate::host::digest::short;
 use crate::host::frame::Bounds;
-use crate::host::record::diff::{self, Change, Diff, short};
+use crate::host::record::diff::{self, Change, Diff};
 use crate::host::record::{How, Kept, Outcome, Record, RecordError, What, kept};
 use crate::session::diagnostic::Diagnostic;
 use serde::Serialize;
@@ -67,7 +68,7 @@ pub fn runs(folder: &Path, json: bool) -> u8 {
     };
     let rows: Vec<Vec<String>> = summaries.iter().map(row).collect();
     let head = ["run", "started", "script", "outcome", "seconds", "computed", "stored", "tables"];
-    output::finish(output::line(&grid::table(&head, &rows)))
+    output::finish(output::line(&columns::table(&head, &rows)))
 }
 
 fn summary(kept: &Kept) -> Summary {
@@ -220,7 +221,7 @@ fn ended(record: &Record) -> String {
 
 fn section(text: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>) {
     if !rows.is_empty() {
-        let _ = write!(text, "\n{title}\n{}", grid::table(head, &rows));
+        let _ = write!(text, "\n{title}\n{}", columns::table(head, &rows));
     }
 }
 
@@ -320,7 +321,7 @@ fn differences(diff: &Diff) -> String {
         let rows: Vec<Vec<String>> = moved.map(row).collect();
         if !rows.is_empty() {
             let shown = rows.get(..MAX_CHANGES).unwrap_or(&rows);
-            text += &grid::table(&["row", "column", "before", "after", ""], shown);
+            text += &columns::table(&["row", "column", "before", "after", ""], shown);
         }
         if rows.len() > MAX_CHANGES {
             let _ = writeln!(text, "… and {} more: --json has all", rows.len() - MAX_CHANGES);

@@ -1,7 +1,7 @@
 //! `w2s store`: what the store holds, whether it is whole, making room, taking results elsewhere.
 
 use super::bench::Bench;
-use super::columns::{Side, columns};
+use super::columns::{Side, columns, cut};
 use super::line::StoreCommand;
 use super::{draw, exit, output, store_show, units};
 use crate::host::explain::Explain;
@@ -18,8 +18,7 @@ const MOST: u64 = 20_000_000_000;
 /// After a run that found the store too full, it is emptied to this share of the most: chosen, so that not every run does it.
 const ROOM: f64 = 0.9;
 
-/// Characters of a key that are shown, and of a description.
-const SHORT: usize = 12;
+/// Characters of a description that are shown.
 const WHAT: usize = 48;
 
 /// Does what was asked; the exit code.
@@ -65,7 +64,7 @@ fn ls(store: &Store, operation: Option<&str>, since: Option<Duration>) -> Said {
         ("took", Side::Right),
         ("used", Side::Right),
     ];
-    let mut text = if rows.is_empty() { String::new() } else { columns(heads, &rows) + "\n" };
+    let mut text = if rows.is_empty() { String::new() } else { columns(&heads, &rows) + "\n" };
     let whole = listed.iter().filter_map(|listed| listed.manifest.as_ref().ok());
     // Results with one content share it.
     let contents: std::collections::BTreeMap<&str, u64> =
@@ -86,25 +85,19 @@ fn ls(store: &Store, operation: Option<&str>, since: Option<Duration>) -> Said {
 }
 
 fn row(listed: &Listed) -> [String; 6] {
-    let key = listed.key.to_hex().chars().take(SHORT).collect();
+    let key = listed.key.short();
     let used = units::ago(listed.used);
     match &listed.manifest {
         Ok(manifest) => [
             key,
             draw::plain(&manifest.operation),
-            cut(&manifest.what),
+            cut(&manifest.what, WHAT),
             units::size(manifest.bytes + listed.n_bytes),
             units::seconds(manifest.seconds),
             used,
         ],
-        Err(why) => [key, "damaged".to_owned(), cut(why), units::size(listed.n_bytes), String::new(), used],
+        Err(why) => [key, "damaged".to_owned(), cut(why, WHAT), units::size(listed.n_bytes), String::new(), used],
     }
-}
-
-/// One line, not too long; what a manifest says must not steer a terminal.
-fn cut(text: &str) -> String {
-    let plain = draw::plain(text).replace('\n', " ");
-    if plain.chars().count() <= WHAT { plain } else { plain.chars().take(WHAT - 1).chain(['…']).collect() }
 }
 
 pub(super) fn n_of(n: usize, what: &str) -> String {
@@ -260,6 +253,6 @@ mod tests {
         let done =
             Collected { n_needed: 2, n_bytes_needed: 1500, n_running: 1, n_kept_runs: 3, ..Collected::default() };
         assert_eq!(needed(&done), "; 2 of them, 1.5 kB, are needed by 3 kept runs and 1 running");
-        assert_eq!(cut("a\u{1b}[31m\nb").matches('\u{1b}').count(), 0);
+        assert_eq!(cut("a\u{1b}[31m\nb", WHAT).matches('\u{1b}').count(), 0);
     }
 }

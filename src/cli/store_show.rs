@@ -1,11 +1,9 @@
 //! `w2s store show`: one result with everything that the store knows of where it came from.
 
 use super::{draw, exit, units};
+use crate::host::digest::short;
 use crate::host::store::Store;
 use crate::host::store::memo::Listed;
-
-/// Characters of a digest.
-const SHORT: usize = 12;
 
 /// The page, and the exit code: a damaged result is a finding.
 pub fn page(store: &Store, listed: &Listed) -> (String, u8) {
@@ -52,10 +50,6 @@ pub fn page(store: &Store, listed: &Listed) -> (String, u8) {
         }
     }
     (text.trim_end().to_owned(), code)
-}
-
-fn short(digest: &str) -> String {
-    digest.chars().take(SHORT).collect()
 }
 
 /// The losses as a line of bars, the first and the last as numbers.

@@ -44,10 +44,15 @@ impl Digest {
         Some(Digest(bytes))
     }
 
-    /// The first 12 hexadecimal characters: enough for a person.
+    /// As [`short`] of its text.
     pub fn short(self) -> String {
-        self.to_hex().chars().take(12).collect()
+        short(&self.to_hex()).to_owned()
     }
+}
+
+/// The first 12 characters of a digest in hexadecimal: enough for a person.
+pub fn short(hex: &str) -> &str {
+    hex.get(..12).unwrap_or(hex)
 }
 
 impl fmt::Display for Digest {

@@ -11,10 +11,22 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How deep modules in modules are looked into: chosen.
 const MAX_MODULES: usize = 16;
 
+/// Script functions by name.
+type Functions<'a> = BTreeMap<String, Vec<&'a ScriptFuncDef>>;
+
+/// The script functions of these modules.
+fn by_name<'a>(modules: impl IntoIterator<Item = &'a Module>) -> Functions<'a> {
+    let mut functions = Functions::new();
+    for (.., found) in modules.into_iter().flat_map(Module::iter_script_fn_info) {
+        functions.entry(found.name.to_string()).or_default().push(found);
+    }
+    functions
+}
+
 /// What a closure reaches, while it is walked.
 struct Reach<'a> {
     /// Functions of the script and of the modules that the call came through, by name.
-    functions: BTreeMap<String, Vec<&'a ScriptFuncDef>>,
+    functions: Functions<'a>,
     /// The trees so far: which names stand in them.
     trees: String,
     /// Closures that are being walked, so that none is walked in itself.
@@ -25,10 +37,7 @@ impl Trace<'_> {
     /// The digest of a closure or a named function, captures included.
     pub fn closure(&mut self, closure: &FnPtr) -> Digest {
         let context: &NativeCallContext = self.context;
-        let mut functions: BTreeMap<String, Vec<&ScriptFuncDef>> = BTreeMap::new();
-        for (.., found) in context.iter_namespaces().flat_map(Module::iter_script_fn_info) {
-            functions.entry(found.name.to_string()).or_default().push(found);
-        }
+        let functions = by_name(context.iter_namespaces());
         let mut reach = Reach { functions, trees: String::new(), open: BTreeSet::new() };
         let mut made = Digest::of("closure", 3);
         made = self.function(made, &mut reach, closure.fn_name(), closure.curry().len());
@@ -73,12 +82,7 @@ impl Trace<'_> {
         let mut made = made;
         for (tree, raw, found) in trees {
             let outer = found.params.iter().take(n_outer).map(ToString::to_string).collect();
-            if let Some(why) = (Outer { functions: &reach.functions }).loss(found, &outer) {
-                self.lose(why);
-            }
-            if let Some(why) = outside(found) {
-                self.outside.get_or_insert(why);
-            }
+            self.look(&reach.functions, found, &outer, "");
             // Called on what holds it, it changes a captured value.
             if self.n_holders > 0 && changes_this(found) {
                 self.lose("a function among the values that it captured changes what it is called on");
@@ -95,15 +99,22 @@ impl Trace<'_> {
         made
     }
 
+    /// Notes what no digest covers in a function; `place` stands before the reason.
+    fn look(&mut self, functions: &Functions, found: &ScriptFuncDef, outer: &BTreeSet<String>, place: &str) {
+        if let Some(why) = (Outer { functions }).loss(found, outer) {
+            self.lose(format!("{place}{why}"));
+        }
+        if let Some(why) = outside(found) {
+            self.outside.get_or_insert(format!("{place}{why}"));
+        }
+    }
+
     /// Notes what cannot be digested in the functions of a module that `trees` name, and in those that these name.
     fn reached(&mut self, held: &Module, trees: &mut String, depth: usize) {
         if depth > MAX_MODULES {
             return;
         }
-        let mut functions: BTreeMap<String, Vec<&ScriptFuncDef>> = BTreeMap::new();
-        for (.., found) in held.iter_script_fn_info() {
-            functions.entry(found.name.to_string()).or_default().push(found);
-        }
+        let functions = by_name([held]);
         let mut done: BTreeSet<String> = BTreeSet::new();
         // Closures are named by what holds them, in the tree as Rhai prints it.
         let next = |trees: &str, done: &BTreeSet<String>| {
@@ -112,12 +123,7 @@ impl Trace<'_> {
         };
         while let Some(name) = next(trees, &done) {
             for found in functions.get(&name).into_iter().flatten() {
-                if let Some(why) = (Outer { functions: &functions }).loss(found, &BTreeSet::new()) {
-                    self.lose(format!("in the module's function `{name}`, {why}"));
-                }
-                if let Some(why) = outside(found) {
-                    self.outside.get_or_insert(format!("in the module's function `{name}`, {why}"));
-                }
+                self.look(&functions, found, &BTreeSet::new(), &format!("in the module's function `{name}`, "));
                 trees.push_str(&raw(found));
             }
             done.insert(name);

@@ -18,11 +18,7 @@ pub struct ClosureLoss<'a, 'c> {
 impl<'a, 'c> ClosureLoss<'a, 'c> {
     /// The closure, to be called within `call`. Fails unless it takes three parameters.
     pub fn new(call: &'a Call<'c>, closure: FnPtr) -> Result<Self, Fault> {
-        let found = call.context.iter_namespaces().flat_map(|module| module.iter_script_fn_info());
-        let named = found.filter(|(_, _, name, ..)| *name == closure.fn_name());
-        let taken: Vec<usize> = named.map(|(.., n_params, _)| n_params.saturating_sub(closure.curry().len())).collect();
-        if !taken.is_empty() && !taken.contains(&3) {
-            let taken = taken.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+        if let Some(taken) = call.other_arity(&closure, 3) {
             let what = format!("a loss takes three parameters, this function takes {taken}");
             return Err(Fault::new("loss/closure", what).hint("|logits, weak, at| logits.cross_entropy(weak)"));
         }

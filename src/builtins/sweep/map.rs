@@ -119,11 +119,7 @@ impl<'a, 'c> Map<'a, 'c> {
                 format!("`memory` must be a positive number of MiB, got `{memory}`"),
             ));
         }
-        let found = call.context.iter_namespaces().flat_map(|module| module.iter_script_fn_info());
-        let named = found.filter(|(_, _, name, ..)| *name == closure.fn_name());
-        let taken: Vec<usize> = named.map(|(.., n_params, _)| n_params.saturating_sub(closure.curry().len())).collect();
-        if !taken.is_empty() && !taken.contains(&1) {
-            let taken = taken.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+        if let Some(taken) = call.other_arity(&closure, 1) {
             let what = format!("the function of `sweep::map` takes one parameter, this one takes {taken}");
             return Err(Fault::new("sweep/closure", what).hint("sweep::map(cells, |cell| …)"));
         }

@@ -5,6 +5,7 @@ use super::kept::Kept;
 use super::lines::{self, Line};
 use super::pairs::pair;
 use super::schema::{Grants, Record, What};
+use crate::host::digest::short;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -153,11 +154,6 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
         ("outcome", record.outcome.word().to_owned()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The first characters of a digest: enough for a person.
-pub fn short(digest: &str) -> &str {
-    digest.get(..12).unwrap_or(digest)
 }
 
 /// The script is matched with the script whatever it is called; imports by their place in the project.

@@ -121,10 +121,9 @@ pub trait Operation {
     fn stand_in(&self) -> Self::Value;
 }
 
-/// What a computed value is called: its derivation; and its content as well, where something in the derivation has no
-/// digest, so that nothing made from it is taken for what was made from another one.
-pub fn name_of<O: Operation>(operation: &O, value: &O::Value) -> Result<Digest, StoreError> {
-    let step = operation.step();
+/// What a value is called: its derivation; and its content as well, where something in the derivation has no digest, so that
+/// nothing made from it is taken for what was made from another one.
+fn name_of<O: Operation>(operation: &O, step: &Step, value: &O::Value) -> Result<Digest, StoreError> {
     if step.untraceable.is_none() {
         return Ok(step.digest);
     }
@@ -136,9 +135,14 @@ pub fn name_of<O: Operation>(operation: &O, value: &O::Value) -> Result<Digest, 
 ///
 /// Among processes that share a store one computes and the others wait; if it dies, another takes over.
 pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Error> {
+    perform_named(operation, lab).map(|(value, _)| value)
+}
+
+/// As [`perform`], with the digest that the value is called by from here on.
+pub fn perform_named<O: Operation>(operation: &O, lab: &Lab) -> Result<(O::Value, Digest), O::Error> {
     let step = operation.step();
     let key = step.key(lab);
-    let tell_of = |digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
+    let tell = |digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
         lab.tell(Event::Operation {
             name: step.operation.to_owned(),
             what: step.what.clone(),
@@ -153,7 +157,6 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             curve,
         });
     };
-    let tell = |found: Found, seconds: f64, curve: Vec<(u64, f64)>| tell_of(step.digest, found, seconds, curve);
     let compute = |partial: &Partial| -> Result<(Done<O::Value>, f64), O::Error> {
         let started = Instant::now();
         let done = operation.compute(lab, partial)?;
@@ -168,8 +171,9 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             return Err(Interrupted.into());
         }
         let (done, seconds) = compute(&Partial::none())?;
-        tell_of(name_of(operation, &done.value)?, Found::Computed, seconds, done.curve);
-        return Ok(done.value);
+        let name = name_of(operation, &step, &done.value)?;
+        tell(name, Found::Computed, seconds, done.curve);
+        return Ok((done.value, name));
     }
     let store = Store::of(lab);
     let stored = |warns: bool| -> Result<Option<O::Value>, O::Error> {
@@ -188,8 +192,8 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             Ok(value) => {
                 let took = started.elapsed().as_secs_f64();
                 match lab.sweep.take_computed(&key.to_hex()) {
-                    Some(seconds) => tell(Found::Worker { seconds }, took + seconds, manifest.curve),
-                    None => tell(Found::Stored { seconds: manifest.seconds }, took, manifest.curve),
+                    Some(seconds) => tell(step.digest, Found::Worker { seconds }, took + seconds, manifest.curve),
+                    None => tell(step.digest, Found::Stored { seconds: manifest.seconds }, took, manifest.curve),
                 }
                 Ok(Some(value))
             }
@@ -206,13 +210,14 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
             lab.registration.note(key, &store, lab);
         }
         if let Some(value) = stored(true)? {
-            return Ok(value);
+            return Ok((value, step.digest));
         }
     }
     if lab.settings.memo == Memo::Plan {
         let value = operation.stand_in();
-        tell_of(name_of(operation, &value)?, Found::Planned, 0.0, Vec::new());
-        return Ok(value);
+        let name = name_of(operation, &step, &value)?;
+        tell(name, Found::Planned, 0.0, Vec::new());
+        return Ok((value, name));
     }
     if lab.sweep.refuses(Missing::Result { work: step.work }) {
         return Err(Interrupted.into());
@@ -220,7 +225,7 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
     let _lock = store.lock(key, &format!("{} {}", step.operation, step.what), lab)?;
     // Another process may have computed it while this one waited.
     if let Some(value) = stored(false)? {
-        return Ok(value);
+        return Ok((value, step.digest));
     }
     let partial = Partial::of(&store, key);
     let (done, seconds) = compute(&partial)?;
@@ -242,8 +247,8 @@ pub fn perform<O: Operation>(operation: &O, lab: &Lab) -> Result<O::Value, O::Er
     store.keep_result(key, manifest, &operation.pack(&done.value), &lab.interrupt)?;
     lab.registration.added();
     partial.forget();
-    tell(Found::Computed, seconds, done.curve);
-    Ok(done.value)
+    tell(step.digest, Found::Computed, seconds, done.curve);
+    Ok((done.value, step.digest))
 }
 
 fn named(inputs: &[(&'static str, Digest)]) -> Vec<(String, String)> {

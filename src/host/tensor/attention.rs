@@ -328,20 +328,7 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                         greatest.at(stats + from),
                         reciprocal.at(stats + from),
                     );
-                    block(Tile {
-                        a: ks,
-                        a_rows: 1,
-                        a_cols: stride,
-                        b: qs.add(from),
-                        b_stride: q_stride,
-                        c: s,
-                        c_stride: b.width,
-                        bias: null(),
-                        residual: null(),
-                        rows: b.keys,
-                        depth: head,
-                        cols: b.width,
-                    });
+                    block(b.tile(ks, stride, qs.add(from), q_stride, head));
                     softmax(b);
                     block(Tile {
                         a: vs,
@@ -383,6 +370,26 @@ unsafe fn scores(
         (n_keys, n_keys)
     };
     Scores { s, width, keys, position, greatest, reciprocal }
+}
+
+impl Scores {
+    /// The product that makes the scores: keys, `head` rows of `stride`, times queries, `head` rows of `q_stride`.
+    fn tile(&self, keys: *const f32, stride: usize, queries: *const f32, q_stride: usize, head: usize) -> Tile {
+        Tile {
+            a: keys,
+            a_rows: 1,
+            a_cols: stride,
+            b: queries,
+            b_stride: q_stride,
+            c: self.s,
+            c_stride: self.width,
+            bias: null(),
+            residual: null(),
+            rows: self.keys,
+            depth: head,
+            cols: self.width,
+        }
+    }
 }
 
 /// Where gradients of queries, keys and values go: rows of the buffer and the first feature.
@@ -451,20 +458,7 @@ pub(crate) fn backward(
                         greatest.at(stats + from),
                         reciprocal.at(stats + from),
                     );
-                    let tile = Tile {
-                        a: ks,
-                        a_rows: 1,
-                        a_cols: stride,
-                        b: qs.add(from),
-                        b_stride: q_stride,
-                        c: s,
-                        c_stride: b.width,
-                        bias: null(),
-                        residual: null(),
-                        rows: b.keys,
-                        depth: head,
-                        cols: b.width,
-                    };
+                    let tile = b.tile(ks, stride, qs.add(from), q_stride, head);
                     block(tile);
                     probabilities(b);
                     block(Tile { a: vs, b: dos.add(from), c: ds, ..tile });

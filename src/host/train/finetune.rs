@@ -11,7 +11,7 @@ use crate::host::lab::Lab;
 use crate::host::model::arch::Params;
 use crate::host::model::trunk;
 use crate::host::model::{Head, Model};
-use crate::host::store::memo::{Content, Done, Operation, Partial, Step, name_of, perform};
+use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
 use crate::host::tensor::pages;
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ pub fn finetune(
     let adapters = plan.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let adapters = adapters.as_ref();
     let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, adapters, n_classes };
-    work.model_of(perform(&work, lab)?)
+    let (trained, digest) = perform_named(&work, lab)?;
+    Ok(work.model_of(trained, digest))
 }
 
 /// A finetuning before it is computed.
@@ -73,9 +74,8 @@ impl Finetuning<'_> {
             .finish()
     }
 
-    /// The new model.
-    fn model_of(&self, trained: Trained) -> Result<Model, TrainError> {
-        let digest = name_of(self, &trained)?;
+    /// The new model, called `digest`.
+    fn model_of(&self, trained: Trained, digest: Digest) -> Model {
         let (inner, data, loss) = (&self.model.inner, self.data, self.loss);
         let how = if self.plan.linear_probe { "probed" } else { "finetuned" };
         let mut recipe = format!("{}, {}", loss.show(), self.plan.show());
@@ -83,7 +83,7 @@ impl Finetuning<'_> {
             recipe.push_str(&format!(", {} adapter parameters", adapters.n));
         }
         let lineage = format!("{}, {how} on {} rows of {} by {}", inner.lineage, data.len(), data.name(), loss.name());
-        Ok(self.model.with(|changed| {
+        self.model.with(|changed| {
             let values = match self.adapters {
                 Some(adapters) => {
                     let mut merged = inner.params.values.clone();
@@ -99,7 +99,7 @@ impl Finetuning<'_> {
             changed.digest = digest;
             changed.lineage = lineage;
             changed.recipe = recipe;
-        }))
+        })
     }
 }
 
@@ -279,6 +279,7 @@ mod tests {
     use crate::host::data::{Row, Source};
     use crate::host::model::testing::{tiny, tiny_bert};
     use crate::host::random::Random;
+    use crate::host::store::memo::perform;
 
     /// Rows of four words and a full stop; the class is whether `w0` is among them.
     fn task(n: usize, n_test: usize) -> (Data, Frame) {

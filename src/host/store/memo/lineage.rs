@@ -1,16 +1,13 @@
 //! Where a value came from: the results that it was made from, and theirs, as far as the store knows them.
 
 use super::Manifest;
-use crate::host::digest::Digest;
+use crate::host::digest::{Digest, short};
 use crate::host::store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// How deep the tree of inputs is followed: chosen, deeper than methods chain.
 const DEEPEST: usize = 40;
-
-/// Characters of a digest that are shown.
-const SHORT: usize = 12;
 
 /// Every result of a store by the digest of its value.
 pub struct Lineage {
@@ -44,9 +41,9 @@ impl Lineage {
             let what = made.map_or(String::new(), |made| format!("  {} {}", made.operation, made.what));
             let again = made.is_some() && !seen.insert(digest.clone());
             let note = if again { "  (as above)" } else { "" };
-            let short: String = digest.chars().take(SHORT).collect();
+            let digits = short(digest);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:indent$}{name:<8} {short}{what}{note}", "", indent = 2 * depth);
+            let _ = writeln!(text, "{:indent$}{name:<8} {digits}{what}{note}", "", indent = 2 * depth);
             if let Some(made) = made.filter(|_| !again && depth < DEEPEST) {
                 self.tree(made, depth + 1, seen, text);
             }

@@ -173,8 +173,8 @@ fn bits_move_only_with_a_version() {
 fn a_move_without_a_version_is_told_from_one_with() {
     let pins = |digest: &str, content: &str| Pins::from([("op".to_owned(), [digest.to_owned(), content.to_owned()])]);
     let pinned = pins("d1", "c1");
-    assert!(complaints("portable-1", &pinned, &pins("d1", "c1")).is_empty());
-    assert!(complaints("portable-1", &pinned, &pins("d2", "c2")).is_empty(), "a new version");
-    let told = complaints("portable-1", &pinned, &pins("d1", "c2"));
+    assert!(complaints("portable-1-x86_64", &pinned, &pins("d1", "c1")).is_empty());
+    assert!(complaints("portable-1-x86_64", &pinned, &pins("d2", "c2")).is_empty(), "a new version");
+    let told = complaints("portable-1-x86_64", &pinned, &pins("d1", "c2"));
     assert!(matches!(told.as_slice(), [one] if one.contains("`op`") && one.contains("raise the version")), "{told:?}");
 }

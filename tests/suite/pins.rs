@@ -126,7 +126,7 @@ fn complaints(class: &str, pinned: &Pins, found: &Pins) -> Vec<String> {
             Some([held, _]) if held == digest => complaints.push(format!(
                 "`{name}` gives other bits than were pinned, under the same digest ({class}). If what it computes was \
                  changed, raise the version in its `Digest::of(\"…\", version)`; if a kernel was, raise the class in \
-                 `host::tensor::kernel_class`"
+                 `host::tensor::class_of`"
             )),
             _ => {}
         }

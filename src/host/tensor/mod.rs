@@ -18,14 +18,28 @@ pub(crate) mod tasks;
 pub use simd::Kernels;
 use std::sync::LazyLock;
 
-/// The kernels' class and version: equal inputs give equal bits within one. Raise the version whenever a kernel's bits
-/// change for equal inputs. Plain code runs on every processor and its class names the family: only x86-64 treats
-/// denormal numbers as zero here, and what the compiler and the system's mathematics make of it differs as well.
+/// The class and version of the kernels in use: equal inputs give equal bits within one.
 pub fn kernel_class() -> &'static str {
+    class_of(Kernels::in_use())
+}
+
+/// Every kind of kernels.
+const KINDS: [Kernels; 3] = [Kernels::Avx512, Kernels::Avx2, Kernels::Portable];
+
+/// The class of these kernels: their name, a version, and for plain code the processor family. Raise the version whenever
+/// a kernel's bits change for equal inputs. Plain code runs on every processor: only x86-64 treats denormal numbers as
+/// zero here, and what the compiler and the system's mathematics make of it differs as well.
+pub fn class_of(kernels: Kernels) -> &'static str {
     static PORTABLE: LazyLock<String> = LazyLock::new(|| format!("portable-1-{}", std::env::consts::ARCH));
-    match Kernels::in_use() {
+    match kernels {
         Kernels::Avx512 => "avx512-2",
         Kernels::Avx2 => "avx2-1",
         Kernels::Portable => &PORTABLE,
     }
+}
+
+/// The kernels that a class is of, of whatever version; `None` where this program knows none of that name.
+pub fn kernels_of(class: &str) -> Option<Kernels> {
+    let name = class.split('-').next()?;
+    KINDS.into_iter().find(|kernels| kernels.name() == name)
 }

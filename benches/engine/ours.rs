@@ -10,6 +10,7 @@ use w2s::host::frame::Frame;
 use w2s::host::lab::Lab;
 use w2s::host::model::trunk::{self, Packed, Tape};
 use w2s::host::model::{Head, Model};
+use w2s::host::tensor::Precision;
 use w2s::host::tensor::optim::{AdamW, AdamWOptions};
 use w2s::host::tensor::pages;
 use w2s::host::train::{CrossEntropy, finetune, logits};
@@ -192,10 +193,10 @@ impl Side for Real {
         if work.kind == Kind::Finetune {
             let trained = finetune(model, data, truth, &CrossEntropy, &work::recipe(work), lab).map_err(said)?;
             let seconds = start.elapsed().as_secs_f64();
-            let (found, _) = logits(&trained, &data.head(64), lab).map_err(said)?;
+            let (found, _) = logits(&trained, &data.head(64), Precision::F32, lab).map_err(said)?;
             return Ok((seconds, self.loss(&found)));
         }
-        let (found, _) = logits(model, data, lab).map_err(said)?;
+        let (found, _) = logits(model, data, Precision::F32, lab).map_err(said)?;
         let seconds = start.elapsed().as_secs_f64();
         let bytes: Vec<u8> = found.iter().flat_map(|v| v.to_le_bytes()).collect();
         std::fs::write(self.folder.join("ours.f32"), bytes).map_err(|error| error.to_string())?;

@@ -1,5 +1,6 @@
 //! `model::label`
 
+use super::predict::precision;
 use crate::bind::prelude::*;
 use crate::host::data::Data;
 use crate::host::model::Model;
@@ -10,6 +11,8 @@ options! {
     pub struct LabelOptions {
         /// 1 for the likeliest class and 0 for the others, instead of probabilities.
         hard: bool = false,
+        /// "fp32", or "bf16" for matrix products of rounded numbers, as for `predict`.
+        precision: String = "fp32".to_owned(),
     }
 }
 
@@ -40,5 +43,6 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
     let options: LabelOptions = call.options()?;
-    Ok(Dynamic::from(train::label(&model, &data, options.hard, call.lab())?))
+    let precision = precision(&options.precision)?;
+    Ok(Dynamic::from(train::label(&model, &data, options.hard, precision, call.lab())?))
 }

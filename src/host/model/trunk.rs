@@ -6,6 +6,7 @@
 //! two, and where the cuts are, follows from the shapes alone, so results do not depend on the number of threads.
 
 mod map;
+mod reader;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use crate::host::explain::Explain;
 use crate::host::tensor::simd::FlushDenormals;
 use map::Map;
 use rayon::prelude::*;
+pub use reader::Reader;
 use shard::{Grads, Shard, Trunk, Want};
 use std::ops::Range;
 
@@ -255,9 +257,6 @@ pub fn lm_logits(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -
     logits
 }
 
-/// Block parameters beyond which operations split their work instead of the batch being split: a shard then costs more
-/// memory for its gradients than it saves in waiting. Chosen; between the 3.2 M of 4 × 256 and the 10.6 M of MiniLM.
-const BIG: usize = 4_000_000;
 /// Tokens × parameters that are worth a second, fourth and eighth shard. Chosen from the cost of handing a task to
 /// another thread (about 10 µs).
 const WORTH: [(usize, usize); 3] = [(32_000_000, 8), (4_000_000, 4), (200_000, 2)];
@@ -268,8 +267,8 @@ impl Tape {
     /// Cuts a checked batch into shards.
     fn split(&mut self, map: &Map, batch: &Packed, with_head: bool) {
         self.kept = None;
-        let n_block = map.n_params - map.token.len() - map.position.len();
-        let par = n_block > BIG;
+        let n_block = map.n_block();
+        let par = map.is_big();
         let n_worked = if with_head { n_block + map.token.len() } else { n_block };
         let work = batch.tokens.len().saturating_mul(n_worked);
         let n_shards = if par { 1 } else { WORTH.iter().find(|(worth, _)| work >= *worth).map_or(1, |(_, n)| *n) };

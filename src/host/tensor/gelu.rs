@@ -100,6 +100,18 @@ dispatch! {
     backward = backward_any(activation: Activation, x: *const f32, y: *mut f32, d: *mut f32, n: usize)
 }
 
+/// `x = gelu(x)`; the length is a multiple of 16.
+pub(crate) fn gelu_in_place(par: bool, activation: Activation, x: &mut [f32]) {
+    let n = x.len();
+    assert!(n.is_multiple_of(LANES));
+    let x = Raw::new(x);
+    tasks(par, n.div_ceil(CHUNK), |task| {
+        let at = task * CHUNK;
+        // Safety: the length was checked above; tasks write their own chunks, each vector after it was read.
+        unsafe { forward(activation, x.at(at), x.at(at), (n - at).min(CHUNK)) };
+    });
+}
+
 /// `y = gelu(x)`; the lengths are equal multiples of 16.
 pub(crate) fn gelu(par: bool, activation: Activation, x: &[f32], y: &mut [f32]) {
     let n = x.len();

@@ -10,11 +10,14 @@ pub(crate) mod norm;
 pub mod optim;
 pub mod pages;
 pub(crate) mod panel;
+mod precision;
+pub(crate) mod prepared;
 pub mod reference;
 pub(crate) mod simd;
 mod strip;
 pub(crate) mod tasks;
 
+pub use precision::Precision;
 pub use simd::Kernels;
 use std::sync::LazyLock;
 

@@ -280,6 +280,7 @@ mod tests {
     use crate::host::model::testing::{tiny, tiny_bert};
     use crate::host::random::Random;
     use crate::host::store::memo::perform;
+    use crate::host::tensor::Precision;
 
     /// Rows of four words and a full stop; the class is whether `w0` is among them.
     fn task(n: usize, n_test: usize) -> (Data, Frame) {
@@ -322,8 +323,10 @@ mod tests {
     }
 
     fn accuracy(model: &Model, data: &Data, truth: &Frame) -> f64 {
-        let predictions =
-            predict(model, data, &Lab::for_tests()).expect("predicts").classes("prediction").expect("there");
+        let predictions = predict(model, data, Precision::F32, &Lab::for_tests())
+            .expect("predicts")
+            .classes("prediction")
+            .expect("there");
         let truth =
             truth.classes("label").expect("there").gathered(predictions.ids.iter().map(String::as_str)).expect("known");
         let right = predictions.values.iter().zip(&truth).filter(|(p, t)| p == t).count();
@@ -402,7 +405,7 @@ mod tests {
         let model = tiny(0);
         let packed = model.encode(&data, &lab).expect("encodes");
         let work = Features { model: &model, data: &data, packed: &packed };
-        let straight = features(&model, &packed, &lab).expect("computes");
+        let straight = features(&model, &packed, Precision::F32, &lab).expect("computes");
         let events = heard(&lab);
         assert_eq!(work.find(&lab).expect("computed"), straight);
         finetune(&model, &data, &labels, &CrossEntropy, &recipe(0), &lab).expect("trains");
@@ -462,7 +465,9 @@ mod tests {
         let (one, other, again) = (train(1.0), train(-1.0), train(1.0));
         assert_ne!(one.inner.digest, other.inner.digest);
         assert_eq!(one.inner.digest, again.inner.digest, "equal bits, equal names");
-        let predicted = |model| predict(model, &data, &lab).expect("predicts").probabilities().expect("reads").values;
+        let predicted = |model| {
+            predict(model, &data, Precision::F32, &lab).expect("predicts").probabilities().expect("reads").values
+        };
         assert_ne!(predicted(&one), predicted(&other));
         assert_eq!(predicted(&one), predicted(&again));
     }
@@ -504,8 +509,8 @@ mod tests {
         let model = finetune(&tiny(0), &data, &labels, &CrossEntropy, &recipe(), &lab).expect("trains");
         let shuffled = data.shuffle(4);
         let (one, two) = (
-            label(&model, &data, false, &lab).expect("labels"),
-            label(&model, &shuffled, false, &lab).expect("labels"),
+            label(&model, &data, false, Precision::F32, &lab).expect("labels"),
+            label(&model, &shuffled, false, Precision::F32, &lab).expect("labels"),
         );
         let (one, two) = (one.probabilities().expect("reads"), two.probabilities().expect("reads"));
         assert_ne!(one.ids, two.ids);
@@ -513,10 +518,41 @@ mod tests {
         for (a, b) in one.values.iter().zip(&back) {
             assert!((a - b).abs() < 1e-5);
         }
-        let hard = label(&model, &data, true, &lab).expect("labels").probabilities().expect("reads");
+        let hard = label(&model, &data, true, Precision::F32, &lab).expect("labels").probabilities().expect("reads");
         assert!(hard.values.iter().all(|p| *p == 0.0 || *p == 1.0));
-        let bare = predict(&tiny(0), &data, &lab).err().expect("no head");
+        let bare = predict(&tiny(0), &data, Precision::F32, &lab).err().expect("no head");
         assert_eq!(bare.to_string(), "the model `tiny` has no head: it cannot classify");
+    }
+
+    #[test]
+    fn rounded_products_are_asked_for_and_named() {
+        let (data, labels) = task(40, 0);
+        let lab = Lab::for_tests();
+        let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let sink = told.clone();
+        lab.listen(move |event| {
+            if let crate::host::lab::Event::Operation { options, .. } = event {
+                sink.lock().expect("whole").push(options);
+            }
+        });
+        for model in [tiny(0), tiny_bert(0)] {
+            let model = finetune(&model, &data, &labels, &CrossEntropy, &recipe(), &lab).expect("trains");
+            told.lock().expect("whole").clear();
+            let ask = |precision| predict(&model, &data, precision, &lab).expect("predicts");
+            let (fine, coarse) = (ask(Precision::F32), ask(Precision::Bf16));
+            assert_ne!(fine.digest(), coarse.digest());
+            assert_ne!(
+                label(&model, &data, true, Precision::F32, &lab).expect("labels").digest(),
+                label(&model, &data, true, Precision::Bf16, &lab).expect("labels").digest()
+            );
+            let options =
+                ["precision fp32", "precision bf16", "hard true, precision fp32", "hard true, precision bf16"];
+            assert_eq!(*told.lock().expect("whole"), options);
+            let values = |frame: &Frame| frame.probabilities().expect("reads").values;
+            let (fine, coarse) = (values(&fine), values(&coarse));
+            let apart = fine.iter().zip(&coarse).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart > 0.0 && apart < 0.02, "{apart}");
+        }
     }
 
     /// Every kind of training.

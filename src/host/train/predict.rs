@@ -6,39 +6,39 @@ use crate::host::digest::Digest;
 use crate::host::frame::Frame;
 use crate::host::lab::{Event, Lab};
 use crate::host::math::exp;
-use crate::host::model::trunk::{self, Packed, Tape};
+use crate::host::model::trunk::{self, Packed, Reader};
 use crate::host::model::{Head, Model, ModelError};
 use crate::host::random::Random;
 use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
+use crate::host::tensor::Precision;
+use std::sync::{Mutex, PoisonError};
 
-/// Tokens that go through the trunk at once: chosen, so that buffers stay small and an interrupt is seen in time.
-/// Fixed, because sums may depend on it.
-const TOKENS_PER_PASS: usize = 2048;
+/// Tokens from which work is long enough for a progress bar: chosen, half a second of the slowest model.
+const LONG: usize = 1 << 15;
 
 /// Features of every row, row-major `[n_rows, width]`.
-pub(super) fn features(model: &Model, packed: &Packed, lab: &Lab) -> Result<Vec<f32>, TrainError> {
+pub(super) fn features(
+    model: &Model,
+    packed: &Packed,
+    precision: Precision,
+    lab: &Lab,
+) -> Result<Vec<f32>, TrainError> {
     let inner = &model.inner;
     let params = &inner.params.values;
     trunk::check(&inner.arch, params, packed)?;
-    let mut tape = Tape::new();
-    let mut found = Vec::with_capacity(packed.n_rows() * inner.arch.width());
-    let mut part = Packed { tokens: Vec::new(), offsets: vec![0] };
-    let n_rows = packed.n_rows();
-    let what = format!("label with {}", inner.name);
-    // Short jobs are not worth a progress bar.
-    let told = packed.tokens.len() > 16 * TOKENS_PER_PASS;
-    let bar = told.then(|| Bar::start(lab, what, n_rows as u64));
-    for row in 0..n_rows {
-        push_row(&mut part, packed, row);
-        if part.tokens.len() >= TOKENS_PER_PASS || row + 1 == n_rows {
-            lab.interrupt.check()?;
-            found.extend(trunk::features(&inner.arch, params, &part, &mut tape));
-            clear(&mut part);
-            if let Some(bar) = &bar {
-                bar.progress(row as u64 + 1, String::new);
-            }
+    let n_rows = packed.n_rows() as u64;
+    let told = packed.tokens.len() > LONG;
+    let bar = told.then(|| Bar::start(lab, format!("label with {}", inner.name), n_rows));
+    let so_far = Mutex::new(0);
+    let reader = Reader::new(&inner.arch, params, precision);
+    let found = reader.features(packed, &lab.interrupt, &|n_rows| {
+        if let Some(bar) = &bar {
+            // Told under the lock, so that numbers rise.
+            let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
+            *so_far += n_rows as u64;
+            bar.progress(*so_far, String::new);
         }
-    }
+    })?;
     Ok(found)
 }
 
@@ -67,14 +67,14 @@ pub(super) fn head_forward(features: &[f32], weight: &[f32], width: usize, out: 
     }
 }
 
-/// Logits of every row, row-major `[n_rows, n_classes]`.
-pub fn logits(model: &Model, data: &Data, lab: &Lab) -> Result<(Vec<f32>, usize), TrainError> {
+/// Logits of every row, row-major `[n_rows, n_classes]`; the trunk's matrix products in `precision`.
+pub fn logits(model: &Model, data: &Data, precision: Precision, lab: &Lab) -> Result<(Vec<f32>, usize), TrainError> {
     let head = head_for(model, data)?;
     if data.is_empty() {
         return Err(TrainError::NoRows);
     }
     let packed = model.encode(data, lab)?;
-    let features = features(model, &packed, lab)?;
+    let features = features(model, &packed, precision, lab)?;
     let mut logits = Vec::with_capacity(data.len() * head.n_classes);
     head_forward(&features, &head.weight, model.inner.arch.width(), &mut logits);
     Ok((logits, head.n_classes))
@@ -91,13 +91,14 @@ fn head_for<'a>(model: &'a Model, data: &Data) -> Result<&'a Head, TrainError> {
 }
 
 /// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`. Test rows may be predicted.
-pub fn predict(model: &Model, data: &Data, lab: &Lab) -> Result<Frame, TrainError> {
-    answer(&Prediction { model, data, kind: Kind::Predict }, lab)
+pub fn predict(model: &Model, data: &Data, precision: Precision, lab: &Lab) -> Result<Frame, TrainError> {
+    answer(&Prediction { model, data, kind: Kind::Predict, precision }, lab)
 }
 
 /// Labels: a frame with `id`, `p0`, `p1`, … and `label`; soft as the model predicts, or hard: 1 for the likeliest class.
-pub fn label(model: &Model, data: &Data, hard: bool, lab: &Lab) -> Result<Frame, TrainError> {
-    answer(&Prediction { model, data, kind: if hard { Kind::HardLabel } else { Kind::SoftLabel } }, lab)
+pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, lab: &Lab) -> Result<Frame, TrainError> {
+    let kind = if hard { Kind::HardLabel } else { Kind::SoftLabel };
+    answer(&Prediction { model, data, kind, precision }, lab)
 }
 
 fn answer(prediction: &Prediction, lab: &Lab) -> Result<Frame, TrainError> {
@@ -120,6 +121,7 @@ struct Prediction<'a> {
     model: &'a Model,
     data: &'a Data,
     kind: Kind,
+    precision: Precision,
 }
 
 impl Prediction<'_> {
@@ -127,13 +129,11 @@ impl Prediction<'_> {
     fn digest(&self) -> Digest {
         let (model, data) = (self.model.inner.digest, self.data.digest());
         let started = match self.kind {
-            Kind::Predict => Digest::of("predict", 2).digest("model", model).digest("data", data),
-            Kind::SoftLabel | Kind::HardLabel => Digest::of("label", 2)
-                .digest("model", model)
-                .digest("data", data)
-                .int("hard", i64::from(self.kind == Kind::HardLabel)),
+            Kind::Predict => Digest::of("predict", 3),
+            Kind::SoftLabel => Digest::of("label", 3).int("hard", 0),
+            Kind::HardLabel => Digest::of("label", 3).int("hard", 1),
         };
-        started.finish()
+        started.digest("model", model).digest("data", data).text("precision", self.precision.name()).finish()
     }
 
     /// The frame, from probabilities row by row.
@@ -168,14 +168,17 @@ impl Operation for Prediction<'_> {
             what: format!("{} rows of {} with {}", self.data.len(), self.data.name(), self.model.inner.name),
             digest: self.digest(),
             inputs: vec![("model", self.model.inner.digest), ("data", self.data.digest())],
-            options: if self.kind == Kind::HardLabel { "hard true".to_owned() } else { String::new() },
+            options: match self.kind {
+                Kind::Predict => format!("precision {}", self.precision.name()),
+                kind => format!("hard {}, precision {}", kind == Kind::HardLabel, self.precision.name()),
+            },
             work: forward_work(self.model, bytes),
             untraceable: None,
         }
     }
 
     fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<Vec<f32>>, TrainError> {
-        let (values, _) = probabilities(self.model, self.data, lab)?;
+        let (values, _) = probabilities(self, lab)?;
         Ok(Done { value: values, curve: Vec::new() })
     }
 
@@ -213,7 +216,11 @@ const WORTH_KEEPING: f64 = 1e10;
 impl Features<'_> {
     /// The features, row-major `[n_rows, width]`; looked up where computing them is long work.
     pub fn find(&self, lab: &Lab) -> Result<Vec<f32>, TrainError> {
-        if self.step().work < WORTH_KEEPING { features(self.model, self.packed, lab) } else { perform(self, lab) }
+        if self.step().work < WORTH_KEEPING { self.now(lab) } else { perform(self, lab) }
+    }
+
+    fn now(&self, lab: &Lab) -> Result<Vec<f32>, TrainError> {
+        features(self.model, self.packed, Precision::F32, lab)
     }
 
     fn shape(&self) -> [usize; 2] {
@@ -230,7 +237,7 @@ impl Operation for Features<'_> {
         Step {
             operation: "features",
             what: format!("{} on {} rows of {}", self.model.inner.name, self.data.len(), self.data.name()),
-            digest: Digest::of("features", 1).digest("model", model).digest("data", data).finish(),
+            digest: Digest::of("features", 2).digest("model", model).digest("data", data).finish(),
             inputs: vec![("model", model), ("data", data)],
             options: String::new(),
             work: 2.0 * self.model.n_params() as f64 * self.packed.tokens.len() as f64,
@@ -239,7 +246,7 @@ impl Operation for Features<'_> {
     }
 
     fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<Vec<f32>>, TrainError> {
-        Ok(Done { value: features(self.model, self.packed, lab)?, curve: Vec::new() })
+        Ok(Done { value: self.now(lab)?, curve: Vec::new() })
     }
 
     fn pack(&self, value: &Vec<f32>) -> Content {
@@ -263,8 +270,8 @@ pub(super) fn forward_work(model: &Model, bytes: usize) -> f64 {
 }
 
 /// Softmax of the logits, computed in double precision.
-fn probabilities(model: &Model, data: &Data, lab: &Lab) -> Result<(Vec<f32>, usize), TrainError> {
-    let (logits, n_classes) = logits(model, data, lab)?;
+fn probabilities(of: &Prediction, lab: &Lab) -> Result<(Vec<f32>, usize), TrainError> {
+    let (logits, n_classes) = logits(of.model, of.data, of.precision, lab)?;
     let mut probabilities = Vec::with_capacity(logits.len());
     for row in logits.chunks_exact(n_classes) {
         let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -81,7 +81,7 @@ struct Work {
 }
 
 /// The first `n` floats of a buffer, which grows if it must.
-fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
+pub(super) fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
     pages::grow(buffer, n);
     &mut buffer[..n]
 }
@@ -94,7 +94,7 @@ pub(super) struct Trunk<'a> {
 }
 
 impl<'a> Trunk<'a> {
-    fn norm(&self, pair: &Pair) -> Norm<'a> {
+    pub(super) fn norm(&self, pair: &Pair) -> Norm<'a> {
         Norm { weight: &self.params[pair.weight.clone()], bias: &self.params[pair.bias.clone()], eps: self.map.eps }
     }
 
@@ -102,8 +102,30 @@ impl<'a> Trunk<'a> {
         &self.params[pair.weight.clone()]
     }
 
-    fn bias(&self, pair: &Pair) -> &'a [f32] {
+    pub(super) fn bias(&self, pair: &Pair) -> &'a [f32] {
         &self.params[pair.bias.clone()]
+    }
+
+    /// The summed embeddings of rows with these offsets, row-major `[tokens, width]`.
+    pub(super) fn embed(&self, tokens: &[u32], offsets: &[usize], sum: &mut [f32]) {
+        let Trunk { map, params } = *self;
+        let width = map.width;
+        let mut start = 0;
+        for end in offsets[1..].iter().copied() {
+            for at in start..end {
+                let to = &mut sum[at * width..(at + 1) * width];
+                let token = &params[map.token.start + tokens[at] as usize * width..][..width];
+                let position = &params[map.position.start + (at - start) * width..][..width];
+                to.iter_mut()
+                    .zip(token.iter().zip(position))
+                    .for_each(|(to, (token, position))| *to = token + position);
+                if !map.causal {
+                    let kind = &params[map.types.start..][..width];
+                    to.iter_mut().zip(kind).for_each(|(to, kind)| *to += kind);
+                }
+            }
+            start = end;
+        }
     }
 }
 
@@ -128,6 +150,19 @@ pub(super) enum Want {
     Features,
     /// One vector for each token.
     States,
+}
+
+/// The mean of each row's final states, row-major `[n_rows, width]`.
+pub(super) fn mean_of_tokens(states: &[f32], width: usize, offsets: &[usize], features: &mut [f32]) {
+    for (row, feature) in features.chunks_exact_mut(width).enumerate() {
+        feature.fill(0.0);
+        let (start, end) = (offsets[row], offsets[row + 1]);
+        for state in states[start * width..end * width].chunks_exact(width) {
+            feature.iter_mut().zip(state).for_each(|(sum, x)| *sum += x);
+        }
+        let share = 1.0 / (end - start) as f32;
+        feature.iter_mut().for_each(|x| *x *= share);
+    }
 }
 
 impl Shard {
@@ -180,15 +215,7 @@ impl Shard {
         let states = room(&mut self.work.tokens, width * cols.n);
         to_tokens(self.par, &self.y, width, cols, states);
         let features = room(&mut self.rows, width * self.last.len());
-        for (row, feature) in features.chunks_exact_mut(width).enumerate() {
-            feature.fill(0.0);
-            let (start, end) = (self.offsets[row], self.offsets[row + 1]);
-            for state in states[start * width..end * width].chunks_exact(width) {
-                feature.iter_mut().zip(state).for_each(|(sum, x)| *sum += x);
-            }
-            let share = 1.0 / (end - start) as f32;
-            feature.iter_mut().for_each(|x| *x *= share);
-        }
+        mean_of_tokens(states, width, &self.offsets, features);
     }
 
     /// The backward pass after [`Shard::forward`] for features with `keep`. `d_features` is this shard's, row-major.
@@ -234,7 +261,7 @@ impl Shard {
 
     /// Final states in `self.y`; for causal features only those of the rows' last tokens.
     fn states(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool) {
-        let Trunk { map, params } = trunk;
+        let map = trunk.map;
         let (width, cols) = (map.width, self.cols());
         let again = keep && self.recompute;
         let n_saved = if keep && !again { map.layers.len() } else { 1 };
@@ -246,22 +273,7 @@ impl Shard {
         }
 
         let sum = room(&mut self.work.tokens, width * cols.n + LANES);
-        let mut start = 0;
-        for end in self.offsets[1..].iter().copied() {
-            for at in start..end {
-                let to = &mut sum[at * width..(at + 1) * width];
-                let token = &params[map.token.start + tokens[at] as usize * width..][..width];
-                let position = &params[map.position.start + (at - start) * width..][..width];
-                to.iter_mut()
-                    .zip(token.iter().zip(position))
-                    .for_each(|(to, (token, position))| *to = token + position);
-                if !map.causal {
-                    let kind = &params[map.types.start..][..width];
-                    to.iter_mut().zip(kind).for_each(|(to, kind)| *to += kind);
-                }
-            }
-            start = end;
-        }
+        trunk.embed(tokens, &self.offsets, sum);
         let y = room(&mut self.y, cols.len(width));
         if map.causal {
             from_tokens(self.par, sum, width, cols, y);

@@ -1,8 +1,10 @@
 //! The engine against the reference: values and gradients, finite differences, extremes, threads, bad batches.
 
 use super::*;
+use crate::host::lab::Interrupt;
 use crate::host::model::arch::{Activation, BertConfig, CausalConfig};
 use crate::host::random::Random;
+use crate::host::tensor::Precision;
 use crate::host::tensor::reference::Reference;
 use candle_core::{DType, Device, Tensor};
 
@@ -279,6 +281,61 @@ fn computing_blocks_again_changes_no_bit() {
     }
 }
 
+fn read(arch: &Arch, params: &[f32], batch: &Packed, precision: Precision) -> Vec<f32> {
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    let count = |n| _ = seen.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+    let features = Reader::new(arch, params, precision).features(batch, &Interrupt::default(), &count);
+    assert_eq!(seen.into_inner(), batch.n_rows());
+    features.expect("nobody stops it")
+}
+
+#[test]
+fn reading_gives_the_features_of_a_forward_pass() {
+    for (arch, lengths) in shapes() {
+        let (params, batch) = (parameters(&arch, 0.3, 1), batch(&lengths, 2));
+        let fine = read(&arch, &params, &batch, Precision::F32);
+        assert_eq!(fine, features(&arch, &params, &batch, &mut Tape::new()), "{arch:?} {lengths:?}");
+        let coarse = read(&arch, &params, &batch, Precision::Bf16);
+        let apart = distance(&coarse, &fine.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
+        let n_layers = arch.n_layers();
+        assert!(apart < 0.1 && (apart > 1e-4) == (n_layers > 0), "{arch:?} {lengths:?}: {apart}");
+    }
+}
+
+#[test]
+fn reading_in_batches_gives_each_row_its_bits_whatever_the_threads() {
+    for arch in [causal(32, 2, 2, Activation::GeluTanh), bert(24, 2, 2)] {
+        let lengths: Vec<usize> = (0..700).map(|i| 1 + i * 37 % 90).collect();
+        let (params, all) = (parameters(&arch, 0.1, 12), batch(&lengths, 13));
+        let with = |n_threads, precision| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
+            pool.install(|| read(&arch, &params, &all, precision))
+        };
+        for precision in [Precision::F32, Precision::Bf16] {
+            let one = with(1, precision);
+            assert!(with(2, precision) == one && with(3, precision) == one, "{arch:?}");
+            let width = arch.width();
+            for row in [0, 350, 699] {
+                let alone = Packed::new([&all.tokens[all.offsets[row]..all.offsets[row + 1]]]);
+                let bits = read(&arch, &params, &alone, precision);
+                assert_eq!(one[row * width..(row + 1) * width], bits, "{arch:?}, row {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn reading_stops_when_asked_to() {
+    let arch = bert(24, 2, 2);
+    let (params, batch, stop) = (parameters(&arch, 0.1, 12), batch(&[30; 400], 13), Interrupt::default());
+    stop.raise();
+    assert!(Reader::new(&arch, &params, Precision::F32).features(&batch, &stop, &|_| {}).is_err());
+}
+
+fn read_nothing(arch: &Arch, params: &[f32], batch: &Packed) -> Vec<f32> {
+    Reader::new(arch, params, Precision::F32).features(batch, &Interrupt::default(), &|_| {}).expect("nobody stops it")
+}
+
 #[test]
 fn bad_batches_are_errors_and_nan() {
     let arch = causal(8, 1, 1, Activation::GeluTanh);
@@ -297,12 +354,14 @@ fn bad_batches_are_errors_and_nan() {
         assert_eq!(check(&arch, &params, &batch), Err(error.clone()));
         let mut tape = Tape::new();
         assert!(features(&arch, &params, &batch, &mut tape).iter().all(|x| x.is_nan()));
+        assert!(read_nothing(&arch, &params, &batch).iter().all(|x| x.is_nan()));
         assert!(lm_loss(&arch, &params, &batch, &mut tape).is_nan(), "{error}");
         assert!(lm_logits(&arch, &params, &batch, &mut tape).iter().all(|x| x.is_nan()));
     }
     let good = batch(&[3, 4], 16);
     let too_few = TrunkError::Parameters { expected: params.len(), found: 5 };
     assert_eq!(check(&arch, &params[..5], &good), Err(too_few));
+    assert!(read_nothing(&arch, &params[..5], &good).iter().all(|x| x.is_nan()));
     assert_eq!(check_lm(&arch, &params, &batch(&[1, 1], 17)), Err(TrunkError::NothingToPredict));
     let encoder = bert(8, 1, 2);
     assert_eq!(check_lm(&encoder, &parameters(&encoder, 0.3, 18), &good), Err(TrunkError::NotCausal));

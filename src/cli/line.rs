@@ -93,6 +93,7 @@ impl Device {
 /// The instructions that models compute with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum KernelChoice {
+    Amx,
     Avx512,
     Avx2,
     Portable,

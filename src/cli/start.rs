@@ -37,6 +37,7 @@ pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
     }
     if let Some(choice) = global.kernels {
         let kernels = match choice {
+            KernelChoice::Amx => Kernels::Amx,
             KernelChoice::Avx512 => Kernels::Avx512,
             KernelChoice::Avx2 => Kernels::Avx2,
             KernelChoice::Portable => Kernels::Portable,

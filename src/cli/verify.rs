@@ -141,13 +141,14 @@ fn interrupt(child: &mut Child) {
 
 /// The kernels of a class, if this processor has them: the best it has otherwise.
 fn kernels(class: &str) -> Option<KernelChoice> {
-    let (choice, has) = match class.split('-').next()? {
-        "avx512" => (KernelChoice::Avx512, Kernels::best() == Kernels::Avx512),
-        "avx2" => (KernelChoice::Avx2, Kernels::best() != Kernels::Portable),
-        "portable" => (KernelChoice::Portable, true),
+    let (choice, kernels) = match class.split('-').next()? {
+        "amx" => (KernelChoice::Amx, Kernels::Amx),
+        "avx512" => (KernelChoice::Avx512, Kernels::Avx512),
+        "avx2" => (KernelChoice::Avx2, Kernels::Avx2),
+        "portable" => (KernelChoice::Portable, Kernels::Portable),
         _ => return None,
     };
-    has.then_some(choice)
+    (kernels <= Kernels::best()).then_some(choice)
 }
 
 fn write_json(path: &Path, report: &Report) -> Result<(), Box<Diagnostic>> {

@@ -140,14 +140,10 @@ fn bits_move_only_with_a_version() {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|_| "{}".to_owned());
     let mut pinned: BTreeMap<String, Pins> = serde_json::from_str(&text).expect("JSON");
     let mut found = BTreeMap::from([("any".to_owned(), without_kernels())]);
-    let has = |kernels: &Kernels| match Kernels::best() {
-        Kernels::Avx512 => true,
-        Kernels::Avx2 => *kernels != Kernels::Avx512,
-        Kernels::Portable => *kernels == Kernels::Portable,
-    };
     // The bits of plain code are pinned on x86-64, which treats denormal numbers as zero.
-    let classes = [Kernels::Portable, Kernels::Avx2, Kernels::Avx512].into_iter().filter(has);
-    found.extend(classes.filter(|_| cfg!(target_arch = "x86_64")).map(with_kernels));
+    let classes = [Kernels::Portable, Kernels::Avx2, Kernels::Avx512, Kernels::Amx];
+    let has = |kernels: &Kernels| cfg!(target_arch = "x86_64") && *kernels <= Kernels::best();
+    found.extend(classes.into_iter().filter(has).map(with_kernels));
     let mut wrong = Vec::new();
     for (class, found) in &found {
         wrong.extend(complaints(class, pinned.entry(class.clone()).or_default(), found));

@@ -4,10 +4,11 @@
 //! dimension runs. The left operand is read by broadcast through two strides (so neither weights nor gradients are ever
 //! packed), the right one is a panel. Each output is summed along the inner dimension in order, whoever computes it.
 
+use super::Precision;
 use super::pages;
 use super::panel::{Cols, PANEL, transpose};
 use super::simd::{LANES, Simd, dispatch};
-use super::strip::{self, strips};
+use super::strip::{self, Part, Shape, strips};
 use super::tasks::{Raw, tasks};
 use std::cell::Cell;
 
@@ -147,17 +148,18 @@ pub(crate) struct Left<'a> {
     pub depth: usize,
     pub row_stride: usize,
     pub col_stride: usize,
+    pub precision: Precision,
 }
 
 impl<'a> Left<'a> {
     /// A row-major weight `[rows, depth]`.
     pub(crate) fn weight(values: &'a [f32], rows: usize, depth: usize) -> Self {
-        Left { values, rows, depth, row_stride: depth, col_stride: 1 }
+        Left { values, rows, depth, row_stride: depth, col_stride: 1, precision: Precision::F32 }
     }
 
     /// The transpose of a row-major weight `[depth, rows]`.
     pub(crate) fn transposed(values: &'a [f32], rows: usize, depth: usize) -> Self {
-        Left { values, rows, depth, row_stride: 1, col_stride: rows }
+        Left { values, rows, depth, row_stride: 1, col_stride: rows, precision: Precision::F32 }
     }
 }
 
@@ -221,7 +223,7 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         let mut turned = TURNED.take();
         pages::grow(&mut turned, rows * depth);
         turn_all(par, &left, &mut turned);
-        product(par, Left::weight(&turned, rows, depth), x, cols, onto, y);
+        product(par, Left { precision: left.precision, ..Left::weight(&turned, rows, depth) }, x, cols, onto, y);
         TURNED.set(turned);
         return;
     }
@@ -255,21 +257,13 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         }
     };
     if strip::suits(rows, depth, cols.n) && left.col_stride == 1 {
+        let shape = Shape { rows, depth, n_panels: cols.n_panels() };
         // Safety: as above; rows of the left operand are `depth` floats long.
         unsafe {
-            strips(
-                par,
-                rows,
-                depth,
-                cols.n_panels(),
-                |part, packed| {
-                    for i in 0..part.n_rows {
-                        let row = left.values.as_ptr().add((part.row + i) * left.row_stride + part.from);
-                        std::ptr::copy_nonoverlapping(row, packed.row(i), part.n_deep);
-                    }
-                },
-                |part, p| Tile { rows: part.n_rows, depth: part.n_deep, ..part_of(part.row, p, part.from) },
-            );
+            let at = |row: usize, k: usize| left.values.as_ptr().add(row * left.row_stride + k);
+            let tile =
+                |part: Part, p| Tile { rows: part.n_rows, depth: part.n_deep, ..part_of(part.row, p, part.from) };
+            strips(par, left.precision, shape, at, tile);
         }
         return;
     }
@@ -328,23 +322,14 @@ pub(crate) fn weight_gradient(
     let (dw, db) = (Raw::new(dw), db.map(Raw::new));
     let n_chunks = rows.div_ceil(ROWS);
     if strip::suits(rows, cols.n, depth) {
+        let shape = Shape { rows, depth: cols.n, n_panels: features.n_panels() };
         // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
         unsafe {
             strips(
                 par,
-                rows,
-                cols.n,
-                features.n_panels(),
-                |part, packed| {
-                    // Slices begin where panels do.
-                    for p in part.from / PANEL..(part.from + part.n_deep).div_ceil(PANEL) {
-                        let (width, n) = (cols.width(p), cols.valid(p).min(part.from + part.n_deep - p * PANEL));
-                        for i in 0..part.n_rows {
-                            let from = dy.as_ptr().add(p * PANEL * rows + (part.row + i) * width);
-                            std::ptr::copy_nonoverlapping(from, packed.row(i).add(p * PANEL - part.from), n);
-                        }
-                    }
-                },
+                Precision::F32,
+                shape,
+                |row, token| dy.as_ptr().add(cols.at(rows, row, token)),
                 |part, fp| {
                     let width = features.width(fp);
                     let c = dw.at(part.row * depth + fp * PANEL);

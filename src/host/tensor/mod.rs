@@ -2,6 +2,8 @@
 //! reference to hold them against. What a trunk is made of lies in [`super::model::trunk`]; nothing here knows models
 //! beyond their shapes.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 pub(crate) mod attention;
 pub(crate) mod entropy;
 pub(crate) mod gelu;
@@ -21,13 +23,23 @@ pub use precision::Precision;
 pub use simd::Kernels;
 use std::sync::LazyLock;
 
+/// How exactly matrix products are computed; everything else is always computed in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// Operands and sums in `f32`.
+    #[default]
+    F32,
+    /// Operands rounded to bfloat16, sums in `f32`.
+    Bf16,
+}
+
 /// The class and version of the kernels in use: equal inputs give equal bits within one.
 pub fn kernel_class() -> &'static str {
     class_of(Kernels::in_use())
 }
 
 /// Every kind of kernels.
-const KINDS: [Kernels; 3] = [Kernels::Avx512, Kernels::Avx2, Kernels::Portable];
+const KINDS: [Kernels; 4] = [Kernels::Amx, Kernels::Avx512, Kernels::Avx2, Kernels::Portable];
 
 /// The class of these kernels: their name, a version, and for plain code the processor family. Raise the version whenever
 /// a kernel's bits change for equal inputs. Plain code runs on every processor: only x86-64 treats denormal numbers as
@@ -35,6 +47,7 @@ const KINDS: [Kernels; 3] = [Kernels::Avx512, Kernels::Avx2, Kernels::Portable];
 pub fn class_of(kernels: Kernels) -> &'static str {
     static PORTABLE: LazyLock<String> = LazyLock::new(|| format!("portable-1-{}", std::env::consts::ARCH));
     match kernels {
+        Kernels::Amx => "amx-1",
         Kernels::Avx512 => "avx512-2",
         Kernels::Avx2 => "avx2-1",
         Kernels::Portable => &PORTABLE,

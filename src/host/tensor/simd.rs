@@ -473,7 +473,9 @@ macro_rules! dispatch {
                     unsafe { $generic::<$crate::host::tensor::simd::Avx2>($($arg),*) }
                 }
                 match $crate::host::tensor::simd::Kernels::in_use() {
-                    $crate::host::tensor::simd::Kernels::Avx512 => return unsafe { avx512($($arg),*) },
+                    $crate::host::tensor::simd::Kernels::Amx | $crate::host::tensor::simd::Kernels::Avx512 => {
+                        return unsafe { avx512($($arg),*) };
+                    }
                     $crate::host::tensor::simd::Kernels::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::host::tensor::simd::Kernels::Portable => {}
                 }
@@ -484,14 +486,16 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
-/// Which of the three sets of kernels computes. Results differ between them in the last bits, so the class is part of
-/// whatever names a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which set of kernels computes; each next one needs what the one before it needs, and more. Results differ between them
+/// in the last bits, so the class is part of whatever names a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kernels {
-    Avx512,
-    Avx2,
     /// What the compiler makes of plain code: the slowest, and on every processor.
     Portable,
+    Avx2,
+    Avx512,
+    /// AVX-512, and large matrix products on tiles.
+    Amx,
 }
 
 /// Chosen once for the process.
@@ -502,6 +506,9 @@ impl Kernels {
     pub fn best() -> Kernels {
         #[cfg(target_arch = "x86_64")]
         {
+            if super::amx::is_there() {
+                return Kernels::Amx;
+            }
             if std::arch::is_x86_feature_detected!("avx512f") {
                 return Kernels::Avx512;
             }
@@ -515,12 +522,7 @@ impl Kernels {
     /// Chooses for the whole process, before anything is computed. `false` if the processor lacks them or something was
     /// chosen before.
     pub fn choose(self) -> bool {
-        let has = match (self, Kernels::best()) {
-            (Kernels::Avx512, best) => best == Kernels::Avx512,
-            (Kernels::Avx2, best) => best != Kernels::Portable,
-            (Kernels::Portable, _) => true,
-        };
-        has && *IN_USE.get_or_init(|| self) == self
+        self <= Kernels::best() && *IN_USE.get_or_init(|| self) == self
     }
 
     /// What computes in this process: the best, unless another set was chosen.
@@ -532,6 +534,7 @@ impl Kernels {
     /// As keys and records call it.
     pub fn name(self) -> &'static str {
         match self {
+            Kernels::Amx => "amx",
             Kernels::Avx512 => "avx512",
             Kernels::Avx2 => "avx2",
             Kernels::Portable => "portable",

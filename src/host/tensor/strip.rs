@@ -5,6 +5,9 @@
 //! inner loop is written out. What is computed is the same as in [`super::matmul`]: each output is summed along the inner
 //! dimension in order, slice by slice, and slices follow from the shape alone.
 
+use super::Precision;
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::matmul::{Tile, block};
 use super::panel::PANEL;
 use super::simd::{Kernels, LANES};
@@ -24,7 +27,19 @@ const STRIPS: usize = 14;
 
 /// Whether a product of this shape is worth packing, and this processor has the instructions.
 pub(crate) fn suits(rows: usize, depth: usize, cols: usize) -> bool {
-    rows >= 8 * STRIP && depth >= 128 && cols >= 2 * PANEL && Kernels::in_use() == Kernels::Avx512
+    match Kernels::in_use() {
+        Kernels::Amx => rows >= 64 && depth >= 64 && cols >= PANEL,
+        Kernels::Avx512 => rows >= 8 * STRIP && depth >= 128 && cols >= 2 * PANEL,
+        Kernels::Avx2 | Kernels::Portable => false,
+    }
+}
+
+/// A product of `rows × depth` and `depth × n_panels` panels.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub rows: usize,
+    pub depth: usize,
+    pub n_panels: usize,
 }
 
 /// Rows `row..row + n_rows` and inner steps `from..from + n_deep` of a left operand.
@@ -36,38 +51,31 @@ pub(crate) struct Part {
     pub n_deep: usize,
 }
 
-/// Where a strip packs one of its rows to.
-#[derive(Clone, Copy)]
-pub(crate) struct Packed(*mut f32);
-
-impl Packed {
-    /// Row `i` of the strip, [`SLICE`] floats.
-    ///
-    /// # Safety
-    /// `i` is below [`STRIP`].
-    pub(crate) unsafe fn row(self, i: usize) -> *mut f32 {
-        unsafe { self.0.add(i * STRIDE) }
-    }
-}
-
 thread_local! {
     /// This thread's strip; taken while a task uses it.
     static PACK: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Computes `rows × depth` times `depth × n_panels` panels. `pack` packs a part of the left operand; `tile` says where a
-/// panel's part of the product lies: a [`Tile`] without its left operand, which is overwritten.
+/// Computes a product for which [`suits`] holds. `left` says where element `(row, k)` of the left operand lies, for `k` a
+/// multiple of [`PANEL`]: that many inner steps, or what is left of them, follow it in memory. `tile` says where a panel's
+/// part of the product lies: a [`Tile`] without its left operand, which is overwritten.
 ///
 /// # Safety
-/// The tiles' pointers must be valid for their shapes, and no two parts may write the same place.
+/// The pointers must be valid for their shapes, and no two parts may write the same place.
 pub(crate) unsafe fn strips(
     par: bool,
-    rows: usize,
-    depth: usize,
-    n_panels: usize,
-    pack: impl Fn(Part, Packed) + Sync + Send,
+    precision: Precision,
+    shape: Shape,
+    left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
+    #[cfg(target_arch = "x86_64")]
+    if Kernels::in_use() == Kernels::Amx {
+        // Safety: promised by the caller; the tiles are there.
+        return unsafe { amx::strips(par, precision, shape, left, tile) };
+    }
+    let _ = precision;
+    let Shape { rows, depth, n_panels } = shape;
     let n_chunks = rows.div_ceil(STRIP * STRIPS);
     // Slices of equal length, whole panels each, because the gradient of a weight sums over panels of tokens.
     let slice = depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL);
@@ -79,7 +87,13 @@ pub(crate) unsafe fn strips(
             let n_deep = (depth - from).min(slice);
             for row in (first..rows.min(first + STRIP * STRIPS)).step_by(STRIP) {
                 let part = Part { row, n_rows: (rows - row).min(STRIP), from, n_deep };
-                pack(part, Packed(packed.as_mut_ptr()));
+                for (i, k) in (0..part.n_rows).flat_map(|i| (0..n_deep).step_by(PANEL).map(move |k| (i, k))) {
+                    // Safety: promised by the caller; a row of the strip holds a slice.
+                    unsafe {
+                        let to = packed.as_mut_ptr().add(i * STRIDE + k);
+                        std::ptr::copy_nonoverlapping(left(row + i, from + k), to, (n_deep - k).min(PANEL));
+                    }
+                }
                 for p in group..n_panels.min(group + GROUP) {
                     // Safety: promised by the caller; the strip holds `n_rows` rows of `n_deep` floats.
                     unsafe { strip(Tile { a: packed.as_ptr(), a_rows: STRIDE, a_cols: 1, ..tile(part, p) }) };

@@ -1,0 +1,372 @@
+//! Large matrix products on AMX, the matrix unit of newer x86-64 processors: tiles of 16 rows of bfloat16, sums in `f32`.
+//!
+//! A `f32` has 24 significant bits, a bfloat16 eight: each operand is split into three bfloat16 that sum to it exactly, and
+//! of their nine products the six that matter are taken (those left out are below 2⁻²⁴ of the whole; Henry, Tang and
+//! Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations"). The unit
+//! sums 32 steps before it rounds to the output's size, so the error is smaller than that of a chain of fused
+//! multiply-adds, and six products here still take less time than one there (both measured, LOG.md). With
+//! [`Precision::Bf16`] the first parts alone are multiplied: what a product in bfloat16 is.
+//!
+//! The left operand is cut into strips of 32 rows, the right one into blocks of 32 columns; both are packed, slice by slice
+//! of the inner dimension, so that a group of columns stays in a second-level cache while strip after strip meets it.
+
+use super::Precision;
+use super::matmul::Tile;
+use super::pages;
+use super::panel::PANEL;
+use super::simd::LANES;
+use super::strip::{Part, Shape};
+use super::tasks::tasks;
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::cell::Cell;
+
+/// Rows of a strip and columns of a block: two tiles.
+const SIDE: usize = 2 * LANES;
+/// Inner steps that one tile holds.
+const STEP: usize = 32;
+/// Bytes of a tile.
+const TILE: usize = 1024;
+/// The longest slice of the inner dimension. Chosen from 96 to 768: see LOG.md.
+const SLICE: usize = 384;
+/// Panels of a group. Chosen: their slice, packed, takes half of a second-level cache.
+const GROUP: usize = 8;
+
+/// Whether this processor has the tiles, and the system lets this process use them.
+pub(crate) fn is_there() -> bool {
+    let wide = std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw");
+    // CPUID leaf 7: bit 24 of EDX are tiles, bit 22 their bfloat16 products (Intel's manual, volume 2, CPUID).
+    let features = if wide && __cpuid(0).eax >= 7 { __cpuid_count(7, 0).edx } else { 0 };
+    features >> 22 & 1 == 1 && features >> 24 & 1 == 1 && permitted()
+}
+
+/// Asks Linux for the tiles' registers, which it saves only for processes that do
+/// (Documentation/arch/x86/xstate.rst: `ARCH_REQ_XCOMP_PERM`, `XFEATURE_XTILEDATA`).
+#[cfg(target_os = "linux")]
+fn permitted() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XFEATURE_XTILEDATA: libc::c_long = 18;
+    // Safety: changes nothing but what this process may use.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn permitted() -> bool {
+    false
+}
+
+/// This thread's tiles, configured as eight of 16 rows × 64 bytes; given back when dropped, so that the system need not
+/// save them.
+struct Tiles;
+
+impl Tiles {
+    fn new() -> Tiles {
+        #[repr(C, align(64))]
+        struct Config {
+            palette: u8,
+            start_row: u8,
+            reserved: [u8; 14],
+            bytes_per_row: [u16; 16],
+            rows: [u8; 16],
+        }
+        let mut config = Config { palette: 1, start_row: 0, reserved: [0; 14], bytes_per_row: [0; 16], rows: [0; 16] };
+        config.bytes_per_row[..8].fill(64);
+        config.rows[..8].fill(16);
+        // Safety: called only where `is_there`; a valid configuration of 64 bytes.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const config, options(nostack, readonly, preserves_flags)) };
+        Tiles
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // Safety: the tiles were configured above.
+        unsafe { asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
+    }
+}
+
+thread_local! {
+    /// This thread's packed operands; taken while a task uses them.
+    static PACKED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// As [`super::strip::strips`], with `precision`.
+///
+/// # Safety
+/// As there; the processor has the tiles.
+pub(super) unsafe fn strips(
+    par: bool,
+    precision: Precision,
+    shape: Shape,
+    left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    tile: impl Fn(Part, usize) -> Tile + Sync + Send,
+) {
+    // Safety: promised by the caller.
+    unsafe {
+        match precision {
+            Precision::F32 => parts::<3>(par, shape, left, tile),
+            Precision::Bf16 => parts::<1>(par, shape, left, tile),
+        }
+    }
+}
+
+unsafe fn parts<const PARTS: usize>(
+    par: bool,
+    Shape { rows, depth, n_panels }: Shape,
+    left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    tile: impl Fn(Part, usize) -> Tile + Sync + Send,
+) {
+    // Slices, and so sums, follow from the shape; how the rest is split does not show in the result.
+    let slice = depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL);
+    let (group, chunk) = split(par, rows, n_panels);
+    let n_chunks = rows.div_ceil(chunk);
+    // Lines of 64 bytes of one strip or block.
+    let lines = slice.div_ceil(STEP) * PARTS * SIDE;
+    tasks(par, n_chunks * n_panels.div_ceil(group), |task| {
+        let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
+        let panels = group_start..n_panels.min(group_start + group);
+        let mut packed = PACKED.take();
+        let n_blocks = panels.len() * PANEL / SIDE;
+        pages::grow(&mut packed, (lines * (n_blocks + 1) + 2 * SIDE + 1) * LANES);
+        let _tiles = Tiles::new();
+        // Safety: the buffer holds a strip, the sums of a block and `n_blocks` blocks, from its first whole line on;
+        // the operands are as the caller promises.
+        unsafe {
+            let sums: *mut f32 = packed.as_mut_ptr().add(packed.as_ptr().align_offset(64));
+            let strip: *mut __m512i = sums.add(SIDE * SIDE).cast();
+            let blocks = strip.add(lines);
+            for from in (0..depth).step_by(slice) {
+                let n_deep = (depth - from).min(slice);
+                let n_steps = n_deep.div_ceil(STEP);
+                for (idx, p) in panels.clone().enumerate() {
+                    let Tile { b, b_stride, cols, .. } = tile(Part { row: first, n_rows: 0, from, n_deep }, p);
+                    for half in 0..PANEL / SIDE {
+                        let (col, to) = (half * SIDE, blocks.add((idx * PANEL / SIDE + half) * lines));
+                        if col < cols {
+                            pack_block::<PARTS>(b.add(col), b_stride, n_deep, cols - col, to);
+                        }
+                    }
+                }
+                for row in (first..rows.min(first + chunk)).step_by(SIDE) {
+                    let part = Part { row, n_rows: (rows - row).min(SIDE), from, n_deep };
+                    pack_strip::<PARTS>(part, &left, strip);
+                    for (idx, p) in panels.clone().enumerate() {
+                        let tile = tile(part, p);
+                        for half in (0..PANEL / SIDE).filter(|half| half * SIDE < tile.cols) {
+                            let block = blocks.add((idx * PANEL / SIDE + half) * lines);
+                            if PARTS == 1 {
+                                one(strip.cast(), block.cast(), n_steps, sums);
+                            } else {
+                                six(strip.cast(), block.cast(), n_steps, sums);
+                            }
+                            finish(&tile, half * SIDE, sums);
+                        }
+                    }
+                }
+            }
+        }
+        PACKED.set(packed);
+    });
+}
+
+/// Panels of a group and rows of a task: enough tasks for the threads, the smaller operand packed more than once.
+fn split(par: bool, rows: usize, n_panels: usize) -> (usize, usize) {
+    let n_groups = n_panels.div_ceil(GROUP);
+    let wanted = if par { rayon::current_num_threads().div_ceil(n_groups) } else { 1 };
+    if rows <= n_panels * PANEL {
+        (n_panels.div_ceil(n_groups * wanted), rows.next_multiple_of(SIDE))
+    } else {
+        (n_panels.div_ceil(n_groups), rows.div_ceil(wanted).next_multiple_of(SIDE))
+    }
+}
+
+/// The bits of `PARTS` bfloat16, each in the upper half of its lane, that sum to `x`: rounded, but for the third of three,
+/// which is what is left, exactly. A single one is rounded to even.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+fn split_up<const PARTS: usize>(x: __m512) -> [__m512i; PARTS] {
+    let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+    let mut rest = x;
+    std::array::from_fn(|part| {
+        let bits = _mm512_castps_si512(rest);
+        if PARTS > 1 && part + 1 == PARTS {
+            return bits;
+        }
+        let half = if PARTS == 1 {
+            // One more than half where the last bit kept is set.
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            _mm512_add_epi32(_mm512_set1_epi32(0x7fff), odd)
+        } else {
+            _mm512_set1_epi32(0x8000)
+        };
+        let rounded = _mm512_and_si512(_mm512_add_epi32(bits, half), upper);
+        rest = _mm512_sub_ps(rest, _mm512_castsi512_ps(rounded));
+        rounded
+    })
+}
+
+/// Lanes below `n`.
+fn below(n: usize) -> __mmask16 {
+    if n >= LANES { !0 } else { (1 << n) - 1 }
+}
+
+/// Packs `part.n_rows` rows of `part.n_deep` inner steps: for each 32 steps and each of the `PARTS` two tiles, a row of the
+/// operand in each of their rows. Zeros beyond.
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn pack_strip<const PARTS: usize>(part: Part, left: &impl Fn(usize, usize) -> *const f32, to: *mut __m512i) {
+    // Upper halves of two registers' lanes, in order.
+    const UPPER: [u16; 32] = {
+        let mut odd = [0; 32];
+        let mut i = 0;
+        while i < 32 {
+            odd[i] = 2 * i as u16 + 1;
+            i += 1;
+        }
+        odd
+    };
+    // Safety: reads what the caller of `strips` promises, writes a strip.
+    unsafe {
+        let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());
+        for row in 0..SIDE {
+            for step in 0..part.n_deep.div_ceil(STEP) {
+                let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+                if row < part.n_rows {
+                    let k = step * STEP;
+                    let from = left(part.row + row, part.from + k / PANEL * PANEL).add(k % PANEL);
+                    let n = part.n_deep - k;
+                    low = _mm512_maskz_loadu_ps(below(n), from);
+                    high = _mm512_maskz_loadu_ps(below(n.saturating_sub(LANES)), from.wrapping_add(LANES));
+                }
+                let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
+                for part in 0..PARTS {
+                    let words = _mm512_permutex2var_epi16(low[part], upper, high[part]);
+                    _mm512_store_si512(to.add((step * PARTS + part) * SIDE + row), words);
+                }
+            }
+        }
+    }
+}
+
+/// Packs `n_deep` inner steps of up to 32 columns: for each 32 steps and each of the `PARTS` two tiles of 16 columns, two
+/// steps side by side in each of their rows. Zeros beyond.
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn pack_block<const PARTS: usize>(b: *const f32, stride: usize, n_deep: usize, cols: usize, to: *mut __m512i) {
+    let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+    // Safety: reads rows below `n_deep` up to whole vectors of columns, writes a block.
+    unsafe {
+        let load = |k: usize, half: usize| {
+            let there = k < n_deep && half * LANES < cols;
+            if there { _mm512_loadu_ps(b.add(k * stride + half * LANES)) } else { _mm512_setzero_ps() }
+        };
+        for step in 0..n_deep.div_ceil(STEP) {
+            for pair in 0..LANES {
+                for half in 0..2 {
+                    let k = step * STEP + 2 * pair;
+                    let (even, odd) = (split_up::<PARTS>(load(k, half)), split_up::<PARTS>(load(k + 1, half)));
+                    for part in 0..PARTS {
+                        let even = _mm512_srli_epi32::<16>(even[part]);
+                        let words = _mm512_or_si512(even, _mm512_and_si512(odd[part], upper));
+                        _mm512_store_si512(to.add((step * PARTS + part) * SIDE + half * LANES + pair), words);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Columns `col..col + 32` of a strip's product go where they belong, with bias and residual.
+#[target_feature(enable = "avx512f")]
+unsafe fn finish(t: &Tile, col: usize, sums: *const f32) {
+    // Safety: the tile's pointers are valid for its shape.
+    unsafe {
+        for row in 0..t.rows {
+            let bias = _mm512_set1_ps(if t.bias.is_null() { 0.0 } else { *t.bias.add(row) });
+            for half in (0..2).filter(|half| col + half * LANES < t.cols) {
+                let place = row * t.c_stride + col + half * LANES;
+                let mask = below(t.cols - col - half * LANES);
+                let mut value = _mm512_add_ps(_mm512_load_ps(sums.add(row * SIDE + half * LANES)), bias);
+                if !t.residual.is_null() {
+                    value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, t.residual.add(place)));
+                }
+                _mm512_mask_storeu_ps(t.c.add(place), mask, value);
+            }
+        }
+    }
+}
+
+/// Two tiles of the strip into registers.
+macro_rules! left {
+    ($at:literal) => {
+        concat!("tileloadd tmm4, [{a} + {line} + ", $at, "]\n", "tileloadd tmm5, [{a} + {line} + ", $at, " + 1024]\n")
+    };
+}
+
+/// Two tiles of the block.
+macro_rules! right {
+    ($at:literal) => {
+        concat!("tileloadd tmm6, [{b} + {line} + ", $at, "]\n", "tileloadd tmm7, [{b} + {line} + ", $at, " + 1024]\n")
+    };
+}
+
+/// Each of the two times each of the two.
+macro_rules! products {
+    () => {
+        "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7\n"
+    };
+}
+
+/// The loop over `$n` steps, and the sums as 32 rows of 32.
+macro_rules! sums {
+    ($a:ident, $b:ident, $n:ident, $to:ident, $parts:literal, $($step:expr),*) => {
+        asm!(
+            "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
+            "2:",
+            $($step,)*
+            "add {a}, {stride}", "add {b}, {stride}",
+            "dec {n}", "jnz 2b",
+            "tilestored [{to} + 2 * {line}], tmm0",
+            "tilestored [{to} + 2 * {line} + 64], tmm1",
+            "tilestored [{to} + 2 * {line} + 2048], tmm2",
+            "tilestored [{to} + 2 * {line} + 2112], tmm3",
+            a = inout(reg) $a => _, b = inout(reg) $b => _, n = inout(reg) $n => _, to = in(reg) $to,
+            line = in(reg) 64usize, stride = const $parts * 2 * TILE, options(nostack)
+        )
+    };
+}
+
+/// The product of a strip and a block of one part each, over `n` steps of 32 (at least one), into 32 rows of 32 sums.
+///
+/// # Safety
+/// The tiles are configured; the operands hold `n` steps.
+unsafe fn one(a: *const u8, b: *const u8, n: usize, to: *mut f32) {
+    unsafe { sums!(a, b, n, to, 1, left!(0), right!(0), products!()) };
+}
+
+/// The same of three parts each: the six products that matter, small ones first.
+///
+/// # Safety
+/// As for [`one`].
+unsafe fn six(a: *const u8, b: *const u8, n: usize, to: *mut f32) {
+    unsafe {
+        sums!(
+            a,
+            b,
+            n,
+            to,
+            3,
+            left!(0),
+            right!(4096),
+            products!(),
+            right!(2048),
+            products!(),
+            left!(2048),
+            products!(),
+            right!(0),
+            products!(),
+            left!(4096),
+            products!(),
+            left!(0),
+            products!()
+        )
+    };
+}

@@ -12,13 +12,17 @@ use w2s::host::model::trunk::{self, Packed, Tape};
 use w2s::host::model::{Head, Model};
 use w2s::host::tensor::Precision;
 use w2s::host::tensor::optim::{AdamW, AdamWOptions};
-use w2s::host::tensor::pages;
+use w2s::host::tensor::{Kernels, kernels_of, pages};
 use w2s::host::train::{CrossEntropy, finetune, logits};
 
 /// Runs the worker until its input ends.
 pub fn worker(work: &Work, store: &Path, folder: &Path) -> Result<(), String> {
     // The greatest size counts from here on. Where that cannot be asked for, it counts from the start.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
+    if let Ok(name) = std::env::var("W2S_BENCH_KERNELS") {
+        let chosen = kernels_of(&name).is_some_and(Kernels::choose);
+        chosen.then_some(()).ok_or_else(|| format!("this processor has no kernels called `{name}`"))?;
+    }
     let base = memory("VmRSS")?;
     let text = std::fs::read(folder.join("work.json")).map_err(|error| error.to_string())?;
     let sheet: Sheet = serde_json::from_slice(&text).map_err(|error| error.to_string())?;

@@ -113,7 +113,7 @@ fn with_kernels(kernels: Kernels) -> (String, Pins) {
         assert!(before.is_none(), "two operations are called `{name}`");
         class = manifest.kernels;
     }
-    assert_eq!(pins.len(), 25, "{:#?}", pins.keys());
+    assert_eq!(pins.len(), 26, "{:#?}", pins.keys());
     (class, pins)
 }
 

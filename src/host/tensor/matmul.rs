@@ -500,6 +500,34 @@ mod tests {
 
     /// Each instruction set gives the same product up to rounding; runs those that this processor has.
     #[test]
+    fn large_products_are_as_exact_as_a_chain_of_fused_sums_whoever_computes_them() {
+        let (out, depth, n) = (96, 1024, 200);
+        let cols = Cols { n };
+        let (w, x) = (normal(out * depth, 7), normal(n * depth, 8));
+        let run = |par: bool| {
+            let mut y = vec![f32::NAN; cols.len(out)];
+            product(par, Left::weight(&w, out, depth), &panels(&x, depth, cols), cols, Onto::Nothing, &mut y);
+            let mut tokens = vec![0.0; n * out];
+            to_tokens(false, &y, out, cols, &mut tokens);
+            tokens
+        };
+        let alone = run(false);
+        for n_threads in [2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            assert!(pool.install(|| run(true)) == alone, "{n_threads} threads");
+        }
+        let (mut ours, mut chain) = (0.0, 0.0);
+        for (t, o) in (0..n).flat_map(|t| (0..out).map(move |o| (t, o))) {
+            let pairs = || w[o * depth..][..depth].iter().zip(&x[t * depth..][..depth]);
+            let exact: f64 = pairs().map(|(a, b)| *a as f64 * *b as f64).sum();
+            let fused = pairs().fold(0.0f32, |sum, (a, b)| a.mul_add(*b, sum));
+            ours += (alone[t * out + o] as f64 - exact).powi(2);
+            chain += (fused as f64 - exact).powi(2);
+        }
+        assert!(ours < 1.1 * chain, "{} {}", ours.sqrt(), chain.sqrt());
+    }
+
+    #[test]
     fn instruction_sets_agree() {
         let (a, b) = (normal(13 * 20, 5), normal(20 * 64, 6));
         let run = |with: unsafe fn(Tile)| {

@@ -23,16 +23,6 @@ pub use precision::Precision;
 pub use simd::Kernels;
 use std::sync::LazyLock;
 
-/// How exactly matrix products are computed; everything else is always computed in `f32`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Operands and sums in `f32`.
-    #[default]
-    F32,
-    /// Operands rounded to bfloat16, sums in `f32`.
-    Bf16,
-}
-
 /// The class and version of the kernels in use: equal inputs give equal bits within one.
 pub fn kernel_class() -> &'static str {
     class_of(Kernels::in_use())

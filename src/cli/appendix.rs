@@ -1,11 +1,12 @@
 //! `w2s appendix RUN`: what a paper's authors paste.
 
 use super::{draw, exit, output};
-use crate::host::record::{Kept, Outcome, Record, RecordError, write_appendix};
+use crate::host::record::{Kept, Outcome, Record, RecordError, unaltered, write_appendix, write_pages};
 use crate::session::diagnostic::{Diagnostic, Severity};
 use std::path::{Path, PathBuf};
 
-/// Writes the appendix of a run or of a bundle into the run's folder or into `into`, names the files and answers the exit code.
+/// Writes the appendix of a run or of a bundle into the run's folder or into `into`, names the files and answers the exit
+/// code. A run whose tables, figures, scripts or record were changed has none.
 pub fn run(run: &Path, into: Option<&Path>) -> u8 {
     match write(run, into) {
         Ok((record, files)) => {
@@ -24,15 +25,14 @@ pub fn run(run: &Path, into: Option<&Path>) -> u8 {
 }
 
 fn write(run: &Path, into: Option<&Path>) -> Result<(Record, Vec<PathBuf>), RecordError> {
-    let kept = Kept::open(&find(run))?;
-    // What came out of a bundle lies in a folder that goes away.
-    let beside = if kept.is_bundle() { Path::new("appendix") } else { kept.folder() };
-    let files = write_appendix(kept.folder(), &kept.record, into.unwrap_or(beside))?;
+    let kept = Kept::open(run)?;
+    unaltered(&kept, false)?;
+    let files = match into {
+        Some(into) => write_appendix(kept.folder(), &kept.record, into)?,
+        None => match write_pages(&kept)? {
+            Some(files) => files,
+            None => write_appendix(kept.folder(), &kept.record, Path::new("appendix"))?,
+        },
+    };
     Ok((kept.record.clone(), files))
-}
-
-/// The run that was named, or else the one of that name below `runs`.
-fn find(run: &Path) -> PathBuf {
-    let below = Path::new("runs").join(run);
-    if run.symlink_metadata().is_err() && below.is_dir() { below } else { run.to_owned() }
 }

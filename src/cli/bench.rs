@@ -3,7 +3,7 @@
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
 use crate::host::lab::{Access, Event, Lab, Memo, Settings};
-use crate::host::record::{self, Outcome, Recorder};
+use crate::host::record::{self, Folder, Outcome, RecordError, Recorder};
 use crate::session::diagnostic::Diagnostic;
 use crate::session::resolve::STDLIB;
 use crate::session::source::{Source, Sources};
@@ -20,6 +20,10 @@ pub struct Bench {
     pub recorder: Option<Recorder>,
     /// Whether the reader of standard output went away.
     broken: Arc<AtomicBool>,
+    /// The texts of a script that runs, and which is the script.
+    sources: Arc<OnceLock<(Sources, PathBuf)>>,
+    /// Keeps other runs out of the run folder.
+    _folder: Option<Folder>,
 }
 
 /// A script run: what it is called, and its arguments.
@@ -36,14 +40,15 @@ impl Bench {
             let why = crate::host::lab::plain(&error);
             Box::new(Diagnostic::new("usage/project", format!("the project folder `{}`: {why}", project.display())))
         })?;
-        let run_dir = match (&run, &global.run) {
+        let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
+        let mut folder = match (&run, &global.run) {
             (None, None) => None,
             (run, asked) => {
                 let stem = run.as_ref().and_then(|run| run.script.file_stem()).unwrap_or_default().to_string_lossy();
-                let made = record::create(Path::new("."), asked.as_deref(), &stem);
-                Some(made.map_err(|error| Box::new(Diagnostic::from_explained(&error)))?)
+                Some(record::create(Path::new("."), asked.as_deref(), &stem).map_err(refuse)?)
             }
         };
+        let run_dir = folder.as_ref().map(|folder| folder.path.clone());
         let store = global.store.clone().unwrap_or_else(default_store);
         let settings = Settings {
             seed_offset: global.seed,
@@ -80,15 +85,31 @@ impl Bench {
         });
         let lab = Arc::new(Lab::new(settings, access));
         let progress = Arc::new(Progress::new(global.quiet));
-        let (shown, kept) = (progress.clone(), recorder.clone());
+        if let (Some(folder), Some(recorder)) = (&mut folder, &recorder) {
+            take_over(folder, recorder, &progress).map_err(refuse)?;
+        }
+        let sources: Arc<OnceLock<(Sources, PathBuf)>> = Arc::default();
+        let (shown, kept, texts) = (progress.clone(), recorder.clone(), sources.clone());
         lab.listen(move |event: Event| {
             if let Some(recorder) = &kept {
                 recorder.note(&event);
+                if let Some((sources, script)) = texts.get().filter(|_| recorder.is_due()) {
+                    // A disk that is full will be complained of by whatever is written next, the last record at the latest.
+                    let _ = keep(recorder, sources, Some(script), Outcome::Running);
+                }
             }
             shown.show(&event);
         });
         heed_ctrl_c(&lab);
-        Ok(Bench { lab, progress, recorder, broken: Arc::default() })
+        Ok(Bench { lab, progress, recorder, broken: Arc::default(), sources, _folder: folder })
+    }
+
+    /// Writes the record of a script that begins, and from now on again and again: a run that is ended by force is known by
+    /// its record, which says that it runs.
+    pub fn begin(&self, sources: &Sources, script: &Path) -> Result<(), Box<Diagnostic>> {
+        // It is begun once; a second time it would be the same.
+        let _ = self.sources.set((sources.clone(), script.to_owned()));
+        self.keep(sources, Some(script), Outcome::Running)
     }
 
     /// A session that prints to standard output, between the progress bars. If nobody reads, the run is stopped.
@@ -149,16 +170,31 @@ impl Bench {
     /// Copies the sources, the script first, and writes the record.
     pub fn keep(&self, sources: &Sources, script: Option<&Path>, outcome: Outcome) -> Result<(), Box<Diagnostic>> {
         let Some(recorder) = &self.recorder else { return Ok(()) };
-        let script = script.map(|path| path.display().to_string());
-        let (first, rest): (Vec<_>, Vec<_>) =
-            sources.all().into_iter().partition(|source| Some(&source.name) == script.as_ref());
-        let text = |source: Source| record::Source { name: source.name, text: source.text, path: source.path };
-        let texts: Vec<_> = first.into_iter().chain(rest).map(text).collect();
-        recorder
-            .copy_sources(&texts)
-            .and_then(|()| recorder.write(outcome))
-            .map_err(|error| Box::new(Diagnostic::from_explained(&error)))
+        keep(recorder, sources, script, outcome).map_err(|error| Box::new(Diagnostic::from_explained(&error)))
     }
+}
+
+fn keep(recorder: &Recorder, sources: &Sources, script: Option<&Path>, outcome: Outcome) -> Result<(), RecordError> {
+    let script = script.map(|path| path.display().to_string());
+    let (first, rest): (Vec<_>, Vec<_>) =
+        sources.all().into_iter().partition(|source| Some(&source.name) == script.as_ref());
+    let text = |source: Source| record::Source { name: source.name, text: source.text, path: source.path };
+    let texts: Vec<_> = first.into_iter().chain(rest).map(text).collect();
+    recorder.copy_sources(&texts).and_then(|()| recorder.write(outcome))
+}
+
+/// Goes on in the folder of a run that did not end, if it was of the same command.
+fn take_over(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Result<(), RecordError> {
+    let Some(earlier) = &folder.unfinished else { return Ok(()) };
+    let shown = crate::session::resolve::shown(&folder.path);
+    if !recorder.is_same_command(earlier) {
+        return Err(RecordError::OtherCommand { path: shown, command: earlier.command() });
+    }
+    let ended = if earlier.outcome == Outcome::Interrupted { "was interrupted" } else { "was ended by force" };
+    let started = earlier.started.clone();
+    folder.clear()?;
+    progress.note(&format!("{shown}: takes over the run that {ended}, begun {started}"));
+    Ok(())
 }
 
 /// What `W2S_STORE` says, or the user's data folder for this program, as the platform has it.

@@ -37,17 +37,14 @@ fn bundled(global: &Global, path: &Path, out: Option<&Path>, no_data: bool) -> R
     let kept = Kept::open(path)?;
     let packing = Packing { with_data: !no_data, project: global.project.as_deref(), stdlib: STDLIB };
     let bytes = pack(&kept, &packing)?;
-    let file = out.map_or_else(|| PathBuf::from(format!("{}.w2s.zip", stem(&kept, path))), Path::to_owned);
+    let file = out.map_or_else(|| PathBuf::from(format!("{}.w2s.zip", stem(&kept))), Path::to_owned);
     folder::write(&file, &bytes)?;
     let read = kept.record.reads.iter().filter(|read| read.root == Root::Project && !no_data);
     Ok(Made { file, n_bytes: bytes.len(), data: read.map(|read| read.path.clone()).collect() })
 }
 
-/// What the file is called where nobody says: as the run folder is.
-fn stem(kept: &Kept, path: &Path) -> String {
-    let folder = path.canonicalize().ok();
-    let is_record = folder.as_deref().is_some_and(Path::is_file) && !kept.is_bundle();
-    let named = folder.as_deref().and_then(|folder| if is_record { folder.parent() } else { Some(folder) });
-    let name = named.and_then(Path::file_name).map(|name| folder::plain_name(&name.to_string_lossy()));
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "run".to_owned())
+/// What the file is called where nobody says: as the run folder was.
+fn stem(kept: &Kept) -> String {
+    let name = folder::plain_name(&kept.record.name);
+    if name.is_empty() { "run".to_owned() } else { name }
 }

@@ -169,7 +169,8 @@ pub enum Command {
     Appendix {
         /// A run folder, its record.json, a bundle, or a name below `runs`
         run: PathBuf,
-        /// Where to write [default: the run's folder; `appendix` for a bundle]
+        /// Where to write [default: the run's folder; `appendix` for a bundle, a run that did not end well, and one of another
+        /// version of w2s]
         #[arg(short, long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
@@ -214,16 +215,19 @@ pub enum Command {
     },
     /// Show a run: settings, operations, readings of truth, tables, warnings
     Show {
-        /// A run folder, its record.json, or a bundle
+        /// A run folder, its record.json, a bundle, or a name below `runs`
         run: PathBuf,
         /// The record as JSON
         #[arg(long)]
         json: bool,
+        /// List every operation, not the kinds and the slowest alone
+        #[arg(long)]
+        operations: bool,
     },
     /// Compare two runs: which options, data and code differ; which numbers moved, within noise or beyond. Exit code 1
     /// if anything but times differs
     Diff {
-        /// A run folder, its record.json, or a bundle
+        /// A run folder, its record.json, a bundle, or a name below `runs`
         before: PathBuf,
         /// Another one
         after: PathBuf,
@@ -234,15 +238,15 @@ pub enum Command {
     /// Run a recorded script again from nothing and compare every number, table, figure and printed line. Exit code 0 if
     /// nothing differs, 1 if something does, 3 if it cannot be told
     Verify {
-        /// A run folder, its record.json, or a bundle
+        /// A run folder, its record.json, a bundle, or a name below `runs`
         run: PathBuf,
         /// Write the whole report into this file
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
     },
-    /// Make one file of a run, which verifies elsewhere: script, record, tables, figures, data
+    /// Make one file of a run, which verifies elsewhere: script, record, tables, figures, appendix, data
     Bundle {
-        /// A run folder or its record.json
+        /// A run folder, its record.json, a bundle, or a name below `runs`
         run: PathBuf,
         /// The file [default: NAME.w2s.zip, here]
         #[arg(long, short, value_name = "FILE")]

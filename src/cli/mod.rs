@@ -16,6 +16,7 @@ pub mod progress;
 pub mod repl;
 mod runs;
 mod script;
+mod show;
 mod start;
 mod store;
 mod store_show;
@@ -88,7 +89,7 @@ fn dispatch(line: &Line) -> u8 {
         }
         Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
         Some(Command::Runs { folder, json }) => runs::runs(folder, *json),
-        Some(Command::Show { run, json }) => runs::show(run, *json),
+        Some(Command::Show { run, json, operations }) => show::run(run, *json, *operations),
         Some(Command::Diff { before, after, json }) => runs::diff(before, after, *json),
         Some(Command::Verify { run, json }) => verify::run(global, run, json.as_deref()),
         Some(Command::Bundle { run, out, no_data }) => bundle::run(global, run, out.as_deref(), *no_data),

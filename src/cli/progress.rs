@@ -54,6 +54,7 @@ impl Progress {
                 }
             }
             Event::Operation { .. }
+            | Event::Ahead(_)
             | Event::TruthRead { .. }
             | Event::Written { .. }
             | Event::FileRead { .. }

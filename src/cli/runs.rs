@@ -1,24 +1,15 @@
-//! `w2s runs`, `w2s show` and `w2s diff`: what was run, and what is different.
+//! `w2s runs` and `w2s diff`: what was run, and what is different.
 
 use super::{columns, draw, exit, output};
-use crate::host::digest::short;
-use crate::host::frame::Bounds;
 use crate::host::record::diff::{self, Change, Diff};
-use crate::host::record::{How, Kept, Outcome, Record, RecordError, What, kept};
-use crate::session::diagnostic::Diagnostic;
+use crate::host::record::{Account, Altered, Kept, Outcome, RecordError, kept};
+use crate::session::diagnostic::{Diagnostic, Severity};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Operations that `show` lists (chosen); `--json` has all.
-const MAX_OPERATIONS: usize = 60;
-
 /// Changed cells of one table, and lines of one text, that `diff` shows (chosen); `--json` has all.
 const MAX_CHANGES: usize = 60;
-
-/// A table of a run on a terminal: as a script prints it, with more rows (chosen).
-const BOUNDS: Bounds = Bounds { width: 160, rows: 60, cell: 40 };
 
 /// One line of `w2s runs`.
 #[derive(Debug, Serialize)]
@@ -72,47 +63,19 @@ pub fn runs(folder: &Path, json: bool) -> u8 {
 }
 
 fn summary(kept: &Kept) -> Summary {
-    let Counts { computed, stored, .. } = counts(&kept.record);
+    let Account { n_computed: computed, n_stored: stored, .. } = Account::of(&kept.record);
     Summary {
         run: kept.name.clone(),
         started: kept.record.started.clone(),
         script: kept.record.script.clone(),
-        outcome: kept.record.outcome.word().to_owned(),
+        outcome: match kept.record.outcome {
+            Outcome::Running if kept.is_live() == Some(false) => "killed".to_owned(),
+            ref outcome => outcome.word().to_owned(),
+        },
         seconds: kept.record.seconds,
         computed,
         stored,
         tables: kept.tables().into_iter().map(str::to_owned).collect(),
-    }
-}
-
-/// Operations by where their results came from.
-#[derive(Default)]
-struct Counts {
-    computed: usize,
-    stored: usize,
-    planned: usize,
-}
-
-fn counts(record: &Record) -> Counts {
-    let mut counts = Counts::default();
-    for event in &record.events {
-        if let What::Operation { found, .. } = &event.what {
-            match found {
-                How::Computed | How::Worker { .. } => counts.computed += 1,
-                How::Stored { .. } => counts.stored += 1,
-                How::Planned => counts.planned += 1,
-            }
-        }
-    }
-    counts
-}
-
-/// `w2s show RUN`.
-pub fn show(path: &Path, json: bool) -> u8 {
-    match Kept::open(path) {
-        Ok(kept) if json => print_json(&kept.record),
-        Ok(kept) => output::finish(output::line(&draw::plain(&shown(&kept)))),
-        Err(refused) => fail(&refused),
     }
 }
 
@@ -123,6 +86,9 @@ pub fn diff(before: &Path, after: &Path, json: bool) -> u8 {
         (Err(refused), _) | (_, Err(refused)) => return fail(&refused),
     };
     let diff = diff::diff(&before, &after);
+    for (kept, altered) in [(&before, &diff.altered.before), (&after, &diff.altered.after)] {
+        warn_of(kept, altered);
+    }
     let said = if json { print_json(&diff) } else { output::finish(output::line(&draw::plain(&differences(&diff)))) };
     match said {
         exit::OK if !diff.is_empty() => exit::SCRIPT,
@@ -130,12 +96,25 @@ pub fn diff(before: &Path, after: &Path, json: bool) -> u8 {
     }
 }
 
-fn fail(refused: &RecordError) -> u8 {
+/// Warns of what is not as the run left it: what is shown of such a run is not what was recorded.
+pub fn warn_of(kept: &Kept, altered: &[Altered]) {
+    if altered.is_empty() {
+        return;
+    }
+    let files: Vec<String> = altered.iter().map(|file| format!("`{}`", file.path)).collect();
+    let why = format!("`{}` is not what the run left: changed or gone since then is {}", kept.name, files.join(", "));
+    let hint = format!("`w2s verify {}` says what differs", kept.name);
+    draw::print(&Diagnostic { severity: Severity::Warning, ..Diagnostic::new("record/altered", why).hint(hint) });
+}
+
+/// Says why a run cannot be opened.
+pub fn fail(refused: &RecordError) -> u8 {
     draw::print(&Diagnostic::from_explained(refused));
     exit::FILE
 }
 
-fn print_json(value: &impl Serialize) -> u8 {
+/// Prints a value as JSON.
+pub fn print_json(value: &impl Serialize) -> u8 {
     match serde_json::to_string_pretty(value) {
         Ok(text) => output::finish(output::line(&text)),
         Err(error) => {
@@ -143,134 +122,6 @@ fn print_json(value: &impl Serialize) -> u8 {
             exit::FILE
         }
     }
-}
-
-fn shown(kept: &Kept) -> String {
-    let record = &kept.record;
-    let mut text = String::new();
-    let arguments: String = record.arguments.iter().map(|argument| format!(" {argument}")).collect();
-    let arguments = if arguments.is_empty() { arguments } else { format!(" --{arguments}") };
-    let _ = writeln!(text, "{}: `{}{arguments}`", kept.name, record.script);
-    let _ = writeln!(text, "{}, started {}, {}", ended(record), record.started, record.program);
-    let (settings, machine) = (&record.settings, &record.machine);
-    let _ = writeln!(
-        text,
-        "seed offset {}, device {}, kernels {}, {} threads, memo {}; {} {}, {} cores",
-        settings.seed_offset,
-        settings.device,
-        settings.kernels,
-        settings.n_threads,
-        settings.memo,
-        machine.os,
-        machine.arch,
-        machine.n_cores
-    );
-    if !record.seeds.is_empty() {
-        let _ = writeln!(text, "seeds {}", record.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "));
-    }
-    if let Outcome::Failed { code, message, place } = &record.outcome {
-        let at = place.as_ref().map_or_else(String::new, |place| format!("\n  at {place}"));
-        let _ = writeln!(text, "\nerror[{code}]: {message}{at}");
-    }
-    let sources = record.sources.iter().map(|s| vec![s.name.clone(), s.file.clone(), short(&s.digest).to_owned()]);
-    section(&mut text, "scripts", &["name", "copy", "blake3"], sources.collect());
-    let read = record.reads.iter().map(|r| vec![r.path.clone(), r.bytes.to_string(), short(&r.blake3).to_owned()]);
-    section(&mut text, "files read", &["path", "bytes", "blake3"], read.collect());
-    let fetched = record.fetched.iter().map(|f| vec![f.id.clone(), f.file.clone(), short(&f.sha256).to_owned()]);
-    section(&mut text, "fetched artefacts used", &["id", "file", "sha256"], fetched.collect());
-    operations(&mut text, record);
-    section(
-        &mut text,
-        "readings of truth (the oracle log)",
-        &["data", "by", "for", "readings", "rows"],
-        oracle(record),
-    );
-    for name in kept.tables() {
-        let table = kept.table(name).map_or_else(|error| error.to_string(), |table| table.show(BOUNDS));
-        let _ = writeln!(text, "\ntable `{name}`\n{table}");
-    }
-    let files = record.written();
-    let files = files.iter().map(|f| vec![f.path.clone(), f.bytes.to_string(), short(&f.blake3).to_owned()]);
-    section(&mut text, "files written", &["path", "bytes", "blake3"], files.collect());
-    let mut warned: Vec<&str> = Vec::new();
-    for event in &record.events {
-        if let What::Warning { text } = &event.what
-            && !warned.contains(&text.as_str())
-        {
-            warned.push(text);
-        }
-    }
-    if !warned.is_empty() {
-        let _ = writeln!(text, "\nwarnings");
-        warned.iter().for_each(|warning| text += &format!("  {warning}\n"));
-    }
-    if record.n_events_dropped > 0 {
-        let _ = writeln!(text, "\n{} further events were not recorded", record.n_events_dropped);
-    }
-    text
-}
-
-fn ended(record: &Record) -> String {
-    match record.outcome {
-        Outcome::Done => format!("done in {:.1} s", record.seconds),
-        Outcome::Running => "running, or ended by force".to_owned(),
-        Outcome::Interrupted => format!("interrupted after {:.1} s", record.seconds),
-        Outcome::Failed { .. } => format!("failed after {:.1} s", record.seconds),
-    }
-}
-
-fn section(text: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>) {
-    if !rows.is_empty() {
-        let _ = write!(text, "\n{title}\n{}", columns::table(head, &rows));
-    }
-}
-
-fn operations(text: &mut String, record: &Record) {
-    let mut rows = Vec::new();
-    for event in &record.events {
-        if let What::Operation { name, what, digest, found, seconds, curve, .. } = &event.what {
-            let (how, once) = match found {
-                How::Computed => ("computed", *seconds),
-                How::Worker { seconds } => ("by a worker", *seconds),
-                How::Stored { seconds } => ("stored", *seconds),
-                How::Planned => ("planned", 0.0),
-            };
-            let loss = curve.last().map_or_else(String::new, |(_, loss)| format!("{loss:.4}"));
-            let cells =
-                [name.clone(), what.clone(), how.to_owned(), format!("{once:.2}"), loss, short(digest).to_owned()];
-            rows.push(Vec::from(cells));
-        }
-    }
-    let n = rows.len();
-    let Counts { computed, stored, planned } = counts(record);
-    rows.truncate(MAX_OPERATIONS);
-    let planned = if planned > 0 { format!(", {planned} planned") } else { String::new() };
-    let title = format!("{n} operations: {computed} computed, {stored} from the store{planned}");
-    section(text, &title, &["operation", "of", "found", "seconds", "last loss", "digest"], rows);
-    if n > MAX_OPERATIONS {
-        let _ = writeln!(text, "… and {} more: --json has all", n - MAX_OPERATIONS);
-    }
-}
-
-/// Readings of truth, those of one data set by one call for one purpose together.
-fn oracle(record: &Record) -> Vec<Vec<String>> {
-    let mut order: Vec<[&str; 3]> = Vec::new();
-    let mut totals: BTreeMap<[&str; 3], (usize, usize)> = BTreeMap::new();
-    for event in &record.events {
-        if let What::TruthRead { data, n_rows, by, purpose, .. } = &event.what {
-            let key = [data.as_str(), by.as_str(), purpose.as_str()];
-            let total = totals.entry(key).or_insert_with(|| {
-                order.push(key);
-                (0, 0)
-            });
-            *total = (total.0 + 1, total.1 + n_rows);
-        }
-    }
-    let row = |key: [&str; 3]| {
-        let (n, rows) = totals.get(&key).copied().unwrap_or_default();
-        key.into_iter().map(str::to_owned).chain([n.to_string(), rows.to_string()]).collect()
-    };
-    order.into_iter().map(row).collect()
 }
 
 fn differences(diff: &Diff) -> String {

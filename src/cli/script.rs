@@ -3,7 +3,6 @@
 use super::bench::{Bench, Run};
 use super::line::Global;
 use super::{draw, exit, worker};
-use crate::host::record::Outcome;
 use crate::session::diagnostic::Diagnostic;
 use crate::session::source::read_script;
 use std::path::Path;
@@ -11,10 +10,13 @@ use std::path::Path;
 /// Runs the script and answers the exit code. Of a rerun nobody is told where its record is.
 pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[String]) -> u8 {
     // A script that cannot be read leaves no run folder.
-    if let Err(why) = read_script(file) {
-        draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
-        return exit::FILE;
-    }
+    let text = match read_script(file) {
+        Ok(text) => text,
+        Err(why) => {
+            draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
+            return exit::FILE;
+        }
+    };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if plan {
         return super::plan::run(global, file, folder, args);
@@ -28,8 +30,8 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
     };
     let mut session = bench.session("input", false, args);
     worker::enable(&bench, &session.sources, global, file, args);
-    // A run that is ended by force is known by its record, which says that it runs.
-    if let Err(refused) = bench.keep(&session.sources, Some(file), Outcome::Running) {
+    session.sources.keep(&file.display().to_string(), &text, file.canonicalize().ok().as_deref());
+    if let Err(refused) = bench.begin(&session.sources, file) {
         draw::print(&refused);
         return exit::FILE;
     }

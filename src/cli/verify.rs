@@ -5,7 +5,7 @@ use super::line::{Device, Global, KernelChoice};
 use super::{draw, exit, output};
 use crate::host::explain::Explain;
 use crate::host::record::rebuild::{Rebuilt, rebuild};
-use crate::host::record::verify::{self, Finding, Judgement, Report, Verdict};
+use crate::host::record::verify::{self, Finding, Judgement, Reason, Report, Verdict};
 use crate::host::record::{Kept, RecordError, folder};
 use crate::host::store::Store;
 use crate::host::tensor::Kernels;
@@ -22,21 +22,28 @@ use std::time::Duration;
 /// Findings that are shown of each kind of judgement (chosen); the report in JSON has all.
 const MAX_SHOWN: usize = 40;
 
-/// Verifies and answers the exit code: 0 where nothing differs, 1 where something does, 3 where it cannot be told.
+/// Verifies and answers the exit code: 0 where nothing differs, 1 where something does, 3 where it cannot be told. The
+/// report in JSON is written whichever it is.
 pub fn run(global: &Global, path: &Path, json: Option<&Path>) -> u8 {
-    let report = match verified(global, path) {
-        Ok(Some(report)) => report,
-        Ok(None) => return exit::INTERRUPTED,
-        Err(refused) => {
-            draw::print(&refused);
-            return exit::FILE;
-        }
-    };
+    let opened = Kept::open(path).map_err(|error| Box::new(Diagnostic::from_explained(&error)));
+    let answer = opened.as_ref().map_err(Clone::clone).and_then(|kept| verified(global, kept));
+    let report = answer.as_ref().map(Clone::clone).unwrap_or_else(|refused| {
+        let (code, message, hint) = (refused.code.clone(), refused.message.clone(), refused.hint.clone());
+        let kept = opened.as_ref().ok();
+        let run = kept.map_or_else(|| path.display().to_string(), |kept| kept.name.clone());
+        verify::unknown(&run, kept.map(|kept| &kept.record), Reason { code, message, hint })
+    });
     if let Some(json) = json
         && let Err(refused) = write_json(json, &report)
     {
         draw::print(&refused);
         return exit::FILE;
+    }
+    if let Err(refused) = answer {
+        if !refused.interrupted {
+            draw::print(&refused);
+        }
+        return if refused.interrupted { exit::INTERRUPTED } else { exit::FILE };
     }
     match output::finish(output::line(&draw::plain(&text(&report)))) {
         exit::OK if report.verdict == Verdict::Differs => exit::SCRIPT,
@@ -44,25 +51,25 @@ pub fn run(global: &Global, path: &Path, json: Option<&Path>) -> u8 {
     }
 }
 
-/// The report; `None` where the user stopped it.
-fn verified(global: &Global, path: &Path) -> Result<Option<Report>, Box<Diagnostic>> {
+/// The report, or why there is none.
+fn verified(global: &Global, kept: &Kept) -> Result<Report, Box<Diagnostic>> {
     let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
-    let kept = Kept::open(path).map_err(refuse)?;
     verify::fit(&kept.record).map_err(refuse)?;
-    let changed = verify::integrity(&kept);
+    let changed = verify::integrity(kept);
     if !changed.is_empty() {
-        return Ok(Some(verify::refused(&kept, changed)));
+        return Ok(verify::refused(kept, changed));
     }
     let store = Store::at(&global.store.clone().unwrap_or_else(default_store));
-    let rebuilt = rebuild(&kept, global.project.as_deref(), &store).map_err(refuse)?;
-    if !rerun(global, &kept, &rebuilt)? {
-        return Ok(None);
+    let rebuilt = rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?;
+    if !rerun(global, kept, &rebuilt)? {
+        let stopped = Diagnostic::new("interrupted", "the verification was stopped before its end");
+        return Err(Box::new(Diagnostic { interrupted: true, ..stopped }));
     }
     let again = Kept::open(&rebuilt.run).map_err(|error| {
         let why = format!("the rerun left no record: {error}");
         Box::new(Diagnostic { hint: error.hint(), ..Diagnostic::new("verify/rerun", why) })
     })?;
-    Ok(Some(verify::compare(&kept, &again)))
+    Ok(verify::compare(kept, &again))
 }
 
 /// Runs the script again as a process of its own, so that it has its own kernels, limits and folder. `false` where the
@@ -159,18 +166,22 @@ fn write_json(path: &Path, report: &Report) -> Result<(), Box<Diagnostic>> {
 
 /// The report for a person.
 fn text(report: &Report) -> String {
-    let Report { recorded, now, counts, .. } = report;
+    let counts = &report.counts;
     let mut text = String::new();
-    let _ = writeln!(text, "{}: `{}`", report.run, report.script);
+    let _ = writeln!(text, "{}: `{}`", report.run, report.script.as_deref().unwrap_or_default());
     let kind = |c: &verify::Circumstances| format!("{}, {}, {} on {}", c.program, c.kernels, c.device, c.arch);
-    if report.same_machine_type {
-        let _ =
-            writeln!(text, "rerun from nothing on the same type of machine ({}): equal means to the bit", kind(now));
-    } else if counts.equal > 0 {
-        let _ = writeln!(text, "recorded with {}; rerun from nothing with {}", kind(recorded), kind(now));
-        let _ = writeln!(text, "another type of machine: numbers are judged by the intervals beside them");
-    } else {
-        let _ = writeln!(text, "not rerun: the script is not the recorded one");
+    match (&report.recorded, &report.now) {
+        (_, Some(now)) if report.same_machine_type => {
+            let _ =
+                writeln!(text, "rerun from nothing on the same type of machine ({}): equal means to the bit", kind(now));
+        }
+        (Some(recorded), Some(now)) => {
+            let _ = writeln!(text, "recorded with {}; rerun from nothing with {}", kind(recorded), kind(now));
+            let _ = writeln!(text, "COMPARED WITHIN INTERVALS, not to the bit, because of");
+            report.within_because.iter().for_each(|why| text += &format!("  {why}\n"));
+            text += "numbers are judged by the intervals beside them, those without one are not judged\n";
+        }
+        _ => text += "not rerun: the script is not the recorded one\n",
     }
     let of = |judgement: Judgement, is_note: bool| -> Vec<&Finding> {
         let wanted = |finding: &&Finding| finding.judgement == judgement && (finding.kind == "note") == is_note;
@@ -198,8 +209,9 @@ fn text(report: &Report) -> String {
     }
     let verdict = match report.verdict {
         Verdict::Equal => "verified: everything is equal",
-        Verdict::Within => "verified: nothing differs that can be judged",
+        Verdict::Within => "verified within intervals: nothing differs that can be judged",
         Verdict::Differs => "NOT verified",
+        Verdict::Unknown => "not compared",
     };
     let _ = write!(text, "\n{verdict} ({} equal", counts.equal);
     for (n, name) in [(counts.within, "within"), (counts.not_judged, "not judged"), (counts.differs, "different")] {

@@ -73,6 +73,8 @@ pub enum Event {
         /// The training loss: step (from 1) and value.
         curve: Vec<(u64, f64)>,
     },
+    /// A worker process of this run computed a result, to which this process has not come yet.
+    Ahead(Box<Computed>),
     /// Something that the user should know and that is not an error.
     Warning { text: String },
     /// A `table`, `figure`, `page`, `frame` or `model` (its kind) was written, as one file or several.
@@ -83,6 +85,21 @@ pub enum Event {
     FetchedRead { id: String, file: String, sha256: String, bytes: u64 },
     /// A seed was used, stated or not.
     Seed { seed: u64 },
+}
+
+/// A costly operation that was computed, as [`Event::Operation`] tells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Computed {
+    pub name: String,
+    pub what: String,
+    pub digest: String,
+    pub key: String,
+    pub inputs: Vec<(String, String)>,
+    pub options: String,
+    /// What computing took.
+    pub seconds: f64,
+    #[serde(with = "super::record::curve")]
+    pub curve: Vec<(u64, f64)>,
 }
 
 /// Where a costly operation's result came from.

@@ -223,6 +223,6 @@ fn a_difference_names_option_data_code_and_numbers() {
     let third = run(folder, "exp/main.rhai", &[]);
     let (_, json, _) = w2s(folder, &["diff", &second, &third, "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("json");
-    assert_eq!((&json["schema"], &json["data"][0]["what"]), (&"w2s-diff/1".into(), &"rows.csv".into()));
+    assert_eq!((&json["schema"], &json["data"][0]["what"]), (&"w2s-diff/2".into(), &"rows.csv".into()));
     assert_eq!((json["code"].as_array().map(Vec::len), &json["operations"][0]["name"]), (Some(0), &"finetune".into()));
 }

@@ -19,9 +19,8 @@ const MAX_FILE: u64 = 16 << 20;
 /// Anywhere but in the run's folder the figures that the Markdown shows are copied too.
 pub fn write_appendix(run: &Path, record: &Record, into: &Path) -> Result<Vec<PathBuf>, RecordError> {
     let appendix = appendix(run, record);
-    let texts = [paper::latex(&appendix), paper::standalone(&appendix), paper::markdown(&appendix)];
     let mut files = Vec::new();
-    for (name, text) in APPENDIX.iter().zip(&texts) {
+    for (name, text) in APPENDIX.iter().zip(&texts(&appendix)) {
         folder::write(&into.join(name), text.as_bytes())?;
         files.push(into.join(name));
     }
@@ -37,9 +36,32 @@ pub fn write_appendix(run: &Path, record: &Record, into: &Path) -> Result<Vec<Pa
     Ok(files)
 }
 
+/// Writes the page and the appendix of a run that ended well into its own folder, as they were; answers the files. `None`
+/// where they would not be what its record names, as another version of the program made it, or where the folder goes away,
+/// as a bundle's.
+pub fn write_pages(kept: &super::Kept) -> Result<Option<Vec<PathBuf>>, RecordError> {
+    let pages = super::pages(kept.folder(), &kept.record);
+    let named = |(name, text): &(&str, String)| {
+        let hash = blake3::hash(text.as_bytes()).to_hex();
+        kept.record.pages.iter().any(|page| page.path == *name && page.blake3 == hash.as_str())
+    };
+    if kept.is_bundle() || kept.record.outcome != Outcome::Done || !pages.iter().all(named) {
+        return Ok(None);
+    }
+    let write = |(name, text): (&str, String)| {
+        let file = kept.folder().join(name);
+        folder::write(&file, text.as_bytes()).map(|()| file)
+    };
+    pages.into_iter().map(write).collect::<Result<_, _>>().map(Some)
+}
+
+/// The texts of [`APPENDIX`].
+pub fn texts(appendix: &Appendix) -> [String; 3] {
+    [paper::latex(appendix), paper::standalone(appendix), paper::markdown(appendix)]
+}
+
 /// The appendix of the run in `run`.
 pub fn appendix(run: &Path, record: &Record) -> Appendix {
-    let name = name(run);
     let title = record.script.rsplit(['/', '\\']).next().unwrap_or(&record.script).to_owned();
     // A module of the program is named by the program's version and its digest.
     let scripts = record.sources.iter().enumerate().filter(|(idx, source)| *idx == 0 || source.path.is_some());
@@ -60,21 +82,14 @@ pub fn appendix(run: &Path, record: &Record) -> Appendix {
         scripts,
         kept: kept.collect(),
         facts: facts(record),
-        verify: verify_line(run),
-        name,
+        verify: verify_line(&record.name),
+        name: record.name.clone(),
     }
 }
 
-/// What the run's folder is called.
-fn name(run: &Path) -> String {
-    let name = run.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    name.unwrap_or_else(|| "run".to_owned())
-}
-
-/// The command that runs the run in `run` again and compares every number.
-pub fn verify_line(run: &Path) -> String {
-    let name = name(run);
-    format!("w2s verify {}  # the run's folder, or its bundle {name}.w2s.zip", word(&name))
+/// The command that runs the run called `name` again and compares every number.
+pub fn verify_line(name: &str) -> String {
+    format!("w2s verify {}  # the run's folder, or its bundle {name}.w2s.zip", word(name))
 }
 
 /// A word of a command line.
@@ -201,7 +216,7 @@ impl Account {
                     account.n_computed += 1;
                     account.spent += seconds;
                 }
-                How::Worker { seconds } => {
+                How::Worker { seconds } | How::Ahead { seconds } => {
                     account.n_computed += 1;
                     account.spent += seconds;
                 }

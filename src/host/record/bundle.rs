@@ -5,9 +5,11 @@
 //! the record names are taken, each bounded by the size that the record states, and no name in the archive decides where
 //! anything is written.
 
+use super::altered::unaltered;
 use super::folder::{RecordError, plain_name};
 use super::kept::{Kept, MAX_FILE, MAX_RECORD, RECORD, inside};
 use super::schema::{FileRead, Record, Root};
+use super::verify::fit;
 use super::{BUNDLE, SCHEMA};
 use crate::host::lab::plain;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +22,6 @@ const README: &str = "README.txt";
 const RUN: &str = "run/";
 const DATA: &str = "data/";
 const STDLIB: &str = "stdlib/";
-
-/// The page of a run: in the bundle where it is there, though the record does not name it.
-const PAGE: &str = "report.html";
 
 /// The most members of a bundle (chosen: far above any run's files).
 const MAX_MEMBERS: usize = 100_000;
@@ -43,16 +42,17 @@ pub struct Packing<'a> {
     pub stdlib: &'a [(&'a str, &'a str)],
 }
 
-/// The bytes of a bundle of the run.
+/// The bytes of a bundle of the run. Fails where it could not be verified: the run did not end, or its files are not what
+/// it left.
 pub fn pack(kept: &Kept, packing: &Packing) -> Result<Vec<u8>, RecordError> {
     let record = &kept.record;
+    fit(record)?;
+    unaltered(kept, true)?;
     let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     members.insert(format!("{RUN}{RECORD}"), kept.read(RECORD)?);
-    for path in record.sources.iter().map(|source| &source.file).chain(record.written().iter().map(|file| &file.path)) {
+    let files = record.written().into_iter().chain(&record.pages).map(|file| &file.path);
+    for path in record.sources.iter().map(|source| &source.file).chain(files) {
         members.insert(format!("{RUN}{path}"), kept.read(path)?);
-    }
-    if let Ok(page) = kept.read(PAGE) {
-        members.insert(format!("{RUN}{PAGE}"), page);
     }
     for (name, text) in packing.stdlib {
         // The text of another version would be mislabelled.
@@ -101,7 +101,8 @@ fn readme(record: &Record, left_out: &[&FileRead]) -> String {
         "A run of `{}`, recorded by {} on {}.\n\n\
          To run the script again from nothing and compare every number, table, figure and printed line:\n\n    \
          w2s verify THIS-FILE\n\n\
-         run/       what the run left: record.json, the script, what it imported, tables, figures, report.html\n\
+         run/       what the run left: record.json, the script, what it imported, tables, figures, report.html, and\n           \
+                    the appendix for a paper\n\
          data/      the files that the script read, named by their blake3 hash\n\
          stdlib/    the script modules that came with the program\n",
         record.script, record.program, record.started
@@ -211,9 +212,9 @@ fn wanted(record: &Record) -> Result<BTreeMap<String, Wanted>, RecordError> {
         let at = Some(Path::new(RUN).join(inside(path)?));
         Ok((format!("{RUN}{path}"), Wanted { most, at, blake3: None }))
     };
-    wanted.extend([run(RECORD, MAX_RECORD)?, run(PAGE, MAX_TEXT)?]);
-    for source in &record.sources {
-        wanted.extend([run(&source.file, MAX_TEXT)?]);
+    wanted.extend([run(RECORD, MAX_RECORD)?]);
+    for path in record.sources.iter().map(|source| &source.file).chain(record.pages.iter().map(|page| &page.path)) {
+        wanted.extend([run(path, MAX_TEXT)?]);
     }
     for file in record.written() {
         wanted.extend([run(&file.path, MAX_FILE)?]);
@@ -298,11 +299,34 @@ mod tests {
         assert_eq!(bytes, pack(&kept, &packing()).expect("packed"), "the same run, the same bytes");
         let names = ZipArchive::new(Cursor::new(&bytes)).expect("zip");
         let names: Vec<String> = names.file_names().map(|name| name.expect("a name").into_owned()).collect();
-        assert_eq!(names, ["README.txt", "run/record.json", "run/report.html", "run/t.csv", "stdlib/lib.rhai"]);
+        let run = ["appendix-standalone.tex", "appendix.md", "appendix.tex", "record.json", "report.html", "t.csv"];
+        let run = run.map(|name| format!("run/{name}"));
+        assert_eq!(names, [&["README.txt".to_owned()], &run[..], &["stdlib/lib.rhai".to_owned()]].concat());
         let back = Kept::open(&file_with(here.path(), &bytes)).expect("opens");
         assert_eq!((back.record.clone(), back.is_bundle()), (kept.record.clone(), true));
         assert_eq!(back.read("t.csv").expect("there"), b"a\n1\n");
         assert_eq!(back.project(), None, "a bundle says nothing about this machine's folders");
+    }
+
+    #[test]
+    fn what_could_not_be_verified_is_not_packed() {
+        let here = tempfile::tempdir().expect("a folder");
+        let kept = run(here.path());
+        let said = |kept: &Kept| pack(kept, &packing()).expect_err("refused").to_string();
+        let folder = kept.folder().to_owned();
+        for (file, text) in [("t.csv", "a\n2\n"), ("appendix.md", "nothing"), ("record.json", "{}")] {
+            let before = std::fs::read(folder.join(file)).expect("there");
+            let text = if file == RECORD { [&before[..], b" "].concat() } else { text.as_bytes().to_vec() };
+            std::fs::write(folder.join(file), text).expect("written");
+            let error = said(&Kept::open(&folder).expect("opens"));
+            assert!(error.contains(&format!("`{file}`")), "{error}");
+            std::fs::write(folder.join(file), before).expect("written");
+        }
+        for outcome in [Outcome::Running, Outcome::Interrupted] {
+            let record = Record { outcome, ..kept.record.clone() };
+            std::fs::write(folder.join(RECORD), record.to_text().expect("text")).expect("written");
+            assert!(said(&Kept::open(&folder).expect("opens")).contains("cannot be verified"));
+        }
     }
 
     /// A bundle of the run with members added or replaced.

@@ -1,5 +1,6 @@
 //! Two runs compared: which options, data and code differ, and which numbers moved, within noise or beyond.
 
+use super::altered::{Altered, altered};
 use super::cells::{self, Noise, TableChange};
 use super::kept::Kept;
 use super::lines::{self, Line};
@@ -10,7 +11,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The name and version of the format of a difference in JSON.
-pub const SCHEMA: &str = "w2s-diff/1";
+pub const SCHEMA: &str = "w2s-diff/2";
 
 /// What differs between two runs. Empty lists mean that nothing does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -18,6 +19,8 @@ pub struct Diff {
     pub schema: &'static str,
     pub before: String,
     pub after: String,
+    /// What of either run is not as it was left.
+    pub altered: Pair,
     /// Program, machine, settings, arguments, grants, outcome.
     pub settings: Vec<Change>,
     pub code: Vec<Code>,
@@ -32,6 +35,13 @@ pub struct Diff {
     pub printed: Vec<String>,
     pub warnings: Vec<Change>,
     pub numbers: Numbers,
+}
+
+/// What was changed after the run, of both runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pair {
+    pub before: Vec<Altered>,
+    pub after: Vec<Altered>,
 }
 
 /// One thing before and after.
@@ -109,6 +119,7 @@ pub fn diff(before: &Kept, after: &Kept) -> Diff {
         schema: SCHEMA,
         before: before.name.clone(),
         after: after.name.clone(),
+        altered: Pair { before: altered(before, true), after: altered(after, true) },
         settings: changed(settings(old), settings(new)),
         code: code(before, after),
         data: changed(data(old), data(new)),

@@ -2,6 +2,9 @@
 
 use crate::host::explain::Explain;
 use crate::host::lab::{AccessError, Lab, plain};
+use super::claim::{Claim, claim};
+use super::kept::{MAX_RECORD, RECORD, inside, read_inside};
+use super::schema::{Outcome, Record};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +15,12 @@ pub enum RecordError {
     NoRun { name: String },
     #[error("`{name}` is not a file name: {reason}")]
     Name { name: String, reason: &'static str },
-    #[error("the folder `{path}` already holds a run")]
+    #[error("the folder `{path}` already holds a run, which ended")]
     Taken { path: String },
+    #[error("a run works in the folder `{path}` right now")]
+    Live { path: String },
+    #[error("the folder `{path}` holds an unfinished run of another command: `{command}`")]
+    OtherCommand { path: String, command: String },
     #[error("`{path}` could not be written: {reason}")]
     Write { path: String, reason: String },
     #[error("`{path}` could not be read: {reason}")]
@@ -26,6 +33,13 @@ pub enum RecordError {
     Damaged { path: String, reason: String },
     #[error("`{path}` is no run folder: it has no `record.json`")]
     NoRecord { path: String },
+    #[error("`{path}` is not what the run left: changed or gone since then is {files}")]
+    Altered {
+        path: String,
+        files: String,
+        /// Whether it is only what the program makes anew.
+        only_pages: bool,
+    },
     #[error("the record names the path `{path}`: {reason}")]
     Path { path: String, reason: &'static str },
     #[error("`{path}` is no usable bundle: {reason}")]
@@ -46,12 +60,15 @@ impl Explain for RecordError {
             RecordError::NoRun { .. } => "record/no-run",
             RecordError::Name { .. } => "record/name",
             RecordError::Taken { .. } => "record/taken",
+            RecordError::Live { .. } => "record/live",
+            RecordError::OtherCommand { .. } => "record/other-command",
             RecordError::Write { .. } => "record/write",
             RecordError::Read { .. } => "record/read",
             RecordError::Older { .. } => "record/older",
             RecordError::Newer { .. } => "record/newer",
             RecordError::Damaged { .. } => "record/damaged",
             RecordError::NoRecord { .. } => "record/none",
+            RecordError::Altered { .. } => "record/altered",
             RecordError::Path { .. } => "record/path",
             RecordError::Bundle { .. } => "bundle/broken",
             RecordError::Data { .. } => "record/data",
@@ -69,7 +86,22 @@ impl Explain for RecordError {
             RecordError::Name { .. } => {
                 Some("use letters, digits, `-`, `_` and `.`, such as \"pgr-by-gap\"".to_owned())
             }
-            RecordError::Taken { .. } => Some("name another folder with --run DIR".to_owned()),
+            RecordError::Taken { .. } => {
+                Some("name another folder with --run DIR, or leave it out for a new one below `runs`".to_owned())
+            }
+            RecordError::Live { .. } => Some("wait until it ends, or name another folder with --run DIR".to_owned()),
+            RecordError::OtherCommand { .. } => {
+                Some("that command takes it up where it stopped; for this one name another folder with --run DIR".to_owned())
+            }
+            RecordError::Altered { only_pages: true, path, .. } => {
+                Some(format!("the page and the appendix are made anew from the rest: w2s appendix {path}"))
+            }
+            RecordError::Altered { .. } => {
+                Some("run its script again for a run that is whole, or see what differs: w2s verify RUN".to_owned())
+            }
+            RecordError::Unfit { .. } => {
+                Some("run its script again: what it has computed is looked up, and a stopped training goes on".to_owned())
+            }
             RecordError::Older { .. } => Some("run its script again with this w2s".to_owned()),
             RecordError::Newer { .. } => Some("read it with the w2s that wrote it, or a later one".to_owned()),
             RecordError::NoRecord { .. } => Some("`w2s runs` lists run folders".to_owned()),
@@ -83,15 +115,86 @@ impl Explain for RecordError {
             RecordError::Write { .. }
             | RecordError::Read { .. }
             | RecordError::Damaged { .. }
-            | RecordError::Path { .. }
-            | RecordError::Unfit { .. } => None,
+            | RecordError::Path { .. } => None,
             RecordError::Access(error) => error.hint(),
         }
     }
 }
 
-/// Makes the folder of a new run: `asked`, or the first free `runs/<stem>-NNN` under `here`.
-pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<PathBuf, RecordError> {
+/// A folder for a run.
+#[derive(Debug)]
+pub struct Folder {
+    pub path: PathBuf,
+    /// Keeps other runs out of it while it lives.
+    pub claim: Claim,
+    /// The record of a run that was stopped or ended by force and left the folder unfinished.
+    pub unfinished: Option<Record>,
+}
+
+impl Folder {
+    /// A folder, which exists, unless a run works or ended in it.
+    fn at(path: &Path) -> Result<Folder, RecordError> {
+        let shown = || path.display().to_string();
+        let path = path
+            .canonicalize()
+            .map_err(|error| RecordError::Write { path: shown(), reason: plain(&error) })?;
+        let claim = claim(&path);
+        if matches!(claim, Claim::Held) {
+            return Err(RecordError::Live { path: shown() });
+        }
+        if path.join(RECORD).symlink_metadata().is_err() {
+            return Ok(Folder { path, claim, unfinished: None });
+        }
+        let record = read_inside(&path, RECORD, MAX_RECORD).and_then(|text| Record::parse(RECORD, &text));
+        match record {
+            Ok(record) if record.outcome == Outcome::Interrupted => {
+                Ok(Folder { path, claim, unfinished: Some(record) })
+            }
+            // Where folders are not locked, it may run still.
+            Ok(record) if record.outcome == Outcome::Running && matches!(claim, Claim::Ours(_)) => {
+                Ok(Folder { path, claim, unfinished: Some(record) })
+            }
+            Ok(record) if record.outcome == Outcome::Running => Err(RecordError::Live { path: shown() }),
+            _ => Err(RecordError::Taken { path: shown() }),
+        }
+    }
+
+    /// Removes what the unfinished run left, by its record; whatever else is there stays.
+    pub fn clear(&mut self) -> Result<(), RecordError> {
+        let Some(record) = self.unfinished.take() else { return Ok(()) };
+        let written = record.written().into_iter().chain(&record.pages).map(|file| file.path.as_str());
+        let paths = record.sources.iter().map(|source| source.file.as_str()).chain(written).chain([RECORD]);
+        for path in paths {
+            let file = self.path.join(inside(path)?);
+            // A link that leads out of the folder: what lies there is not the run's.
+            if !file.parent().and_then(|at| at.canonicalize().ok()).is_some_and(|at| at.starts_with(&self.path)) {
+                continue;
+            }
+            remove(&file)?;
+        }
+        // What was being written when it ended.
+        for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
+            if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(file: &Path) -> Result<(), RecordError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(RecordError::Write { path: file.display().to_string(), reason: plain(&error) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folder of a run: `asked`, or the first free `runs/<stem>-NNN` under `here`.
+pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<Folder, RecordError> {
     let failed = |path: &Path, error: &std::io::Error| RecordError::Write {
         path: path.display().to_string(),
         reason: plain(error),
@@ -99,10 +202,7 @@ pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<PathBuf, 
     if let Some(path) = asked {
         let path = here.join(path);
         std::fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
-        if path.join("record.json").symlink_metadata().is_ok() {
-            return Err(RecordError::Taken { path: path.display().to_string() });
-        }
-        return path.canonicalize().map_err(|error| failed(&path, &error));
+        return Folder::at(&path);
     }
     let runs = here.join("runs");
     std::fs::create_dir_all(&runs).map_err(|error| failed(&runs, &error))?;
@@ -110,13 +210,16 @@ pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<PathBuf, 
     for number in 1..100_000 {
         let path = runs.join(format!("{stem}-{number:03}"));
         match std::fs::create_dir(&path) {
-            Ok(()) => return path.canonicalize().map_err(|error| failed(&path, &error)),
+            Ok(()) => return Folder::at(&path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(&path, &error)),
         }
     }
     Err(RecordError::Taken { path: runs.join(stem).display().to_string() })
 }
+
+/// How the names of files begin that are being written.
+const TEMPORARY: &str = ".w2s-";
 
 /// The files that the program writes into every run's folder.
 const OWN: [&str; 6] =
@@ -161,7 +264,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let failed = |error: std::io::Error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) };
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     readable_by_others(file.as_file());
     file.persist(path).map_err(|error| failed(error.error))?;
@@ -189,10 +292,42 @@ mod tests {
         let here = tempfile::tempdir().expect("a folder");
         let first = create(here.path(), None, "boot strap").expect("made");
         let second = create(here.path(), None, "boot strap").expect("made");
-        assert!(first.ends_with("runs/boot-strap-001") && second.ends_with("runs/boot-strap-002"));
+        assert!(first.path.ends_with("runs/boot-strap-001") && second.path.ends_with("runs/boot-strap-002"));
         let asked = create(here.path(), Some(Path::new("mine")), "x").expect("made");
-        write(&asked.join("record.json"), b"{}").expect("written");
-        assert!(matches!(create(here.path(), Some(Path::new("mine")), "x"), Err(RecordError::Taken { .. })));
+        write(&asked.path.join("record.json"), b"{}").expect("written");
+        let again = || create(here.path(), Some(Path::new("mine")), "x");
+        if cfg!(unix) {
+            assert!(matches!(again(), Err(RecordError::Live { .. })), "its claim lives");
+        }
+        drop(asked);
+        assert!(matches!(again(), Err(RecordError::Taken { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_unfinished_run_leaves_its_folder_to_the_next_and_only_its_own_files_go() {
+        let here = tempfile::tempdir().expect("a folder");
+        let run = here.path().join("mine");
+        std::fs::create_dir(&run).expect("made");
+        let recorder = super::super::Recorder::for_tests(&run, &["5".to_owned()]);
+        let again = || create(here.path(), Some(Path::new("mine")), "x");
+        for outcome in [Outcome::Running, Outcome::Interrupted] {
+            std::fs::write(run.join("t.csv"), "a\n1\n").expect("written");
+            std::fs::write(run.join("notes.txt"), "mine").expect("written");
+            let files = vec![run.join("t.csv")];
+            recorder.note(&crate::host::lab::Event::Written { kind: "table".to_owned(), name: "t".to_owned(), files });
+            recorder.write(outcome).expect("written");
+            let mut folder = again().expect("taken over");
+            assert!(recorder.is_same_command(folder.unfinished.as_ref().expect("a record")));
+            let other = super::super::Recorder::for_tests(&run, &["6".to_owned()]);
+            assert!(!other.is_same_command(folder.unfinished.as_ref().expect("a record")));
+            assert!(matches!(again(), Err(RecordError::Live { .. })), "it is held again");
+            folder.clear().expect("cleared");
+            let left: Vec<_> = std::fs::read_dir(&run).expect("there").map(|e| e.expect("one").file_name()).collect();
+            assert_eq!(left, ["notes.txt"]);
+        }
+        recorder.write(Outcome::Done).expect("written");
+        assert!(matches!(again(), Err(RecordError::Taken { .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A run that was kept: its record and its files, from a run folder or a bundle. Whoever made it is not trusted.
 
-use super::bundle;
+use super::{bundle, claim};
 use super::folder::RecordError;
 use super::schema::{FileRead, Record, Root, What};
 use crate::host::frame::{Format, Frame};
@@ -25,6 +25,8 @@ pub struct Kept {
     /// What messages call it: as the user named it.
     pub name: String,
     pub record: Record,
+    /// Whether `record.json` is as the program wrote it.
+    pub is_sealed: bool,
     /// The run folder, or where a bundle was laid out. A real path.
     folder: PathBuf,
     /// Of a bundle: where its data lies, by hash; removed when dropped.
@@ -32,8 +34,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Opens a run folder, its `record.json`, or a bundle.
+    /// Opens a run folder, its `record.json`, a bundle, or what lies under that name in `runs`.
     pub fn open(path: &Path) -> Result<Kept, RecordError> {
+        let below = Path::new("runs").join(path);
+        let path = if path.symlink_metadata().is_err() && below.symlink_metadata().is_ok() { &below } else { path };
         let name = path.display().to_string();
         let fails = |error: &std::io::Error| RecordError::Read { path: name.clone(), reason: plain(error) };
         let facts = std::fs::metadata(path).map_err(|error| fails(&error))?;
@@ -43,16 +47,25 @@ impl Kept {
             (false, false) => {
                 let unpacked = bundle::unpack(path, &name)?;
                 let folder = unpacked.run().to_owned();
-                let record = Record::parse(&name, &read_inside(&folder, RECORD, MAX_RECORD)?)?;
-                return Ok(Kept { name, record, folder, unpacked: Some(unpacked) });
+                return Kept::read_record(name, folder, Some(unpacked));
             }
         };
         let folder = folder.canonicalize().map_err(|error| fails(&error))?;
         if folder.join(RECORD).symlink_metadata().is_err() {
             return Err(RecordError::NoRecord { path: name });
         }
-        let record = Record::parse(&name, &read_inside(&folder, RECORD, MAX_RECORD)?)?;
-        Ok(Kept { name, record, folder, unpacked: None })
+        Kept::read_record(name, folder, None)
+    }
+
+    fn read_record(name: String, folder: PathBuf, unpacked: Option<bundle::Unpacked>) -> Result<Kept, RecordError> {
+        let text = read_inside(&folder, RECORD, MAX_RECORD)?;
+        let record = Record::parse(&name, &text)?;
+        Ok(Kept { name, record, is_sealed: super::seal::is_whole(&text), folder, unpacked })
+    }
+
+    /// Whether the process of the run works still, of a run that has not ended; `None` where nobody can tell.
+    pub fn is_live(&self) -> Option<bool> {
+        if self.is_bundle() { Some(false) } else { claim::is_live(&self.folder) }
     }
 
     /// The run folder, or where a bundle was laid out.
@@ -68,6 +81,13 @@ impl Kept {
     /// One file of the run folder. Fails where its path would leave it, by name or through a link.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, RecordError> {
         read_inside(&self.folder, path, MAX_FILE)
+    }
+
+    /// The blake3 hash of one file of the run folder, which may be of any size.
+    pub fn hash(&self, path: &str) -> Result<String, RecordError> {
+        let fails = |error: std::io::Error| RecordError::Read { path: path.to_owned(), reason: plain(&error) };
+        let file = std::fs::File::open(real_inside(&self.folder, path, u64::MAX)?).map_err(fails)?;
+        Ok(blake3::Hasher::new().update_reader(file).map_err(fails)?.finalize().to_hex().to_string())
     }
 
     /// The text of a source's copy.
@@ -162,6 +182,12 @@ pub fn inside(path: &str) -> Result<PathBuf, RecordError> {
 
 /// Reads a regular file below `folder`, which is a real path; no link may lead out of it.
 pub fn read_inside(folder: &Path, path: &str, most: u64) -> Result<Vec<u8>, RecordError> {
+    let fails = |error: std::io::Error| RecordError::Read { path: path.to_owned(), reason: plain(&error) };
+    std::fs::read(real_inside(folder, path, most)?).map_err(fails)
+}
+
+/// The real path of a regular file of at most `most` bytes below `folder`.
+fn real_inside(folder: &Path, path: &str, most: u64) -> Result<PathBuf, RecordError> {
     let fails = |reason: String| RecordError::Read { path: path.to_owned(), reason };
     let real = folder.join(inside(path)?).canonicalize().map_err(|error| fails(plain(&error)))?;
     if !real.starts_with(folder) {
@@ -175,7 +201,7 @@ pub fn read_inside(folder: &Path, path: &str, most: u64) -> Result<Vec<u8>, Reco
     if facts.len() > most {
         return Err(fails(format!("has {} bytes, at most {most} are read", facts.len())));
     }
-    std::fs::read(&real).map_err(|error| fails(plain(&error)))
+    Ok(real)
 }
 
 #[cfg(test)]

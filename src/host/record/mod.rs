@@ -3,9 +3,11 @@
 //! [`Recorder`] collects a run while it happens; [`Record`] is what it leaves, written and read back; every field is
 //! described in `docs/record.md`.
 
+mod altered;
 mod appendix;
 pub mod bundle;
 pub mod cells;
+pub mod claim;
 pub mod clock;
 pub mod diff;
 pub mod folder;
@@ -17,14 +19,18 @@ mod places;
 pub mod rebuild;
 mod recorder;
 mod schema;
+mod seal;
+mod verdict;
 pub mod verify;
 
-pub use appendix::{APPENDIX, Account, appendix, seconds, write_appendix};
-pub use folder::{RecordError, create, place, place_named};
+pub use altered::{Altered, altered, unaltered};
+pub use appendix::{APPENDIX, Account, appendix, seconds, write_appendix, write_pages};
+pub use folder::{Folder, RecordError, create, place, place_named};
 pub use kept::Kept;
-pub use page::page;
+pub use page::{PAGE, page, pages};
 pub use places::Places;
 pub use recorder::{Recorder, Source, Start, machine};
+pub(crate) use schema::curve;
 pub use schema::{
     Copied, FetchedFile, FileRead, Formats, Grants, How, Library, Machine, Outcome, Printed, Record, Recorded,
     RecordedSettings, Root, SCHEMA, What, WrittenFile,

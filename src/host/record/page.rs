@@ -1,12 +1,25 @@
 //! The run's page, `report.html`: made from the record and the files that the script wrote.
 
-use super::appendix::verify_line;
+use super::appendix::{APPENDIX, appendix, texts, verify_line};
 use super::{Account, How, Outcome, Record, Root, What, WrittenFile};
 use crate::host::frame::Frame;
 use crate::host::report::html::{self, Operation, Page, TruthRead};
 use polars::prelude::SerReader;
 use polars_io::parquet::read::ParquetReader;
 use std::path::Path;
+
+/// The name of the run's page.
+pub const PAGE: &str = "report.html";
+
+/// Every file that the program makes of the record and the files of the run in `folder`: the page, and for a run that ended
+/// well the appendix. Equal runs give equal texts.
+pub fn pages(folder: &Path, record: &Record) -> Vec<(&'static str, String)> {
+    let mut pages = vec![(PAGE, page(folder, record, &record.printed.text()))];
+    if record.outcome == Outcome::Done {
+        pages.extend(APPENDIX.into_iter().zip(texts(&appendix(folder, record))));
+    }
+    pages
+}
 
 /// The page of the run in `folder`. `output` is what the script printed. A file that cannot be read back is named on the page.
 pub fn page(folder: &Path, record: &Record, output: &str) -> String {
@@ -27,12 +40,12 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
                 found: match found {
                     How::Computed => "computed",
                     How::Stored { .. } => "stored",
-                    How::Worker { .. } => "computed by a worker",
+                    How::Worker { .. } | How::Ahead { .. } => "computed by a worker",
                     How::Planned => "planned",
                 }
                 .to_owned(),
                 seconds: match found {
-                    How::Worker { seconds } => *seconds,
+                    How::Worker { seconds } | How::Ahead { seconds } => *seconds,
                     How::Computed | How::Stored { .. } | How::Planned => *seconds,
                 },
                 digest: digest.clone(),
@@ -52,7 +65,7 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
         operations,
         truth,
         warnings,
-        verify: verify_line(folder),
+        verify: verify_line(&record.name),
         error: match &record.outcome {
             Outcome::Failed { message, place, .. } => {
                 place.as_ref().map_or_else(|| message.clone(), |place| format!("{place}: {message}"))

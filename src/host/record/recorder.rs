@@ -1,15 +1,15 @@
 //! Collects a run while it happens and writes its record.
 
 use super::schema::{
-    Copied, FetchedFile, FileRead, Formats, Grants, Library, MAX_EVENTS, Machine, Outcome, Printed, Record, Recorded,
-    RecordedSettings, SCHEMA, What, WrittenFile,
+    Copied, FetchedFile, FileRead, Formats, Grants, How, Library, MAX_EVENTS, Machine, Outcome, Printed, Record, Recorded,
+    RecordedSettings, Root, SCHEMA, What, WrittenFile,
 };
-use super::{Places, RecordError, clock, folder, page};
+use super::{Places, RecordError, clock, folder, pages};
 use crate::host::digest::Digest;
-use crate::host::lab::{Access, Event, Memo, Settings};
+use crate::host::lab::{Access, Computed, Event, Memo, Settings};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Files read and seeds used that are kept, each (chosen as above).
 const MAX_NOTED: usize = 100_000;
@@ -59,7 +59,15 @@ struct State {
     /// Of what the script printed.
     printed: blake3::Hasher,
     n_printed: usize,
+    /// What workers computed and the script has not come to, with its time.
+    ahead: Vec<(f64, Computed)>,
+    /// When the record was last written, and how long that took.
+    last: (Instant, Duration),
 }
+
+/// How often the record of a running run is written, so that one that is killed leaves what it did (chosen); rarer where
+/// writing takes more than a hundredth of that.
+const BEAT: Duration = Duration::from_secs(5);
 
 impl Recorder {
     /// A recorder that writes into the run folder.
@@ -78,6 +86,7 @@ impl Recorder {
                 .iter()
                 .map(|(name, text)| Library { name: (*name).to_owned(), digest: hash(text.as_bytes()) })
                 .collect(),
+            name: start.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             script: places.clean(start.script),
             arguments: start.arguments.to_vec(),
             settings: RecordedSettings {
@@ -105,12 +114,15 @@ impl Recorder {
             printed: Printed { blake3: hash(b""), ..Printed::default() },
             events: Vec::new(),
             n_events_dropped: 0,
+            pages: Vec::new(),
         };
+        let last = (Instant::now(), Duration::ZERO);
+        let state = State { record, printed: blake3::Hasher::new(), n_printed: 0, ahead: Vec::new(), last };
         Recorder {
             folder: start.folder.to_owned(),
             places: Arc::new(places),
             start: Instant::now(),
-            state: Arc::new(Mutex::new(State { record, printed: blake3::Hasher::new(), n_printed: 0 })),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
@@ -128,6 +140,11 @@ impl Recorder {
                 let read = FetchedFile { id, file, sha256, bytes };
                 return self.with(|state| keep_sorted(&mut state.record.fetched, read));
             }
+            Event::Ahead(computed) => {
+                let computed = Computed { what: clean(computed.what.clone()), ..*computed };
+                let at = self.start.elapsed().as_secs_f64();
+                return self.with(|state| state.ahead.push((at, computed)));
+            }
             Event::Seed { seed } => return self.with(|state| keep_sorted(&mut state.record.seeds, seed)),
             Event::Operation { name, what, digest, key, inputs, options, work: _, found, seconds, curve } => {
                 let what = clean(what);
@@ -143,12 +160,22 @@ impl Recorder {
         };
         let at = self.start.elapsed().as_secs_f64();
         self.with(|state| {
-            if state.record.events.len() < MAX_EVENTS {
-                state.record.events.push(Recorded { at, what });
-            } else {
-                state.record.n_events_dropped += 1;
+            if let What::Operation { key, .. } = &what {
+                state.ahead.retain(|(_, computed)| computed.key != *key);
             }
+            push(&mut state.record, Recorded { at, what });
         });
+    }
+
+    /// Whether the record of a run that goes on should be written again by now.
+    pub fn is_due(&self) -> bool {
+        self.with(|state| state.last.0.elapsed() > BEAT.max(state.last.1 * 100))
+    }
+
+    /// Whether `earlier` is the record of the same command: script, arguments and seed.
+    pub fn is_same_command(&self, earlier: &Record) -> bool {
+        let of = |record: &Record| (record.script.clone(), record.arguments.clone(), record.settings.seed_offset);
+        self.with(|state| of(&state.record) == of(earlier))
     }
 
     fn written(&self, path: &Path) -> WrittenFile {
@@ -184,8 +211,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Writes `record.json` with this outcome, whole or not at all; and `report.html` once the run has ended,
-    /// and the appendix for a paper once it has ended well.
+    /// Writes `record.json` with this outcome, whole or not at all; before it `report.html` once the run has ended, and the
+    /// appendix for a paper once it has ended well.
     pub fn write(&self, outcome: Outcome) -> Result<(), RecordError> {
         let ended = outcome != Outcome::Running;
         let outcome = match outcome {
@@ -196,19 +223,24 @@ impl Recorder {
             },
             other => other,
         };
-        let record = self.with(|state| {
+        let began = Instant::now();
+        let mut record = self.with(|state| {
             state.record.outcome = outcome;
             state.record.seconds = self.start.elapsed().as_secs_f64();
-            state.record.clone()
+            state.with_ahead()
         });
-        folder::write(&self.folder.join("record.json"), record.to_text()?.as_bytes())?;
         if ended {
-            let text = page(&self.folder, &record, &record.printed.text());
-            folder::write(&self.folder.join("report.html"), text.as_bytes())?;
+            for (name, text) in pages(&self.folder, &record) {
+                folder::write(&self.folder.join(name), text.as_bytes())?;
+                let (blake3, bytes) = (hash(text.as_bytes()), text.len() as u64);
+                record.pages.push(WrittenFile { root: Root::Run, path: name.to_owned(), blake3, bytes });
+            }
         }
-        if record.outcome == Outcome::Done {
-            super::write_appendix(&self.folder, &record, &self.folder)?;
-        }
+        folder::write(&self.folder.join("record.json"), record.to_text()?.as_bytes())?;
+        self.with(|state| {
+            state.record.pages = record.pages;
+            state.last = (Instant::now(), began.elapsed());
+        });
         Ok(())
     }
 
@@ -229,7 +261,30 @@ impl Recorder {
 
     /// The record so far.
     pub fn snapshot(&self) -> Record {
-        self.with(|state| state.record.clone())
+        self.with(|state| state.with_ahead())
+    }
+}
+
+impl State {
+    /// The record with what workers computed and the script has not come to.
+    fn with_ahead(&self) -> Record {
+        let mut record = self.record.clone();
+        for (at, computed) in self.ahead.iter().cloned() {
+            let Computed { name, what, digest, key, inputs, options, seconds, curve } = computed;
+            let found = How::Ahead { seconds };
+            let what = What::Operation { name, what, digest, key, inputs, options, found, seconds: 0.0, curve };
+            push(&mut record, Recorded { at, what });
+        }
+        record
+    }
+}
+
+/// Keeps an event, or counts it where there are too many.
+fn push(record: &mut Record, event: Recorded) {
+    if record.events.len() < MAX_EVENTS {
+        record.events.push(event);
+    } else {
+        record.n_events_dropped += 1;
     }
 }
 
@@ -295,7 +350,6 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Root;
     use super::*;
 
     fn source(name: &str, text: &str) -> Source {

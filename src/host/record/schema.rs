@@ -1,12 +1,13 @@
 //! The content of `record.json`, and how it is read back. `docs/record.md` describes each field.
 
 use super::folder::RecordError;
+use super::seal::seal;
 use crate::host::lab::Found;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The name and version of the format of `record.json`. Raise the version whenever a field changes its meaning.
-pub const SCHEMA: &str = "w2s-run/2";
+pub const SCHEMA: &str = "w2s-run/3";
 
 /// Events that a record keeps; further ones are only counted (chosen: some tens of megabytes of JSON).
 pub const MAX_EVENTS: usize = 100_000;
@@ -21,6 +22,8 @@ pub struct Record {
     /// Such as `w2s 0.1.0`.
     pub program: String,
     pub formats: Formats,
+    /// What the run folder was called.
+    pub name: String,
     /// The script modules that came with the program.
     pub stdlib: Vec<Library>,
     /// The script as it was named on the command line.
@@ -48,6 +51,9 @@ pub struct Record {
     pub events: Vec<Recorded>,
     /// Events beyond the most that are kept.
     pub n_events_dropped: usize,
+    /// What the program made of all this: the page, and the appendix of a run that ended well. Whoever has the rest can
+    /// make them again.
+    pub pages: Vec<WrittenFile>,
 }
 
 /// The versions of the file formats that this program writes.
@@ -264,6 +270,10 @@ pub enum How {
     Worker {
         seconds: f64,
     },
+    /// The same, and the run ended before the script came to it: it is in the store, and nothing of the run depends on it.
+    Ahead {
+        seconds: f64,
+    },
     Planned,
 }
 
@@ -302,12 +312,18 @@ impl Record {
         Ok(record)
     }
 
-    /// The record as text.
+    /// The record as text, sealed.
     pub fn to_text(&self) -> Result<String, RecordError> {
         let text = serde_json::to_string_pretty(self);
         let refused =
             |error: serde_json::Error| RecordError::Write { path: "record.json".to_owned(), reason: error.to_string() };
-        Ok(text.map_err(refused)? + "\n")
+        Ok(seal(&text.map_err(refused)?))
+    }
+
+    /// The script and its arguments, as they were typed.
+    pub fn command(&self) -> String {
+        let arguments: String = self.arguments.iter().map(|argument| format!(" {argument}")).collect();
+        if arguments.is_empty() { self.script.clone() } else { format!("{} --{arguments}", self.script) }
     }
 
     /// Every file that the run wrote into its folder, the last of each name, in order of writing.
@@ -326,7 +342,7 @@ impl Record {
 }
 
 /// A curve in JSON, which has no NaN and no infinity: these are the texts `NaN`, `inf` and `-inf`.
-mod curve {
+pub(crate) mod curve {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
@@ -392,7 +408,7 @@ mod tests {
     #[test]
     fn a_record_of_another_version_or_damaged_says_so() {
         let said = |text: &str| Record::parse("r/record.json", text.as_bytes()).expect_err("refused").to_string();
-        assert!(said(r#"{"schema": "w2s-run/1"}"#).contains("`w2s-run/1`, an older format"));
+        assert!(said(r#"{"schema": "w2s-run/2"}"#).contains("`w2s-run/2`, an older format"));
         assert!(said(r#"{"schema": "w2s-run/99"}"#).contains("`w2s-run/99`, a newer format"));
         assert!(said(r#"{"schema": "else"}"#).contains("no schema of a run's record"));
         assert!(said(r#"{"schem"#).contains("is damaged"));

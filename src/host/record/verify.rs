@@ -3,89 +3,24 @@
 
 use super::cells::{self, Noise};
 use super::folder::RecordError;
-use super::kept::{Kept, format_of, frame};
+use super::kept::{Kept, RECORD, format_of, frame};
+use super::page::pages;
 use super::pairs::pair;
 use super::schema::{FileRead, How, Outcome, Record, Root, What, WrittenFile};
-use serde::Serialize;
+use super::verdict::{NONE, Tally, circumstances, empty};
+use crate::host::digest::Digest;
+use crate::host::store::memo::key_of;
+use crate::host::tensor::{Kernels, class_of, kernels_of};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The name and version of the format of a report.
-pub const SCHEMA: &str = "w2s-verify/1";
-
-/// What came of a verification.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    pub schema: &'static str,
-    /// As the user named it.
-    pub run: String,
-    pub script: String,
-    pub verdict: Verdict,
-    /// Whether both ran on one type of machine, so that equal means equal to the bit.
-    pub same_machine_type: bool,
-    pub recorded: Circumstances,
-    pub now: Circumstances,
-    pub counts: Counts,
-    /// Everything that is not equal.
-    pub findings: Vec<Finding>,
-}
-
-/// The answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Everything that was compared is equal.
-    Equal,
-    /// Some numbers moved within their recorded intervals, or something could not be judged.
-    Within,
-    Differs,
-}
-
-/// What decides the bits.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Circumstances {
-    pub program: String,
-    pub arch: String,
-    pub device: String,
-    pub kernels: String,
-}
-
-/// How many things were compared, by how they came out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    pub equal: usize,
-    pub within: usize,
-    pub differs: usize,
-    pub not_judged: usize,
-}
-
-/// One thing that is not equal.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Finding {
-    pub judgement: Judgement,
-    /// `outcome`, `source`, `read`, `fetched`, `seed`, `printed`, `operation`, `oracle`, `file`, `number` or `note`.
-    pub kind: &'static str,
-    /// What it is, for a person.
-    pub what: String,
-    pub recorded: String,
-    pub now: String,
-}
-
-/// How a thing that is not equal is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Judgement {
-    /// Inside the recorded interval.
-    Within,
-    Differs,
-    NotJudged,
-}
+pub use super::verdict::{Circumstances, Counts, Finding, Judgement, Reason, Report, SCHEMA, Verdict};
 
 /// What is wrong with the texts of a run folder before anything is rerun: a changed copy is not the recorded script.
 pub fn integrity(kept: &Kept) -> Vec<Finding> {
     let mut tally = Tally::default();
     for source in &kept.record.sources {
         let now = match kept.read(&source.file) {
-            Ok(bytes) => blake3::hash(&bytes).to_hex().to_string(),
+            Ok(bytes) => hash_of(&bytes),
             Err(error) => error.to_string(),
         };
         let what = format!("the text of `{}`, kept as `{}`", source.name, source.file);
@@ -96,14 +31,19 @@ pub fn integrity(kept: &Kept) -> Vec<Finding> {
 
 /// A report that says only that nothing was rerun, and why.
 pub fn refused(kept: &Kept, findings: Vec<Finding>) -> Report {
-    let circumstances = circumstances(&kept.record);
     let counts = Counts { differs: findings.len(), ..Counts::default() };
-    report(kept, circumstances, false, counts, findings)
+    Report { counts, findings, verdict: Verdict::Differs, ..empty(&kept.name, Some(&kept.record)) }
 }
 
-/// Fails where a record is of no use to compare with.
+/// A report that says only that it cannot be told, and why.
+pub fn unknown(run: &str, record: Option<&Record>, reason: Reason) -> Report {
+    Report { reason: Some(reason), ..empty(run, record) }
+}
+
+/// Fails where a record is of no use to compare with: the run did not end, or no machine can have made it.
 pub fn fit(record: &Record) -> Result<(), RecordError> {
     let unfit = |reason: &str| Err(RecordError::Unfit { reason: reason.to_owned() });
+    possible(record)?;
     match record.outcome {
         Outcome::Running => {
             unfit("its record says that it runs, or it was ended by force: there is nothing to compare")
@@ -114,12 +54,50 @@ pub fn fit(record: &Record) -> Result<(), RecordError> {
     }
 }
 
+/// Fails where the record names a machine that there cannot be: numbers would be judged by intervals, because of a name
+/// that somebody made up.
+fn possible(record: &Record) -> Result<(), RecordError> {
+    let (class, arch) = (&record.settings.kernels, &record.machine.arch);
+    let unfit = |reason: String| Err(RecordError::Unfit { reason });
+    let Some(kernels) = kernels_of(class) else {
+        return unfit(format!("its record names the kernels `{class}`, which this program does not know"));
+    };
+    let version = |class: &str| class.split('-').nth(1).and_then(|version| version.parse::<u32>().ok());
+    match (version(class), version(class_of(kernels))) {
+        (None, _) => return unfit(format!("its record names the kernels `{class}`, which have no version")),
+        (Some(found), Some(known)) if found > known => {
+            return unfit(format!("its record names the kernels `{class}`, which only a later program has"));
+        }
+        _ => {}
+    }
+    let family = if kernels == Kernels::Portable { class.splitn(3, '-').nth(2) } else { Some("x86_64") };
+    match family {
+        Some(family) if family != arch => {
+            unfit(format!("its record names the kernels `{class}` on `{arch}`, and no such machine has them"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why equal cannot mean equal to the bit; nothing where it can.
+fn apart(was: &Circumstances, is: &Circumstances) -> Vec<String> {
+    let pairs = [
+        ("the processor family", &was.arch, &is.arch),
+        ("the device", &was.device, &is.device),
+        ("the kernels", &was.kernels, &is.kernels),
+    ];
+    let differ = pairs.into_iter().filter(|(_, was, is)| was != is);
+    differ.map(|(what, was, is)| format!("{what}: recorded `{was}`, rerun on `{is}`")).collect()
+}
+
 /// Compares the run with its rerun.
 pub fn compare(kept: &Kept, rerun: &Kept) -> Report {
     let (old, new) = (&kept.record, &rerun.record);
     let (was, is) = (circumstances(old), circumstances(new));
-    let same = was.arch == is.arch && was.device == is.device && was.kernels == is.kernels;
-    let mut tally = Tally { same, ..Tally::default() };
+    let within_because = apart(&was, &is);
+    let mut tally = Tally { same: within_because.is_empty(), ..Tally::default() };
+    record(&mut tally, kept);
+    made(&mut tally, kept, &new.program);
     outcome(&mut tally, &old.outcome, &new.outcome);
     inputs(&mut tally, old, new);
     files(&mut tally, kept, rerun);
@@ -130,93 +108,15 @@ pub fn compare(kept: &Kept, rerun: &Kept) -> Report {
     if old.n_events_dropped > 0 {
         tally.note("events that were not recorded", &old.n_events_dropped.to_string(), "");
     }
-    report(kept, is, same, tally.counts, tally.findings)
-}
-
-fn report(kept: &Kept, now: Circumstances, same: bool, counts: Counts, findings: Vec<Finding>) -> Report {
+    let Tally { same, counts, findings } = tally;
     let verdict = match counts {
         Counts { differs: 1.., .. } => Verdict::Differs,
         Counts { within: 0, not_judged: 0, .. } => Verdict::Equal,
         _ => Verdict::Within,
     };
-    Report {
-        schema: SCHEMA,
-        run: kept.name.clone(),
-        script: kept.record.script.clone(),
-        verdict,
-        same_machine_type: same,
-        recorded: circumstances(&kept.record),
-        now,
-        counts,
-        findings,
-    }
+    let report = empty(&kept.name, Some(old));
+    Report { verdict, same_machine_type: same, within_because, now: Some(is), counts, findings, ..report }
 }
-
-fn circumstances(record: &Record) -> Circumstances {
-    Circumstances {
-        program: record.program.clone(),
-        arch: record.machine.arch.clone(),
-        device: record.settings.device.clone(),
-        kernels: record.settings.kernels.clone(),
-    }
-}
-
-/// What was found so far.
-#[derive(Default)]
-struct Tally {
-    /// Whether equal means equal to the bit.
-    same: bool,
-    counts: Counts,
-    findings: Vec<Finding>,
-}
-
-impl Tally {
-    fn add(&mut self, judgement: Judgement, kind: &'static str, what: String, recorded: &str, now: &str) {
-        match judgement {
-            Judgement::Within => self.counts.within += 1,
-            Judgement::Differs => self.counts.differs += 1,
-            Judgement::NotJudged => self.counts.not_judged += 1,
-        }
-        let (recorded, now) = (recorded.to_owned(), now.to_owned());
-        self.findings.push(Finding { judgement, kind, what, recorded, now });
-    }
-
-    /// Judges two texts. What is not `portable` may differ on another type of machine.
-    fn judge(&mut self, kind: &'static str, what: String, recorded: &str, now: &str, portable: bool) {
-        if recorded == now {
-            self.counts.equal += 1;
-        } else {
-            let judgement = if portable || self.same { Judgement::Differs } else { Judgement::NotJudged };
-            self.add(judgement, kind, what, recorded, now);
-        }
-    }
-
-    /// Something worth knowing that is no result: it decides nothing, so it is not counted.
-    fn note(&mut self, what: &str, recorded: &str, now: &str) {
-        let (recorded, now) = (recorded.to_owned(), now.to_owned());
-        self.findings.push(Finding {
-            judgement: Judgement::NotJudged,
-            kind: "note",
-            what: what.to_owned(),
-            recorded,
-            now,
-        });
-    }
-
-    /// Judges two sets of things, each with a name and what it is.
-    fn judge_sets(&mut self, kind: &'static str, old: BTreeMap<String, String>, mut new: BTreeMap<String, String>) {
-        for (name, recorded) in old {
-            let now = new.remove(&name).unwrap_or_else(|| NONE.to_owned());
-            self.judge(kind, name, &recorded, &now, true);
-        }
-        for (name, now) in new {
-            self.judge(kind, name, NONE, &now, true);
-        }
-    }
-}
-
-/// What stands where something is missing.
-const NONE: &str = "none";
 
 fn outcome(tally: &mut Tally, old: &Outcome, new: &Outcome) {
     let show = |outcome: &Outcome| match outcome {
@@ -226,6 +126,44 @@ fn outcome(tally: &mut Tally, old: &Outcome, new: &Outcome) {
         other => other.word().to_owned(),
     };
     tally.judge("outcome", "how the run ended".to_owned(), &show(old), &show(new), true);
+}
+
+/// The record itself: its seal, and whether its operations were looked up on the machine that it names.
+fn record(tally: &mut Tally, kept: &Kept) {
+    let record = &kept.record;
+    let now = if kept.is_sealed { "as it was written" } else { "changed by hand" };
+    tally.judge("record", format!("`{RECORD}`, its seal"), "as it was written", now, true);
+    let settings = &record.settings;
+    for operation in operations_of(record).iter().filter(|operation| !operation.key.is_empty()) {
+        let digest = Digest::from_hex(operation.digest);
+        let key = digest.map_or_else(|| NONE.to_owned(), |d| key_of(d, &settings.device, &settings.kernels).to_hex());
+        let what = format!("{}, its key on {} with {}", operation.label(), settings.device, settings.kernels);
+        tally.judge("record", what, operation.key, &key, true);
+    }
+}
+
+/// What the program made of the run, the page and the appendix: as the record says, and what the same version of the
+/// program makes of this record and these files.
+fn made(tally: &mut Tally, kept: &Kept, program: &str) {
+    let again: BTreeMap<&str, String> = pages(kept.folder(), &kept.record).into_iter().collect();
+    for page in &kept.record.pages {
+        let label = format!("the file `{}`", page.path);
+        let now = kept.hash(&page.path).unwrap_or_else(|error| error.to_string());
+        tally.judge("page", format!("{label}, its hash in the record"), &page.blake3, &now, true);
+        if now != page.blake3 || program != kept.record.program {
+            continue;
+        }
+        let made = again.get(page.path.as_str()).map_or_else(|| NONE.to_owned(), |text| hash_of(text.as_bytes()));
+        tally.judge("page", format!("{label}, made anew from the record and the run's files"), &now, &made, true);
+    }
+    let named = |name: &str| kept.record.pages.iter().any(|page| page.path == name);
+    for name in again.keys().filter(|name| program == kept.record.program && !named(name)) {
+        tally.judge("page", format!("the file `{name}`, in the record"), NONE, "made by every such run", true);
+    }
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
 }
 
 /// Sources, files read, fetched artefacts, seeds, and the program's own modules.
@@ -307,28 +245,30 @@ struct Operation<'a> {
     inputs: &'a [(String, String)],
     options: &'a str,
     curve: &'a [(u64, f64)],
-    is_planned: bool,
+    is_ahead: bool,
 }
 
 fn operations_of(record: &Record) -> Vec<Operation<'_>> {
     let mut operations = Vec::new();
     for event in &record.events {
         if let What::Operation { name, what, digest, key, inputs, options, found, seconds: _, curve } = &event.what {
-            let (number, is_planned) = (operations.len() + 1, *found == How::Planned);
-            operations.push(Operation { number, name, what, digest, key, inputs, options, curve, is_planned });
+            let (number, is_ahead) = (operations.len() + 1, matches!(found, How::Ahead { .. }));
+            operations.push(Operation { number, name, what, digest, key, inputs, options, curve, is_ahead });
         }
     }
     operations
 }
 
 /// Operations are compared by their digest, whatever their order: cells of a sweep end in any. One that has no
-/// counterpart is held against the next of the same kind that has none either.
+/// counterpart is held against the next of the same kind that has none either. What workers computed and the script did
+/// not come to is chance, and nothing depends on it.
 fn operations(tally: &mut Tally, old: &Record, new: &Record) {
-    let (old, new) = (operations_of(old), operations_of(new));
+    let needed = |record| operations_of(record).into_iter().filter(|o: &Operation| !o.is_ahead).collect::<Vec<_>>();
+    let (old, new) = (needed(old), needed(new));
     let by_digest: BTreeMap<&str, &Operation> = new.iter().map(|operation| (operation.digest, operation)).collect();
     let known: BTreeSet<&str> = old.iter().map(|operation| operation.digest).collect();
     let mut lone = Vec::new();
-    for operation in old.iter().filter(|operation| !operation.is_planned) {
+    for operation in &old {
         match by_digest.get(operation.digest) {
             Some(other) => operation_of_one_digest(tally, &operation.label(), operation, other),
             None => lone.push(operation),
@@ -482,8 +422,8 @@ fn one_file(
             return false;
         }
     };
-    let hash = blake3::hash(&before).to_hex();
-    let is_whole = hash.as_str() == file.blake3 && before.len() as u64 == file.bytes;
+    let hash = hash_of(&before);
+    let is_whole = hash == file.blake3 && before.len() as u64 == file.bytes;
     if before == after {
         // The rerun gives what is in the folder; a record that says otherwise was changed.
         tally.judge("file", format!("{label}, its hash in the record"), &file.blake3, &now.blake3, true);
@@ -511,7 +451,7 @@ fn one_file(
     }
     match table_pair(path, before.clone(), after.clone()) {
         Some(change) => {
-            numbers(tally, path, change, is_whole, hash.as_str() != now.blake3);
+            numbers(tally, path, change, is_whole, hash != now.blake3);
             true
         }
         None if is_whole => {

@@ -66,7 +66,7 @@ impl Step {
 }
 
 /// The look-up key of a derivation that was computed on a device by a class of kernels.
-fn key_of(value: Digest, device: &str, kernels: &str) -> Key {
+pub fn key_of(value: Digest, device: &str, kernels: &str) -> Key {
     Digest::of("memo/key", 1).digest("value", value).text("device", device).text("kernels", kernels).finish()
 }
 

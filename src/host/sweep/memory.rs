@@ -1,8 +1,29 @@
 //! How much memory there is, and how much a process holds: what Linux says, and nothing elsewhere.
 
+/// Who says how much memory there is.
+pub trait Gauge: Sync {
+    /// Bytes that new processes may hold together; `None` where nobody knows.
+    fn budget(&self) -> Option<u64>;
+    /// Bytes that the process `id` holds now.
+    fn held(&self, id: u32) -> Option<u64>;
+}
+
+/// The system.
+pub struct System;
+
+impl Gauge for System {
+    fn budget(&self) -> Option<u64> {
+        budget()
+    }
+
+    fn held(&self, id: u32) -> Option<u64> {
+        held(id)
+    }
+}
+
 /// Bytes that new processes may hold together: four fifths (chosen) of what is free on the machine and in the container
 /// around us. `None` where the system does not say.
-pub fn budget() -> Option<u64> {
+fn budget() -> Option<u64> {
     let machine = field(&read("/proc/meminfo")?, "MemAvailable:")?;
     let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
     let most = number("/sys/fs/cgroup/memory.max");
@@ -11,7 +32,7 @@ pub fn budget() -> Option<u64> {
 }
 
 /// Bytes that the process `id` holds now.
-pub fn held(id: u32) -> Option<u64> {
+fn held(id: u32) -> Option<u64> {
     field(&read(&format!("/proc/{id}/status"))?, "VmRSS:")
 }
 

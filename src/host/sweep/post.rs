@@ -2,7 +2,7 @@
 //! the answers come as [`Word`]s.
 
 use super::launch::Script;
-use crate::host::lab::{Access, Event, Found, Lab, Settings};
+use crate::host::lab::{Access, Computed, Event, Found, Lab, Settings};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -46,11 +46,8 @@ pub enum Word {
     Warning {
         text: String,
     },
-    /// It computed the result called `key`.
-    Computed {
-        key: String,
-        seconds: f64,
-    },
+    /// It computed a result.
+    Computed(Computed),
     /// All that the cell needs is in the store.
     Ready {
         cell: usize,
@@ -135,9 +132,21 @@ impl Post {
             }
             Event::Ended { what } => Word::Ended { what },
             Event::Warning { text } => Word::Warning { text },
-            Event::Operation { key, found: Found::Computed, seconds, .. } => Word::Computed { key, seconds },
+            Event::Operation {
+                name,
+                what,
+                digest,
+                key,
+                inputs,
+                options,
+                work: _,
+                found: Found::Computed,
+                seconds,
+                curve,
+            } => Word::Computed(Computed { name, what, digest, key, inputs, options, seconds, curve }),
             // The first process goes through the cell itself afterwards, and tells these then.
             Event::Operation { .. }
+            | Event::Ahead(_)
             | Event::TruthRead { .. }
             | Event::Written { .. }
             | Event::FileRead { .. }

@@ -3,8 +3,9 @@
 use super::launch::Launcher;
 use super::post::{Task, Word};
 use super::queue::Queue;
-use super::{SweepError, memory};
-use crate::host::lab::{Event, Lab};
+use super::SweepError;
+use super::memory::{Gauge, System};
+use crate::host::lab::{Computed, Event, Lab};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin};
@@ -54,6 +55,16 @@ const LAST_WORDS: usize = 2048;
 
 /// Runs the cells; what became of each. A cell that is missing in the answer was not begun.
 pub fn run(sweep: &Sweep, launcher: &Launcher, lab: &Lab) -> Result<BTreeMap<usize, Fate>, SweepError> {
+    run_with(sweep, launcher, lab, &System)
+}
+
+/// As [`run`], with the memory that `gauge` tells.
+fn run_with(
+    sweep: &Sweep,
+    launcher: &Launcher,
+    lab: &Lab,
+    gauge: &dyn Gauge,
+) -> Result<BTreeMap<usize, Fate>, SweepError> {
     let task = Task {
         settings: lab.settings.clone(),
         access: lab.access.clone(),
@@ -73,8 +84,9 @@ pub fn run(sweep: &Sweep, launcher: &Launcher, lab: &Lab) -> Result<BTreeMap<usi
         words,
         n_threads: (lab.settings.n_threads / n_workers).max(1),
         wanted: n_workers,
-        budget: sweep.memory.or_else(memory::budget),
-        guess: memory::held(std::process::id()).unwrap_or(0),
+        gauge,
+        budget: sweep.memory.or_else(|| gauge.budget()),
+        guess: gauge.held(std::process::id()).unwrap_or(0),
         queue: Queue::new(sweep.cells, n_workers),
         workers: BTreeMap::new(),
         n_started: 0,
@@ -126,6 +138,7 @@ struct Floor<'a> {
     words: Sender<Heard>,
     n_threads: usize,
     wanted: usize,
+    gauge: &'a dyn Gauge,
     budget: Option<u64>,
     /// What a worker is expected to hold: the most that was seen, at first what this process holds.
     guess: u64,
@@ -174,7 +187,7 @@ impl Floor<'_> {
             return Ok(false);
         }
         let Some(budget) = self.budget else { return Ok(true) };
-        let held = |worker: &Worker| memory::held(worker.child.id()).unwrap_or(0).max(self.guess);
+        let held = |worker: &Worker| self.gauge.held(worker.child.id()).unwrap_or(0).max(self.guess);
         let need = self.workers.values().map(held).sum::<u64>() + self.guess;
         if need > budget && self.workers.is_empty() {
             return Err(SweepError::Memory { need: need >> 20, budget: budget >> 20 });
@@ -252,7 +265,7 @@ impl Floor<'_> {
             }
             Word::Warning { text } if worker.arrived => self.lab.sweep.pass_on(text, self.lab),
             Word::Started { .. } | Word::Progress { .. } | Word::Ended { .. } | Word::Warning { .. } => {}
-            Word::Computed { key, seconds } => self.lab.sweep.note_computed(key, seconds),
+            Word::Computed(computed) => self.note(computed),
             Word::Ready { cell } => {
                 worker.cell = None;
                 self.settle(cell, Fate::Ready);
@@ -270,6 +283,16 @@ impl Floor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A worker computed something: said at once, for the script may never come to it.
+    fn note(&self, computed: Computed) {
+        // What the store does not keep is computed again where it is needed.
+        if computed.key.is_empty() {
+            return;
+        }
+        self.lab.sweep.note_computed(computed.key.clone(), computed.seconds);
+        self.lab.tell(Event::Ahead(Box::new(computed)));
     }
 
     fn settle(&mut self, cell: usize, fate: Fate) {
@@ -335,7 +358,7 @@ impl Floor<'_> {
     /// Learns what workers hold; above the budget the youngest is let go and its cell waits.
     fn watch_memory(&mut self) {
         let Some(budget) = self.budget else { return };
-        let held: Vec<u64> = self.workers.values().filter_map(|worker| memory::held(worker.child.id())).collect();
+        let held: Vec<u64> = self.workers.values().filter_map(|worker| self.gauge.held(worker.child.id())).collect();
         let most = held.iter().copied().max().unwrap_or(0);
         // The first guess is this process's own size; what workers really hold replaces it.
         self.guess = if self.has_arrived { self.guess.max(most) } else { self.guess };
@@ -362,7 +385,7 @@ impl Floor<'_> {
                         worker.bars.iter().for_each(|what| self.lab.tell(Event::Ended { what: what.clone() }));
                     }
                 }
-                Ok((_, Some(Word::Computed { key, seconds }))) => self.lab.sweep.note_computed(key, seconds),
+                Ok((_, Some(Word::Computed(computed)))) => self.note(computed),
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -389,6 +412,15 @@ mod tests {
         sweep: &Sweep,
         lab: &Lab,
     ) -> (Result<BTreeMap<usize, Fate>, SweepError>, tempfile::TempDir) {
+        with_memory(body, sweep, lab, &System)
+    }
+
+    fn with_memory(
+        body: &str,
+        sweep: &Sweep,
+        lab: &Lab,
+        gauge: &dyn Gauge,
+    ) -> (Result<BTreeMap<usize, Fate>, SweepError>, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("worker.sh");
         let here = folder.path().display();
@@ -399,7 +431,7 @@ mod tests {
             flags: vec![file.display().to_string()],
             script: Box::new(Script::default),
         };
-        (run(sweep, &launcher, lab), folder)
+        (run_with(sweep, &launcher, lab, gauge), folder)
     }
 
     const ARRIVE: &str = "echo '{\"word\":\"arrived\"}'\n";
@@ -454,6 +486,63 @@ mod tests {
         let little = Sweep { memory: Some(1), ..sweep(&[0, 1], 2) };
         let (none, _folder) = with_shell("exit 0", &little, &lab);
         assert!(!cfg!(target_os = "linux") || matches!(none, Err(SweepError::Memory { .. })));
+    }
+
+    /// Workers that grow: each holds little when it is looked at first, and 60 MiB after `n_before` looks.
+    #[derive(Default)]
+    struct Swelling {
+        looks: Mutex<BTreeMap<u32, usize>>,
+        n_before: usize,
+    }
+
+    impl Gauge for Swelling {
+        fn budget(&self) -> Option<u64> {
+            Some(100 << 20)
+        }
+
+        /// Small for the first looks, so that two fit; then too much for two and enough for one.
+        fn held(&self, id: u32) -> Option<u64> {
+            if id == std::process::id() {
+                return Some(1 << 20);
+            }
+            let mut looks = self.looks.lock().expect("whole");
+            let looked = looks.entry(id).or_default();
+            *looked += 1;
+            Some(if *looked > self.n_before { 60 << 20 } else { 1 << 20 })
+        }
+    }
+
+    #[test]
+    fn under_memory_pressure_the_youngest_worker_goes_and_its_cell_waits() {
+        let shared = tempfile::tempdir().expect("a folder");
+        let at = shared.path().display();
+        // The first worker's cell lasts until a worker was let go; the second's would never end if it were not let go.
+        let body = format!(
+            "{ARRIVE}while read -r cell; do echo \"$$ $cell\" >> {at}/began\n\
+             if [ $cell = 1 ] && mkdir {at}/once; then exec sleep 60; fi\n\
+             while [ $cell = 0 ] && [ ! -e {at}/warned ]; do sleep 0.02; done\n\
+             echo \"{{\\\"word\\\":\\\"ready\\\",\\\"cell\\\":$cell}}\"; done"
+        );
+        let lab = Lab::for_tests();
+        let warned = Arc::new(Mutex::new(Vec::new()));
+        let (sink, file) = (warned.clone(), shared.path().join("warned"));
+        lab.listen(move |event| {
+            if let Event::Warning { text } = event {
+                sink.lock().expect("whole").push(text);
+                std::fs::write(&file, "").expect("written");
+            }
+        });
+        let gauge = Swelling { n_before: 4, ..Swelling::default() };
+        let (fates, _folder) = with_memory(&body, &sweep(&[0, 1], 2), &lab, &gauge);
+        assert_eq!(fates.expect("runs").values().collect::<Vec<_>>(), [&Fate::Ready; 2]);
+        assert_eq!(*warned.lock().expect("whole"), ["the workers hold more than 100 MiB: from here on 1 run"]);
+        let began = std::fs::read_to_string(shared.path().join("began")).expect("there");
+        let who = |cell: &str| -> Vec<&str> {
+            began.lines().filter_map(|line| line.split_once(' ')).filter(|(_, c)| *c == cell).map(|(id, _)| id).collect()
+        };
+        let (zero, one) = (who("0"), who("1"));
+        assert_eq!((zero.len(), one.len()), (1, 2), "{began}");
+        assert_eq!(one.iter().filter(|id| **id == zero[0]).count(), 1, "the older one did what the younger began: {began}");
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Listed<'_> {
 /// The heading of a list of operations.
 const LISTED: [&str; 6] = ["operation", "of", "found", "seconds", "last loss", "digest"];
 
-/// All operations, or what they are by kind, the slowest, and those whose loss is no number.
+/// All operations, or of a larger run their kinds and the slowest.
 fn operations(text: &mut String, record: &Record, all: bool) {
     let mut listed = Vec::new();
     for event in &record.events {
@@ -159,9 +159,6 @@ fn operations(text: &mut String, record: &Record, all: bool) {
     listed.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let slowest: Vec<&Listed> = listed.iter().take(MAX_SLOWEST).collect();
     section(text, &format!("the slowest {}", slowest.len()), &LISTED, rows(&slowest));
-    let lost: Vec<&Listed> = listed.iter().filter(|one| one.loss.is_some_and(|loss| !loss.is_finite())).collect();
-    let few = lost.get(..MAX_SLOWEST).unwrap_or(&lost);
-    section(text, &format!("{} whose loss is no number", lost.len()), &LISTED, rows(few));
     text.push_str("`--operations` lists all\n");
 }
 

@@ -172,8 +172,11 @@ fn text(report: &Report) -> String {
     let kind = |c: &verify::Circumstances| format!("{}, {}, {} on {}", c.program, c.kernels, c.device, c.arch);
     match (&report.recorded, &report.now) {
         (_, Some(now)) if report.same_machine_type => {
-            let _ =
-                writeln!(text, "rerun from nothing on the same type of machine ({}): equal means to the bit", kind(now));
+            let _ = writeln!(
+                text,
+                "rerun from nothing on the same type of machine ({}): equal means to the bit",
+                kind(now)
+            );
         }
         (Some(recorded), Some(now)) => {
             let _ = writeln!(text, "recorded with {}; rerun from nothing with {}", kind(recorded), kind(now));

@@ -1,5 +1,5 @@
-//! The program killed at random instants: what it left behind is whole, and a rerun on the same store ends in the same
-//! tables, to the bit.
+//! The program killed at random instants: what it left behind is whole, and the same command line again takes its run folder
+//! over and ends in the same tables, to the bit.
 //!
 //! An instant is drawn from the time that a stage took in an undisturbed run. In which stage it fell is read off the
 //! disk, which stands as the kill left it: a temporary file among the results is a write cut short, one among the states a
@@ -44,20 +44,18 @@ struct Reference {
 struct Bench {
     folder: tempfile::TempDir,
     length: usize,
-    n_runs: usize,
 }
 
 impl Bench {
     fn new(length: usize) -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("stages.rhai"), SCRIPT).expect("written");
-        Bench { folder, length, n_runs: 0 }
+        Bench { folder, length }
     }
 
-    /// Starts the script; the process and its run folder.
+    /// Starts the script, by the same command line for one store; the process and its run folder.
     fn start(&mut self, store: &Path) -> (Child, PathBuf) {
-        self.n_runs += 1;
-        let run = self.folder.path().join(format!("run-{}", self.n_runs));
+        let run = store.with_extension("run");
         let mut command = Command::new(env!("CARGO_BIN_EXE_w2s"));
         command.current_dir(self.folder.path()).args(["script", "stages.rhai", "--quiet", "--run"]).arg(&run);
         command.arg("--store").arg(store).arg("--").arg(self.length.to_string());
@@ -128,6 +126,8 @@ impl Bench {
         child.kill().expect("killed");
         let status = child.wait().expect("waits");
         if ended || status.success() {
+            // A run that ended keeps its folder.
+            std::fs::remove_dir_all(&run).expect("removed");
             return None;
         }
         for path in files_below(&run, "json") {

@@ -7,6 +7,7 @@ mod data;
 mod docs;
 mod fences;
 mod frames;
+mod kept;
 mod kills;
 mod pins;
 mod prompt;

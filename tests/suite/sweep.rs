@@ -158,6 +158,13 @@ fn an_interrupted_sweep_goes_on_with_what_is_missing() {
     });
     let n_before = n_kept(here.path());
     assert!((2..6).contains(&n_before), "{n_before}");
+    // What the workers computed is in the record, though the script did not come to it.
+    let kinds = found(here.path(), 1, "finetune");
+    assert_eq!(kinds, vec!["ahead"; n_before]);
+    let mut shown = Command::new(env!("CARGO_BIN_EXE_w2s"));
+    let shown = shown.current_dir(here.path()).args(["show", "s-001"]).output().expect("shows");
+    let counted = format!("{n_before} operations: {n_before} computed in");
+    assert!(said(&shown).0.contains(&counted), "{:?}", said(&shown));
     let on = run(here.path(), LONG, &[]);
     assert!(on.status.success(), "{:?}", said(&on));
     let kinds = found(here.path(), 2, "finetune");

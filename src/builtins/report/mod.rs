@@ -6,6 +6,7 @@ mod table;
 
 use crate::bind::prelude::*;
 use crate::host::lab::Lab;
+use crate::host::record::folder::announce;
 use crate::host::record::{RecordError, place};
 use std::path::PathBuf;
 
@@ -37,12 +38,14 @@ fn places(lab: &Lab, name: Option<String>, stem: &str, extensions: &[&str]) -> R
             return Err(Fault::new("report/taken", format!("this run has already kept something called `{name}`"))
                 .hint("give it another name"));
         }
+        announce(lab, &paths)?;
         return Ok((name, paths));
     }
     for number in 1..=MAX_NUMBERED {
         let name = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
         let paths = all(&name)?;
         if !taken(&paths) {
+            announce(lab, &paths)?;
             return Ok((name, paths));
         }
     }

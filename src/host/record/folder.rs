@@ -1,10 +1,10 @@
 //! The run folder: made new, never mixed with another run's, and the only place that a script writes to.
 
-use crate::host::explain::Explain;
-use crate::host::lab::{AccessError, Lab, plain};
 use super::claim::{Claim, claim};
 use super::kept::{MAX_RECORD, RECORD, inside, read_inside};
 use super::schema::{Outcome, Record};
+use crate::host::explain::Explain;
+use crate::host::lab::{AccessError, Lab, plain};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -90,18 +90,18 @@ impl Explain for RecordError {
                 Some("name another folder with --run DIR, or leave it out for a new one below `runs`".to_owned())
             }
             RecordError::Live { .. } => Some("wait until it ends, or name another folder with --run DIR".to_owned()),
-            RecordError::OtherCommand { .. } => {
-                Some("that command takes it up where it stopped; for this one name another folder with --run DIR".to_owned())
-            }
+            RecordError::OtherCommand { .. } => Some(
+                "that command takes it up where it stopped; for this one name another folder with --run DIR".to_owned(),
+            ),
             RecordError::Altered { only_pages: true, path, .. } => {
                 Some(format!("the page and the appendix are made anew from the rest: w2s appendix {path}"))
             }
             RecordError::Altered { .. } => {
                 Some("run its script again for a run that is whole, or see what differs: w2s verify RUN".to_owned())
             }
-            RecordError::Unfit { .. } => {
-                Some("run its script again: what it has computed is looked up, and a stopped training goes on".to_owned())
-            }
+            RecordError::Unfit { .. } => Some(
+                "run its script again: what it has computed is looked up, and a stopped training goes on".to_owned(),
+            ),
             RecordError::Older { .. } => Some("run its script again with this w2s".to_owned()),
             RecordError::Newer { .. } => Some("read it with the w2s that wrote it, or a later one".to_owned()),
             RecordError::NoRecord { .. } => Some("`w2s runs` lists run folders".to_owned()),
@@ -135,9 +135,7 @@ impl Folder {
     /// A folder, which exists, unless a run works or ended in it.
     fn at(path: &Path) -> Result<Folder, RecordError> {
         let shown = || path.display().to_string();
-        let path = path
-            .canonicalize()
-            .map_err(|error| RecordError::Write { path: shown(), reason: plain(&error) })?;
+        let path = path.canonicalize().map_err(|error| RecordError::Write { path: shown(), reason: plain(&error) })?;
         let claim = claim(&path);
         if matches!(claim, Claim::Held) {
             return Err(RecordError::Live { path: shown() });
@@ -163,8 +161,10 @@ impl Folder {
     pub fn clear(&mut self) -> Result<(), RecordError> {
         let Some(record) = self.unfinished.take() else { return Ok(()) };
         let written = record.written().into_iter().chain(&record.pages).map(|file| file.path.as_str());
-        let paths = record.sources.iter().map(|source| source.file.as_str()).chain(written).chain([RECORD]);
-        for path in paths {
+        let known = record.sources.iter().map(|source| source.file.as_str()).chain(written);
+        let announced = read_inside(&self.path, ANNOUNCED, MAX_RECORD).unwrap_or_default();
+        let announced = String::from_utf8_lossy(&announced);
+        for path in known.chain(announced.lines()).chain([RECORD]) {
             let file = self.path.join(inside(path)?);
             // A link that leads out of the folder: what lies there is not the run's.
             if !file.parent().and_then(|at| at.canonicalize().ok()).is_some_and(|at| at.starts_with(&self.path)) {
@@ -218,8 +218,29 @@ pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<Folder, R
     Err(RecordError::Taken { path: runs.join(stem).display().to_string() })
 }
 
-/// How the names of files begin that are being written.
+/// How the names of files begin that are being written, and others that only a run in progress has.
 const TEMPORARY: &str = ".w2s-";
+
+/// The names of files that a run in progress is about to write, one a line: if it is ended by force before its record names
+/// them, they are known to be its own.
+const ANNOUNCED: &str = ".w2s-announced";
+
+/// Says that the run is about to write these files, which are not there yet, into its folder.
+pub fn announce(lab: &Lab, files: &[PathBuf]) -> Result<(), RecordError> {
+    let Some(folder) = &lab.settings.run_dir else { return Ok(()) };
+    let path = folder.join(ANNOUNCED);
+    let names = files.iter().filter_map(|file| Some(format!("{}\n", file.file_name()?.to_str()?)));
+    let names: String = names.collect();
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    opened
+        .and_then(|mut file| file.write_all(names.as_bytes()))
+        .map_err(|error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) })
+}
+
+/// Forgets what was announced: the record names it.
+pub fn settle(folder: &Path) -> Result<(), RecordError> {
+    remove(&folder.join(ANNOUNCED))
+}
 
 /// The files that the program writes into every run's folder.
 const OWN: [&str; 6] =

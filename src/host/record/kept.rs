@@ -1,8 +1,8 @@
 //! A run that was kept: its record and its files, from a run folder or a bundle. Whoever made it is not trusted.
 
-use super::{bundle, claim};
 use super::folder::RecordError;
 use super::schema::{FileRead, Record, Root, What};
+use super::{bundle, claim};
 use crate::host::frame::{Format, Frame};
 use crate::host::lab::plain;
 use std::collections::BTreeSet;

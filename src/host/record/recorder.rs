@@ -1,8 +1,8 @@
 //! Collects a run while it happens and writes its record.
 
 use super::schema::{
-    Copied, FetchedFile, FileRead, Formats, Grants, How, Library, MAX_EVENTS, Machine, Outcome, Printed, Record, Recorded,
-    RecordedSettings, Root, SCHEMA, What, WrittenFile,
+    Copied, FetchedFile, FileRead, Formats, Grants, How, Library, MAX_EVENTS, Machine, Outcome, Printed, Record,
+    Recorded, RecordedSettings, Root, SCHEMA, What, WrittenFile,
 };
 use super::{Places, RecordError, clock, folder, pages};
 use crate::host::digest::Digest;
@@ -237,6 +237,9 @@ impl Recorder {
             }
         }
         folder::write(&self.folder.join("record.json"), record.to_text()?.as_bytes())?;
+        if ended {
+            folder::settle(&self.folder)?;
+        }
         self.with(|state| {
             state.record.pages = record.pages;
             state.last = (Instant::now(), began.elapsed());

@@ -160,7 +160,12 @@ impl Tally {
     }
 
     /// Judges two sets of things, each with a name and what it is.
-    pub(super) fn judge_sets(&mut self, kind: &'static str, old: BTreeMap<String, String>, mut new: BTreeMap<String, String>) {
+    pub(super) fn judge_sets(
+        &mut self,
+        kind: &'static str,
+        old: BTreeMap<String, String>,
+        mut new: BTreeMap<String, String>,
+    ) {
         for (name, recorded) in old {
             let now = new.remove(&name).unwrap_or_else(|| NONE.to_owned());
             self.judge(kind, name, &recorded, &now, true);

@@ -1,10 +1,10 @@
 //! Runs cells on workers: starts as many as fit, hands out numbers, hears answers, and lets go.
 
+use super::SweepError;
 use super::launch::Launcher;
+use super::memory::{Gauge, System};
 use super::post::{Task, Word};
 use super::queue::Queue;
-use super::SweepError;
-use super::memory::{Gauge, System};
 use crate::host::lab::{Computed, Event, Lab};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -538,11 +538,20 @@ mod tests {
         assert_eq!(*warned.lock().expect("whole"), ["the workers hold more than 100 MiB: from here on 1 run"]);
         let began = std::fs::read_to_string(shared.path().join("began")).expect("there");
         let who = |cell: &str| -> Vec<&str> {
-            began.lines().filter_map(|line| line.split_once(' ')).filter(|(_, c)| *c == cell).map(|(id, _)| id).collect()
+            began
+                .lines()
+                .filter_map(|line| line.split_once(' '))
+                .filter(|(_, c)| *c == cell)
+                .map(|(id, _)| id)
+                .collect()
         };
         let (zero, one) = (who("0"), who("1"));
         assert_eq!((zero.len(), one.len()), (1, 2), "{began}");
-        assert_eq!(one.iter().filter(|id| **id == zero[0]).count(), 1, "the older one did what the younger began: {began}");
+        assert_eq!(
+            one.iter().filter(|id| **id == zero[0]).count(),
+            1,
+            "the older one did what the younger began: {began}"
+        );
     }
 
     #[test]

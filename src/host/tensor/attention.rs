@@ -3,6 +3,8 @@
 //! Nothing of size keys × queries outlives a task: the backward pass computes the probabilities again from queries, keys
 //! and two saved numbers per query (the greatest score and the reciprocal of the sum).
 
+mod short;
+
 use super::matmul::{Tile, block};
 use super::panel::{Cols, PANEL, transpose};
 use super::simd::{LANES, Simd, dispatch};
@@ -29,6 +31,13 @@ pub(crate) struct Part<'a> {
     pub values: &'a [f32],
     pub rows: usize,
     pub first: usize,
+}
+
+impl Part<'_> {
+    /// The first feature of a token.
+    fn at(&self, cols: Cols, token: usize) -> *const f32 {
+        self.values[cols.at(self.rows, self.first, token)..].as_ptr()
+    }
 }
 
 impl Rows<'_> {
@@ -66,10 +75,12 @@ thread_local! {
 /// Runs `work` with `n` floats of this thread's working memory, contents arbitrary but finite or zero.
 fn with_scratch(n: usize, work: impl FnOnce(*mut f32)) {
     SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < n {
-            scratch.resize(n, 0.0);
+        if scratch.len() < n + LANES {
+            scratch.resize(n + LANES, 0.0);
         }
-        work(scratch.as_mut_ptr());
+        // From a whole cache line on, so that no vector lies across two.
+        let start = scratch.as_ptr().align_offset(4 * LANES).min(LANES);
+        work(scratch[start..].as_mut_ptr());
     });
 }
 
@@ -303,8 +314,47 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
     let head = rows.width / rows.n_heads;
     let scale = 1.0 / (head as f32).sqrt();
     let (out, greatest, reciprocal) = (Raw::new(out), Raw::new(&mut saved.greatest), Raw::new(&mut saved.reciprocal));
+    let is_short = |r: usize| {
+        let (key, n_keys, query, n_queries) = rows.row(r);
+        let within = |first: usize, n: usize| first % PANEL + n <= PANEL;
+        n_queries <= short::MOST && within(key, n_keys) && within(query, n_queries)
+    };
+    let n_short = (0..rows.n_rows()).filter(|r| is_short(*r)).count();
+    tasks(par, if n_short > 0 { rows.n_rows() } else { 0 }, |r| {
+        if !is_short(r) {
+            return;
+        }
+        let (key, n_keys, query, n_queries) = rows.row(r);
+        let (width, stats) = (n_queries.next_multiple_of(LANES), stats_at(&rows, r, 0));
+        with_scratch(width * (head + n_keys.next_multiple_of(8)), |scratch| {
+            // Safety: the row's tokens lie within one panel; tasks write their own row.
+            unsafe {
+                short::short(short::Short {
+                    q: q.at(queries, query),
+                    q_stride: queries.width(query / PANEL),
+                    k: k.at(keys, key),
+                    v: v.at(keys, key),
+                    kv_stride: keys.width(key / PANEL),
+                    out: out.at(queries.at(rows.width, 0, query)),
+                    head,
+                    n_heads: rows.n_heads,
+                    n_queries,
+                    scale,
+                    scratch,
+                    scores: scores(&rows, 0, n_keys, n_queries, scratch, greatest.at(stats), reciprocal.at(stats)),
+                    stats_stride: stats_stride(n_queries),
+                });
+            }
+        });
+    });
+    if n_short == rows.n_rows() {
+        return;
+    }
     tasks(par, rows.n_rows() * rows.n_heads, |task| {
         let (r, h) = (task / rows.n_heads, task % rows.n_heads);
+        if is_short(r) {
+            return;
+        }
         let (key, n_keys, query, n_queries) = rows.row(r);
         let (stride, q_stride) = (n_keys.next_multiple_of(LANES), n_queries.next_multiple_of(LANES));
         let size = head * (2 * q_stride + 2 * stride) + n_keys * PANEL;

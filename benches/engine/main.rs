@@ -220,6 +220,9 @@ fn measure(work: &Work, place: &Place, n_pairs: usize) -> Result<Value, String> 
         );
         let same = our.chunks(2).zip(their.chunks(2)).filter(|(a, b)| (a[0] < a[1]) == (b[0] < b[1])).count();
         row["hard_labels_equal"] = json!(same as f64 / (our.len() / 2) as f64);
+        let second = |row: &[f32]| 1.0 / (1.0 + f64::from(row[0] - row[1]).exp());
+        let apart = our.chunks(2).zip(their.chunks(2)).map(|(a, b)| (second(a) - second(b)).abs());
+        row["probabilities_apart"] = json!(apart.fold(0.0, f64::max));
         row["rows_per_second"] = json!(work.rows as f64 / median(&column(0)));
     }
     if work.kind == Kind::Finetune {

@@ -200,7 +200,7 @@ impl Side for Real {
             let (found, _) = logits(&trained, &data.head(64), Precision::F32, lab).map_err(said)?;
             return Ok((seconds, self.loss(&found)));
         }
-        let (found, _) = logits(model, data, Precision::F32, lab).map_err(said)?;
+        let (found, _) = logits(model, data, work.precision, lab).map_err(said)?;
         let seconds = start.elapsed().as_secs_f64();
         let bytes: Vec<u8> = found.iter().flat_map(|v| v.to_le_bytes()).collect();
         std::fs::write(self.folder.join("ours.f32"), bytes).map_err(|error| error.to_string())?;

@@ -10,6 +10,7 @@ use w2s::host::model::trunk::Packed;
 use w2s::host::model::{Model, initial};
 use w2s::host::random::Random;
 use w2s::host::store::{Store, packages, sets};
+use w2s::host::tensor::Precision;
 use w2s::host::train::{Batches, Recipe};
 
 /// What a work does.
@@ -37,6 +38,8 @@ pub struct Work {
     pub steps: usize,
     /// Steps of a round that finds the peer's fastest variant.
     pub probe: usize,
+    /// Of our labelling; PyTorch's is fp32.
+    pub precision: Precision,
     /// How many times PyTorch's speed is asked for.
     pub speedup: f64,
     /// Which share of PyTorch's memory is allowed.
@@ -54,13 +57,14 @@ const TRAIN: Work = Work {
     rows: 0,
     steps: 1,
     probe: 1,
+    precision: Precision::F32,
     speedup: 1.0,
     memory: None,
     share: None,
 };
 
 /// Every work, in the order of the table.
-pub const WORKS: [Work; 7] = [
+pub const WORKS: [Work; 8] = [
     Work {
         name: "train-12x768",
         shape: [12, 768, 12, 8000],
@@ -96,6 +100,15 @@ pub const WORKS: [Work; 7] = [
     Work { name: "train-2x16", shape: [2, 16, 2, 1600], tokens: 12, steps: 500, probe: 50, speedup: 8.0, ..TRAIN },
     Work { name: "finetune-minilm-real", kind: Kind::Finetune, batch: 32, rows: 512, probe: 4, speedup: 2.0, ..TRAIN },
     Work { name: "label-minilm-real", kind: Kind::Label, batch: 32, rows: 1000, speedup: 2.0, ..TRAIN },
+    Work {
+        name: "label-minilm-real-bf16",
+        kind: Kind::Label,
+        batch: 32,
+        rows: 1000,
+        precision: Precision::Bf16,
+        speedup: 3.5,
+        ..TRAIN
+    },
 ];
 
 /// What the peer reads of a work.

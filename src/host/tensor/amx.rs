@@ -99,14 +99,76 @@ pub(super) unsafe fn strips(
     precision: Precision,
     shape: Shape,
     left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
     // Safety: promised by the caller.
     unsafe {
         match precision {
-            Precision::F32 => parts::<3>(par, shape, left, tile),
-            Precision::Bf16 => parts::<1>(par, shape, left, tile),
+            Precision::F32 => parts::<3>(par, shape, left, ready, tile),
+            Precision::Bf16 => parts::<1>(par, shape, left, ready, tile),
         }
+    }
+}
+
+/// Slices of the inner dimension: as long as each other, whole panels each.
+fn slice_of(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL)
+}
+
+/// Lines of 64 bytes of one strip or block of a slice.
+fn lines_of<const PARTS: usize>(slice: usize) -> usize {
+    slice.div_ceil(STEP) * PARTS * SIDE
+}
+
+/// A row-major left operand packed for all the products that it will be in.
+pub(crate) struct Ready {
+    /// Slice by slice, strip by strip. Read through pointers alone, where it was packed: its length stays zero.
+    buffer: Vec<f32>,
+    /// Bytes from one slice and from one strip to the next.
+    slice_stride: usize,
+    strip_stride: usize,
+}
+
+impl Ready {
+    /// Packs `rows × depth`.
+    pub(crate) fn new(values: &[f32], rows: usize, depth: usize, precision: Precision) -> Ready {
+        assert!(values.len() >= rows * depth);
+        match precision {
+            Precision::F32 => Self::packed::<3>(values, rows, depth),
+            Precision::Bf16 => Self::packed::<1>(values, rows, depth),
+        }
+    }
+
+    fn packed<const PARTS: usize>(values: &[f32], rows: usize, depth: usize) -> Ready {
+        let (slice, n_strips) = (slice_of(depth), rows.div_ceil(SIDE));
+        let strip_stride = 64 * lines_of::<PARTS>(slice);
+        let slice_stride = n_strips * strip_stride;
+        let n_bytes = depth.div_ceil(slice) * slice_stride + 64;
+        let ready = Ready { buffer: pages::empty(n_bytes / size_of::<f32>()), slice_stride, strip_stride };
+        let shared = &ready;
+        tasks(true, n_strips, move |strip| {
+            let row = strip * SIDE;
+            for from in (0..depth).step_by(slice) {
+                let part = Part { row, n_rows: (rows - row).min(SIDE), from, n_deep: (depth - from).min(slice) };
+                // Safety: the operand was checked above; the buffer has room for every strip of every slice, and each task
+                // writes its own.
+                unsafe {
+                    let at = |row: usize, k: usize| values.as_ptr().add(row * depth + k);
+                    pack_strip::<PARTS>(part, &at, shared.strip(from / slice, strip).cast_mut());
+                }
+            }
+        });
+        ready
+    }
+
+    /// Where a strip of a slice lies.
+    ///
+    /// # Safety
+    /// There are so many slices and strips.
+    unsafe fn strip(&self, slice: usize, strip: usize) -> *const __m512i {
+        let first: *const u8 = self.buffer.as_ptr().cast();
+        unsafe { first.add(first.align_offset(64) + slice * self.slice_stride + strip * self.strip_stride).cast() }
     }
 }
 
@@ -114,14 +176,14 @@ unsafe fn parts<const PARTS: usize>(
     par: bool,
     Shape { rows, depth, n_panels }: Shape,
     left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
     // Slices, and so sums, follow from the shape; how the rest is split does not show in the result.
-    let slice = depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL);
+    let slice = slice_of(depth);
     let (group, chunk) = split(par, rows, n_panels);
     let n_chunks = rows.div_ceil(chunk);
-    // Lines of 64 bytes of one strip or block.
-    let lines = slice.div_ceil(STEP) * PARTS * SIDE;
+    let lines = lines_of::<PARTS>(slice);
     tasks(par, n_chunks * n_panels.div_ceil(group), |task| {
         let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
         let panels = group_start..n_panels.min(group_start + group);
@@ -149,7 +211,13 @@ unsafe fn parts<const PARTS: usize>(
                 }
                 for row in (first..rows.min(first + chunk)).step_by(SIDE) {
                     let part = Part { row, n_rows: (rows - row).min(SIDE), from, n_deep };
-                    pack_strip::<PARTS>(part, &left, strip);
+                    let strip = match ready {
+                        Some(ready) => ready.strip(from / slice, row / SIDE),
+                        None => {
+                            pack_strip::<PARTS>(part, &left, strip);
+                            strip.cast_const()
+                        }
+                    };
                     for (idx, p) in panels.clone().enumerate() {
                         let tile = tile(part, p);
                         for half in (0..PANEL / SIDE).filter(|half| half * SIDE < tile.cols) {

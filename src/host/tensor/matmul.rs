@@ -8,7 +8,7 @@ use super::Precision;
 use super::pages;
 use super::panel::{Cols, PANEL, transpose};
 use super::simd::{LANES, Simd, dispatch};
-use super::strip::{self, Part, Shape, strips};
+use super::strip::{self, Part, Ready, Shape, strips};
 use super::tasks::{Raw, tasks};
 use std::cell::Cell;
 
@@ -149,17 +149,19 @@ pub(crate) struct Left<'a> {
     pub row_stride: usize,
     pub col_stride: usize,
     pub precision: Precision,
+    /// The same in the same precision, packed before.
+    pub ready: Option<&'a Ready>,
 }
 
 impl<'a> Left<'a> {
     /// A row-major weight `[rows, depth]`.
     pub(crate) fn weight(values: &'a [f32], rows: usize, depth: usize) -> Self {
-        Left { values, rows, depth, row_stride: depth, col_stride: 1, precision: Precision::F32 }
+        Left { values, rows, depth, row_stride: depth, col_stride: 1, precision: Precision::F32, ready: None }
     }
 
     /// The transpose of a row-major weight `[depth, rows]`.
     pub(crate) fn transposed(values: &'a [f32], rows: usize, depth: usize) -> Self {
-        Left { values, rows, depth, row_stride: 1, col_stride: rows, precision: Precision::F32 }
+        Left { values, rows, depth, row_stride: 1, col_stride: rows, precision: Precision::F32, ready: None }
     }
 }
 
@@ -256,14 +258,14 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
             }
         }
     };
-    if strip::suits(rows, depth, cols.n) && left.col_stride == 1 {
+    if left.ready.is_some() || strip::suits(rows, depth, cols.n) && left.col_stride == 1 {
         let shape = Shape { rows, depth, n_panels: cols.n_panels() };
         // Safety: as above; rows of the left operand are `depth` floats long.
         unsafe {
             let at = |row: usize, k: usize| left.values.as_ptr().add(row * left.row_stride + k);
             let tile =
                 |part: Part, p| Tile { rows: part.n_rows, depth: part.n_deep, ..part_of(part.row, p, part.from) };
-            strips(par, left.precision, shape, at, tile);
+            strips(par, left.precision, shape, at, left.ready, tile);
         }
         return;
     }
@@ -330,6 +332,7 @@ pub(crate) fn weight_gradient(
                 Precision::F32,
                 shape,
                 |row, token| dy.as_ptr().add(cols.at(rows, row, token)),
+                None,
                 |part, fp| {
                     let width = features.width(fp);
                     let c = dw.at(part.row * depth + fp * PANEL);

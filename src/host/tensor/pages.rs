@@ -32,7 +32,7 @@ pub(crate) fn grow(buffer: &mut Vec<f32>, n: usize) {
 }
 
 /// Room for `n` floats, not yet touched.
-fn empty(n: usize) -> Vec<f32> {
+pub(crate) fn empty(n: usize) -> Vec<f32> {
     let buffer = Vec::with_capacity(n);
     #[cfg(target_os = "linux")]
     if n >= LARGE {

@@ -3,14 +3,16 @@
 use super::matmul::{Left, Onto, product};
 use super::panel::Cols;
 use super::precision::{Precision, to_bf16};
+use super::strip::{Ready, ready};
 use super::tasks::{Raw, tasks};
 use std::borrow::Cow;
 use std::cell::Cell;
 
 /// A row-major weight `[rows, depth]` as products of one precision read it.
-#[derive(Debug)]
 pub(crate) struct Prepared<'a> {
+    /// Rounded where nothing is packed.
     values: Cow<'a, [f32]>,
+    packed: Option<Ready>,
     rows: usize,
     depth: usize,
     precision: Precision,
@@ -27,29 +29,30 @@ const CHUNK: usize = 16_384;
 impl<'a> Prepared<'a> {
     pub(crate) fn new(values: &'a [f32], rows: usize, depth: usize, precision: Precision) -> Self {
         assert!(values.len() >= rows * depth);
-        let values = match precision {
-            Precision::F32 => Cow::Borrowed(values),
-            Precision::Bf16 => {
-                let mut rounded = Vec::new();
-                round(true, &values[..rows * depth], &mut rounded);
-                Cow::Owned(rounded)
-            }
+        let packed = ready(values, rows, depth, precision);
+        let values = if precision == Precision::F32 || packed.is_some() {
+            Cow::Borrowed(values)
+        } else {
+            let mut rounded = Vec::new();
+            round(true, &values[..rows * depth], &mut rounded);
+            Cow::Owned(rounded)
         };
-        Prepared { values, rows, depth, precision }
+        Prepared { values, packed, rows, depth, precision }
     }
 
     /// As [`product`], with this weight on the left.
     pub(crate) fn times(&self, par: bool, x: &[f32], cols: Cols, onto: Onto, y: &mut [f32]) {
-        let left = Left::weight(&self.values, self.rows, self.depth);
-        match self.precision {
-            Precision::F32 => product(par, left, x, cols, onto, y),
-            Precision::Bf16 => {
-                let mut rounded = ROUNDED.take();
-                round(par, &x[..cols.len(self.depth)], &mut rounded);
-                product(par, left, &rounded, cols, onto, y);
-                ROUNDED.set(rounded);
-            }
+        let (precision, ready) = (self.precision, self.packed.as_ref());
+        let left = Left { precision, ready, ..Left::weight(&self.values, self.rows, self.depth) };
+        if precision == Precision::F32 || ready.is_some() {
+            product(par, left, x, cols, onto, y);
+            return;
         }
+        // Kernels that round nothing multiply what was rounded before.
+        let mut rounded = ROUNDED.take();
+        round(par, &x[..cols.len(self.depth)], &mut rounded);
+        product(par, left, &rounded, cols, onto, y);
+        ROUNDED.set(rounded);
     }
 }
 
@@ -64,4 +67,53 @@ fn round(par: bool, x: &[f32], to: &mut Vec<f32>) {
         let to = unsafe { std::slice::from_raw_parts_mut(target.at(at), from.len()) };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = to_bf16(*x));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::panel::{from_tokens, to_tokens};
+    use super::super::simd::LANES;
+    use super::*;
+    use crate::host::random::Random;
+
+    fn normal(n: usize, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed, "prepared");
+        (0..n).map(|_| random.normal() as f32).collect()
+    }
+
+    /// Shapes that are packed and shapes that are not, and few columns and many.
+    #[test]
+    fn a_prepared_weight_gives_the_product() {
+        for (rows, depth, n) in [(70, 130, 5), (96, 900, 200), (1152, 384, 65), (40, 24, 33)] {
+            let cols = Cols { n };
+            let (w, x, bias) = (normal(rows * depth, 1), normal(depth * n + LANES, 2), normal(rows, 3));
+            let mut panels = vec![0.0; cols.len(depth)];
+            from_tokens(false, &x, depth, cols, &mut panels);
+            let tokens = |of: &dyn Fn(&mut [f32])| {
+                let (mut y, mut tokens) = (vec![f32::NAN; cols.len(rows)], vec![0.0; n * rows]);
+                of(&mut y);
+                to_tokens(false, &y, rows, cols, &mut tokens);
+                tokens
+            };
+            let times = |precision, par| {
+                let weight = Prepared::new(&w, rows, depth, precision);
+                tokens(&|y| weight.times(par, &panels, cols, Onto::Bias(&bias), y))
+            };
+            let exact = |of: fn(f32) -> f32| -> Vec<f64> {
+                let at = |t: usize, o: usize| {
+                    let pairs = w[o * depth..][..depth].iter().zip(&x[t * depth..][..depth]);
+                    pairs.map(|(a, b)| of(*a) as f64 * of(*b) as f64).sum::<f64>() + bias[o] as f64
+                };
+                (0..n * rows).map(|i| at(i / rows, i % rows)).collect()
+            };
+            let apart = |a: &[f32], b: &[f64]| {
+                a.iter().zip(b).map(|(a, b)| (*a as f64 - b).abs()).fold(0.0, f64::max) / (depth as f64).sqrt()
+            };
+            let (fine, coarse) = (times(Precision::F32, false), times(Precision::Bf16, false));
+            assert!(apart(&fine, &exact(|x| x)) < 3e-6, "{rows} {depth} {n}");
+            assert!(apart(&coarse, &exact(to_bf16)) < 3e-6, "{rows} {depth} {n}");
+            assert!(apart(&coarse, &exact(|x| x)) > 1e-4, "{rows} {depth} {n}: nothing was rounded");
+            assert!(times(Precision::F32, true) == fine && times(Precision::Bf16, true) == coarse);
+        }
+    }
 }

@@ -34,6 +34,23 @@ pub(crate) fn suits(rows: usize, depth: usize, cols: usize) -> bool {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use super::amx::Ready;
+/// A left operand packed for many products: no kernel of this processor takes one.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) enum Ready {}
+
+/// A row-major left operand packed for all its products, where that is worth it and the kernels in use take one. Products
+/// with it go through the large kernel however few their columns are.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+pub(crate) fn ready(values: &[f32], rows: usize, depth: usize, precision: Precision) -> Option<Ready> {
+    #[cfg(target_arch = "x86_64")]
+    if Kernels::in_use() == Kernels::Amx && suits(rows, depth, PANEL) {
+        return Some(Ready::new(values, rows, depth, precision));
+    }
+    None
+}
+
 /// A product of `rows × depth` and `depth × n_panels` panels.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
@@ -57,7 +74,8 @@ thread_local! {
 }
 
 /// Computes a product for which [`suits`] holds. `left` says where element `(row, k)` of the left operand lies, for `k` a
-/// multiple of [`PANEL`]: that many inner steps, or what is left of them, follow it in memory. `tile` says where a panel's
+/// multiple of [`PANEL`]: that many inner steps, or what is left of them, follow it in memory; `ready` is the same, packed
+/// before. `tile` says where a panel's
 /// part of the product lies: a [`Tile`] without its left operand, which is overwritten.
 ///
 /// # Safety
@@ -67,14 +85,15 @@ pub(crate) unsafe fn strips(
     precision: Precision,
     shape: Shape,
     left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
     #[cfg(target_arch = "x86_64")]
     if Kernels::in_use() == Kernels::Amx {
         // Safety: promised by the caller; the tiles are there.
-        return unsafe { amx::strips(par, precision, shape, left, tile) };
+        return unsafe { amx::strips(par, precision, shape, left, ready, tile) };
     }
-    let _ = precision;
+    let _ = (precision, ready);
     let Shape { rows, depth, n_panels } = shape;
     let n_chunks = rows.div_ceil(STRIP * STRIPS);
     // Slices of equal length, whole panels each, because the gradient of a weight sums over panels of tokens.

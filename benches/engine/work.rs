@@ -180,6 +180,7 @@ pub fn lab(store: &Path) -> Lab {
         n_threads: 2,
         device: "cpu".to_owned(),
         store: store.to_owned(),
+        bucket: None,
         memo: Memo::Off,
         checkpoint: None,
         run_dir: None,

@@ -4,6 +4,8 @@ use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
 use crate::host::lab::{Access, Event, Lab, Memo, Settings};
 use crate::host::record::{self, Folder, Outcome, RecordError, Recorder};
+use crate::host::store::Store;
+use crate::host::store::bucket::{Bucket, is_url};
 use crate::session::diagnostic::Diagnostic;
 use crate::session::resolve::STDLIB;
 use crate::session::source::{Source, Sources};
@@ -40,6 +42,13 @@ impl Bench {
             let why = crate::host::lab::plain(&error);
             Box::new(Diagnostic::new("usage/project", format!("the project folder `{}`: {why}", project.display())))
         })?;
+        let (store, url) = store_of(global);
+        // A bucket that is not there is no reason for a run folder.
+        let bucket = url.as_ref().map(|url| Bucket::open(url, &Store::at(&store))).transpose();
+        let bucket = bucket.map_err(|error| Box::new(Diagnostic::from_explained(&error)))?;
+        if let Some(bucket) = bucket.as_ref().filter(|_| run.is_some() && !global.no_memo) {
+            bucket.meet(&Store::at(&store)).map_err(|error| Box::new(Diagnostic::from_explained(&error)))?;
+        }
         let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
         let mut folder = match (&run, &global.run) {
             (None, None) => None,
@@ -49,12 +58,12 @@ impl Bench {
             }
         };
         let run_dir = folder.as_ref().map(|folder| folder.path.clone());
-        let store = global.store.clone().unwrap_or_else(default_store);
         let settings = Settings {
             seed_offset: global.seed,
             n_threads: start::n_threads(global),
             device: global.device.name().to_owned(),
             store: store.clone(),
+            bucket: url,
             memo: match (global.plan, global.no_memo) {
                 (true, _) => Memo::Plan,
                 (_, true) => Memo::Off,
@@ -83,7 +92,11 @@ impl Bench {
                 stdlib: STDLIB,
             })
         });
-        let lab = Arc::new(Lab::new(settings, access));
+        let mut lab = Lab::new(settings, access);
+        if let Some(bucket) = bucket {
+            lab.use_bucket(bucket);
+        }
+        let lab = Arc::new(lab);
         let progress = Arc::new(Progress::new(global.quiet));
         if let (Some(folder), Some(recorder)) = (&mut folder, &recorder) {
             take_over(folder, recorder, &progress).map_err(refuse)?;
@@ -197,17 +210,27 @@ fn take_over(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> R
     Ok(())
 }
 
-/// What `W2S_STORE` says, or the user's data folder for this program, as the platform has it.
 /// `W2S_CHECKPOINT_SECONDS`: how often a training's state is saved, whatever it costs. For tests of resuming.
 fn checkpoint_seconds() -> Option<Duration> {
     let said = std::env::var("W2S_CHECKPOINT_SECONDS").ok()?;
     said.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
 }
 
-pub fn default_store() -> PathBuf {
-    if let Some(said) = std::env::var_os("W2S_STORE").filter(|said| !said.is_empty()) {
-        return PathBuf::from(said);
+/// The store's folder, and the bucket behind it: `--store`, or `W2S_STORE`, or the user's data folder for this program. Where
+/// that is a bucket, the folder is what `W2S_STORE_CACHE` says, or the user's data folder.
+pub fn store_of(global: &Global) -> (PathBuf, Option<String>) {
+    let said = |name: &str| std::env::var_os(name).filter(|said| !said.is_empty()).map(PathBuf::from);
+    match global.store.clone().or_else(|| said("W2S_STORE")) {
+        Some(store) if is_url(&store) => {
+            (said("W2S_STORE_CACHE").unwrap_or_else(data_folder), Some(store.to_string_lossy().into_owned()))
+        }
+        Some(store) => (store, None),
+        None => (data_folder(), None),
     }
+}
+
+/// The user's data folder for this program, as the platform has it.
+fn data_folder() -> PathBuf {
     directories::ProjectDirs::from("", "", "w2s")
         .map_or_else(|| PathBuf::from(".w2s"), |dirs| dirs.data_local_dir().to_owned())
 }

@@ -32,7 +32,8 @@ pub struct Global {
     /// Worker threads [default: one per core]; results do not depend on it
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Where fetched and computed artefacts live [default: W2S_STORE, or else the user's data folder]
+    /// Where fetched and computed artefacts live, a folder or s3://BUCKET/PREFIX [default: W2S_STORE, or else the user's
+    /// data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// Compute everything anew: look nothing up in the store and keep nothing there
@@ -118,12 +119,15 @@ pub enum StoreCommand {
     },
     /// Remove leftovers, and results from the least recently used on until the rest fits; never what a kept run needs
     Gc {
-        /// What results may take, such as 5GB [default: W2S_STORE_MAX, or else 20GB]
+        /// What results may take, such as 5GB [default: W2S_STORE_MAX, or else 20GB; in a bucket, as much as there is]
         #[arg(long, value_name = "SIZE", value_parser = units::parse_size)]
         max_size: Option<u64>,
         /// Remove results whose last use is longer ago, such as 30d
         #[arg(long, value_name = "TIME", value_parser = units::parse_time)]
         older_than: Option<Duration>,
+        /// Keep nothing any more for the runs of another machine that uses the bucket
+        #[arg(long, value_name = "HOST")]
+        forget: Option<String>,
         /// Only say what would be removed
         #[arg(long)]
         dry_run: bool,

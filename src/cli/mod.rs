@@ -106,7 +106,11 @@ fn dispatch(line: &Line) -> u8 {
 /// Sets the bench up for code that is typed, in the project of the current folder.
 fn with_bench(global: &Global, work: impl FnOnce(&Bench) -> u8) -> u8 {
     match Bench::new(global, Path::new("."), None) {
-        Ok(bench) => work(&bench),
+        Ok(bench) => {
+            let code = work(&bench);
+            bench.lab.registration.finish(&bench.lab);
+            code
+        }
         Err(refused) => {
             draw::print(&refused);
             exit::FILE

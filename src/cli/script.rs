@@ -21,6 +21,11 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
     if plan {
         return super::plan::run(global, file, folder, args);
     }
+    // What would be said after the run is said before it.
+    if let Err(error) = super::store::most().map_err(|error| Diagnostic::from_explained(&error)) {
+        draw::print(&error);
+        return exit::USAGE;
+    }
     let bench = match Bench::new(global, folder, Some(Run { script: file, args })) {
         Ok(bench) => bench,
         Err(refused) => {
@@ -41,6 +46,7 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         Err(code) => code,
     };
     super::store::after_run(&bench);
+    bench.lab.registration.finish(&bench.lab);
     if let Some(folder) = bench.lab.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
         bench.progress.note(&format!("record: {}", crate::session::resolve::shown(&folder.join("record.json"))));
     }

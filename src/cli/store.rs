@@ -27,7 +27,11 @@ pub fn run(bench: &Bench, command: &StoreCommand, run_folder: Option<&Path>) -> 
     let answer = match command {
         StoreCommand::Ls { operation, since } => ls(&store, operation.as_deref(), *since),
         StoreCommand::Show { key } => store.result(key).map(|listed| store_show::page(&store, &listed)),
-        StoreCommand::Gc { max_size, older_than, dry_run } => gc(bench, &store, *max_size, *older_than, *dry_run),
+        StoreCommand::Gc { max_size, older_than, forget, dry_run } => {
+            let collect =
+                Collect { max_bytes: *max_size, older_than: *older_than, dry: *dry_run, forget: forget.clone() };
+            gc(bench, &store, collect)
+        }
         StoreCommand::Check { remove } => check(bench, &store, *remove),
         StoreCommand::Export { file, keys } => export(bench, &store, file, keys, run_folder),
         StoreCommand::Import { file } => import(bench, &store, file),
@@ -79,7 +83,7 @@ fn ls(store: &Store, operation: Option<&str>, since: Option<Duration>) -> Said {
             text += &format!("{} of interrupted work, {}\n", n_of(n_partials, "state"), units::size(bytes));
         }
         text += &format!("fetched: {}\n", units::size(store.n_fetched_bytes()?));
-        text += &format!("The store is {}", store.root().display());
+        text += &format!("The store is {}", store.shown());
     }
     Ok((text, exit::OK))
 }
@@ -104,13 +108,14 @@ pub(super) fn n_of(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-fn gc(bench: &Bench, store: &Store, max: Option<u64>, older_than: Option<Duration>, dry: bool) -> Said {
-    let max_bytes = match max {
-        Some(max) => Some(max),
-        None => most()?,
-    };
-    let done = store.collect(&Collect { max_bytes, older_than, dry }, &bench.lab.interrupt)?;
-    let verb = if dry { "would remove" } else { "removed" };
+fn gc(bench: &Bench, store: &Store, mut collect: Collect) -> Said {
+    // A bucket is not this machine's to keep small unless it is said how small.
+    if collect.max_bytes.is_none() && bench.lab.settings.bucket.is_none() {
+        collect.max_bytes = most()?;
+    }
+    let done = store.collect(&collect, &bench.lab.interrupt)?;
+    let max_bytes = collect.max_bytes;
+    let verb = if collect.dry { "would remove" } else { "removed" };
     let mut text = format!(
         "{verb} {}, {} of interrupted work and {}: {}\n",
         n_of(done.n_results, "result"),
@@ -122,6 +127,10 @@ fn gc(bench: &Bench, store: &Store, max: Option<u64>, older_than: Option<Duratio
     text += &needed(&done);
     if let Some(most) = max_bytes.filter(|most| done.n_bytes_left > *most) {
         text += &format!("\nthat is more than {}: remove run folders that you no longer need", units::size(most));
+    }
+    for (host, n_runs) in &done.others {
+        let host = draw::plain(host);
+        text += &format!("\n`{host}` has {}; `--forget {host}` keeps nothing for it", n_of(*n_runs, "such run"));
     }
     Ok((text, exit::OK))
 }
@@ -139,7 +148,7 @@ fn needed(done: &Collected) -> String {
 }
 
 /// The most bytes that computed results may take: `W2S_STORE_MAX`, or [`MOST`]; `None` for as many as there are.
-fn most() -> Result<Option<u64>, StoreError> {
+pub fn most() -> Result<Option<u64>, StoreError> {
     let Some(said) = std::env::var("W2S_STORE_MAX").ok().filter(|said| !said.is_empty()) else { return Ok(Some(MOST)) };
     if said == "none" {
         return Ok(None);
@@ -152,7 +161,8 @@ pub fn after_run(bench: &Bench) {
     if !bench.lab.registration.has_added() {
         return;
     }
-    let store = Store::of(&bench.lab);
+    // The folder alone: what a bucket holds is many machines'.
+    let store = Store::at(&bench.lab.settings.store);
     let collected = (|| {
         let Some(most) = most()? else { return Ok(None) };
         if store.n_computed_bytes()? <= most {

@@ -1,6 +1,6 @@
 //! `w2s verify RUN`: reruns the recorded script from nothing and compares everything that the record holds.
 
-use super::bench::default_store;
+use super::bench::store_of;
 use super::line::{Device, Global, KernelChoice};
 use super::{draw, exit, output};
 use crate::host::explain::Explain;
@@ -59,7 +59,7 @@ fn verified(global: &Global, kept: &Kept) -> Result<Report, Box<Diagnostic>> {
     if !changed.is_empty() {
         return Ok(verify::refused(kept, changed));
     }
-    let store = Store::at(&global.store.clone().unwrap_or_else(default_store));
+    let store = Store::at(&store_of(global).0);
     let rebuilt = rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?;
     if !rerun(global, kept, &rebuilt)? {
         let stopped = Diagnostic::new("interrupted", "the verification was stopped before its end");

@@ -37,7 +37,12 @@ pub fn run() -> u8 {
         return exit::USAGE;
     };
     let task = &post.task;
-    let lab = Arc::new(Lab::new(task.settings.clone(), task.access.clone()));
+    let mut lab = Lab::new(task.settings.clone(), task.access.clone());
+    if let Err(error) = lab.open_bucket() {
+        post.refuse(&error.to_string());
+        return exit::FILE;
+    }
+    let lab = Arc::new(lab);
     lab.sweep.serve(post.clone());
     let teller = post.clone();
     lab.listen(move |event| teller.pass_on(event));

@@ -1,7 +1,9 @@
 //! The bench that every host function works at: settings, what may be touched, interruption, and where events go.
 
 use super::digest::Digest;
+use super::store::bucket::Bucket;
 use super::store::memo::Registration;
+use super::store::{Store, StoreError};
 use super::sweep::Desk;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -135,8 +137,11 @@ pub struct Settings {
     pub n_threads: usize,
     /// `cpu`, `cuda` or `metal` (`--device`).
     pub device: String,
-    /// Where fetched and computed artefacts live (`--store`).
+    /// The folder where fetched and computed artefacts live (`--store`).
     pub store: PathBuf,
+    /// The bucket behind that folder, as an address.
+    #[serde(default)]
+    pub bucket: Option<String>,
     /// Whether costly results are looked up in the store and kept there.
     pub memo: Memo,
     /// Between two saved states of a training: left out, whatever costs at most 3 % of its time
@@ -274,14 +279,34 @@ pub struct Lab {
     pub sweep: Desk,
     /// Tells the store which results this session needs.
     pub registration: Registration,
+    bucket: Option<Arc<Bucket>>,
     sink: Mutex<Sink>,
 }
 
 impl Lab {
     /// A lab whose events are dropped until [`Lab::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, sweep, registration) = Default::default();
-        Lab { settings, access, interrupt, sweep, registration, sink: Mutex::new(Box::new(|_| {})) }
+        let (interrupt, sweep, registration, bucket) = Default::default();
+        Lab { settings, access, interrupt, sweep, registration, bucket, sink: Mutex::new(Box::new(|_| {})) }
+    }
+
+    /// Connects with the bucket of the settings, if they name one. Until then the store is its folder alone.
+    pub fn open_bucket(&mut self) -> Result<(), StoreError> {
+        let Some(url) = &self.settings.bucket else { return Ok(()) };
+        let bucket = Bucket::open(url, &Store::at(&self.settings.store))?;
+        self.use_bucket(bucket);
+        Ok(())
+    }
+
+    /// Puts a bucket behind the store's folder.
+    pub fn use_bucket(&mut self, bucket: Bucket) {
+        self.interrupt = bucket.interrupt().clone();
+        self.bucket = Some(Arc::new(bucket));
+    }
+
+    /// The bucket behind the store's folder, if there is one.
+    pub(super) fn bucket(&self) -> Option<Arc<Bucket>> {
+        self.bucket.clone()
     }
 
     /// A lab for tests: one thread, no files, no network.
@@ -291,6 +316,7 @@ impl Lab {
             n_threads: 2,
             device: "cpu".to_owned(),
             store: std::env::temp_dir().join("w2s-test-store"),
+            bucket: None,
             memo: Memo::Off,
             checkpoint: None,
             run_dir: None,

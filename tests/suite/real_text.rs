@@ -25,6 +25,7 @@ fn lab_with(id: &str) -> Option<Lab> {
         n_threads: 2,
         device: "cpu".to_owned(),
         store: store_folder(),
+        bucket: None,
         memo: Memo::Off,
         checkpoint: None,
         run_dir: None,

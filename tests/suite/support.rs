@@ -17,6 +17,7 @@ pub fn session_in(folder: &Path) -> Session {
         n_threads: 2,
         device: "cpu".to_owned(),
         store: folder.join("store"),
+        bucket: None,
         memo: Memo::On,
         checkpoint: None,
         run_dir: Some(folder.to_owned()),

@@ -343,6 +343,7 @@ mod tests {
             n_threads: 1,
             device: "cpu".into(),
             store: dir.path().into(),
+            bucket: None,
             memo: Memo::Off,
             checkpoint: None,
             run_dir: None,

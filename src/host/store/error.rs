@@ -49,11 +49,26 @@ pub enum StoreError {
     Setting { name: String, why: String },
     #[error("`{path}` is not an archive of results: {reason}")]
     Archive { path: String, reason: String },
+    #[error("this build has no buckets: `{url}` cannot be used")]
+    NoBuckets { url: String },
+    #[error("`{url}` is no bucket's address: {reason}")]
+    BucketUrl { url: String, reason: String },
+    #[error("`{url}` does not answer: {reason}")]
+    Unreachable { url: String, reason: String },
+    #[error("`{url}` refuses: {reason}")]
+    Refused { url: String, reason: String },
+    #[error("there is no bucket `{url}`")]
+    NoBucket { url: String },
     #[error("interrupted")]
     Interrupted,
 }
 
 impl StoreError {
+    /// Whether the bucket behind the store is at fault, and not what was asked of it or the folder before it.
+    pub(super) fn is_of_bucket(&self) -> bool {
+        matches!(self, StoreError::Unreachable { .. } | StoreError::Refused { .. } | StoreError::NoBucket { .. })
+    }
+
     pub(super) fn io(path: &Path, error: &std::io::Error) -> StoreError {
         let path = path.display().to_string();
         match error.kind() {
@@ -94,6 +109,11 @@ impl Explain for StoreError {
             StoreError::Download { .. } => "fetch/download",
             StoreError::TooLarge { .. } => "fetch/too-large",
             StoreError::NotAsRecorded { .. } => "fetch/not-as-recorded",
+            StoreError::NoBuckets { .. } => "store/no-buckets",
+            StoreError::BucketUrl { .. } => "store/bucket-url",
+            StoreError::Unreachable { .. } => "store/unreachable",
+            StoreError::Refused { .. } => "store/refused",
+            StoreError::NoBucket { .. } => "store/no-bucket",
             StoreError::Interrupted => "run/interrupted",
         }
     }
@@ -115,6 +135,25 @@ impl Explain for StoreError {
             StoreError::Ambiguous { some, .. } => Some(format!("there are {some}")),
             StoreError::Setting { .. } => Some("such as 20GB, or none".into()),
             StoreError::Archive { .. } => Some("nothing was kept of it; `w2s store export` makes archives".into()),
+            StoreError::NoBuckets { .. } => Some(
+                "build w2s with them: cargo install --path . --features object_store, or cargo build --release \
+                 --features object_store"
+                    .into(),
+            ),
+            StoreError::BucketUrl { .. } => Some("such as s3://BUCKET or s3://BUCKET/PREFIX".into()),
+            StoreError::Unreachable { .. } => Some(
+                "is the network there, and AWS_ENDPOINT_URL right? An address with http:// needs AWS_ALLOW_HTTP=true; \
+                 --store DIR does without the bucket"
+                    .into(),
+            ),
+            StoreError::Refused { .. } => Some(
+                "who asks is said by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; --store DIR does without \
+                 the bucket"
+                    .into(),
+            ),
+            StoreError::NoBucket { .. } => {
+                Some("is its name right, and AWS_ENDPOINT_URL? w2s makes no buckets; --store DIR does without one".into())
+            }
             StoreError::NoPip { .. } => Some("install Python with pip, or copy the store of another machine".into()),
             StoreError::Pip { .. } => {
                 Some("is the package index reachable? The store of another machine can also be copied".into())

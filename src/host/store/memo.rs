@@ -17,6 +17,7 @@ mod lock;
 mod partial;
 mod plan;
 mod registration;
+mod remote;
 
 pub use archive::Imported;
 pub use audit::{Audit, Damaged};
@@ -178,7 +179,9 @@ pub fn perform_named<O: Operation>(operation: &O, lab: &Lab) -> Result<(O::Value
     let store = Store::of(lab);
     let stored = |warns: bool| -> Result<Option<O::Value>, O::Error> {
         let started = Instant::now();
-        let (manifest, content) = match store.look_up(key)? {
+        let found = store.find(key);
+        store.tell_troubles(lab);
+        let (manifest, content) = match found? {
             LookedUp::Whole(manifest, content) => (manifest, content),
             LookedUp::Missing => return Ok(None),
             LookedUp::Damaged(file, why) => {
@@ -222,13 +225,16 @@ pub fn perform_named<O: Operation>(operation: &O, lab: &Lab) -> Result<(O::Value
     if lab.sweep.refuses(Missing::Result { work: step.work }) {
         return Err(Interrupted.into());
     }
-    let _lock = store.lock(key, &format!("{} {}", step.operation, step.what), lab)?;
+    let computing = store.lock(key, &format!("{} {}", step.operation, step.what), lab)?;
     // Another process may have computed it while this one waited.
     if let Some(value) = stored(false)? {
         return Ok((value, step.digest));
     }
-    let partial = Partial::of(&store, key);
-    let (done, seconds) = compute(&partial)?;
+    let was_left = computing.lease.as_ref().is_some_and(|lease| lease.was_left);
+    let partial = Partial::of(&store, key, was_left);
+    let computed = compute(&partial);
+    store.tell_troubles(lab);
+    let (done, seconds) = computed?;
     let manifest = Manifest {
         operation: step.operation.to_owned(),
         what: step.what.clone(),
@@ -244,11 +250,22 @@ pub fn perform_named<O: Operation>(operation: &O, lab: &Lab) -> Result<(O::Value
         device: lab.settings.device.clone(),
         program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    store.keep_result(key, manifest, &operation.pack(&done.value), &lab.interrupt)?;
+    let manifest = store.keep_result(key, manifest, &operation.pack(&done.value), &lab.interrupt)?;
     lab.registration.added();
+    let shared = store.share(key, &manifest);
+    store.tell_troubles(lab);
+    // It is kept here: whoever is to stop does not wait until it is sent, and it is sent when it is used again.
+    if !matches!(shared, Err(StoreError::Interrupted)) {
+        shared?;
+    }
     partial.forget();
     tell(step.digest, Found::Computed, seconds, done.curve);
     Ok((done.value, step.digest))
+}
+
+/// Locks a file until it is dropped.
+pub(super) fn alone(path: &std::path::Path) -> Result<std::fs::File, StoreError> {
+    lock::hold(path, true, &crate::host::lab::Interrupt::default())
 }
 
 fn named(inputs: &[(&'static str, Digest)]) -> Vec<(String, String)> {

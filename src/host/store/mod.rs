@@ -6,6 +6,8 @@
 // The store is one of the places that touch files; its paths come from the command line and from pinned names.
 #![allow(clippy::disallowed_methods)]
 
+pub mod backend;
+pub mod bucket;
 mod error;
 pub mod hash;
 pub mod hub;
@@ -16,30 +18,53 @@ pub mod sets;
 pub use error::StoreError;
 
 use super::lab::Lab;
+use backend::Backend;
+use bucket::Bucket;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Where artefacts live.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     root: PathBuf,
+    /// What computed results come from and go to beyond the folder.
+    bucket: Option<Arc<Bucket>>,
 }
 
 impl Store {
     /// The store of this session.
     pub fn of(lab: &Lab) -> Store {
-        Store::at(&lab.settings.store)
+        Store { bucket: lab.bucket(), ..Store::at(&lab.settings.store) }
     }
 
     /// The store at `root`, which need not exist yet.
     pub fn at(root: &Path) -> Store {
-        Store { root: root.to_owned() }
+        Store { root: root.to_owned(), bucket: None }
     }
 
     /// The store's folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The store as people call it: its folder, or the bucket behind it.
+    pub fn shown(&self) -> String {
+        self.bucket.as_ref().map_or_else(|| self.root.display().to_string(), |bucket| bucket.url().to_owned())
+    }
+
+    /// What holds the computed results that commands list, check and collect: the bucket where there is one.
+    fn shelf(&self) -> &dyn Backend {
+        match &self.bucket {
+            Some(bucket) => bucket.backend(),
+            None => self,
+        }
+    }
+
+    /// The store's folder alone.
+    fn folder(&self) -> Store {
+        Store::at(&self.root)
     }
 
     /// The folder, from the store's own, of a fetched artefact by its id; `None` where it was not fetched or is unknown.
@@ -101,7 +126,7 @@ impl Store {
     fn keep(&self, file: tempfile::NamedTempFile, relative: &str) -> Result<(), StoreError> {
         let path = self.path(relative);
         file.as_file().sync_all().map_err(|error| StoreError::io(&path, &error))?;
-        file.persist(&path).map_err(|error| StoreError::io(&path, &error.error))?;
+        give_name(file, &path)?;
         // The rename itself is safe on the disk once the folder is; where folders cannot be flushed, nothing is lost.
         if let Some(folder) = path.parent().and_then(|folder| std::fs::File::open(folder).ok()) {
             let _ = folder.sync_all();
@@ -115,6 +140,28 @@ impl Store {
         let made = tempfile::Builder::new().prefix(".fetch-").tempdir_in(&self.root);
         made.map_err(|error| StoreError::io(&self.root, &error))
     }
+}
+
+/// Gives a temporary file its name. A folder that has it is moved aside.
+fn give_name(file: tempfile::NamedTempFile, path: &Path) -> Result<(), StoreError> {
+    let refused = match file.persist(path) {
+        Ok(_) => return Ok(()),
+        Err(refused) => refused,
+    };
+    if !set_aside(path)? {
+        return Err(StoreError::io(path, &refused.error));
+    }
+    refused.file.persist(path).map(|_| ()).map_err(|refused| StoreError::io(path, &refused.error))
+}
+
+/// Moves a folder that lies in a file's place aside, for nothing of it is ours; whether there was one.
+fn set_aside(path: &Path) -> Result<bool, StoreError> {
+    if !path.is_dir() {
+        return Ok(false);
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".aside-{}", bucket::unique().get(..8).unwrap_or_default()));
+    std::fs::rename(path, aside).map(|()| true).map_err(|error| StoreError::io(path, &error))
 }
 
 /// SHA-256 as 64 hexadecimal characters: what package indices and hubs publish.

@@ -60,6 +60,7 @@ impl Store {
         let mut n_bytes = 0;
         let written = keys.iter().zip(1u64..).try_for_each(|(key, n_done)| {
             lab.interrupt.check()?;
+            self.bring(*key)?;
             let damaged = |why: String| StoreError::File {
                 path: self.path(&super::files::key_file(*key)).display().to_string(),
                 reason: why,
@@ -179,7 +180,7 @@ impl Store {
         let mut written = BTreeSet::new();
         for (key, manifest) in &archive.manifests {
             lab.interrupt.check()?;
-            if self.manifest(*key).ok().flatten().is_some_and(|held| self.content(&held).is_ok()) {
+            if self.holds(*key)? {
                 imported.n_known += 1;
                 continue;
             }
@@ -199,9 +200,27 @@ impl Store {
                 imported.n_bytes += n_bytes;
             }
             self.write_manifest(*key, manifest, true)?;
+            if let Some(bucket) = &self.bucket {
+                self.send(bucket.backend(), *key, manifest)?;
+            }
             imported.n_new += 1;
         }
         Ok(imported)
+    }
+
+    /// Whether the result is there, whole.
+    fn holds(&self, key: Key) -> Result<bool, StoreError> {
+        match self.bring(key) {
+            // What is damaged is written anew.
+            Err(StoreError::File { .. }) => return Ok(false),
+            brought => brought?,
+        }
+        let is_here = self.manifest(key).ok().flatten().is_some_and(|held| self.own_content(&held).is_ok());
+        let is_there = match &self.bucket {
+            Some(bucket) if is_here => bucket.backend().head(&super::files::key_file(key))?.is_some(),
+            _ => true,
+        };
+        Ok(is_here && is_there)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Key;
 use super::files::{key_file, object_file};
 use super::partial::partial_file;
+use super::partial::read_from;
 use crate::host::lab::{Event, Lab};
 use crate::host::store::hub::HubId;
 use crate::host::store::packages::PACKAGES;
@@ -66,10 +67,10 @@ impl Store {
             }
             for content in objects.keys().chain(&missing) {
                 step()?;
-                let n_bytes = objects.get(content).copied();
+                let n_bytes = objects.get(content).map(|entry| entry.n_bytes);
                 audit.n_contents += usize::from(n_bytes.is_some());
                 audit.n_bytes += n_bytes.unwrap_or(0);
-                if let Err(why) = self.check_object(content) {
+                if let Err(why) = self.check_object(content)? {
                     let file = object_file(content);
                     // A manifest must not name what is not there: it goes first.
                     let keys = users.get(content).into_iter().flatten().map(|key| key_file(*key));
@@ -81,7 +82,7 @@ impl Store {
                 step()?;
                 audit.n_partials += 1;
                 audit.n_bytes += n_bytes;
-                if let Err(why) = self.read_partial(key) {
+                if let Err(why) = self.check_partial(key)? {
                     let file = partial_file(key);
                     audit.damaged.push(Damaged { removes: vec![file.clone()], file, why });
                 }
@@ -92,17 +93,42 @@ impl Store {
         audited.map(|()| audit)
     }
 
-    /// A content's bytes against its name.
-    fn check_object(&self, content: &str) -> Result<(), String> {
-        let bytes = match std::fs::read(self.path(&object_file(content))) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("it is missing".to_owned()),
-            Err(error) => return Err(crate::host::lab::plain(&error)),
+    /// A content's bytes against its name; the outer error is a bucket that does not answer.
+    fn check_object(&self, content: &str) -> Result<Result<(), String>, StoreError> {
+        let missing = || Err("it is missing".to_owned());
+        let hash = if self.bucket.is_some() {
+            let mut hasher = blake3::Hasher::new();
+            let found = self.shelf().copy_out(&object_file(content), &mut |piece| {
+                hasher.update(piece);
+                Ok(())
+            })?;
+            if !found {
+                return Ok(missing());
+            }
+            hasher.finalize()
+        } else {
+            match std::fs::read(self.path(&object_file(content))) {
+                Ok(bytes) => crate::host::store::hash::hash(&bytes),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(missing()),
+                Err(error) => return Ok(Err(crate::host::lab::plain(&error))),
+            }
         };
-        if crate::host::store::hash::hash(&bytes).to_hex().as_str() != content {
-            return Err("its content does not have the hash that it is named by".to_owned());
+        let is_whole = hash.to_hex().as_str() == content;
+        Ok(if is_whole { Ok(()) } else { Err("its content does not have the hash that it is named by".to_owned()) })
+    }
+
+    /// A state's bytes against the hash at their end.
+    fn check_partial(&self, key: Key) -> Result<Result<(), String>, StoreError> {
+        if self.bucket.is_none() {
+            return Ok(self.read_partial(key).map(|_| ()));
         }
-        Ok(())
+        let mut bytes = Vec::new();
+        // One that is gone was no longer needed.
+        self.shelf().copy_out(&partial_file(key), &mut |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(if bytes.is_empty() { Ok(()) } else { read_from(bytes.as_slice(), bytes.len() as u64, key).map(|_| ()) })
     }
 
     /// What was fetched: against the pinned digests, and those that were recorded.
@@ -134,12 +160,11 @@ impl Store {
     /// Removes what was damaged, so that it is computed again; how many files that were.
     pub fn remove_damaged(&self, audit: &Audit, lab: &Lab) -> Result<usize, StoreError> {
         let _alone = self.removing(&lab.interrupt)?;
-        let mut n_removed = 0;
+        let (shelf, mut n_removed) = (self.shelf(), 0);
         for file in audit.damaged.iter().flat_map(|damaged| &damaged.removes) {
-            match std::fs::remove_file(self.path(file)) {
-                Ok(()) => n_removed += 1,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StoreError::io(&self.path(file), &error)),
+            if shelf.head(file)?.is_some() {
+                shelf.delete(file)?;
+                n_removed += 1;
             }
         }
         Ok(n_removed)

@@ -1,11 +1,11 @@
 //! Results in the store: a manifest `keys/ab/KEY.json`, a content `objects/ab/HASH.safetensors`.
 
 use super::content::{Content, read_hashed};
-use super::lock::{self, Lock};
+use super::lock;
 use super::{Key, Manifest};
 use crate::host::digest::Digest;
-use crate::host::lab::{Event, Interrupt, Lab, plain};
-use crate::host::store::{Store, StoreError};
+use crate::host::lab::{Interrupt, plain};
+use crate::host::store::{Store, StoreError, give_name};
 use blake3::Hasher;
 use std::fs::File;
 use std::io::Read;
@@ -19,7 +19,10 @@ const WORTH_A_FLUSH: f64 = 1.0;
 const USE_IS_NOTED: Duration = Duration::from_secs(60);
 
 /// The most bytes of a manifest that are read: chosen; curves are some dozens of points.
-const MAX_MANIFEST: u64 = 16 << 20;
+pub(super) const MAX_MANIFEST: u64 = 16 << 20;
+
+/// What is wrong with a place where a folder lies.
+const FOLDER: &str = "it is a folder, which is moved aside";
 
 /// What was found under a key.
 pub(super) enum LookedUp {
@@ -34,7 +37,12 @@ impl Store {
     /// The result of a key, every byte of it checked. Finding it is noted as a use.
     pub(super) fn look_up(&self, key: Key) -> Result<LookedUp, StoreError> {
         let place = key_file(key);
-        let Some((text, file, used)) = self.open_small(&place)? else { return Ok(LookedUp::Missing) };
+        let (text, file, used) = match self.open_small(&place) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(LookedUp::Missing),
+            Err(_) if self.path(&place).is_dir() => return Ok(LookedUp::Damaged(place, FOLDER.to_owned())),
+            Err(error) => return Err(error),
+        };
         let manifest = match Manifest::read(&text, key) {
             Ok(manifest) => manifest,
             Err(why) => return Ok(LookedUp::Damaged(place, why)),
@@ -66,8 +74,8 @@ impl Store {
         }
     }
 
-    /// The content that a manifest names, checked.
-    pub fn content(&self, manifest: &Manifest) -> Result<Content, String> {
+    /// The content that a manifest names, from the folder, checked.
+    pub(super) fn own_content(&self, manifest: &Manifest) -> Result<Content, String> {
         self.checked_content(manifest, File::open(self.path(&object_file(&manifest.content))))
     }
 
@@ -77,7 +85,11 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("it is missing".to_owned()),
             Err(error) => return Err(plain(&error)),
         };
-        let n_bytes = file.metadata().map_err(|error| plain(&error))?.len();
+        let metadata = file.metadata().map_err(|error| plain(&error))?;
+        if metadata.is_dir() {
+            return Err(FOLDER.to_owned());
+        }
+        let n_bytes = metadata.len();
         if n_bytes != manifest.bytes {
             return Err(format!("it has {n_bytes} bytes, {} were written", manifest.bytes));
         }
@@ -97,7 +109,7 @@ impl Store {
         mut manifest: Manifest,
         content: &Content,
         interrupt: &Interrupt,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Manifest, StoreError> {
         let _together = self.adding(interrupt)?;
         let flush = manifest.seconds >= WORTH_A_FLUSH;
         // Its name is known when it is written: it begins beside the folders of objects.
@@ -107,7 +119,8 @@ impl Store {
         manifest.bytes = content.write_hashed(&mut file, &mut hasher, |error| StoreError::io(&path, error))?;
         manifest.content = hasher.finalize().to_hex().to_string();
         self.settle(file, &object_file(&manifest.content), flush)?;
-        self.write_manifest(key, &manifest, flush)
+        self.write_manifest(key, &manifest, flush)?;
+        Ok(manifest)
     }
 
     /// Writes a manifest whose content is there.
@@ -128,8 +141,7 @@ impl Store {
         if flush {
             return self.keep(file, place);
         }
-        file.persist(&path).map_err(|error| StoreError::io(&path, &error.error))?;
-        Ok(())
+        give_name(file, &path)
     }
 
     /// Held while something is added, so that a collection does not take a content whose manifest is not yet written.
@@ -140,20 +152,6 @@ impl Store {
     /// Held while something is removed: nothing is added meanwhile.
     pub(super) fn removing(&self, interrupt: &Interrupt) -> Result<File, StoreError> {
         lock::hold(&self.path(TOGETHER), true, interrupt)
-    }
-
-    /// Waits until this process alone may compute the key. The lock ends when it is dropped or the process dies.
-    pub(super) fn lock(&self, key: Key, what: &str, lab: &Lab) -> Result<Lock, StoreError> {
-        let bar = format!("wait for another process to {what}");
-        let mut waited = false;
-        let lock = Lock::wait(&self.path(&lock_file(key)), &lab.interrupt, || {
-            waited = true;
-            lab.tell(Event::Started { what: bar.clone(), total: 1 });
-        });
-        if waited {
-            lab.tell(Event::Ended { what: bar });
-        }
-        lock
     }
 
     /// A small file's bytes, the open file, and when it was changed; `None` where it is missing.

@@ -1,11 +1,16 @@
 //! What is in the store: files of its folders, results with their size and last use.
 
+use super::files::{MAX_MANIFEST, key_file, object_file};
+use super::remote::key_at;
 use super::{Key, Manifest};
-use crate::host::digest::Digest;
+use crate::host::store::backend::Entry;
 use crate::host::store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+/// Small files of a bucket that are asked for at once: chosen.
+const AT_ONCE: usize = 16;
 
 /// What temporary files begin with.
 pub(super) const TEMPORARY: &str = ".part-";
@@ -24,38 +29,51 @@ pub struct Listed {
 impl Store {
     /// Every result, by key.
     pub fn results(&self) -> Result<Vec<Listed>, StoreError> {
-        let mut found = Vec::new();
-        for path in files_two_deep(&self.path("keys"))? {
-            let Some(key) = stem(&path).and_then(Digest::from_hex) else { continue };
-            let Ok(metadata) = path.metadata() else { continue };
-            let manifest = match self.manifest(key) {
-                Ok(Some(manifest)) => Ok(manifest),
+        let shelf = self.shelf();
+        let entries: Vec<(Key, Entry)> =
+            shelf.list("keys")?.into_iter().filter_map(|entry| Some((key_at(&entry.place)?, entry))).collect();
+        // What lies somewhere else is not found by its name.
+        let entries: Vec<(Key, Entry)> =
+            entries.into_iter().filter(|(key, entry)| key_file(*key) == entry.place).collect();
+        let read = |(key, entry): &(Key, Entry)| {
+            let manifest = match shelf.get(&entry.place, MAX_MANIFEST) {
+                Ok(Some((text, _))) => Manifest::read(&text, *key),
                 // A collection took it meanwhile.
-                Ok(None) => continue,
-                Err(why) => Err(why),
+                Ok(None) => return Ok(None),
+                Err(error) if self.bucket.is_some() => return Err(error),
+                Err(error) => Err(error.to_string()),
             };
-            let used = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            found.push(Listed { key, manifest, n_bytes: metadata.len(), used });
+            Ok(Some(Listed { key: *key, manifest, n_bytes: entry.n_bytes, used: entry.changed }))
+        };
+        if self.bucket.is_none() {
+            return entries.iter().filter_map(|entry| read(entry).transpose()).collect();
+        }
+        // Each answer of a bucket takes a while.
+        let mut found = Vec::new();
+        for some in entries.chunks(AT_ONCE) {
+            let read = &read;
+            let answers: Vec<_> = std::thread::scope(|scope| {
+                let asked: Vec<_> = some.iter().map(|entry| scope.spawn(move || read(entry))).collect();
+                asked.into_iter().filter_map(|asked| asked.join().ok()).collect()
+            });
+            for answer in answers {
+                found.extend(answer?);
+            }
         }
         Ok(found)
     }
 
-    /// Every content, by hash, with its bytes.
-    pub(super) fn objects(&self) -> Result<BTreeMap<String, u64>, StoreError> {
-        let paths = files_two_deep(&self.path("objects"))?;
-        let named = paths.iter().filter_map(|path| Some((stem(path)?.to_owned(), path.metadata().ok()?.len())));
-        Ok(named.filter(|(name, _)| Digest::from_hex(name).is_some()).collect())
+    /// Every content, by hash.
+    pub(super) fn objects(&self) -> Result<BTreeMap<String, Entry>, StoreError> {
+        let listed = self.shelf().list("objects")?.into_iter();
+        let named = listed.filter_map(|entry| Some((key_at(&entry.place)?.to_hex(), entry)));
+        Ok(named.filter(|(name, entry)| object_file(name) == entry.place).collect())
     }
 
     /// Every state of work under way, by key, with its bytes and when it was left.
     pub(super) fn partials(&self) -> Result<Vec<(Key, u64, SystemTime)>, StoreError> {
-        let mut found = Vec::new();
-        for path in files(&self.path("partial"))? {
-            let Some(key) = stem(&path).and_then(Digest::from_hex) else { continue };
-            let Ok(metadata) = path.metadata() else { continue };
-            found.push((key, metadata.len(), metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
-        }
-        Ok(found)
+        let listed = self.shelf().list("partial")?.into_iter();
+        Ok(listed.filter_map(|entry| Some((key_at(&entry.place)?, entry.n_bytes, entry.changed))).collect())
     }
 
     /// The result that `prefix`, the beginning of its key or of its value's digest, tells from all others.
@@ -84,7 +102,7 @@ impl Store {
     pub fn n_computed_bytes(&self) -> Result<u64, StoreError> {
         let mut total = 0;
         for folder in ["keys", "objects", "partial"] {
-            total += size_below(&self.path(folder))?;
+            total += self.shelf().list(folder)?.iter().map(|entry| entry.n_bytes).sum::<u64>();
         }
         Ok(total)
     }
@@ -95,20 +113,7 @@ impl Store {
     }
 }
 
-/// The files of a folder, in order; none where it is missing.
-pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    Ok(entries(folder)?.into_iter().filter(|path| path.is_file()).collect())
-}
-
-/// The files of the folders in a folder, in order.
-pub(super) fn files_two_deep(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut found = Vec::new();
-    for inner in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        found.extend(files(&inner)?);
-    }
-    Ok(found)
-}
-
+/// What is in a folder, in order; nothing where it is missing.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let read = match std::fs::read_dir(folder) {
         Ok(read) => read,
@@ -133,9 +138,4 @@ fn size_below(folder: &Path) -> Result<u64, StoreError> {
         }
     }
     Ok(total)
-}
-
-/// A file's name without its ending.
-fn stem(path: &Path) -> Option<&str> {
-    path.file_stem()?.to_str()
 }

@@ -1,7 +1,7 @@
 //! Locks between processes: a locked file, which the system lets go when its process ends, however it ends.
 
 use crate::host::lab::Interrupt;
-use crate::host::store::StoreError;
+use crate::host::store::{StoreError, set_aside};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +39,11 @@ impl Lock {
             let folder = path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
             let made = std::fs::OpenOptions::new().create(true).truncate(false).read(true).append(true).open(path);
-            let file = made.map_err(|error| StoreError::io(path, &error))?;
+            let file = match made {
+                Ok(file) => file,
+                Err(_) if set_aside(path)? => continue,
+                Err(error) => return Err(StoreError::io(path, &error)),
+            };
             match file.try_lock() {
                 // Its last holder may have removed the file between our opening and our locking it.
                 Ok(()) if !is_at(&file, path) => {}

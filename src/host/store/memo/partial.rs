@@ -15,17 +15,19 @@ pub struct Partial {
     place: Option<(Store, Key)>,
     /// What the work took before it was ended, in seconds.
     earlier: Cell<f64>,
+    /// Whether a bucket may have a state: another machine left one, or this one sent one.
+    is_shared: Cell<bool>,
 }
 
 impl Partial {
     /// Nowhere: nothing is kept and nothing found.
     pub fn none() -> Partial {
-        Partial { place: None, earlier: Cell::new(0.0) }
+        Partial { place: None, earlier: Cell::new(0.0), is_shared: Cell::new(false) }
     }
 
-    /// The state of the work called `key`.
-    pub(super) fn of(store: &Store, key: Key) -> Partial {
-        Partial { place: Some((store.clone(), key)), earlier: Cell::new(0.0) }
+    /// The state of the work called `key`, which somebody may have left a moment ago.
+    pub(super) fn of(store: &Store, key: Key, was_left: bool) -> Partial {
+        Partial { place: Some((store.clone(), key)), earlier: Cell::new(0.0), is_shared: Cell::new(was_left) }
     }
 
     /// The work goes on from a state that took so many seconds to reach: they belong to what it takes in all.
@@ -47,6 +49,8 @@ impl Partial {
     pub fn read(&self) -> Result<Option<Content>, String> {
         let Some((store, key)) = &self.place else { return Ok(None) };
         let named = |why: String| format!("`{}` of the store is damaged: {why}", partial_file(*key));
+        let brought = store.bring_partial(*key, self.is_shared.get()).map_err(|error| error.to_string())?;
+        self.is_shared.set(brought || self.is_shared.get());
         store.read_partial(*key).map_err(named)
     }
 
@@ -64,7 +68,9 @@ impl Partial {
         let mut hasher = hasher_of(*key);
         write_hashed(facts, &rows, &mut file, &mut hasher, fails)?;
         file.write_all(hasher.finalize().as_bytes()).map_err(|error| fails(&error))?;
-        store.keep(file, &place)
+        store.keep(file, &place)?;
+        self.is_shared.set(store.share_partial(*key)? || self.is_shared.get());
+        Ok(())
     }
 
     /// Removes the state: the result is kept.
@@ -72,6 +78,9 @@ impl Partial {
         if let Some((store, key)) = &self.place {
             // A state that cannot be removed is found again by `w2s store gc`.
             let _ = std::fs::remove_file(store.path(&partial_file(*key)));
+            if self.is_shared.get() {
+                store.forget_partial(*key);
+            }
         }
     }
 }
@@ -79,22 +88,27 @@ impl Partial {
 impl Store {
     /// The state of work under way, checked; `None` where there is none, and why where it is not whole.
     pub(super) fn read_partial(&self, key: Key) -> Result<Option<Content>, String> {
-        let mut file = match std::fs::File::open(self.path(&partial_file(key))) {
+        let file = match std::fs::File::open(self.path(&partial_file(key))) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(crate::host::lab::plain(&error)),
         };
         let n_bytes = file.metadata().map_err(|error| crate::host::lab::plain(&error))?.len();
-        let n_content = n_bytes.checked_sub(SUM).ok_or("it is too short")?;
-        let mut hasher = hasher_of(key);
-        let content = read_hashed(&mut file, n_content, &mut hasher)?;
-        let mut sum = Vec::new();
-        file.read_to_end(&mut sum).map_err(|error| crate::host::lab::plain(&error))?;
-        if hasher.finalize().as_bytes() != sum.as_slice() {
-            return Err("its content does not have the hash at its end".to_owned());
-        }
-        Ok(Some(content))
+        read_from(file, n_bytes, key).map(Some)
     }
+}
+
+/// The state of the work called `key` from its file of `n_bytes` bytes, checked.
+pub(super) fn read_from(mut file: impl Read + Send, n_bytes: u64, key: Key) -> Result<Content, String> {
+    let n_content = n_bytes.checked_sub(SUM).ok_or("it is too short")?;
+    let mut hasher = hasher_of(key);
+    let content = read_hashed(&mut file, n_content, &mut hasher)?;
+    let mut sum = Vec::new();
+    file.read_to_end(&mut sum).map_err(|error| crate::host::lab::plain(&error))?;
+    if hasher.finalize().as_bytes() != sum.as_slice() {
+        return Err("its content does not have the hash at its end".to_owned());
+    }
+    Ok(content)
 }
 
 /// Where the state of the work called `key` is.

@@ -5,20 +5,31 @@ use super::Key;
 use super::lock::Lock;
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
+use crate::host::store::backend::Entry;
+use crate::host::store::bucket::host;
 use crate::host::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The file that a run's folder keeps as long as somebody wants the run.
 const RECORD: &str = "record.json";
 
 /// The most bytes of a run's record that are read: chosen, more than a record of its most events has.
 const MAX_RECORD: u64 = 1 << 30;
+
+/// The most bytes of a registration that are read: chosen, a million keys.
+const MAX_REGISTRATION: u64 = 64 << 20;
+
+/// A session of another machine lives whose registration in the bucket was written so lately: chosen, three signs of life.
+const LIVES: Duration = Duration::from_secs(600);
+
+/// A session of another machine that has no run folder needs its results for so long after its last sign of life: chosen.
+const WITHOUT_FOLDER: Duration = Duration::from_secs(24 * 3600);
 
 /// What this session needs of the store. It is written at the first use.
 #[derive(Default)]
@@ -44,12 +55,26 @@ enum State {
 struct Head {
     /// Where the run writes; a session without a folder needs its results while it lives.
     folder: Option<PathBuf>,
+    /// Where a bucket is behind the store: what tells this machine from others, and what people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machine: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
 }
 
 impl Registration {
     /// Notes that the session added to the store.
     pub(super) fn added(&self) {
         self.has_added.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the session's part in the store: what it needs is written where others see it. Tells what went wrong.
+    pub fn finish(&self, lab: &Lab) {
+        let store = Store::of(lab);
+        if let Some(bucket) = &store.bucket {
+            bucket.finish();
+            store.tell_troubles(lab);
+        }
     }
 
     /// Whether the session added to the store.
@@ -67,6 +92,9 @@ impl Registration {
         let State::Registered { lock, keys } = &mut *state else { return };
         if !keys.insert(key) {
             return;
+        }
+        if let Some(bucket) = &store.bucket {
+            bucket.note_use(&format!("{key}\n"));
         }
         // One write, so that a line is whole or the last one.
         if let Err(error) = lock.file.write_all(format!("{key}\n").as_bytes()) {
@@ -97,8 +125,13 @@ fn begin(store: &Store, lab: &Lab) -> Result<Lock, StoreError> {
     if folder.is_some() {
         lock.stays();
     }
-    let mut head = serde_json::to_vec(&Head { folder }).unwrap_or_default();
+    let machine = store.bucket.as_ref().map(|bucket| bucket.leases().machine().to_owned());
+    let host = machine.as_ref().map(|_| host());
+    let mut head = serde_json::to_vec(&Head { folder, machine, host }).unwrap_or_default();
     head.push(b'\n');
+    if let Some(bucket) = &store.bucket {
+        bucket.register(&format!("runs/{id}"), &head);
+    }
     lock.file.write_all(&head).map_err(|error| fails(&error))?;
     Ok(lock)
 }
@@ -110,30 +143,49 @@ pub(super) struct Needs {
     pub(super) keys: BTreeSet<Key>,
     pub(super) n_running: usize,
     pub(super) n_kept: usize,
+    /// Other machines whose runs need results, as people call them, and how many runs.
+    pub(super) others: BTreeMap<String, usize>,
     /// Registrations of runs whose folder is gone.
-    pub(super) gone: Vec<PathBuf>,
+    pub(super) gone: Vec<Entry>,
+    /// The last use of each result that a registration of a bucket names; and of those that only such ones name that are gone.
+    pub(super) used: BTreeMap<Key, SystemTime>,
+    pub(super) gone_uses: BTreeMap<Key, SystemTime>,
 }
 
 impl Needs {
-    /// Reads every registration.
-    pub(super) fn read(store: &Store) -> Result<Needs, StoreError> {
+    /// Reads every registration; those of the machine `forget` count no longer.
+    pub(super) fn read(store: &Store, forget: Option<&str>) -> Result<Needs, StoreError> {
         let mut needs = Needs::default();
-        for path in super::listing::files(&store.path("runs"))? {
-            let Some((folder, keys)) = read(&path) else {
-                needs.gone.push(path);
+        let shelf = store.shelf();
+        for entry in shelf.list("runs")? {
+            let text = shelf.get(&entry.place, MAX_REGISTRATION)?;
+            let Some((head, keys)) = text.as_ref().and_then(|(text, _)| read(text)) else {
+                needs.gone.push(entry);
                 continue;
             };
-            if is_held(&path)? {
-                needs.n_running += 1;
-            } else {
-                let record = folder.map(|folder| folder.join(RECORD)).filter(|record| record.is_file());
-                let Some(record) = record else {
-                    needs.gone.push(path);
+            let is_remote = store.bucket.as_ref().is_some_and(|bucket| !head.is_of(bucket.leases().machine()));
+            let state = if is_remote { head.elsewhere(&entry, forget) } else { head.here(store, &entry.place)? };
+            if store.bucket.is_some() {
+                for key in &keys {
+                    let last = needs.used.entry(*key).or_insert(entry.changed);
+                    *last = entry.changed.max(*last);
+                }
+            }
+            match state {
+                Run::Gone => {
+                    needs.gone_uses.extend(keys.iter().filter_map(|key| Some((*key, *needs.used.get(key)?))));
+                    needs.gone.push(entry);
                     continue;
-                };
-                needs.n_kept += 1;
-                // What workers of the run used stands in its record.
-                needs.keys.extend(keys_of(&record));
+                }
+                Run::Lives => needs.n_running += 1,
+                Run::Kept(record) => {
+                    needs.n_kept += 1;
+                    // What workers of the run used stands in its record.
+                    needs.keys.extend(record.iter().flat_map(|record| keys_of(record)));
+                }
+            }
+            if is_remote {
+                *needs.others.entry(head.host.unwrap_or_default()).or_default() += 1;
             }
             needs.keys.extend(keys);
         }
@@ -141,15 +193,53 @@ impl Needs {
     }
 }
 
-/// The run folder and the keys of a registration; `None` where it says nothing.
-fn read(path: &Path) -> Option<(Option<PathBuf>, Vec<Key>)> {
-    let mut lines = BufReader::new(std::fs::File::open(path).ok()?).lines().map_while(Result::ok);
+/// What became of a registered run.
+enum Run {
+    Lives,
+    /// Its record, where it can be read from here.
+    Kept(Option<PathBuf>),
+    Gone,
+}
+
+impl Head {
+    fn is_of(&self, machine: &str) -> bool {
+        self.machine.as_deref() == Some(machine)
+    }
+
+    /// What became of a run of this machine.
+    fn here(&self, store: &Store, place: &str) -> Result<Run, StoreError> {
+        if is_held(&store.path(place))? {
+            return Ok(Run::Lives);
+        }
+        let record = self.folder.as_ref().map(|folder| folder.join(RECORD)).filter(|record| record.is_file());
+        Ok(record.map_or(Run::Gone, |record| Run::Kept(Some(record))))
+    }
+
+    /// What is known here of a run of another machine: only that machine sees whether its folder is still there.
+    fn elsewhere(&self, entry: &Entry, forget: Option<&str>) -> Run {
+        let idle = SystemTime::now().duration_since(entry.changed).unwrap_or_default();
+        match &self.folder {
+            _ if forget.is_some() && self.host.as_deref() == forget => Run::Gone,
+            _ if idle < LIVES => Run::Lives,
+            None if idle > WITHOUT_FOLDER => Run::Gone,
+            _ => Run::Kept(None),
+        }
+    }
+}
+
+/// The run and the keys of a registration; `None` where it says nothing.
+fn read(text: &[u8]) -> Option<(Head, Vec<Key>)> {
+    let mut lines = text.lines().map_while(Result::ok);
     let head: Head = serde_json::from_str(&lines.next()?).ok()?;
-    Some((head.folder, lines.filter_map(|line| Digest::from_hex(&line)).collect()))
+    Some((head, lines.filter_map(|line| Digest::from_hex(&line)).collect()))
 }
 
 /// Whether a living process holds the registration.
 fn is_held(path: &Path) -> Result<bool, StoreError> {
+    // One that was only ever in a bucket is nobody's here.
+    if !path.is_file() {
+        return Ok(false);
+    }
     let Some(mut lock) = Lock::take(path)? else { return Ok(true) };
     lock.stays();
     Ok(false)

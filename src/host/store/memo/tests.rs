@@ -11,25 +11,25 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// Gives `n_values` numbers that begin with `first`.
-struct Count {
+pub(super) struct Count {
     first: u32,
     n_values: usize,
     n_computed: AtomicUsize,
     /// Whether it leaves its state on the way, which is flushed to the disk.
-    leaves: bool,
+    pub(super) leaves: bool,
     untraceable: Option<String>,
 }
 
 impl Count {
-    fn from(first: u32) -> Count {
+    pub(super) fn from(first: u32) -> Count {
         Count { first, n_values: 6, n_computed: AtomicUsize::new(0), leaves: false, untraceable: None }
     }
 
-    fn times(&self) -> usize {
+    pub(super) fn times(&self) -> usize {
         self.n_computed.load(Ordering::SeqCst)
     }
 
-    fn value(&self) -> Vec<f32> {
+    pub(super) fn value(&self) -> Vec<f32> {
         (0..self.n_values).map(|at| self.first as f32 + at as f32).collect()
     }
 }
@@ -72,7 +72,7 @@ impl Operation for Count {
 }
 
 /// A lab over a store in `folder`, and the warnings and operations that it tells.
-fn lab_in(folder: &Path, run_dir: Option<&Path>, memo: Memo) -> (Lab, Arc<Mutex<Vec<Event>>>) {
+pub(super) fn lab_in(folder: &Path, run_dir: Option<&Path>, memo: Memo) -> (Lab, Arc<Mutex<Vec<Event>>>) {
     let plain = Lab::for_tests().settings;
     let settings = Settings { store: folder.join("store"), memo, run_dir: run_dir.map(Path::to_owned), ..plain };
     let lab = Lab::new(settings, Access::default());
@@ -82,24 +82,24 @@ fn lab_in(folder: &Path, run_dir: Option<&Path>, memo: Memo) -> (Lab, Arc<Mutex<
     (lab, told)
 }
 
-fn warnings(told: &Mutex<Vec<Event>>) -> Vec<String> {
+pub(super) fn warnings(told: &Mutex<Vec<Event>>) -> Vec<String> {
     let told = std::mem::take(&mut *told.lock().expect("whole"));
     told.into_iter().filter_map(|event| if let Event::Warning { text } = event { Some(text) } else { None }).collect()
 }
 
 /// Where the store has the result of `count`.
-fn files_of(count: &Count, lab: &Lab) -> (Key, PathBuf, PathBuf) {
+pub(super) fn files_of(count: &Count, lab: &Lab) -> (Key, PathBuf, PathBuf) {
     let (store, key) = (Store::of(lab), count.step().key(lab));
     let manifest = store.manifest(key).expect("whole").expect("there");
     (key, store.path(&key_file(key)), store.path(&object_file(&manifest.content)))
 }
 
-fn age(path: &Path, by: Duration) {
+pub(super) fn age(path: &Path, by: Duration) {
     let file = std::fs::OpenOptions::new().append(true).open(path).expect("there");
     file.set_modified(SystemTime::now() - by).expect("aged");
 }
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[test]
 fn a_result_is_computed_once_and_leaves_no_lock_and_no_state() {
@@ -178,7 +178,7 @@ fn any_byte_of_a_state_that_changes_is_noticed_and_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let (lab, _) = lab_in(folder.path(), None, Memo::On);
     let (store, key) = (Store::of(&lab), Digest::of_bytes(b"work"));
-    let partial = Partial::of(&store, key);
+    let partial = Partial::of(&store, key, false);
     let mut facts = Facts::new();
     facts.insert("step".to_owned(), 7.into());
     partial.write(&facts, &[("a".to_owned(), &[1.0, 2.0]), ("b".to_owned(), &[])]).expect("written");
@@ -200,7 +200,7 @@ fn any_byte_of_a_state_that_changes_is_noticed_and_named() {
     // Nor is it taken for the state of other work.
     let other = Digest::of_bytes(b"other work");
     std::fs::write(store.path(&partial_file(other)), &whole).expect("copied");
-    assert!(Partial::of(&store, other).read().is_err());
+    assert!(Partial::of(&store, other, false).read().is_err());
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn what_died_leaves_is_collected_and_what_lives_is_not() {
     age(&store.path("objects/.part-old"), DAY);
     age(&store.path("objects/ab/.part-old"), DAY);
     for key in [dead, alive] {
-        Partial::of(&store, key).write(&Facts::new(), &[]).expect("written");
+        Partial::of(&store, key, false).write(&Facts::new(), &[]).expect("written");
         age(&store.path(&partial_file(key)), 60 * DAY);
         write(&lock_file(key));
     }
@@ -450,4 +450,47 @@ fn a_store_that_cannot_be_written_says_what_to_do() {
         assert_eq!(error.code(), code);
         assert!(error.hint().is_some_and(|hint| hint.contains("--store DIR") && hint.contains("--no-memo")));
     }
+}
+
+#[test]
+fn a_folder_in_a_files_place_is_named_moved_aside_and_what_was_there_computed_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (lab, told) = lab_in(folder.path(), None, Memo::On);
+    let count = Count { leaves: true, ..Count::from(3) };
+    perform(&count, &lab).expect("computed");
+    let (key, key_path, object_path) = files_of(&count, &lab);
+    let store = Store::of(&lab);
+    let mut times = count.times();
+    for path in [&key_path, &object_path, &store.path(&lock_file(key)), &store.path(&partial_file(key))] {
+        let is_result = path.is_file();
+        if is_result {
+            std::fs::remove_file(path).expect("removed");
+        } else {
+            // Without the result the lock and the state are needed.
+            std::fs::remove_file(&key_path).expect("removed");
+        }
+        std::fs::create_dir_all(path.join("inner")).expect("made");
+        std::fs::write(path.join("inner/mine"), "mine").expect("written");
+        warnings(&told);
+        assert_eq!(perform(&count, &lab).expect("computed again"), count.value(), "{}", path.display());
+        times += 1;
+        assert_eq!(count.times(), times, "{}", path.display());
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if is_result {
+            let said = warnings(&told);
+            assert!(matches!(&said[..], [one] if one.contains(&name) && one.contains("is a folder")), "{said:?}");
+        }
+        let beside = std::fs::read_dir(path.parent().expect("a folder")).expect("read").flatten();
+        let aside = beside.map(|entry| entry.path()).find(|found| found.to_string_lossy().contains(".aside-"));
+        let aside = aside.expect("moved aside");
+        assert_eq!(std::fs::read(aside.join("inner/mine")).expect("kept"), b"mine");
+        std::fs::remove_dir_all(aside).expect("removed");
+        assert!(store.audit(&lab).expect("read").damaged.is_empty());
+    }
+    std::fs::remove_file(&object_path).expect("removed");
+    std::fs::create_dir_all(&object_path).expect("made");
+    let audit = store.audit(&lab).expect("read");
+    assert!(matches!(&audit.damaged[..], [one] if one.why.contains("folder")), "{audit:?}");
+    assert_eq!(store.remove_damaged(&audit, &lab).expect("removed"), 2);
+    assert!(store.audit(&lab).expect("read").damaged.is_empty());
 }

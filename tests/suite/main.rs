@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 mod adversarial;
 mod appendix;
+#[cfg(feature = "object_store")]
+mod bucket;
 mod command_line;
 mod data;
 mod docs;
@@ -9,6 +11,7 @@ mod fences;
 mod frames;
 mod kept;
 mod kills;
+mod operations;
 mod pins;
 mod prompt;
 mod real_text;

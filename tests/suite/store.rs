@@ -1,6 +1,6 @@
 //! The store from outside: runs that share it, plans, collections, checks, archives, a full disk.
 
-use serde_json::Value;
+use crate::operations::{count, found};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -47,20 +47,6 @@ fn operations(folder: &Path, store: &Path, run_name: &str, args: &[&str]) -> Vec
     let (code, _, err) = run(folder, store, &[&["script", "main.rhai", "--run", run_name], args].concat());
     assert_eq!(code, 0, "{err}");
     found(&folder.join(run_name))
-}
-
-/// Key and kind of every operation in a run's record.
-fn found(run: &Path) -> Vec<(String, String)> {
-    let text = std::fs::read_to_string(run.join("record.json")).expect("a record");
-    let record: Value = serde_json::from_str(&text).expect("json");
-    let events = record["events"].as_array().expect("events").iter();
-    let operations = events.filter(|event| event["event"] == "operation");
-    let text = |value: &Value| value.as_str().expect("text").to_owned();
-    operations.map(|event| (text(&event["key"]), text(&event["found"]["kind"]))).collect()
-}
-
-fn count(found: &[(String, String)], kind: &str) -> usize {
-    found.iter().filter(|(_, how)| how == kind).count()
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

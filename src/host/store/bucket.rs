@@ -9,8 +9,8 @@ mod lease;
 #[cfg(feature = "object_store")]
 mod s3;
 
-pub(super) use lease::Lease;
 use lease::Leases;
+pub(super) use lease::{ENDED, Lease};
 
 use super::backend::Backend;
 use super::{Store, StoreError};
@@ -223,7 +223,8 @@ impl Bucket {
         let is_quiet = state.is_read_only || !state.is_met || state.rests.is_some_and(|until| Instant::now() < until);
         drop(state);
         match if is_quiet { Ok(()) } else { self.leases.finish() } {
-            Ok(()) => {}
+            // Who may not write has what it needs in the folder.
+            Ok(()) | Err(StoreError::Refused { .. }) => {}
             Err(error) => self.state().troubles.push(format!(
                 "{error}; `w2s store gc` on another machine may remove what this run needs, for the bucket does not know it"
             )),

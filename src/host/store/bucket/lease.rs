@@ -28,6 +28,9 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(180);
 /// How often this session's file is sent while it grows, at least: chosen.
 const SEND_EVERY: Duration = Duration::from_secs(5);
 
+/// The last line of the file of a session that is over.
+pub const ENDED: &str = "ended";
+
 /// What a lease's file says.
 #[derive(Debug, Serialize, Deserialize)]
 struct Note {
@@ -161,8 +164,9 @@ impl Leases {
         }
     }
 
-    /// Sends what was not sent of this session's file.
+    /// Sends what was not sent of this session's file, and that the session is over.
     pub fn finish(&self) -> Result<(), StoreError> {
+        self.note_run(format!("{ENDED}\n").as_bytes());
         self.send_run()
     }
 
@@ -324,6 +328,6 @@ mod tests {
         leases.begin_run("runs/one", b"a\n");
         leases.note_run(b"b\n");
         leases.finish().expect("sent");
-        assert_eq!(bucket.get("runs/one", 100).expect("read").expect("there").0, b"a\nb\n");
+        assert_eq!(bucket.get("runs/one", 100).expect("read").expect("there").0, b"a\nb\nended\n");
     }
 }

@@ -6,7 +6,7 @@ use super::lock::Lock;
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
 use crate::host::store::backend::Entry;
-use crate::host::store::bucket::host;
+use crate::host::store::bucket::{ENDED, host};
 use crate::host::store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,12 +159,13 @@ impl Needs {
         let shelf = store.shelf();
         for entry in shelf.list("runs")? {
             let text = shelf.get(&entry.place, MAX_REGISTRATION)?;
-            let Some((head, keys)) = text.as_ref().and_then(|(text, _)| read(text)) else {
+            let Some((head, keys, has_ended)) = text.as_ref().and_then(|(text, _)| read(text)) else {
                 needs.gone.push(entry);
                 continue;
             };
             let is_remote = store.bucket.as_ref().is_some_and(|bucket| !head.is_of(bucket.leases().machine()));
-            let state = if is_remote { head.elsewhere(&entry, forget) } else { head.here(store, &entry.place)? };
+            let state =
+                if is_remote { head.elsewhere(&entry, has_ended, forget) } else { head.here(store, &entry.place)? };
             if store.bucket.is_some() {
                 for key in &keys {
                     let last = needs.used.entry(*key).or_insert(entry.changed);
@@ -216,22 +217,28 @@ impl Head {
     }
 
     /// What is known here of a run of another machine: only that machine sees whether its folder is still there.
-    fn elsewhere(&self, entry: &Entry, forget: Option<&str>) -> Run {
+    fn elsewhere(&self, entry: &Entry, has_ended: bool, forget: Option<&str>) -> Run {
         let idle = SystemTime::now().duration_since(entry.changed).unwrap_or_default();
         match &self.folder {
             _ if forget.is_some() && self.host.as_deref() == forget => Run::Gone,
-            _ if idle < LIVES => Run::Lives,
-            None if idle > WITHOUT_FOLDER => Run::Gone,
+            _ if !has_ended && idle < LIVES => Run::Lives,
+            None if has_ended || idle > WITHOUT_FOLDER => Run::Gone,
             _ => Run::Kept(None),
         }
     }
 }
 
-/// The run and the keys of a registration; `None` where it says nothing.
-fn read(text: &[u8]) -> Option<(Head, Vec<Key>)> {
+/// The run and the keys of a registration, and whether its session said that it was over; `None` where it says nothing.
+fn read(text: &[u8]) -> Option<(Head, Vec<Key>, bool)> {
     let mut lines = text.lines().map_while(Result::ok);
     let head: Head = serde_json::from_str(&lines.next()?).ok()?;
-    Some((head, lines.filter_map(|line| Digest::from_hex(&line)).collect()))
+    let (mut keys, mut has_ended) = (Vec::new(), false);
+    for line in lines {
+        // A key after the end: the session went on.
+        has_ended = line == ENDED;
+        keys.extend(Digest::from_hex(&line));
+    }
+    Some((head, keys, has_ended))
 }
 
 /// Whether a living process holds the registration.

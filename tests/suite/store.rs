@@ -303,3 +303,61 @@ fn a_store_that_is_read_only_answers_and_says_that_it_keeps_nothing() {
     let (code, _, err) = run(folder.path(), &store, &["script", "main.rhai", "--", "more"]);
     assert!(code == 1 && err.contains("store/read-only") && err.contains("--store DIR"), "{err}");
 }
+
+#[test]
+fn a_setting_that_cannot_be_read_is_said_before_the_run() {
+    let folder = folder();
+    let mut command = w2s(folder.path(), &folder.path().join("store"), &["script", "main.rhai"]);
+    let Output { status, stdout, stderr } = command.env("W2S_STORE_MAX", "banana").output().expect("runs");
+    let err = String::from_utf8_lossy(&stderr);
+    assert!(status.code() == Some(2) && stdout.is_empty(), "{err}");
+    assert!(err.contains("store/setting") && err.contains("`banana` is no size") && err.contains("20GB"), "{err}");
+    assert!(!folder.path().join("runs").exists() && !folder.path().join("store").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_folder_in_a_files_place_does_not_end_the_run() {
+    let folder = folder();
+    let store = folder.path().join("store");
+    operations(folder.path(), &store, "one", &[]);
+    for path in files_below(&store) {
+        std::fs::remove_file(&path).expect("there");
+        std::fs::create_dir(&path).expect("made");
+    }
+    let (code, out, _) = run(folder.path(), &store, &["store", "check"]);
+    assert!(code == 0 || out.contains("damaged"), "{out}");
+    let again = operations(folder.path(), &store, "two", &[]);
+    assert_eq!(count(&again, "computed"), 8, "{again:?}");
+    let third = operations(folder.path(), &store, "three", &[]);
+    assert_eq!(count(&third, "stored"), 8, "{third:?}");
+    let (code, out, _) = run(folder.path(), &store, &["store", "check"]);
+    assert!(code == 0 && out.contains("checked 8 results"), "{out}");
+}
+
+#[cfg(not(feature = "object_store"))]
+#[test]
+fn a_build_without_buckets_says_how_to_build_one_with_them() {
+    let folder = folder();
+    for args in [&["script", "main.rhai"][..], &["store", "ls"], &["eval", "1"]] {
+        let (code, _, err) = run(folder.path(), Path::new("s3://team/w2s"), args);
+        assert!(code == 3 && err.contains("store/no-buckets") && err.contains("--features object_store"), "{err}");
+    }
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_archive_leaves_no_progress_on_the_terminal() {
+    let folder = folder();
+    let store = folder.path().join("store");
+    operations(folder.path(), &store, "one", &[]);
+    run(folder.path(), &store, &["store", "export", "all.zip"]);
+    let mut command = w2s(folder.path(), &folder.path().join("other"), &["store", "import", "all.zip"]);
+    // A terminal takes the place of the input.
+    command.stdin(Stdio::inherit()).env("TERM", "xterm");
+    let mut session = rexpect::session::spawn_command(command, Some(60_000)).expect("starts");
+    let text = session.exp_eof().expect("ends");
+    let (_, after) = text.rsplit_once("\u{1b}[2K").unwrap_or(("", &text));
+    assert!(!after.contains("check all.zip") && !after.contains("import all.zip"), "{text:?}");
+    assert!(after.contains("8 results new"), "{text:?}");
+}

@@ -104,12 +104,14 @@ impl Store {
         if zip.len() > MAX_MEMBERS {
             return Err(refused(format!("it has {} members, at most {MAX_MEMBERS} are read", zip.len())));
         }
-        let what = format!("import {}", from.display());
-        lab.tell(Event::Started { what: what.clone(), total: zip.len() as u64 });
-        let imported =
-            self.checked(&mut zip, lab, &refused).and_then(|archive| self.take_over(&mut zip, &archive, lab, &refused));
-        lab.tell(Event::Ended { what });
-        imported
+        let n_members = zip.len() as u64;
+        let archive = told(lab, format!("check {}", from.display()), n_members, |step| {
+            self.checked(&mut zip, lab, &refused, step)
+        })?;
+        let n_results = archive.manifests.len() as u64;
+        told(lab, format!("import {}", from.display()), n_results, |step| {
+            self.take_over(&mut zip, &archive, lab, &refused, step)
+        })
     }
 
     /// Reads every manifest and hashes every content.
@@ -118,6 +120,7 @@ impl Store {
         zip: &mut ZipArchive<impl Read + Seek>,
         lab: &Lab,
         refused: &impl Fn(String) -> StoreError,
+        step: &mut dyn FnMut(),
     ) -> Result<Archive, StoreError> {
         let mut archive = Archive::default();
         let mut claimed: BTreeMap<String, usize> = BTreeMap::new();
@@ -138,6 +141,7 @@ impl Store {
                 if archive.manifests.insert(key, manifest).is_some() {
                     return Err(refused(format!("it has the result `{}` twice", key.short())));
                 }
+                step();
             } else {
                 return Err(refused(format!("`{}` does not belong there", name.escape_debug())));
             }
@@ -164,6 +168,7 @@ impl Store {
             if copy(member, &mut std::io::sink(), *n_bytes, lab, &fails)?.as_deref() != Some(content) {
                 return Err(refused(format!("the content `{content}` does not have the hash that it is named by")));
             }
+            step();
         }
         Ok(archive)
     }
@@ -175,11 +180,13 @@ impl Store {
         archive: &Archive,
         lab: &Lab,
         refused: &impl Fn(String) -> StoreError,
+        step: &mut dyn FnMut(),
     ) -> Result<Imported, StoreError> {
         let mut imported = Imported::default();
         let mut written = BTreeSet::new();
         for (key, manifest) in &archive.manifests {
             lab.interrupt.check()?;
+            step();
             if self.holds(*key)? {
                 imported.n_known += 1;
                 continue;
@@ -222,6 +229,18 @@ impl Store {
         };
         Ok(is_here && is_there)
     }
+}
+
+/// Tells of work in `total` steps, each of which it says itself.
+fn told<T>(lab: &Lab, what: String, total: u64, work: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
+    lab.tell(Event::Started { what: what.clone(), total });
+    let mut done = 0;
+    let answer = work(&mut || {
+        done += 1;
+        lab.tell(Event::Progress { what: what.clone(), done, note: String::new() });
+    });
+    lab.tell(Event::Ended { what });
+    answer
 }
 
 /// An archive whose every byte was checked.

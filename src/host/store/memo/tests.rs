@@ -387,7 +387,7 @@ fn results_travel_in_an_archive_that_is_not_believed() {
     let archive = folder.path().join("results.zip");
     let n_bytes = Store::of(&lab).export(&[key].into(), &archive, &lab).expect("written");
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let (other, _) = lab_in(elsewhere.path(), None, Memo::On);
+    let (other, told) = lab_in(elsewhere.path(), None, Memo::On);
     let there = Store::of(&other);
     // Every byte of it that means something is checked before anything is kept; names of members are among them.
     let whole = std::fs::read(&archive).expect("there");
@@ -409,7 +409,20 @@ fn results_travel_in_an_archive_that_is_not_believed() {
     }
     assert!(n_refused > whole.len() / 2, "{n_refused} of {}", whole.len());
     std::fs::remove_dir_all(there.root()).expect("removed");
+    told.lock().expect("whole").clear();
     assert_eq!(there.import(&archive, &other).expect("taken"), Imported { n_new: 1, n_known: 0, n_bytes });
+    // Whoever watches sees each of its two parts begin, go on to its end, and end.
+    let seen: Vec<(u64, &str)> = std::mem::take(&mut *told.lock().expect("whole"))
+        .iter()
+        .map(|event| match event {
+            Event::Started { total, .. } => (*total, "of"),
+            Event::Progress { done, .. } => (*done, "done"),
+            Event::Ended { .. } => (0, "ended"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let (check, import) = ([(2, "of"), (1, "done"), (2, "done"), (0, "ended")], [(1, "of"), (1, "done"), (0, "ended")]);
+    assert_eq!(seen, [&check[..], &import].concat());
     assert_eq!(there.import(&archive, &other).expect("taken"), Imported { n_new: 0, n_known: 1, n_bytes: 0 });
     let again = Count::from(1);
     assert_eq!(perform(&again, &other).expect("looked up"), count.value());

@@ -32,6 +32,9 @@ const SLICE: usize = 384;
 /// Panels of a group. Chosen: their slice, packed, takes half of a second-level cache.
 const GROUP: usize = 8;
 
+/// Rows of the left operand that are asked for ahead of the one that is packed. Chosen.
+const AHEAD: usize = 2;
+
 /// Whether this processor has the tiles, and the system lets this process use them.
 pub(crate) fn is_there() -> bool {
     let wide = std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw");
@@ -302,6 +305,12 @@ unsafe fn pack_strip<const PARTS: usize>(part: Part, left: &impl Fn(usize, usize
                     let k = step * STEP;
                     let from = left(part.row + row, part.from + k / PANEL * PANEL).add(k % PANEL);
                     let n = part.n_deep - k;
+                    if row + AHEAD < part.n_rows {
+                        // Rows lie far apart: the processor does not foresee them by itself.
+                        let next = left(part.row + row + AHEAD, part.from + k / PANEL * PANEL).wrapping_add(k % PANEL);
+                        _mm_prefetch::<_MM_HINT_T0>(next.cast());
+                        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(LANES).cast());
+                    }
                     low = _mm512_maskz_loadu_ps(below(n), from);
                     high = _mm512_maskz_loadu_ps(below(n.saturating_sub(LANES)), from.wrapping_add(LANES));
                 }

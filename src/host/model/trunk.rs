@@ -14,6 +14,7 @@ mod tests;
 use super::arch::Arch;
 use crate::host::explain::Explain;
 use crate::host::tensor::simd::FlushDenormals;
+use crate::host::tensor::tasks::awake;
 use map::Map;
 use rayon::prelude::*;
 pub use reader::Reader;
@@ -298,7 +299,7 @@ impl Tape {
         match shards {
             [only] if !only.par() => vec![run(only)],
             // Inside the pool the operations' own tasks start without a hand-over.
-            [only] => vec![rayon::scope(|_| run(only))],
+            [only] => vec![awake(|| run(only))],
             several => several.par_iter_mut().with_max_len(1).map(run).collect(),
         }
     }

@@ -3,6 +3,7 @@
 use super::simd::FlushDenormals;
 use rayon::prelude::*;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `work(0..n)`: on the pool if `par`, in order on this thread otherwise. Each index must write to its own place.
 pub(crate) fn tasks(par: bool, n: usize, work: impl Fn(usize) + Sync + Send) {
@@ -15,6 +16,41 @@ pub(crate) fn tasks(par: bool, n: usize, work: impl Fn(usize) + Sync + Send) {
         (0..n).for_each(work);
     }
 }
+
+/// Runs `work` in the pool, whose other threads stay awake for its tasks: falling asleep and waking costs as much as a
+/// small operation, and a step has hundreds of them.
+pub(crate) fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    /// Says that the work is over, even if it panics.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+    let over = &AtomicBool::new(false);
+    rayon::scope(|scope| {
+        let here = rayon::current_thread_index();
+        for _ in 1..rayon::current_num_threads() {
+            scope.spawn(move |_| {
+                let mut n_idle = 0;
+                // The thread of the work itself may come by while it waits for a task: it must not wait here.
+                while rayon::current_thread_index() != here && !over.load(Ordering::Acquire) {
+                    if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                        n_idle = 0;
+                        continue;
+                    }
+                    n_idle += 1;
+                    if n_idle < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
+                }
+            });
+        }
+        let _over = Over(over);
+        work()
+    })
+}
+
+/// How often a thread looks for a task before it lets other processes have its core. Chosen: some microseconds.
+const PATIENCE: usize = 100;
 
 /// A mutable buffer that several tasks write, each in its own place.
 #[derive(Clone, Copy)]

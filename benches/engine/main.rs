@@ -1,8 +1,9 @@
 //! `cargo bench --bench engine`: this engine against PyTorch on the same shapes, data and first parameters, in turn.
 //!
-//! `cargo bench --bench engine -- [--quick] [WORK…]`. Each side of a work is a process of its own with two threads; pairs
+//! `cargo bench --bench engine -- [--quick] [--ours] [WORK…]`. Each side of a work is a process of its own with two threads; pairs
 //! of rounds are interleaved, and which side begins alternates. The peer is the fastest of its variants, found first.
-//! Prints a table and writes `bench/engine.json` in the target directory.
+//! Prints a table and writes `bench/engine.json` in the target directory. With `--ours` this engine runs alone, without
+//! ratios, for a profiler to look at.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod limit;
@@ -63,6 +64,9 @@ fn bench(args: &[String]) -> Result<(), String> {
     let bench = tmp.parent().unwrap_or(tmp).join("bench");
     std::fs::create_dir_all(&bench).map_err(|error| error.to_string())?;
     let store = std::env::var_os("W2S_STORE").map_or_else(|| tmp.join("store"), PathBuf::from);
+    if args.iter().any(|arg| arg == "--ours") {
+        return chosen.into_iter().try_for_each(|work| alone(work, &bench, &store, if quick { 3 } else { 9 }));
+    }
     let place = Place { python: peer::python(&bench)?, bench, store };
 
     let mut rows = Vec::new();
@@ -82,6 +86,22 @@ fn bench(args: &[String]) -> Result<(), String> {
         "size after imports (in all). limit: time of the step's matrix products in the better of the gemm crate and"
     );
     println!("PyTorch, over our whole step.\n{}", file.display());
+    Ok(())
+}
+
+/// Runs and prints our side of a work.
+fn alone(work: &Work, bench: &Path, store: &Path, n_rounds: usize) -> Result<(), String> {
+    let folder = bench.join(work.name);
+    work::prepare(work, store, &folder)?;
+    let args = ["--worker".as_ref(), std::ffi::OsStr::new(work.name), store.as_ref(), folder.as_ref()];
+    let mut we = Side::start(ours(&args)?)?;
+    we.hear()?;
+    we.ask("go")?;
+    let seconds: Vec<f64> = (0..n_rounds).map(|_| number(&we.ask("go")?, "seconds")).collect::<Result<_, _>>()?;
+    let end = we.ask("end")?;
+    let least = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    let above = number(&end, "peak")? - number(&end, "base")?;
+    println!("{}: {:.3} ms (least {:.3}), {above:.0} MB", work.name, 1e3 * median(&seconds), 1e3 * least);
     Ok(())
 }
 

@@ -105,9 +105,9 @@ impl Training {
         let (n_params, width) = (params.len(), arch.width());
         let n_trunk = n_params - CLASSES * width;
         let (trunk_params, head) = params.split_at(n_trunk);
-        let features = trunk::forward(arch, trunk_params, batch, &mut self.tape);
-        self.grads.fill(0.0);
         let (trunk_grads, head_grads) = self.grads.split_at_mut(n_trunk);
+        let features = trunk::forward_lent(arch, trunk_params, batch, &mut self.tape, trunk_grads);
+        head_grads.fill(0.0);
         let (loss, d_features) = classify(&features, head, labels, head_grads);
         trunk::backward(arch, trunk_params, batch, &mut self.tape, &d_features, trunk_grads);
         let whole: Vec<Range<usize>> = std::iter::once(0..n_params).collect();

@@ -5,6 +5,8 @@
 //! gradients are added in order. A big model's batch stays whole, and each operation splits its own work. Which of the
 //! two, and where the cuts are, follows from the shapes alone, so results do not depend on the number of threads.
 
+mod embed;
+mod kept;
 mod map;
 mod reader;
 mod shard;
@@ -13,13 +15,15 @@ mod tests;
 
 use super::arch::Arch;
 use crate::host::explain::Explain;
+use crate::host::tensor::pages;
 use crate::host::tensor::simd::FlushDenormals;
 use crate::host::tensor::tasks::awake;
 use map::Map;
 use rayon::prelude::*;
 pub use reader::Reader;
-use shard::{Grads, Shard, Trunk, Want};
+use shard::{Grads, How, Shard, Trunk, Want, zero};
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows of different lengths, packed without padding.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -159,8 +163,17 @@ pub struct Tape {
     n_shards: usize,
     /// Whether blocks are computed again for their backward pass.
     recompute: bool,
-    /// What the last [`forward`] kept: its architecture and row offsets.
-    kept: Option<(Arch, Vec<usize>)>,
+    /// What the last forward pass kept.
+    kept: Option<Kept>,
+}
+
+/// The batch whose passes lie between [`forward`] and [`backward`].
+#[derive(Debug)]
+struct Kept {
+    arch: Arch,
+    offsets: Vec<usize>,
+    /// Whether the gradients' buffer was lent.
+    lent: bool,
 }
 
 impl Tape {
@@ -179,32 +192,48 @@ impl Tape {
 /// Features, row-major `[n_rows, width]`: the last token after the final norm (causal) or the mean over the tokens
 /// (BERT). Keeps nothing for a backward pass.
 pub fn features(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> Vec<f32> {
-    run(arch, params, batch, tape, Want::Features, false)
+    run(arch, params, batch, tape, Want::Features, Keep::Nothing)
 }
 
 /// The same as [`features`], keeping on the tape what [`backward`] needs.
 pub fn forward(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> Vec<f32> {
-    run(arch, params, batch, tape, Want::Features, true)
+    run(arch, params, batch, tape, Want::Features, Keep::Apart)
+}
+
+/// The same as [`forward`], with the gradients' buffer (`[n_params]`) as memory for what is kept: what it held is lost.
+/// [`backward`] must find it as it was left, and then sets it instead of adding to it.
+pub fn forward_lent(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, grads: &mut [f32]) -> Vec<f32> {
+    run(arch, params, batch, tape, Want::Features, Keep::In(grads))
+}
+
+/// What a forward pass leaves for a backward pass.
+#[derive(Debug)]
+pub enum Keep<'a> {
+    Nothing,
+    /// What is needed, in memory of the tape.
+    Apart,
+    /// What is needed, as far as it fits in the gradients' buffer: see [`forward_lent`].
+    In(&'a mut [f32]),
 }
 
 /// Final hidden states of all tokens, row-major `[n_tokens, width]`.
 pub fn token_states(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> Vec<f32> {
-    run(arch, params, batch, tape, Want::States, false)
+    run(arch, params, batch, tape, Want::States, Keep::Nothing)
 }
 
-/// Adds to `grads` (`[n_params]`) the gradients that follow from `d_features` (row-major `[n_rows, width]`). The tape
-/// must come from [`forward`] with the same parameters and batch; from another one, the gradients become NaN.
+/// Adds to `grads` (`[n_params]`) the gradients that follow from `d_features` (row-major `[n_rows, width]`); after
+/// [`forward_lent`] it sets them. The tape must come from a forward pass with the same parameters and batch; from another
+/// one, the gradients become NaN.
 pub fn backward(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, d_features: &[f32], grads: &mut [f32]) {
     let map = Map::new(arch);
-    let kept = tape.kept.as_ref().is_some_and(|(of, offsets)| of == arch && *offsets == batch.offsets);
+    let kept = tape.kept.take().filter(|kept| kept.arch == *arch && kept.offsets == batch.offsets);
     let fits = d_features.len() == batch.n_rows() * map.width && grads.len() == map.n_params;
-    if !kept || !fits || check(arch, params, batch).is_err() {
+    let Some(Kept { lent, .. }) = kept.filter(|_| fits && check(arch, params, batch).is_ok()) else {
         grads.fill(f32::NAN);
         return;
-    }
+    };
     let trunk = Trunk { map: &map, params };
-    // The token embedding comes first, and only rows that the batch names have a gradient: it stays out of the shards.
-    step(tape, &map, map.token.end, batch, grads, |shard, grads| {
+    step(tape, &map, Want::Features, batch, grads, lent, |shard, grads| {
         let rows = shard.first_row..shard.first_row + shard.n_rows();
         let d_features = d_features.get(rows.start * map.width..rows.end * map.width).unwrap_or_default();
         shard.backward(trunk, d_features, grads);
@@ -212,19 +241,18 @@ pub fn backward(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, d_
 }
 
 /// Mean next-token cross-entropy (nats) over all positions that have a next token, the unembedding tied to the token
-/// embedding; adds its gradients to `grads`.
+/// embedding; sets `grads` to its gradients.
 pub fn lm_step(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, grads: &mut [f32]) -> f64 {
     let map = Map::new(arch);
     if check_lm(arch, params, batch).is_err() || grads.len() != map.n_params {
         return f64::NAN;
     }
     let trunk = Trunk { map: &map, params };
-    tape.split(&map, batch, true);
+    tape.split(&map, batch, Want::States, true);
     let n_positions = batch.tokens.len() - batch.n_rows();
     let scale = 1.0 / n_positions as f32;
-    let losses = step(tape, &map, 0, batch, grads, |shard, grads| {
-        let tokens = shard_tokens(shard, batch);
-        shard.next_token(trunk, tokens, scale, Some(grads))
+    let losses = step(tape, &map, Want::States, batch, grads, true, |shard, grads| {
+        shard.next_token(trunk, shard_tokens(shard, batch), Some(scale), grads)
     });
     losses.iter().sum::<f64>() / n_positions as f64
 }
@@ -236,8 +264,8 @@ pub fn lm_loss(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> 
     }
     let map = Map::new(arch);
     let trunk = Trunk { map: &map, params };
-    tape.split(&map, batch, true);
-    let losses = tape.each(|shard| shard.next_token(trunk, shard_tokens(shard, batch), 0.0, None));
+    tape.split(&map, batch, Want::States, false);
+    let losses = tape.each(|shard| shard.next_token(trunk, shard_tokens(shard, batch), None, &mut Grads::none()));
     losses.iter().sum::<f64>() / (batch.tokens.len() - batch.n_rows()) as f64
 }
 
@@ -258,16 +286,19 @@ pub fn lm_logits(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -
     logits
 }
 
-/// Tokens × parameters that are worth a second, fourth and eighth shard. Chosen from the cost of handing a task to
-/// another thread (about 10 µs).
-const WORTH: [(usize, usize); 3] = [(32_000_000, 8), (4_000_000, 4), (200_000, 2)];
+/// Tokens × parameters that are worth a second, fourth and eighth shard. Chosen from the cost of handing a task to another
+/// thread: below, two threads take longer than one (measured, LOG.md).
+const WORTH: [(usize, usize); 3] = [(32_000_000, 8), (16_000_000, 4), (8_000_000, 2)];
 /// Parameters of a task that adds the shards' gradients.
 const CHUNK: usize = 16_384;
+/// Up to so many are added on one thread. Chosen: handing over costs more.
+const ALONE: usize = 8 * CHUNK;
 
 impl Tape {
-    /// Cuts a checked batch into shards.
-    fn split(&mut self, map: &Map, batch: &Packed, with_head: bool) {
+    /// Cuts a checked batch into shards. `lent`: a backward pass will set gradients, whose memory is free until then.
+    fn split(&mut self, map: &Map, batch: &Packed, want: Want, lent: bool) {
         self.kept = None;
+        let with_head = want == Want::States;
         let n_block = map.n_block();
         let par = map.is_big();
         let n_worked = if with_head { n_block + map.token.len() } else { n_block };
@@ -278,13 +309,16 @@ impl Tape {
             self.shards.resize_with(n_shards, Shard::default);
         }
         self.n_shards = n_shards;
+        // Gradients of a shard's own are added to nothing.
+        let set = lent || n_shards > 1;
+        let how = How { par, recompute: self.recompute, lent: set && !self.recompute, set };
         let mut start = 0;
         for (idx, shard) in self.shards.iter_mut().take(n_shards).enumerate() {
             // Cut where this shard's share of the tokens is reached, leaving a row for each shard after it.
             let share = batch.tokens.len() * (idx + 1) / n_shards;
             let most = batch.n_rows() - (n_shards - 1 - idx);
             let end = batch.offsets.partition_point(|&offset| offset < share).clamp(start + 1, most);
-            shard.take(par, self.recompute, &batch.offsets, start..end);
+            shard.take(how, &batch.offsets, start..end);
             start = end;
         }
     }
@@ -303,6 +337,35 @@ impl Tape {
             several => several.par_iter_mut().with_max_len(1).map(run).collect(),
         }
     }
+
+    /// Runs `work` on each shard with the gradients that it may use: one shard's are the caller's, several have their own
+    /// for the parameters from `from` on.
+    fn each_onto<T: Send>(
+        &mut self,
+        map: &Map,
+        from: usize,
+        grads: &mut [f32],
+        work: impl Fn(&mut Shard, &mut Grads) -> T + Sync + Send,
+    ) -> Vec<T> {
+        if self.n_shards == 1 {
+            // Nobody else ever waits for the lock.
+            let target = Mutex::new(Grads { values: grads, from: 0 });
+            return self.each(|shard| work(shard, &mut target.lock().unwrap_or_else(PoisonError::into_inner)));
+        }
+        self.each(|shard| {
+            let mut own = std::mem::take(&mut shard.grads);
+            pages::grow(&mut own, map.n_params - from);
+            let result = work(shard, &mut Grads { values: &mut own, from });
+            shard.grads = own;
+            result
+        })
+    }
+}
+
+/// Where the gradients of shards begin. Without next tokens to predict, the token embedding, which comes first, has
+/// gradients only in rows that the batch names, and stays out of the shards.
+fn first_of_shard(map: &Map, want: Want) -> usize {
+    if want == Want::Features { map.token.end } else { 0 }
 }
 
 /// The tokens of a shard.
@@ -310,96 +373,77 @@ fn shard_tokens<'a>(shard: &Shard, batch: &'a Packed) -> &'a [u32] {
     batch.tokens.get(shard.first_token..shard.first_token + shard.cols().n).unwrap_or_default()
 }
 
-fn run(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, want: Want, keep: bool) -> Vec<f32> {
+fn run(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, want: Want, keep: Keep) -> Vec<f32> {
     let map = Map::new(arch);
     let n = if want == Want::Features { batch.n_rows() } else { batch.tokens.len() };
     if check(arch, params, batch).is_err() {
         return vec![f32::NAN; n * map.width];
     }
     let trunk = Trunk { map: &map, params };
-    tape.split(&map, batch, false);
-    tape.each(|shard| shard.forward(trunk, shard_tokens(shard, batch), want, keep));
+    let lent = matches!(&keep, Keep::In(grads) if grads.len() == map.n_params);
+    tape.split(&map, batch, want, lent);
+    let pass = |shard: &mut Shard, keep: bool, grads: &mut Grads| {
+        shard.forward(trunk, shard_tokens(shard, batch), want, keep, grads);
+    };
+    let keeps = match keep {
+        Keep::Nothing => {
+            tape.each(|shard| pass(shard, false, &mut Grads::none()));
+            false
+        }
+        keep => {
+            let grads = if let Keep::In(grads) = keep { grads } else { &mut [] };
+            tape.each_onto(&map, first_of_shard(&map, want), grads, |shard, grads| pass(shard, true, grads));
+            true
+        }
+    };
     let mut rows = Vec::with_capacity(n * map.width);
     for shard in tape.shards.iter().take(tape.n_shards) {
         let n = if want == Want::Features { shard.n_rows() } else { shard.cols().n };
         rows.extend_from_slice(shard.rows.get(..n * map.width).unwrap_or_default());
     }
-    if keep {
-        tape.kept = Some((arch.clone(), batch.offsets.clone()));
-    }
+    tape.kept = keeps.then(|| Kept { arch: arch.clone(), offsets: batch.offsets.clone(), lent });
     rows
 }
 
-/// Runs a gradient pass on each shard and adds what they found to `grads`, in order; shards keep gradients of their own
-/// for the parameters from `from` on. Then adds the gradients of the embeddings, token by token.
+/// Runs a gradient pass on each shard and adds what they found to `grads`, in order, or sets it. Then adds the gradients
+/// of the embeddings, token by token.
 fn step<T: Send>(
     tape: &mut Tape,
     map: &Map,
-    from: usize,
+    want: Want,
     batch: &Packed,
     grads: &mut [f32],
+    set: bool,
     work: impl Fn(&mut Shard, &mut Grads) -> T + Sync + Send,
 ) -> Vec<T> {
-    let n_own = map.n_params - from;
-    let Some(block) = grads.get_mut(from..) else { return Vec::new() };
-    let results = match tape.shards.get_mut(..tape.n_shards) {
-        Some([_]) => {
-            // One shard: it adds to the caller's buffer itself, and nobody else ever waits for the lock.
-            let target = std::sync::Mutex::new(Grads { values: block, from });
-            tape.each(|shard| {
-                let mut grads = target.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                work(shard, &mut grads)
-            })
+    let from = first_of_shard(map, want);
+    let results = tape.each_onto(map, from, grads, work);
+    let shards = tape.shards.get(..tape.n_shards).unwrap_or_default();
+    if shards.len() > 1 {
+        let (tokens, block) = grads.split_at_mut(from);
+        if set {
+            zero(tokens.len() > ALONE, tokens);
         }
-        _ => {
-            let results = tape.each(|shard| {
-                let mut own = std::mem::take(&mut shard.grads);
-                own.clear();
-                own.resize(n_own, 0.0);
-                let result = work(shard, &mut Grads { values: &mut own, from });
-                shard.grads = own;
-                result
-            });
-            let shards = tape.shards.get(..tape.n_shards).unwrap_or_default();
-            let add = |(idx, sums): (usize, &mut [f32])| {
-                let range = idx * CHUNK..idx * CHUNK + sums.len();
-                for shard in shards {
-                    let own = shard.grads.get(range.clone()).unwrap_or_default();
-                    sums.iter_mut().zip(own).for_each(|(sum, gradient)| *sum += gradient);
-                }
-            };
-            if n_own < 8 * CHUNK {
-                block.chunks_mut(CHUNK).enumerate().for_each(add);
-            } else {
-                block.par_chunks_mut(CHUNK).enumerate().for_each(add);
+        let add = |(idx, sums): (usize, &mut [f32])| {
+            let range = idx * CHUNK..idx * CHUNK + sums.len();
+            if set {
+                sums.fill(0.0);
             }
-            results
+            for shard in shards {
+                let own = shard.grads.get(range.clone()).unwrap_or_default();
+                sums.iter_mut().zip(own).for_each(|(sum, gradient)| *sum += gradient);
+            }
+        };
+        if block.len() < ALONE {
+            block.chunks_mut(CHUNK).enumerate().for_each(add);
+        } else {
+            block.par_chunks_mut(CHUNK).enumerate().for_each(add);
         }
-    };
-    for shard in tape.shards.iter().take(tape.n_shards) {
-        scatter_embeddings(map, shard, batch, grads);
+    }
+    for shard in shards {
+        embed::scatter(map, shard, shard_tokens(shard, batch), grads);
     }
     results
-}
-
-/// Adds the gradient of each token's summed embedding to the embeddings that it was summed from.
-fn scatter_embeddings(map: &Map, shard: &Shard, batch: &Packed, grads: &mut [f32]) {
-    let width = map.width;
-    let mut add = |range: &Range<usize>, row: usize, d: &[f32]| {
-        let start = range.start + row * width;
-        let target = grads.get_mut(start..start + width).unwrap_or_default();
-        target.iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
-    };
-    let mut gradients = shard.d_tokens.chunks_exact(width);
-    for tokens in rows_of(batch).skip(shard.first_row).take(shard.n_rows()) {
-        for (position, (&token, d)) in tokens.iter().zip(&mut gradients).enumerate() {
-            add(&map.token, token as usize, d);
-            add(&map.position, position, d);
-            if !map.types.is_empty() {
-                add(&map.types, 0, d);
-            }
-        }
-    }
 }
 
 /// The ranges of the flat buffer that weight decay acts on by custom: weight matrices, not embeddings, biases or norms.

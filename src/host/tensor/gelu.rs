@@ -4,8 +4,8 @@ use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
 use crate::host::model::arch::Activation;
 
-/// Floats of a task. Chosen: a few microseconds of work.
-const CHUNK: usize = 8192;
+/// Floats of a task. Chosen: some ten microseconds of work.
+const CHUNK: usize = 32_768;
 
 /// `(g, g')` where `g = x·Φ(x)` or its tanh approximation (Hendrycks and Gimpel 2016).
 #[inline(always)]

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Elements per task. Chosen: three buffers of it fit a second-level cache; fixed, so that sums never depend on threads.
 const CHUNK: usize = 16_384;
 /// Up to so many parameters stay on the calling thread. Chosen: handing over costs more than they do.
-const ALONE: usize = 8 * CHUNK;
+const ALONE: usize = 32 * CHUNK;
 
 /// Hyperparameters of AdamW that stay the same from step to step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,6 +48,8 @@ pub(crate) struct Step {
     /// `1 / sqrt(1 - beta2^t)`.
     correction: f32,
     eps: f32,
+    /// What decay leaves of a parameter.
+    kept: f32,
 }
 
 impl AdamW {
@@ -81,23 +83,28 @@ impl AdamW {
             rate: (lr / (1.0 - beta1.powi(self.n_steps))) as f32,
             correction: (1.0 / (1.0 - beta2.powi(self.n_steps)).sqrt()) as f32,
             eps: eps as f32,
+            kept: 1.0,
         };
-        if weight_decay != 0.0 {
-            let kept = (1.0 - lr * weight_decay) as f32;
-            for range in decayed {
-                let decayed = params.get_mut(range.clone()).unwrap_or_default();
-                let shrink = |chunk: &mut [f32]| chunk.iter_mut().for_each(|param| *param *= kept);
-                if decayed.len() > ALONE { decayed.par_chunks_mut(CHUNK).for_each(shrink) } else { shrink(decayed) }
-            }
-        }
+        let kept = if weight_decay == 0.0 { 1.0 } else { (1.0 - lr * weight_decay) as f32 };
         let n = params.len();
         let (params, first, second) = (Raw::new(params), Raw::new(&mut self.first), Raw::new(&mut self.second));
         tasks(n > ALONE, n.div_ceil(CHUNK), |task| {
-            let at = task * CHUNK;
-            // Safety: the four buffers have `n` elements; tasks write their own chunks.
-            unsafe {
-                adam(step, (n - at).min(CHUNK), params.at(at), grads.as_ptr().add(at), first.at(at), second.at(at))
-            };
+            let (mut at, end) = (task * CHUNK, n.min((task + 1) * CHUNK));
+            while at < end {
+                // Up to where decay begins or ends.
+                let range = decayed.get(decayed.partition_point(|range| range.end <= at));
+                let (until, kept) = match range {
+                    Some(range) if range.start <= at => (range.end.min(end), kept),
+                    Some(range) => (range.start.min(end), 1.0),
+                    None => (end, 1.0),
+                };
+                let step = Step { kept, ..step };
+                // Safety: the four buffers have `n` elements; tasks write their own chunks.
+                unsafe {
+                    adam(step, until - at, params.at(at), grads.as_ptr().add(at), first.at(at), second.at(at));
+                }
+                at = until;
+            }
         });
         norm
     }
@@ -195,7 +202,8 @@ unsafe fn adam_any<S: Simd>(
             let root = S::mul(normal, S::reciprocal_sqrt(normal));
             let spread = S::fma(root, S::splat(step.correction), S::splat(step.eps));
             let change = S::mul(S::splat(step.rate), S::mul(mean, S::reciprocal(spread)));
-            S::store_n(params.add(at), left, S::sub(S::load_n(params.add(at), left), change));
+            let param = S::mul(S::load_n(params.add(at), left), S::splat(step.kept));
+            S::store_n(params.add(at), left, S::sub(param, change));
             S::store_n(first.add(at), left, mean);
             S::store_n(second.add(at), left, square);
         }

@@ -8,7 +8,7 @@ use super::{At, Batches, Loss, LossBatch, LossValue, Plan, TrainError};
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
 use crate::host::model::arch::{Arch, Layout};
-use crate::host::model::trunk::{self, Packed, Tape};
+use crate::host::model::trunk::{self, Keep, Packed, Tape};
 use crate::host::random::Random;
 use crate::host::store::memo::Partial;
 use crate::host::tensor::optim::{AdamW, AdamWOptions};
@@ -23,10 +23,12 @@ pub(super) trait Learner {
     /// Makes ready for parameters that the optimiser has changed.
     fn prepare(&mut self, _params: &[f32]) {}
 
-    /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; keeps what [`Learner::gradient`] needs if told.
-    fn logits(&mut self, params: &[f32], rows: &[u32], keep: bool, logits: &mut Vec<f32>);
+    /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; keeps what [`Learner::gradient`] needs as told.
+    /// Gradients that are lent for it are then set, those behind the trunk's as well.
+    fn logits(&mut self, params: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>);
 
-    /// Adds to `grads` what follows from the logits' gradient, for the rows that were kept last.
+    /// Adds to `grads` what follows from the logits' gradient, for the rows that were kept last; or sets it, if `grads`
+    /// was lent to keep them.
     fn gradient(&mut self, params: &[f32], d_logits: &[f32], grads: &mut [f32]);
 
     /// Where weight decay acts.
@@ -129,17 +131,17 @@ impl<'a> Job<'a> {
         let n_rows = chosen.len().div_ceil(self.plan.accumulate.max(1)).max(1);
         let last = chosen.chunks(n_rows).count().saturating_sub(1);
         for (idx, rows) in chosen.chunks(n_rows).enumerate() {
-            learner.logits(params, rows, idx == last, logits);
+            let keep = if idx == last { Keep::In(grads) } else { Keep::Nothing };
+            learner.logits(params, rows, keep, logits);
             self.lab.interrupt.check()?;
         }
         let batch = At { step: state.step, steps: self.plan.steps, epoch, rows: ids };
         let found = self.ask(&LossBatch { logits, weak, n_classes: self.n_classes, at: batch })?;
-        grads.fill(0.0);
         let parts = chosen.chunks(n_rows).zip(found.gradient.chunks(n_rows * self.n_classes.max(1)));
         for (idx, (rows, d_logits)) in parts.enumerate().rev() {
             if idx < last {
                 again.clear();
-                learner.logits(params, rows, true, again);
+                learner.logits(params, rows, Keep::Apart, again);
                 self.lab.interrupt.check()?;
             }
             learner.gradient(params, d_logits, grads);
@@ -190,8 +192,13 @@ pub(super) struct Whole<'a> {
 
 /// The parameters are the trunk's and behind them the head's, so that one norm clips and one pass updates both.
 impl Learner for Whole<'_> {
-    fn logits(&mut self, params: &[f32], rows: &[u32], keep: bool, logits: &mut Vec<f32>) {
+    fn logits(&mut self, params: &[f32], rows: &[u32], mut keep: Keep, logits: &mut Vec<f32>) {
         let (trunk, head) = params.split_at(self.layout.n_params);
+        if let Keep::In(grads) = keep {
+            let (trunk_grads, head_grads) = grads.split_at_mut(self.layout.n_params);
+            head_grads.fill(0.0);
+            keep = Keep::In(trunk_grads);
+        }
         self.pass.logits(trunk, head, rows, keep, logits);
     }
 
@@ -231,11 +238,15 @@ impl<'a> Pass<'a> {
     }
 
     /// As [`Learner::logits`].
-    pub fn logits(&mut self, trunk: &[f32], head: &[f32], rows: &[u32], keep: bool, logits: &mut Vec<f32>) {
+    pub fn logits(&mut self, trunk: &[f32], head: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>) {
         clear(&mut self.batch);
         rows.iter().for_each(|row| push_row(&mut self.batch, self.packed, *row as usize));
-        let forward = if keep { trunk::forward } else { trunk::features };
-        self.features = forward(self.arch, trunk, &self.batch, &mut self.tape);
+        let (arch, batch, tape) = (self.arch, &self.batch, &mut self.tape);
+        self.features = match keep {
+            Keep::Nothing => trunk::features(arch, trunk, batch, tape),
+            Keep::Apart => trunk::forward(arch, trunk, batch, tape),
+            Keep::In(grads) => trunk::forward_lent(arch, trunk, batch, tape, grads),
+        };
         head_forward(&self.features, head, self.arch.width(), &mut self.logits);
         logits.extend_from_slice(&self.logits);
     }
@@ -273,7 +284,10 @@ impl<'a> Probe<'a> {
 }
 
 impl Learner for Probe<'_> {
-    fn logits(&mut self, head: &[f32], rows: &[u32], _keep: bool, logits: &mut Vec<f32>) {
+    fn logits(&mut self, head: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>) {
+        if let Keep::In(grads) = keep {
+            grads.fill(0.0);
+        }
         self.features.clear();
         for row in rows {
             let start = *row as usize * self.width;

@@ -7,6 +7,7 @@
 
 use super::job::{Learner, Pass};
 use crate::host::model::arch::Layout;
+use crate::host::model::trunk::Keep;
 use crate::host::random::Random;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -178,15 +179,23 @@ impl Learner for Adapted<'_> {
         self.adapters.apply(self.base, params, &mut self.trunk);
     }
 
-    fn logits(&mut self, params: &[f32], rows: &[u32], keep: bool, logits: &mut Vec<f32>) {
+    fn logits(&mut self, params: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>) {
         let head = params.get(self.adapters.n..).unwrap_or_default();
+        // The gradient of the effective weights is needed for one part of a batch at a time.
+        let keep = match keep {
+            Keep::Nothing => Keep::Nothing,
+            Keep::Apart => Keep::In(&mut self.d_trunk),
+            Keep::In(grads) => {
+                grads.fill(0.0);
+                Keep::In(&mut self.d_trunk)
+            }
+        };
         self.pass.logits(&self.trunk, head, rows, keep, logits);
     }
 
     fn gradient(&mut self, params: &[f32], d_logits: &[f32], grads: &mut [f32]) {
         let (adapters, head) = params.split_at(self.adapters.n);
         let (grads, head_grads) = grads.split_at_mut(self.adapters.n);
-        self.d_trunk.fill(0.0);
         self.pass.gradient(&self.trunk, head, d_logits, &mut self.d_trunk, head_grads);
         self.adapters.gradient(adapters, &self.d_trunk, grads);
     }

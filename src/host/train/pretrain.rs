@@ -320,7 +320,6 @@ impl Operation for Pretraining<'_> {
             if step == 1 {
                 check_lm(arch, params, &batch)?;
             }
-            grads.fill(0.0);
             let loss = lm_step(arch, params, &batch, &mut tape, &mut grads);
             let norm = adam.step(params, &grads, rate(options, step), Some(options.clip), &[]);
             if !loss.is_finite() || !norm.is_finite() {

@@ -4,8 +4,8 @@ use crate::host::model::arch::{Activation, Arch};
 use std::ops::Range;
 
 /// Block parameters beyond which operations split their work instead of the batch being split: a shard then costs more
-/// memory for its gradients than it saves in waiting. Chosen; between the 3.2 M of 4 × 256 and the 10.6 M of MiniLM.
-const BIG: usize = 4_000_000;
+/// memory for its gradients than it saves in waiting. Chosen; between the .2 M of 4 × 64 and the 3.2 M of 4 × 256.
+pub(super) const BIG: usize = 1_000_000;
 
 /// A weight (or a norm's scale) and its bias.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +23,18 @@ pub(super) struct Layer {
     pub norm2: Pair,
     pub up: Pair,
     pub down: Pair,
+}
+
+impl Layer {
+    /// Its first parameter.
+    pub(super) fn start(&self) -> usize {
+        self.norm1.weight.start
+    }
+
+    /// After its last parameter.
+    pub(super) fn end(&self) -> usize {
+        self.down.bias.end
+    }
 }
 
 /// An architecture as numbers.
@@ -61,6 +73,11 @@ impl Cursor {
 }
 
 impl Map {
+    /// Where the blocks begin, after the embeddings and BERT's norm.
+    pub(super) fn blocks_start(&self) -> usize {
+        if self.causal { self.types.end } else { self.norm.bias.end }
+    }
+
     pub(super) fn new(arch: &Arch) -> Self {
         let (causal, vocab, context, width, n_layers, n_heads, inner, activation, eps, n_types) = match arch {
             Arch::Causal(c) => {

@@ -2,9 +2,10 @@
 //! hundred tokens, each on one thread from the first block to the last, so that a core works in its own caches.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
+use super::kept::room;
 use super::map::{Map, Pair};
-use super::shard::{Trunk, room};
-use super::{Packed, check};
+use super::shard::Trunk;
+use super::{Packed, check, embed};
 use crate::host::lab::{Interrupt, Interrupted};
 use crate::host::model::arch::Arch;
 use crate::host::tensor::Precision;
@@ -166,7 +167,7 @@ impl<'a> Reader<'a> {
         let trunk = Trunk { map, params: self.params };
 
         let sum = room(&mut desk.tokens, width * cols.n + LANES);
-        trunk.embed(&batch.tokens[first..first + cols.n], &desk.offsets, sum);
+        embed::sum(false, trunk, &batch.tokens[first..first + cols.n], &desk.offsets, sum);
         let x = room(&mut desk.x, cols.len(width));
         if map.causal {
             from_tokens(par, sum, width, cols, x);

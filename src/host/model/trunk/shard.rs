@@ -1,55 +1,32 @@
 //! One shard of a batch: its forward and backward pass, and the buffers between them.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
+use super::embed;
+use super::kept::{Kept, Saved, room};
 use super::map::{Layer, Map, Pair};
-use crate::host::tensor::attention::{self, Into, Part, Rows, Softmax};
+use crate::host::tensor::attention::{self, Into, Part, Rows};
 use crate::host::tensor::entropy::{self, NO_TARGET};
 use crate::host::tensor::gelu::{gelu, gelu_gradient};
 use crate::host::tensor::matmul::{Left, Onto, product, weight_gradient};
 use crate::host::tensor::norm::{Norm, Stats};
-use crate::host::tensor::pages;
 use crate::host::tensor::panel::{Cols, from_tokens, gather, scatter_add, to_tokens, transpose_panels, zero_padding};
 use crate::host::tensor::simd::LANES;
 use crate::host::tensor::tasks::Raw;
-
-/// What a block's backward pass needs of its forward pass.
-#[derive(Debug, Default)]
-struct Saved {
-    /// The block's input.
-    x: Vec<f32>,
-    stats1: Stats,
-    /// Packed q, k, v; in a pooled block only k, v.
-    qkv: Vec<f32>,
-    /// Queries of a pooled block.
-    q: Vec<f32>,
-    softmax: Softmax,
-    /// Attention's output.
-    o: Vec<f32>,
-    /// The residual stream after attention; in BERT before its norm.
-    mid: Vec<f32>,
-    stats2: Stats,
-    /// BERT: `mid` after its norm.
-    normed: Vec<f32>,
-    /// Before the activation.
-    up: Vec<f32>,
-    /// BERT: the block's output before its norm.
-    end: Vec<f32>,
-}
+use rayon::prelude::*;
 
 /// Rows of a batch that go through the trunk together.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    /// Whether operations split their work over the pool.
-    par: bool,
+    /// How it computes.
+    how: How,
     /// The first row of the batch that is this shard's, and the first token.
     pub first_row: usize,
     pub first_token: usize,
     offsets: Vec<usize>,
     /// Each row's last token.
     last: Vec<usize>,
+    /// Of each block, or of the one that is computed again.
     saved: Vec<Saved>,
-    /// Whether a block's forward pass is made again for its backward pass, from `inputs`; `saved` then has one entry.
-    recompute: bool,
     /// The blocks' inputs, when they are computed again.
     inputs: Vec<Vec<f32>>,
     /// Input and statistics of the norm outside the blocks: the last (causal) or the embedding's (BERT).
@@ -61,15 +38,26 @@ pub(super) struct Shard {
     pub rows: Vec<f32>,
     /// The gradient on its way down.
     d: Vec<f32>,
-    /// Gradient of the summed embeddings, row-major `[tokens, width]`.
-    pub d_tokens: Vec<f32>,
-    /// Gradients of this shard alone, from `grads_from` of the flat buffer on, when there are several shards.
+    /// Gradients of this shard alone when there are several.
     pub grads: Vec<f32>,
     work: Work,
     head: entropy::Scratch,
 }
 
-/// Working memory that no pass leaves anything in.
+/// How a shard computes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct How {
+    /// Whether operations split their work over the pool.
+    pub par: bool,
+    /// Whether a block's forward pass is made again for its backward pass, from `inputs`; `saved` then has one entry.
+    pub recompute: bool,
+    /// Whether the forward pass keeps what it can where gradients will be: see [`super::kept`].
+    pub lent: bool,
+    /// Whether gradients are set instead of added to.
+    pub set: bool,
+}
+
+/// Working memory that no pass leaves anything in, but for the gradient of the embeddings.
 #[derive(Debug, Default)]
 struct Work {
     a: Vec<f32>,
@@ -78,12 +66,6 @@ struct Work {
     inner: Vec<f32>,
     d_inner: Vec<f32>,
     tokens: Vec<f32>,
-}
-
-/// The first `n` floats of a buffer, which grows if it must.
-pub(super) fn room(buffer: &mut Vec<f32>, n: usize) -> &mut [f32] {
-    pages::grow(buffer, n);
-    &mut buffer[..n]
 }
 
 /// Parameters of a trunk and where they lie.
@@ -105,41 +87,29 @@ impl<'a> Trunk<'a> {
     pub(super) fn bias(&self, pair: &Pair) -> &'a [f32] {
         &self.params[pair.bias.clone()]
     }
-
-    /// The summed embeddings of rows with these offsets, row-major `[tokens, width]`.
-    pub(super) fn embed(&self, tokens: &[u32], offsets: &[usize], sum: &mut [f32]) {
-        let Trunk { map, params } = *self;
-        let width = map.width;
-        let mut start = 0;
-        for end in offsets[1..].iter().copied() {
-            for at in start..end {
-                let to = &mut sum[at * width..(at + 1) * width];
-                let token = &params[map.token.start + tokens[at] as usize * width..][..width];
-                let position = &params[map.position.start + (at - start) * width..][..width];
-                to.iter_mut()
-                    .zip(token.iter().zip(position))
-                    .for_each(|(to, (token, position))| *to = token + position);
-                if !map.causal {
-                    let kind = &params[map.types.start..][..width];
-                    to.iter_mut().zip(kind).for_each(|(to, kind)| *to += kind);
-                }
-            }
-            start = end;
-        }
-    }
 }
 
-/// Gradients, flat, of the parameters from `from` on.
+/// Gradients, flat, of the parameters from `from` on. Before the backward pass reaches them they are memory to work in.
 pub(super) struct Grads<'a> {
     pub values: &'a mut [f32],
     pub from: usize,
 }
 
 impl Grads<'_> {
+    /// No gradients at all.
+    pub(super) fn none() -> Self {
+        Grads { values: &mut [], from: 0 }
+    }
+
     /// A pair's weight and bias; they lie side by side.
     fn pair(&mut self, pair: &Pair) -> (&mut [f32], &mut [f32]) {
         let both = &mut self.values[pair.weight.start - self.from..pair.bias.end - self.from];
         both.split_at_mut(pair.weight.len())
+    }
+
+    /// The memory before parameter `end`, from `start` on; nothing if there are no gradients.
+    fn free(&mut self, start: usize, end: usize) -> &mut [f32] {
+        self.values.get_mut(start.saturating_sub(self.from)..end - self.from).unwrap_or_default()
     }
 }
 
@@ -167,9 +137,8 @@ pub(super) fn mean_of_tokens(states: &[f32], width: usize, offsets: &[usize], fe
 
 impl Shard {
     /// Takes rows `rows` of a batch with these offsets.
-    pub(super) fn take(&mut self, par: bool, recompute: bool, offsets: &[usize], rows: std::ops::Range<usize>) {
-        self.par = par;
-        self.recompute = recompute;
+    pub(super) fn take(&mut self, how: How, offsets: &[usize], rows: std::ops::Range<usize>) {
+        self.how = how;
         self.first_row = rows.start;
         self.first_token = offsets[rows.start];
         self.offsets.clear();
@@ -182,15 +151,22 @@ impl Shard {
     #[cfg(test)]
     pub(super) fn n_kept(&self) -> usize {
         let inputs = self.inputs.iter().map(Vec::len).sum::<usize>();
-        let of = |s: &Saved| {
-            [&s.x, &s.qkv, &s.q, &s.o, &s.mid, &s.normed, &s.up, &s.end].map(Vec::len).iter().sum::<usize>()
-        };
-        inputs + self.saved.iter().map(of).sum::<usize>()
+        inputs + self.saved.iter().map(|saved| saved.x.len() + saved.own.len()).sum::<usize>()
     }
 
     /// Whether this shard's operations split their work over the pool.
     pub(super) fn par(&self) -> bool {
-        self.par
+        self.how.par
+    }
+
+    /// After a backward pass: the gradient of the summed embeddings, row-major `[tokens, width]`.
+    pub(super) fn d_tokens(&self, width: usize) -> &[f32] {
+        self.work.tokens.get(..width * self.cols().n).unwrap_or_default()
+    }
+
+    /// The first token of each row, and one more entry.
+    pub(super) fn offsets(&self) -> &[usize] {
+        &self.offsets
     }
 
     pub(super) fn n_rows(&self) -> usize {
@@ -203,23 +179,23 @@ impl Shard {
     }
 
     /// The forward pass. Leaves the result in `self.rows`, row-major: `[n_rows, width]` or `[n_tokens, width]`. With
-    /// `keep`, [`Shard::backward`] can follow.
-    pub(super) fn forward(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool) {
-        self.states(trunk, tokens, want, keep);
+    /// `keep`, [`Shard::backward`] can follow; `grads` are then what it will be given.
+    pub(super) fn forward(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool, grads: &mut Grads) {
+        self.states(trunk, tokens, want, keep, grads);
         let (width, cols) = (trunk.map.width, self.cols());
         let columns = if trunk.map.causal && want == Want::Features { Cols { n: self.n_rows() } } else { cols };
         if trunk.map.causal || want == Want::States {
-            to_tokens(self.par, &self.y, width, columns, room(&mut self.rows, width * columns.n));
+            to_tokens(self.how.par, &self.y, width, columns, room(&mut self.rows, width * columns.n));
             return;
         }
         let states = room(&mut self.work.tokens, width * cols.n);
-        to_tokens(self.par, &self.y, width, cols, states);
+        to_tokens(self.how.par, &self.y, width, cols, states);
         let features = room(&mut self.rows, width * self.last.len());
         mean_of_tokens(states, width, &self.offsets, features);
     }
 
     /// The backward pass after [`Shard::forward`] for features with `keep`. `d_features` is this shard's, row-major.
-    /// Leaves `self.d_tokens`.
+    /// Leaves [`Shard::d_tokens`].
     pub(super) fn backward(&mut self, trunk: Trunk, d_features: &[f32], grads: &mut Grads) {
         let (width, cols) = (trunk.map.width, self.cols());
         let n_rows = self.n_rows();
@@ -236,34 +212,36 @@ impl Shard {
                 }
             }
         }
-        from_tokens(self.par, d_rows, width, columns, room(&mut self.d, columns.len(width)));
+        from_tokens(self.how.par, d_rows, width, columns, room(&mut self.d, columns.len(width)));
         self.descend(trunk, Want::Features, grads);
     }
 
-    /// Sum of the next-token cross-entropies; with `grads`, their gradients for the loss times `scale` too (then
-    /// `self.d_tokens` holds that of the embeddings' sum).
-    pub(super) fn next_token(&mut self, trunk: Trunk, tokens: &[u32], scale: f32, grads: Option<&mut Grads>) -> f64 {
-        self.states(trunk, tokens, Want::States, grads.is_some());
+    /// Sum of the next-token cross-entropies; with `scale`, their gradients for the loss times that too, which are set
+    /// ([`Shard::d_tokens`] then is that of the embeddings' sum).
+    pub(super) fn next_token(&mut self, trunk: Trunk, tokens: &[u32], scale: Option<f32>, grads: &mut Grads) -> f64 {
+        self.states(trunk, tokens, Want::States, scale.is_some(), grads);
         let (width, cols) = (trunk.map.width, self.cols());
         let mut targets: Vec<u32> = tokens.iter().skip(1).copied().chain([NO_TARGET]).collect();
         self.last.iter().for_each(|&last| targets[last] = NO_TARGET);
         let embed = &trunk.params[trunk.map.token.clone()];
-        let Some(grads) = grads else {
-            return entropy::next_token(self.par, embed, width, &self.y, cols, &targets, scale, &mut self.head, None);
+        let Some(scale) = scale else {
+            return entropy::next_token(self.how.par, embed, width, &self.y, cols, &targets, 0.0, &mut self.head, None);
         };
-        let d_embed = &mut grads.values[trunk.map.token.start - grads.from..][..trunk.map.token.len()];
+        let d_embed = grads.free(trunk.map.token.start, trunk.map.token.end);
+        zero(self.how.par, d_embed);
         let d = room(&mut self.d, cols.len(width));
         let both = Some((d_embed, d));
-        let loss = entropy::next_token(self.par, embed, width, &self.y, cols, &targets, scale, &mut self.head, both);
+        let loss =
+            entropy::next_token(self.how.par, embed, width, &self.y, cols, &targets, scale, &mut self.head, both);
         self.descend(trunk, Want::States, grads);
         loss
     }
 
     /// Final states in `self.y`; for causal features only those of the rows' last tokens.
-    fn states(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool) {
+    fn states(&mut self, trunk: Trunk, tokens: &[u32], want: Want, keep: bool, grads: &mut Grads) {
         let map = trunk.map;
         let (width, cols) = (map.width, self.cols());
-        let again = keep && self.recompute;
+        let again = keep && self.how.recompute;
         let n_saved = if keep && !again { map.layers.len() } else { 1 };
         if again && self.inputs.len() < map.layers.len() {
             self.inputs.resize_with(map.layers.len(), Vec::new);
@@ -273,15 +251,17 @@ impl Shard {
         }
 
         let sum = room(&mut self.work.tokens, width * cols.n + LANES);
-        trunk.embed(tokens, &self.offsets, sum);
+        embed::sum(self.how.par, trunk, tokens, &self.offsets, sum);
         let y = room(&mut self.y, cols.len(width));
         if map.causal {
-            from_tokens(self.par, sum, width, cols, y);
+            from_tokens(self.how.par, sum, width, cols, y);
         } else {
-            from_tokens(self.par, sum, width, cols, room(&mut self.outer, cols.len(width)));
-            trunk.norm(&map.norm).forward(self.par, &self.outer, cols, &mut self.outer_stats, y);
+            from_tokens(self.how.par, sum, width, cols, room(&mut self.outer, cols.len(width)));
+            trunk.norm(&map.norm).forward(self.how.par, &self.outer, cols, &mut self.outer_stats, y);
         }
 
+        // The embedding of a model that is trained on next tokens gets its gradient first.
+        let mut free = if want == Want::States { map.token.end } else { 0 }.max(grads.from);
         for (idx, layer) in map.layers.iter().enumerate() {
             let place = if keep && !again { idx } else { 0 };
             if again {
@@ -290,12 +270,10 @@ impl Shard {
             }
             let mut saved = std::mem::take(&mut self.saved[place]);
             std::mem::swap(&mut saved.x, &mut self.y);
-            if map.causal {
-                let pooled = want == Want::Features && idx + 1 == map.layers.len();
-                self.causal_block(trunk, layer, &mut saved, pooled);
-            } else {
-                self.bert_block(trunk, layer, &mut saved);
-            }
+            saved.free = free;
+            let pooled = map.causal && want == Want::Features && idx + 1 == map.layers.len();
+            let lent = if self.how.lent && keep { grads.free(free, layer.start()) } else { &mut [][..] };
+            free += self.block(trunk, layer, &mut saved, pooled, lent);
             self.saved[place] = saved;
         }
 
@@ -310,15 +288,19 @@ impl Shard {
                 }
             }
             let y = room(&mut self.y, columns.len(width));
-            trunk.norm(&map.norm).forward(self.par, &self.outer, columns, &mut self.outer_stats, y);
+            trunk.norm(&map.norm).forward(self.how.par, &self.outer, columns, &mut self.outer_stats, y);
         }
     }
 
-    /// From `self.d` (gradient of the final states, or of the pooled ones) down to `self.d_tokens`.
+    /// From `self.d` (gradient of the final states, or of the pooled ones) down to [`Shard::d_tokens`].
     fn descend(&mut self, trunk: Trunk, want: Want, grads: &mut Grads) {
         let map = trunk.map;
         let (width, cols) = (map.width, self.cols());
+        let How { par, recompute, lent, set } = self.how;
         if map.causal {
+            if set {
+                grads.free(map.norm.weight.start, map.norm.bias.end).fill(0.0);
+            }
             let pooled = want == Want::Features;
             let columns = if pooled { Cols { n: self.n_rows() } } else { cols };
             self.outer_norm(trunk, columns, grads);
@@ -330,29 +312,38 @@ impl Shard {
             }
         }
         for (idx, layer) in map.layers.iter().enumerate().rev() {
-            let place = if self.recompute { 0 } else { idx };
+            let place = if recompute { 0 } else { idx };
             let mut saved = std::mem::take(&mut self.saved[place]);
             let last = idx + 1 == map.layers.len();
-            if self.recompute && !last {
+            let pooled = map.causal && want == Want::Features && last;
+            if recompute && !last {
                 // The last block's forward pass is the one that was kept.
                 std::mem::swap(&mut saved.x, &mut self.inputs[idx]);
-                if map.causal {
-                    self.causal_block(trunk, layer, &mut saved, false);
-                } else {
-                    self.bert_block(trunk, layer, &mut saved);
-                }
+                self.block(trunk, layer, &mut saved, false, &mut []);
             }
+            // Below the block's own gradients lies what was kept, of this block and of those below.
+            let (kept, own) = grads.values.split_at_mut(layer.start() - grads.from);
+            if set {
+                zero(par, &mut own[..layer.end() - layer.start()]);
+            }
+            let free = if lent { &mut kept[saved.free - grads.from..] } else { &mut [][..] };
+            let own = &mut Grads { values: own, from: layer.start() };
             if map.causal {
-                self.causal_block_backward(trunk, layer, &mut saved, want == Want::Features && last, grads);
+                self.causal_block_backward(trunk, layer, &mut saved, pooled, free, own);
             } else {
-                self.bert_block_backward(trunk, layer, &mut saved, grads);
+                self.bert_block_backward(trunk, layer, &mut saved, free, own);
             }
             self.saved[place] = saved;
+        }
+        if set {
+            // The embeddings, and BERT's norm after them; that of the tokens is there already when they are predicted.
+            let first = if want == Want::States { map.token.end } else { 0 }.max(grads.from);
+            zero(par, grads.free(first, map.blocks_start()));
         }
         if !map.causal {
             self.outer_norm(trunk, cols, grads);
         }
-        to_tokens(self.par, &self.d, width, cols, room(&mut self.d_tokens, width * cols.n));
+        to_tokens(par, &self.d, width, cols, room(&mut self.work.tokens, width * cols.n));
     }
 
     /// `self.d` through the norm outside the blocks.
@@ -361,7 +352,7 @@ impl Shard {
         let (dw, db) = grads.pair(pair);
         let dx = room(&mut self.work.a, columns.len(trunk.map.width));
         let norm = trunk.norm(pair);
-        norm.backward(self.par, &self.outer, columns, &mut self.outer_stats, &self.d, dw, db, false, dx);
+        norm.backward(self.how.par, &self.outer, columns, &mut self.outer_stats, &self.d, dw, db, false, dx);
         std::mem::swap(&mut self.d, &mut self.work.a);
     }
 
@@ -369,31 +360,49 @@ impl Shard {
         Rows { offsets, last_only, causal: map.causal, n_heads: map.n_heads, width: map.width }
     }
 
-    /// From `saved.x` to `self.y`; `pooled`: only the rows' last tokens go on after attention.
-    fn causal_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, pooled: bool) {
-        let (par, map, cols) = (self.par, trunk.map, self.cols());
+    /// The forward pass of a block, from `saved.x` to `self.y`; how much of `free` it keeps something in. `pooled`: only
+    /// the rows' last tokens go on after attention.
+    fn block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, pooled: bool, free: &mut [f32]) -> usize {
+        if trunk.map.causal {
+            self.causal_block(trunk, layer, saved, pooled, free)
+        } else {
+            self.bert_block(trunk, layer, saved, free)
+        }
+    }
+
+    /// The columns after a pooled block's attention.
+    fn pooled_cols(&self, pooled: bool) -> Option<Cols> {
+        pooled.then(|| Cols { n: self.last.len() })
+    }
+
+    fn causal_block(
+        &mut self,
+        trunk: Trunk,
+        layer: &Layer,
+        saved: &mut Saved,
+        pooled: bool,
+        free: &mut [f32],
+    ) -> usize {
+        let (par, map, cols) = (self.how.par, trunk.map, self.cols());
         let (width, inner) = (map.width, map.inner);
+        let columns = self.pooled_cols(pooled).unwrap_or(cols);
+        let Kept { qkv, up, o, mid, q, n_lent, .. } = saved.own.kept(map, cols, self.pooled_cols(pooled), free);
         let Work { a, b, inner: bent, .. } = &mut self.work;
-        let columns = if pooled { Cols { n: self.last.len() } } else { cols };
         let normed = room(a, cols.len(width));
         trunk.norm(&layer.norm1).forward(par, &saved.x, cols, &mut saved.stats1, normed);
 
         let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
         let rows = Self::attention_rows(&self.offsets, map, pooled);
-        let o = room(&mut saved.o, columns.len(width));
         if pooled {
             let last = room(b, columns.len(width));
             gather(normed, width, cols, &self.last, last);
-            let q = room(&mut saved.q, columns.len(width));
             product(par, Left::weight(weight, width, width), last, columns, Onto::Bias(bias), q);
             let (weight, bias) = (&weight[width * width..], &bias[width..]);
-            let kv = room(&mut saved.qkv, cols.len(2 * width));
-            product(par, Left::weight(weight, 2 * width, width), normed, cols, Onto::Bias(bias), kv);
+            product(par, Left::weight(weight, 2 * width, width), normed, cols, Onto::Bias(bias), qkv);
             let q = Part { values: q, rows: width, first: 0 };
-            let [k, v] = [0, width].map(|first| Part { values: kv, rows: 2 * width, first });
+            let [k, v] = [0, width].map(|first| Part { values: qkv, rows: 2 * width, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         } else {
-            let qkv = room(&mut saved.qkv, cols.len(3 * width));
             product(par, Left::weight(weight, 3 * width, width), normed, cols, Onto::Bias(bias), qkv);
             let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
@@ -407,13 +416,11 @@ impl Shard {
         } else {
             &saved.x[..]
         };
-        let mid = room(&mut saved.mid, columns.len(width));
         let onto = Onto::BiasAnd(trunk.bias(&layer.out), residual);
         product(par, Left::weight(trunk.weight(&layer.out), width, width), o, columns, onto, mid);
 
         let normed = room(a, columns.len(width));
         trunk.norm(&layer.norm2).forward(par, mid, columns, &mut saved.stats2, normed);
-        let up = room(&mut saved.up, columns.len(inner));
         let onto = Onto::Bias(trunk.bias(&layer.up));
         product(par, Left::weight(trunk.weight(&layer.up), inner, width), normed, columns, onto, up);
         let bent = room(bent, columns.len(inner));
@@ -421,6 +428,7 @@ impl Shard {
         let onto = Onto::BiasAnd(trunk.bias(&layer.down), mid);
         let y = room(&mut self.y, columns.len(width));
         product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, columns, onto, y);
+        n_lent
     }
 
     fn causal_block_backward(
@@ -429,16 +437,18 @@ impl Shard {
         layer: &Layer,
         saved: &mut Saved,
         pooled: bool,
+        free: &mut [f32],
         grads: &mut Grads,
     ) {
-        let (par, map, cols) = (self.par, trunk.map, self.cols());
+        let (par, map, cols) = (self.how.par, trunk.map, self.cols());
         let width = map.width;
-        let columns = if pooled { Cols { n: self.last.len() } } else { cols };
-        self.feed_forward_backward(trunk, layer, saved, columns, grads);
+        let columns = self.pooled_cols(pooled).unwrap_or(cols);
+        let kept = saved.own.kept(map, cols, self.pooled_cols(pooled), free);
+        self.feed_forward_backward(trunk, layer, &kept, &mut saved.stats2, columns, grads);
 
-        let Work { a, b, c, tokens, d_inner, .. } = &mut self.work;
+        let Work { a, b, c, tokens, inner, d_inner } = &mut self.work;
         let d = &mut self.d;
-        // `c` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
+        // `inner` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
         let (rows, softmax) = (Self::attention_rows(&self.offsets, map, pooled), &mut saved.softmax);
         let d_out = room(b, columns.len(width));
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, columns, Onto::Nothing, d_out);
@@ -449,8 +459,8 @@ impl Shard {
         let weight = trunk.weight(&layer.qkv);
         let (dw, db) = grads.pair(&layer.qkv);
         if !pooled {
-            let d_qkv = room(c, cols.len(3 * width));
-            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: &saved.qkv, rows: 3 * width, first });
+            let d_qkv = room(inner, cols.len(3 * width));
+            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
             let values = Raw::new(d_qkv);
             let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
             attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv);
@@ -464,9 +474,9 @@ impl Shard {
             return;
         }
 
-        let (d_q, d_kv) = (room(d_inner, columns.len(width)), room(c, cols.len(2 * width)));
-        let q = Part { values: &saved.q, rows: width, first: 0 };
-        let [k, v] = [0, width].map(|first| Part { values: &saved.qkv, rows: 2 * width, first });
+        let (d_q, d_kv) = (room(d_inner, columns.len(width)), room(inner, cols.len(2 * width)));
+        let q = Part { values: kept.q, rows: width, first: 0 };
+        let [k, v] = [0, width].map(|first| Part { values: kept.qkv, rows: 2 * width, first });
         let dq = Into { values: Raw::new(d_q), rows: width, first: 0 };
         let values = Raw::new(d_kv);
         let [dk, dv] = [0, width].map(|first| Into { values, rows: 2 * width, first });
@@ -496,22 +506,24 @@ impl Shard {
         std::mem::swap(d, c);
     }
 
-    /// A causal block's second half: `self.d` from its output to `saved.mid`, and the gradients of `out`.
+    /// A block's second half: `self.d` from its output to `kept.mid`, and the gradients of `out`. `stats` are of the norm
+    /// between.
     fn feed_forward_backward(
         &mut self,
         trunk: Trunk,
         layer: &Layer,
-        saved: &mut Saved,
+        kept: &Kept,
+        stats: &mut Stats,
         columns: Cols,
         grads: &mut Grads,
     ) {
-        let (par, map) = (self.par, trunk.map);
+        let (par, map) = (self.how.par, trunk.map);
         let (width, inner) = (map.width, map.inner);
         let Work { a, b, inner: bent, d_inner, tokens, .. } = &mut self.work;
         let d = &mut self.d;
         let (bent, d_up) = (room(bent, columns.len(inner)), room(d_inner, columns.len(inner)));
         product(par, Left::transposed(trunk.weight(&layer.down), inner, width), d, columns, Onto::Nothing, d_up);
-        gelu_gradient(par, map.activation, &saved.up[..columns.len(inner)], bent, d_up);
+        gelu_gradient(par, map.activation, kept.up, bent, d_up);
         let (dw, db) = grads.pair(&layer.down);
         let turned = room(tokens, Cols { n: inner }.len(columns.n));
         transpose_panels(par, bent, inner, columns, turned);
@@ -519,10 +531,10 @@ impl Shard {
 
         let fed = if map.causal {
             let normed = room(a, columns.len(width));
-            trunk.norm(&layer.norm2).again(par, &saved.mid, columns, &mut saved.stats2, normed);
+            trunk.norm(&layer.norm2).again(par, kept.mid, columns, stats, normed);
             normed
         } else {
-            &saved.normed[..]
+            &*kept.normed
         };
         let (dw, db) = grads.pair(&layer.up);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
@@ -534,68 +546,71 @@ impl Shard {
             product(par, up, d_up, columns, Onto::Nothing, d_fed);
             let (dw, db) = grads.pair(&layer.norm2);
             let norm = trunk.norm(&layer.norm2);
-            norm.backward(par, &saved.mid, columns, &mut saved.stats2, d_fed, dw, db, true, d);
+            norm.backward(par, kept.mid, columns, stats, d_fed, dw, db, true, d);
         } else {
             product(par, up, d_up, columns, Onto::Itself, d);
             let (dw, db) = grads.pair(&layer.norm1);
             let norm = trunk.norm(&layer.norm1);
-            norm.backward(par, &saved.mid, columns, &mut saved.stats1, d, dw, db, false, d_fed);
+            norm.backward(par, kept.mid, columns, stats, d, dw, db, false, d_fed);
             std::mem::swap(d, b);
         }
 
         let (dw, db) = grads.pair(&layer.out);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
-        transpose_panels(par, &saved.o, width, columns, turned);
+        transpose_panels(par, kept.o, width, columns, turned);
         weight_gradient(par, d, width, turned, width, columns, dw, Some(db));
     }
 
-    /// From `saved.x` to `self.y`.
-    fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved) {
-        let (par, map, cols) = (self.par, trunk.map, self.cols());
+    fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, free: &mut [f32]) -> usize {
+        let (par, map, cols) = (self.how.par, trunk.map, self.cols());
         let (width, inner) = (map.width, map.inner);
+        let Kept { qkv, up, o, mid, normed, end, n_lent, .. } = saved.own.kept(map, cols, None, free);
         let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
-        let qkv = room(&mut saved.qkv, cols.len(3 * width));
         product(par, Left::weight(weight, 3 * width, width), &saved.x, cols, Onto::Bias(bias), qkv);
         let rows = Self::attention_rows(&self.offsets, map, false);
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
-        let o = room(&mut saved.o, cols.len(width));
         attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         zero_padding(width, cols, o);
-        let mid = room(&mut saved.mid, cols.len(width));
         let onto = Onto::BiasAnd(trunk.bias(&layer.out), &saved.x);
         product(par, Left::weight(trunk.weight(&layer.out), width, width), o, cols, onto, mid);
-        let normed = room(&mut saved.normed, cols.len(width));
         trunk.norm(&layer.norm1).forward(par, mid, cols, &mut saved.stats1, normed);
 
-        let up = room(&mut saved.up, cols.len(inner));
         let onto = Onto::Bias(trunk.bias(&layer.up));
         product(par, Left::weight(trunk.weight(&layer.up), inner, width), normed, cols, onto, up);
         let bent = room(&mut self.work.inner, cols.len(inner));
         gelu(par, map.activation, up, bent);
-        let end = room(&mut saved.end, cols.len(width));
         let onto = Onto::BiasAnd(trunk.bias(&layer.down), normed);
         product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, cols, onto, end);
         let y = room(&mut self.y, cols.len(width));
         trunk.norm(&layer.norm2).forward(par, end, cols, &mut saved.stats2, y);
+        n_lent
     }
 
-    fn bert_block_backward(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, grads: &mut Grads) {
-        let (par, map, cols) = (self.par, trunk.map, self.cols());
+    fn bert_block_backward(
+        &mut self,
+        trunk: Trunk,
+        layer: &Layer,
+        saved: &mut Saved,
+        free: &mut [f32],
+        grads: &mut Grads,
+    ) {
+        let (par, map, cols) = (self.how.par, trunk.map, self.cols());
+        let kept = saved.own.kept(map, cols, None, free);
         let width = map.width;
         let (dw, db) = grads.pair(&layer.norm2);
         let d_end = room(&mut self.work.a, cols.len(width));
         let norm = trunk.norm(&layer.norm2);
-        norm.backward(par, &saved.end, cols, &mut saved.stats2, &self.d, dw, db, false, d_end);
+        norm.backward(par, kept.end, cols, &mut saved.stats2, &self.d, dw, db, false, d_end);
         std::mem::swap(&mut self.d, &mut self.work.a);
-        self.feed_forward_backward(trunk, layer, saved, cols, grads);
+        self.feed_forward_backward(trunk, layer, &kept, &mut saved.stats1, cols, grads);
 
-        let Work { b, c, tokens, .. } = &mut self.work;
+        let Work { b, inner, tokens, .. } = &mut self.work;
         let d = &mut self.d;
         let d_out = room(b, cols.len(width));
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, cols, Onto::Nothing, d_out);
         let rows = Self::attention_rows(&self.offsets, map, false);
-        let d_qkv = room(c, cols.len(3 * width));
-        let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: &saved.qkv, rows: 3 * width, first });
+        let d_qkv = room(inner, cols.len(3 * width));
+        let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
         let values = Raw::new(d_qkv);
         let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
         attention::backward(par, rows, q, k, v, &mut saved.softmax, d_out, dq, dk, dv);
@@ -606,5 +621,17 @@ impl Shard {
         weight_gradient(par, d_qkv, 3 * width, turned, width, cols, dw, Some(db));
         let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
         product(par, weight, d_qkv, cols, Onto::Itself, d);
+    }
+}
+
+/// Floats that one task clears.
+const CLEARED: usize = 1 << 16;
+
+/// Sets `values` to zero.
+pub(super) fn zero(par: bool, values: &mut [f32]) {
+    if par && values.len() > CLEARED {
+        values.par_chunks_mut(CLEARED).for_each(|chunk| chunk.fill(0.0));
+    } else {
+        values.fill(0.0);
     }
 }

@@ -35,11 +35,11 @@ const KINDS: [Kernels; 4] = [Kernels::Amx, Kernels::Avx512, Kernels::Avx2, Kerne
 /// a kernel's bits change for equal inputs. Plain code runs on every processor: only x86-64 treats denormal numbers as
 /// zero here, and what the compiler and the system's mathematics make of it differs as well.
 pub fn class_of(kernels: Kernels) -> &'static str {
-    static PORTABLE: LazyLock<String> = LazyLock::new(|| format!("portable-1-{}", std::env::consts::ARCH));
+    static PORTABLE: LazyLock<String> = LazyLock::new(|| format!("portable-2-{}", std::env::consts::ARCH));
     match kernels {
-        Kernels::Amx => "amx-1",
-        Kernels::Avx512 => "avx512-2",
-        Kernels::Avx2 => "avx2-1",
+        Kernels::Amx => "amx-2",
+        Kernels::Avx512 => "avx512-3",
+        Kernels::Avx2 => "avx2-2",
         Kernels::Portable => &PORTABLE,
     }
 }

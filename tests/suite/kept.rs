@@ -105,9 +105,7 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
         std::fs::write(folder.join(&name).join("record.json"), &text).expect("restored");
     }
     // An older class of kernels there was: then intervals judge, which is said; and the keys of the operations tell.
-    forge(folder, &name, |r| {
-        r.settings.kernels = r.settings.kernels.replace("-2", "-1").replace("-3", "-2")
-    });
+    forge(folder, &name, |r| r.settings.kernels = r.settings.kernels.replace("-2", "-1").replace("-3", "-2"));
     if parsed(folder, &name).settings.kernels != class {
         let (code, said, report) = verify(folder, &name, &[]);
         assert!(

@@ -85,14 +85,14 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
     let folder = folder.path();
     let name = run(folder, "exp/main.rhai", &[]);
     let text = read(folder, &format!("{name}/record.json"));
-    let class = parsed(folder, &name).settings.kernels;
     // Without sealing it anew: noticed whatever it is, a blank at the end included.
     std::fs::write(folder.join(&name).join("record.json"), [&text[..], b"\n"].concat()).expect("written");
     let (code, said, _) = verify(folder, &name, &[]);
     assert!(code == 1 && said.contains("`record.json`, its seal"), "{said}");
-    let refused: [(&str, fn(&mut Record)); 4] = [
+    let refused: [(&str, fn(&mut Record)); 5] = [
         ("the kernels `fast-1`, which this program does not know", |r| r.settings.kernels = "fast-1".to_owned()),
-        ("the kernels `portable`, which have no version", |r| r.settings.kernels = "portable".to_owned()),
+        ("the kernels `portable`, and no program had such", |r| r.settings.kernels = "portable".to_owned()),
+        ("the kernels `avx2-0`, and no program had such", |r| r.settings.kernels = "avx2-0".to_owned()),
         ("which only a later program has", |r| r.settings.kernels = "avx2-99".to_owned()),
         ("and no such machine has them", |r| r.machine.arch = "riscv64".to_owned()),
     ];
@@ -104,18 +104,6 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
         assert!(report["reason"]["message"].as_str().is_some_and(|message| message.contains(why)), "{report}");
         std::fs::write(folder.join(&name).join("record.json"), &text).expect("restored");
     }
-    // An older class of kernels there was: then intervals judge, which is said; and the keys of the operations tell.
-    forge(folder, &name, |r| r.settings.kernels = r.settings.kernels.replace("-2", "-1").replace("-3", "-2"));
-    if parsed(folder, &name).settings.kernels != class {
-        let (code, said, report) = verify(folder, &name, &[]);
-        assert!(
-            said.contains("COMPARED WITHIN INTERVALS, not to the bit, because of\n  the kernels: recorded"),
-            "{said}"
-        );
-        assert!(report["within_because"][0].as_str().is_some_and(|why| why.contains(&class)), "{report}");
-        assert!(code == 1 && said.contains("its key on cpu with"), "{said}");
-    }
-    std::fs::write(folder.join(&name).join("record.json"), &text).expect("restored");
     // Operations said to be only planned, or not come to, are compared all the same.
     for found in [How::Planned, How::Ahead { seconds: 1.0 }] {
         forge(folder, &name, |r| {
@@ -140,6 +128,27 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
     });
     let (code, said, _) = verify(folder, &name, &[]);
     assert!(code == 1 && said.contains("the file `appendix.md`, made anew from the record"), "{said}");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_is_judged_by_intervals_says_so_and_why() {
+    if !is_x86_feature_detected!("avx512f") {
+        return;
+    }
+    let folder = experiment();
+    let folder = folder.path();
+    let name = run(folder, "exp/main.rhai", &["--kernels", "avx512"]);
+    // There was such a class: then intervals judge. The keys of the operations tell that it was another one.
+    forge(folder, &name, |r| r.settings.kernels = "avx512-1".to_owned());
+    let (code, said, report) = verify(folder, &name, &[]);
+    assert!(
+        said.contains("COMPARED WITHIN INTERVALS, not to the bit, because of\n  the kernels: recorded `avx512-1`"),
+        "{said}"
+    );
+    assert!(report["within_because"][0].as_str().is_some_and(|why| why.contains("`avx512-1`")), "{report}");
+    assert!(code == 1 && said.contains("its key on cpu with avx512-1"), "{said}");
+    assert_eq!(report["same_machine_type"], false);
 }
 
 #[test]

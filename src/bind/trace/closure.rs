@@ -1,11 +1,11 @@
 //! The digest of a closure: its syntax tree without positions, the functions of its script that it reaches, the imported
 //! modules and global constants that these name, and the values that it captured. Never its own name.
 
-use super::losses::{Outer, changes_this, outside};
+use super::losses::{Names, Outer, is_changeable, outside};
 use super::tree::{ANONYMOUS, anonymous, plain, raw};
 use super::{ScriptModules, Trace};
 use crate::host::digest::{Digest, DigestBuilder};
-use rhai::{FnPtr, Module, NativeCallContext, ScriptFuncDef};
+use rhai::{Dynamic, FnPtr, Module, NativeCallContext, ScriptFuncDef};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How deep modules in modules are looked into: chosen.
@@ -40,10 +40,10 @@ impl Trace<'_> {
         let functions = by_name(context.iter_namespaces());
         let mut reach = Reach { functions, trees: String::new(), open: BTreeSet::new() };
         let mut made = Digest::of("closure", 3);
-        made = self.function(made, &mut reach, closure.fn_name(), closure.curry().len());
+        made = self.function(made, &mut reach, closure.fn_name(), closure.curry());
         let mut named: BTreeSet<String> = BTreeSet::from([closure.fn_name().to_owned()]);
         while let Some(name) = reach.next_named(&named) {
-            made = self.function(made.text("name", &name), &mut reach, &name, 0);
+            made = self.function(made.text("name", &name), &mut reach, &name, &[]);
             named.insert(name);
         }
         let trees = std::mem::take(&mut reach.trees);
@@ -70,7 +70,7 @@ impl Trace<'_> {
     }
 
     /// Adds the functions called `name`, each with the closures inside it, and notes what cannot be digested in them.
-    fn function(&mut self, made: DigestBuilder, reach: &mut Reach, name: &str, n_outer: usize) -> DigestBuilder {
+    fn function(&mut self, made: DigestBuilder, reach: &mut Reach, name: &str, captured: &[Dynamic]) -> DigestBuilder {
         let Some(found) = reach.functions.get(name).cloned() else {
             // A builtin, such as `Fn("print")`: its name is its meaning.
             return made.text("builtin", name);
@@ -81,17 +81,18 @@ impl Trace<'_> {
         trees.dedup_by(|a, b| a.0 == b.0);
         let mut made = made;
         for (tree, raw, found) in trees {
-            let outer = found.params.iter().take(n_outer).map(ToString::to_string).collect();
+            let params = found.params.iter().zip(captured);
+            let outer = params.map(|(name, value)| (name.to_string(), is_changeable(&value.flatten_clone()))).collect();
             self.look(&reach.functions, found, &outer, "");
             // Called on what holds it, it changes a captured value.
-            if self.n_holders > 0 && changes_this(found) {
+            if self.n_holders > 0 && (Outer { functions: &reach.functions }).changes_this(found) {
                 self.lose("a function among the values that it captured changes what it is called on");
             }
             made = made.text("tree", &tree);
             reach.trees.push_str(&tree);
             for inner in anonymous(&raw) {
                 if reach.open.insert(inner.clone()) {
-                    made = self.function(made, reach, &inner, 0);
+                    made = self.function(made, reach, &inner, &[]);
                     reach.open.remove(&inner);
                 }
             }
@@ -100,7 +101,7 @@ impl Trace<'_> {
     }
 
     /// Notes what no digest covers in a function; `place` stands before the reason.
-    fn look(&mut self, functions: &Functions, found: &ScriptFuncDef, outer: &BTreeSet<String>, place: &str) {
+    fn look(&mut self, functions: &Functions, found: &ScriptFuncDef, outer: &Names, place: &str) {
         if let Some(why) = (Outer { functions }).loss(found, outer) {
             self.lose(format!("{place}{why}"));
         }
@@ -123,7 +124,7 @@ impl Trace<'_> {
         };
         while let Some(name) = next(trees, &done) {
             for found in functions.get(&name).into_iter().flatten() {
-                self.look(&functions, found, &BTreeSet::new(), &format!("in the module's function `{name}`, "));
+                self.look(&functions, found, &Names::new(), &format!("in the module's function `{name}`, "));
                 trees.push_str(&raw(found));
             }
             done.insert(name);

@@ -1,10 +1,12 @@
 //! What in a function's syntax tree no digest can cover: an outer variable that it changes, a function called by a name
 //! that is made at run time, a clock, code from a text, a file, sealed truth.
 
-use rhai::{AST, ASTNode, Expr, FnCallExpr, Module, Position, ScriptFuncDef, Stmt};
+use super::scope::walk;
+use rhai::{ASTNode, Dynamic, Expr, FnCallExpr, Position, ScriptFuncDef, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rhai's own methods that change what they are called on, in alphabetical order.
+/// Rhai's own methods that change what they are called on, in alphabetical order. Others, such as `for_each`, do where the
+/// function that they are given does.
 const CHANGING: &[&str] = &[
     "append",
     "chop",
@@ -13,7 +15,6 @@ const CHANGING: &[&str] = &[
     "dedup",
     "drain",
     "fill_with",
-    "for_each",
     "insert",
     "make_lower",
     "make_upper",
@@ -68,6 +69,18 @@ pub const OUTSIDE: &[(&str, &str)] = &[
 
 const TRUTH: &str = "it may read sealed truth, which every run records";
 
+/// The names in a function that belong to the code around it, each with whether a method can change what it holds: not the
+/// values of this program, which are immutable, but Rhai's own.
+pub type Names = BTreeMap<String, bool>;
+
+/// Whether a method can change such a value.
+pub fn is_changeable(value: &Dynamic) -> bool {
+    let fixed = value.is_bool() || value.is_float() || value.is_unit() || value.is_fnptr();
+    let own = value.is_array() || value.is_map() || value.is_blob() || value.is_string() || value.is_char();
+    // What is neither is a number, or a type of this program: it has no method that changes it.
+    !fixed && (own || value.is_int())
+}
+
 /// Looks for changes of outer variables.
 pub struct Outer<'f, 'a> {
     /// The script's functions by name.
@@ -76,56 +89,55 @@ pub struct Outer<'f, 'a> {
 
 impl Outer<'_, '_> {
     /// What in `found` has no digest, for a person; `outer` are the names in it that belong to the code around it.
-    pub fn loss(&self, found: &ScriptFuncDef, outer: &BTreeSet<String>) -> Option<String> {
+    pub fn loss(&self, found: &ScriptFuncDef, outer: &Names) -> Option<String> {
         self.look(found, outer, &mut BTreeSet::new())
     }
 
-    fn look(
-        &self,
-        found: &ScriptFuncDef,
-        outer: &BTreeSet<String>,
-        seen: &mut BTreeSet<(String, Vec<String>)>,
-    ) -> Option<String> {
-        if !seen.insert((found.name.to_string(), outer.iter().cloned().collect())) {
+    fn look(&self, found: &ScriptFuncDef, outer: &Names, seen: &mut BTreeSet<(String, Names)>) -> Option<String> {
+        if !seen.insert((found.name.to_string(), outer.clone())) {
             return None;
         }
         let mut why = None;
-        let mut inner: Vec<(String, BTreeSet<usize>)> = Vec::new();
-        walk(found, &mut |node| {
+        let mut inner: Vec<(String, Vec<Option<bool>>)> = Vec::new();
+        walk(found, &mut |node, scope| {
+            let of = |name: &str| outer.get(name).copied().filter(|_| !scope.has(name));
             if why.is_none() {
-                why = self.node(node, outer);
+                why = self.node(found, node, &of);
             }
             if let Some(call) = called(node).filter(|call| call.name == "curry") {
-                inner.extend(closure_over(call, outer));
+                inner.extend(closure_over(call, &of));
             }
         });
         // A closure inside it that captures an outer variable may change it as well.
         for (name, taken) in inner {
             for closure in self.functions.get(&name).into_iter().flatten() {
-                let params = closure.params.iter().enumerate().filter(|(idx, _)| taken.contains(idx));
-                let outer = params.map(|(_, name)| name.to_string()).collect();
+                let params = closure.params.iter().zip(&taken);
+                let outer = params.filter_map(|(name, kind)| Some((name.to_string(), (*kind)?))).collect();
                 why = why.or_else(|| self.look(closure, &outer, seen));
             }
         }
         why
     }
 
-    fn node(&self, node: &ASTNode, outer: &BTreeSet<String>) -> Option<String> {
-        let changed = |name: &str, position: Position| {
-            outer.contains(name).then(|| format!("it changes the outer variable `{name}`{}", line(position)))
-        };
+    /// What a node of `found` does that has no digest; `of` answers for a name of the code around it whether methods can
+    /// change it.
+    fn node(&self, found: &ScriptFuncDef, node: &ASTNode, of: &dyn Fn(&str) -> Option<bool>) -> Option<String> {
+        let said = |name: &str, position: Position| format!("it changes the outer variable `{name}`{}", line(position));
         match node {
             ASTNode::Stmt(Stmt::Assignment(parts)) => {
                 let (name, position) = root(&parts.1.lhs)?;
-                changed(name, position)
+                of(name).map(|_| said(name, position))
             }
             ASTNode::Stmt(Stmt::Import(_, position)) => {
                 Some(format!("it imports a module while it runs{}", line(*position)))
             }
             ASTNode::Expr(Expr::Dot(parts, ..) | Expr::Index(parts, ..)) => {
                 let (name, position) = root(&parts.lhs)?;
+                let changeable = of(name)?;
                 let method = first_method(&parts.rhs)?;
-                if self.changes_its_object(method) { changed(name, position) } else { None }
+                // A script's own function may set what it is called on to another value, whatever it is.
+                let changes = self.own_changes(&method.name) || (changeable && self.changes(found, method, 0));
+                changes.then(|| said(name, position))
             }
             _ => {
                 let (call, position) = (called(node)?, place(node));
@@ -139,9 +151,10 @@ impl Outer<'_, '_> {
                     }
                     ("eval", _) => Some(format!("it runs code from a text{}", line(position))),
                     ("timestamp", _) => Some(format!("it reads a clock{}", line(position))),
-                    (name, Some(first)) if CHANGING.contains(&name) => {
+                    (_, Some(first)) => {
                         let (name, position) = root(first)?;
-                        changed(name, position)
+                        let changes = of(name)? && self.changes(found, call, 1);
+                        changes.then(|| said(name, position))
                     }
                     _ => None,
                 }
@@ -149,30 +162,68 @@ impl Outer<'_, '_> {
         }
     }
 
-    /// Whether a method of this name changes what it is called on.
-    fn changes_its_object(&self, method: &str) -> bool {
-        let own = self.functions.get(method).into_iter().flatten().any(|found| changes_this(found));
-        own || CHANGING.contains(&method)
+    /// Whether a function changes the value that it is called on.
+    pub fn changes_this(&self, found: &ScriptFuncDef) -> bool {
+        self.changes_its_this(found, &mut BTreeSet::new())
     }
-}
 
-/// Whether a function changes the value that it is called on.
-pub fn changes_this(found: &ScriptFuncDef) -> bool {
-    let mut changes = false;
-    walk(found, &mut |node| match node {
-        ASTNode::Stmt(Stmt::Assignment(parts)) => changes |= is_this(&parts.1.lhs),
-        ASTNode::Expr(Expr::Dot(parts, ..) | Expr::Index(parts, ..)) if is_this(&parts.lhs) => {
-            changes |= first_method(&parts.rhs).is_some_and(|name| CHANGING.contains(&name));
+    fn changes_its_this(&self, found: &ScriptFuncDef, seen: &mut BTreeSet<String>) -> bool {
+        if !seen.insert(found.name.to_string()) {
+            return false;
         }
-        _ => {}
-    });
-    changes
+        let mut changes = false;
+        let mut calls = BTreeSet::new();
+        walk(found, &mut |node, _| match node {
+            ASTNode::Stmt(Stmt::Assignment(parts)) => changes |= is_this(&parts.1.lhs),
+            ASTNode::Expr(Expr::Dot(parts, ..) | Expr::Index(parts, ..)) if is_this(&parts.lhs) => {
+                if let Some(method) = first_method(&parts.rhs) {
+                    changes |= self.changes(found, method, 0);
+                    calls.insert(method.name.to_string());
+                }
+            }
+            other => {
+                let call = called(other).filter(|call| call.args.first().is_some_and(is_this));
+                changes |= call.is_some_and(|call| self.changes(found, call, 1));
+            }
+        });
+        let called = || calls.iter().flat_map(|name| self.functions.get(name).into_iter().flatten());
+        changes || called().any(|function| self.changes_its_this(function, seen))
+    }
+
+    /// Whether the script has a function of this name that changes what it is called on.
+    fn own_changes(&self, method: &str) -> bool {
+        self.functions.get(method).into_iter().flatten().any(|function| self.changes_this(function))
+    }
+
+    /// Whether a call of one of Rhai's functions in `found` changes what it is called on: by itself, or because it hands
+    /// the parts of that, one after the other, to a function that changes what it is called on. The arguments of the
+    /// function begin at `from`.
+    fn changes(&self, found: &ScriptFuncDef, call: &FnCallExpr, from: usize) -> bool {
+        let hands_on = |arg: &Expr| match function_of(arg) {
+            Some(name) => self.own_changes(&name),
+            // A function that a name stands for may be any of those made here, or one that came from elsewhere.
+            None if matches!(arg, Expr::Variable(..)) => call.name == "for_each" || self.makes_one_that_changes(found),
+            None => false,
+        };
+        CHANGING.contains(&call.name.as_str()) || call.args.iter().skip(from).any(hands_on)
+    }
+
+    /// Whether a function is made in `found` that changes what it is called on.
+    fn makes_one_that_changes(&self, found: &ScriptFuncDef) -> bool {
+        let mut names = BTreeSet::new();
+        walk(found, &mut |node, _| {
+            if let ASTNode::Expr(expression) = node {
+                names.extend(function_of(expression));
+            }
+        });
+        names.iter().any(|name| *name != found.name.as_str() && self.own_changes(name))
+    }
 }
 
 /// What `found` reads that no digest covers.
 pub fn outside(found: &ScriptFuncDef) -> Option<String> {
     let mut why = None;
-    walk(found, &mut |node| {
+    walk(found, &mut |node, _| {
         let call = match node {
             ASTNode::Expr(Expr::MethodCall(call, _)) => Some(&**call),
             other => called(other),
@@ -184,16 +235,6 @@ pub fn outside(found: &ScriptFuncDef) -> Option<String> {
         why = known.map(|(name, what)| format!("{what} (`{name}`{})", line(place(node))));
     });
     why
-}
-
-/// Visits every node of a function's body.
-fn walk(found: &ScriptFuncDef, visit: &mut dyn FnMut(&ASTNode)) {
-    let mut alone = Module::new();
-    alone.set_script_fn(found.clone());
-    AST::new(std::iter::empty::<Stmt>(), alone).walk(&mut |path: &[ASTNode]| {
-        path.last().into_iter().for_each(&mut *visit);
-        true
-    });
 }
 
 fn called<'n>(node: &'n ASTNode) -> Option<&'n FnCallExpr> {
@@ -233,20 +274,32 @@ fn is_this(expression: &Expr) -> bool {
 }
 
 /// The first method in a chain behind a variable: only it acts on the variable itself.
-fn first_method(chain: &Expr) -> Option<&str> {
+fn first_method(chain: &Expr) -> Option<&FnCallExpr> {
     match chain {
-        Expr::MethodCall(call, _) => Some(call.name.as_str()),
+        Expr::MethodCall(call, _) => Some(call),
         Expr::Dot(parts, ..) | Expr::Index(parts, ..) => first_method(&parts.lhs).or_else(|| first_method(&parts.rhs)),
         _ => None,
     }
 }
 
-/// A closure that is being made over some of the `outer` variables: its name, and which of its parameters they are.
-fn closure_over(call: &FnCallExpr, outer: &BTreeSet<String>) -> Option<(String, BTreeSet<usize>)> {
-    let Some(Expr::DynamicConstant(value, _)) = call.args.first() else { return None };
-    let name = value.read_lock::<rhai::FnPtr>()?.fn_name().to_owned();
-    let given = call.args.iter().skip(1).enumerate();
-    let taken =
-        given.filter(|(_, arg)| matches!(arg, Expr::Variable(variable, ..) if outer.contains(variable.1.as_str())));
-    Some((name, taken.map(|(idx, _)| idx).collect()))
+/// The function that an expression makes or names: a closure, with captures or without, or `Fn("name")`.
+fn function_of(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::DynamicConstant(value, _) => Some(value.read_lock::<rhai::FnPtr>()?.fn_name().to_owned()),
+        Expr::FnCall(call, _) | Expr::MethodCall(call, _) if call.name == "curry" => function_of(call.args.first()?),
+        Expr::FnCall(call, _) if call.name == "Fn" => match call.args.first()? {
+            Expr::StringConstant(name, _) => Some(name.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A closure that is being made over some outer variables: its name, and for each value that it captures, in the order of its
+/// parameters, what is known of the outer variable that it is, if it is one.
+fn closure_over(call: &FnCallExpr, of: &dyn Fn(&str) -> Option<bool>) -> Option<(String, Vec<Option<bool>>)> {
+    let name = function_of(call.args.first()?)?;
+    let given = call.args.iter().skip(1);
+    let taken = given.map(|arg| if let Expr::Variable(variable, ..) = arg { of(variable.1.as_str()) } else { None });
+    Some((name, taken.collect()))
 }

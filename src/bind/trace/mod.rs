@@ -5,6 +5,7 @@
 
 mod closure;
 mod losses;
+mod scope;
 mod tree;
 
 pub use losses::OUTSIDE;

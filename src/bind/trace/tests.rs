@@ -182,6 +182,24 @@ fn what_has_no_digest_says_why_and_where() {
         ("lost(|x| { map.a = x; x })", "changes the outer variable `map`"),
         ("lost(|x| { map.a.b.push(x); x })", "changes the outer variable `map`"),
         ("lost(|x| { [1, 2].for_each(|v| total += v); x })", "changes the outer variable `total`"),
+        ("lost(|x| { if x > 0 { let total = 1; total += 1; } total += 1; x })", "changes the outer variable `total`"),
+        ("lost(|x| { for total in 0..2 { print(total); } total = x; x })", "changes the outer variable `total`"),
+        ("lost(|x| { total = x; let total = 1; x })", "changes the outer variable `total`"),
+        ("lost(|x| { let n = { let total = total; total += 1; total }; total += n; x })", "the outer variable `total`"),
+        ("lost(|x| { loop { break total.set_bit(1, true); } x })", "changes the outer variable `total`"),
+        ("lost(|x| { kept.for_each(|| this += 1); x })", "changes the outer variable `kept`"),
+        ("lost(|x| { for_each(kept, || this += 1); x })", "changes the outer variable `kept`"),
+        ("lost(|x| { kept.map(|| this.n = 1); x })", "changes the outer variable `kept`"),
+        ("lost(|x| { kept[0].filter(|| this.push(x)); x })", "changes the outer variable `kept`"),
+        ("lost(|x| { let f = || this += 1; kept.for_each(f); x })", "changes the outer variable `kept`"),
+        ("lost(|x| { let f = || this += 1; kept.map(f); x })", "changes the outer variable `kept`"),
+        ("lost(|x| { [1].map(|v| { kept.for_each(|| this += v); v }) })", "changes the outer variable `kept`"),
+        ("fn up() { this += 1; } lost(|x| { kept.for_each(Fn(\"up\")); x })", "changes the outer variable `kept`"),
+        (
+            "fn up() { this += 1; } fn all() { this.for_each(|| this.up()); } lost(|x| { kept.all(); x })",
+            "changes the outer variable `kept`",
+        ),
+        ("fn grow(x) { push(this, x); } lost(|x| { kept.grow(x); x })", "changes the outer variable `kept`"),
         ("fn add(x) { this += x; } lost(|x| { total.add(x); x })", "changes the outer variable `total`"),
         ("lost(|x| { let name = \"f\" + x; Fn(name).call(x) })", "by a name that is made at run time"),
         ("fn deep(x) { Fn(\"a\" + x).call(x) } lost(|x| deep(x))", "by a name that is made at run time"),
@@ -200,10 +218,38 @@ fn what_has_no_digest_says_why_and_where() {
         "lost(|x| { print(total); x })",
         "lost(|x| Fn(\"abs\").call(x))",
         "fn half(x) { x * 0.5 } lost(|x| half(total))",
+        "lost(|x| { let own = total; let total = 0; total += x; own + total })",
+        "lost(|x| { print(total); for total in 0..3 { total += x; } x })",
+        "lost(|x| { print(total); for (v, total) in [1, 2] { total += v; } x })",
+        "lost(|x| { print(total); try { throw x } catch (total) { total += 1; } x })",
+        "lost(|x| { print(total); if x > 0 { let total = x; total += 1; } x })",
+        "lost(|x| { print(kept); let kept = []; kept.push(x); [1].map(|v| { kept.push(v); v }) })",
+        "lost(|x| { kept.map(|total| { total += 1; total }) })",
+        "lost(|x| { let sum = 0; kept.for_each(|i| { sum += i; }); sum })",
+        "lost(|x| { kept.for_each(|| print(this)); x })",
+        "lost(|x| { let own = [1]; own.for_each(|| this += total); own })",
+        "lost(|x| { let copy = kept; copy.push(x); copy })",
+        "fn show() { print(this); } lost(|x| { kept.for_each(Fn(\"show\")); kept.show(); x })",
     ];
     for code in fine {
         assert_eq!(lost(code), "", "{code}");
     }
+}
+
+#[test]
+fn a_captured_value_of_this_program_is_changed_by_no_method() {
+    let lost = |value: Dynamic, body: &str| {
+        let mut scope = rhai::Scope::new();
+        scope.push_dynamic("held", value);
+        engine().eval_with_scope::<String>(&mut scope, &format!("lost(|x| {{ {body}; x }})")).expect("runs")
+    };
+    let frozen = || Dynamic::from(Estimate::plain("mean", 0.5));
+    for body in ["held.sort()", "held.take(x)", "held.filter(|| this += 1)", "[x].map(|v| held.append(v))"] {
+        assert_eq!(lost(frozen(), body), "", "{body}");
+        assert!(lost(Dynamic::from(vec![Dynamic::from(1)]), body).contains("outer variable `held`"), "{body}");
+    }
+    assert!(lost(frozen(), "held = x").contains("outer variable `held`"));
+    assert!(lost(frozen(), "held.value = x").contains("outer variable `held`"));
 }
 
 #[test]

@@ -64,7 +64,9 @@ fn possible(record: &Record) -> Result<(), RecordError> {
     };
     let version = |class: &str| class.split('-').nth(1).and_then(|version| version.parse::<u32>().ok());
     match (version(class), version(class_of(kernels))) {
-        (None, _) => return unfit(format!("its record names the kernels `{class}`, which have no version")),
+        (None | Some(0), _) => {
+            return unfit(format!("its record names the kernels `{class}`, and no program had such a version"));
+        }
         (Some(found), Some(known)) if found > known => {
             return unfit(format!("its record names the kernels `{class}`, which only a later program has"));
         }

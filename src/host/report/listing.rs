@@ -39,6 +39,8 @@ pub const PREAMBLE: &str = r"\makeatletter
   \noindent\wtsstrut\wtsopen{#1}#3\wtsclose\wtsstrut\par}\wtsbreak\nointerlineskip}
 % A page may end here, and then need not be full.
 \def\wtsbreak{\vskip0pt plus1fil\penalty0\vskip0pt plus-1fil\relax}
+% Between a block and what stands before it: a break, unless that is its heading.
+\let\wtsnext\wtsbreak\def\wtsjoin{\global\let\wtsnext\relax}
 \newenvironment{wtsscript}{\par\addvspace{\medskipamount}\begingroup\ttfamily
   \ifdim\linewidth<300pt\fontsize{7}{8}\else\fontsize{8}{9}\fi\selectfont
   \definecolor{wtsK}{HTML}{7A2E8E}\definecolor{wtsF}{HTML}{1B4F9C}\definecolor{wtsT}{HTML}{1E6B2E}%
@@ -52,7 +54,7 @@ pub const PREAMBLE: &str = r"\makeatletter
 \def\wtshead#1{\par\vskip0pt plus8\baselineskip\penalty-100\vskip0pt plus-8\baselineskip\addvspace{\bigskipamount}%
   {\noindent\raggedright\hbadness10000\large\bfseries#1\par}\nobreak\addvspace{\smallskipamount}}
 % Drawing or table and caption on one page, where they are read.
-\newenvironment{wtsblock}{\par\wtsbreak\addvspace{\bigskipamount}\noindent\minipage{\linewidth}\centering}{\endminipage\par
+\newenvironment{wtsblock}{\par\wtsnext\global\let\wtsnext\wtsbreak\addvspace{\bigskipamount}\noindent\minipage{\linewidth}\centering}{\endminipage\par
   \addvspace{\bigskipamount}}
 \def\wtscaption#1#2#3{\def\@captype{#1}%
   \ifdefined\captionsetup\captionsetup{hypcap=false}\fi\caption[#2]{#3}}

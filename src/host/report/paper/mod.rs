@@ -80,8 +80,13 @@ pub fn latex(appendix: &Appendix) -> String {
         let heading = if idx == 0 { "Script".to_owned() } else { format!("Imported: {}", flow(&script.name)) };
         let _ = writeln!(out, "\\wtshead{{{heading}}}\n{}", listing::listing(&script.text));
     }
-    if !appendix.kept.is_empty() {
-        out.push_str("\\wtshead{Tables and figures}\n");
+    // The heading goes to the next page with what it is the heading of.
+    match appendix.kept.first() {
+        Some(Kept::Table { .. } | Kept::Figure { tikz: Some(_), .. }) => {
+            out.push_str("\\par\\wtsbreak\\wtshead{Tables and figures}\\wtsjoin\n");
+        }
+        Some(_) => out.push_str("\\wtshead{Tables and figures}\n"),
+        None => {}
     }
     for kept in &appendix.kept {
         match kept {

@@ -52,7 +52,11 @@ impl Table {
         let mut notes = Vec::new();
         let mut columns = Vec::new();
         let mut alike = Vec::new();
-        for mut column in frame.shown(MAX_ROWS, DIGITS) {
+        let is_one = |column: &Shown| column.cells.iter().all(|cell| Some(cell) == column.cells.first());
+        let shown = frame.shown(MAX_ROWS, DIGITS);
+        // Rows that are all the same are a table still.
+        let may_say_once = height > 1 && height <= MAX_ROWS && !shown.iter().all(is_one);
+        for mut column in shown {
             for cell in &mut column.cells {
                 *cell = match cell.as_str() {
                     NULL => "–".to_owned(),
@@ -63,8 +67,7 @@ impl Table {
                 };
             }
             let first = column.cells.first().cloned().unwrap_or_default();
-            let is_alike = height > 1 && height <= MAX_ROWS && column.cells.iter().all(|cell| *cell == first);
-            match is_alike {
+            match may_say_once && is_one(&column) {
                 true if first == "–" => {}
                 true => alike.push(format!("{} {first}", words(&column.name).join(" "))),
                 false => columns.push(column),
@@ -278,6 +281,14 @@ mod tests {
         assert!(text.contains("50\\% $\\{$x$\\}$ & {\\rmfamily \\textendash{}}"), "{text}");
         let text = markdown("my_table", &frame);
         assert!(text.contains("| naive | -0.250 \\[-0.500, ∞\\] |"), "{text}");
+    }
+
+    #[test]
+    fn rows_that_are_all_the_same_are_shown() {
+        let frame = Frame::new(df!("method" => ["naive", "naive"], "n" => [3i64, 3]).expect("frame"));
+        let text = latex("t", "t", &frame);
+        assert_eq!(text.matches("naive & 3").count(), 2, "{text}");
+        assert!(markdown("t", &frame).contains("| naive | 3 |"));
     }
 
     #[test]

@@ -286,11 +286,22 @@ fn first_method(chain: &Expr) -> Option<&FnCallExpr> {
 fn function_of(expression: &Expr) -> Option<String> {
     match expression {
         Expr::DynamicConstant(value, _) => Some(value.read_lock::<rhai::FnPtr>()?.fn_name().to_owned()),
-        Expr::FnCall(call, _) | Expr::MethodCall(call, _) if call.name == "curry" => function_of(call.args.first()?),
-        Expr::FnCall(call, _) if call.name == "Fn" => match call.args.first()? {
-            Expr::StringConstant(name, _) => Some(name.to_string()),
+        Expr::FnCall(call, _) => made_by(call),
+        // What a closure captures is made shared first, in a block of its own.
+        Expr::Stmt(block) => match block.statements().last()? {
+            Stmt::Expr(last) => function_of(last),
+            Stmt::FnCall(call, _) => made_by(call),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The function that a call makes.
+fn made_by(call: &FnCallExpr) -> Option<String> {
+    match (call.name.as_str(), call.args.first()?) {
+        ("curry", function) => function_of(function),
+        ("Fn", Expr::StringConstant(name, _)) => Some(name.to_string()),
         _ => None,
     }
 }
@@ -298,7 +309,7 @@ fn function_of(expression: &Expr) -> Option<String> {
 /// A closure that is being made over some outer variables: its name, and for each value that it captures, in the order of its
 /// parameters, what is known of the outer variable that it is, if it is one.
 fn closure_over(call: &FnCallExpr, of: &dyn Fn(&str) -> Option<bool>) -> Option<(String, Vec<Option<bool>>)> {
-    let name = function_of(call.args.first()?)?;
+    let name = made_by(call)?;
     let given = call.args.iter().skip(1);
     let taken = given.map(|arg| if let Expr::Variable(variable, ..) = arg { of(variable.1.as_str()) } else { None });
     Some((name, taken.collect()))

@@ -19,6 +19,8 @@ pub enum RecordError {
     Taken { path: String },
     #[error("a run works in the folder `{path}` right now")]
     Live { path: String },
+    #[error("a run works in the folder `{path}` or was ended by force: this file system does not tell")]
+    Untold { path: String },
     #[error("the folder `{path}` holds an unfinished run of another command: `{command}`")]
     OtherCommand { path: String, command: String },
     #[error("`{path}` could not be written: {reason}")]
@@ -61,6 +63,7 @@ impl Explain for RecordError {
             RecordError::Name { .. } => "record/name",
             RecordError::Taken { .. } => "record/taken",
             RecordError::Live { .. } => "record/live",
+            RecordError::Untold { .. } => "record/untold",
             RecordError::OtherCommand { .. } => "record/other-command",
             RecordError::Write { .. } => "record/write",
             RecordError::Read { .. } => "record/read",
@@ -90,6 +93,9 @@ impl Explain for RecordError {
                 Some("name another folder with --run DIR, or leave it out for a new one below `runs`".to_owned())
             }
             RecordError::Live { .. } => Some("wait until it ends, or name another folder with --run DIR".to_owned()),
+            RecordError::Untold { .. } => Some(
+                "name another folder with --run DIR; if no run works there, its record.json can be removed".to_owned(),
+            ),
             RecordError::OtherCommand { .. } => Some(
                 "that command takes it up where it stopped; for this one name another folder with --run DIR".to_owned(),
             ),
@@ -152,7 +158,7 @@ impl Folder {
             Ok(record) if record.outcome == Outcome::Running && matches!(claim, Claim::Ours(_)) => {
                 Ok(Folder { path, claim, unfinished: Some(record) })
             }
-            Ok(record) if record.outcome == Outcome::Running => Err(RecordError::Live { path: shown() }),
+            Ok(record) if record.outcome == Outcome::Running => Err(RecordError::Untold { path: shown() }),
             _ => Err(RecordError::Taken { path: shown() }),
         }
     }

@@ -169,7 +169,8 @@ impl Recorder {
 
     /// Whether the record of a run that goes on should be written again by now.
     pub fn is_due(&self) -> bool {
-        self.with(|state| state.last.0.elapsed() > BEAT.max(state.last.1 * 100))
+        let is_due = |state: &State| state.last.0.elapsed() > BEAT.max(state.last.1 * 100);
+        self.with(|state| state.record.outcome == Outcome::Running && is_due(state))
     }
 
     /// Whether `earlier` is the record of the same command: script, arguments and seed.
@@ -377,7 +378,11 @@ mod tests {
         recorder.printed("said <so>");
         recorder.write(Outcome::Running).expect("written");
         assert!(!folder.path().join("report.html").exists());
+        recorder.with(|state| state.last.0 = Instant::now().checked_sub(2 * BEAT).unwrap_or(state.last.0));
+        assert!(recorder.is_due());
         recorder.write(Outcome::Done).expect("written");
+        recorder.with(|state| state.last.0 = Instant::now().checked_sub(2 * BEAT).unwrap_or(state.last.0));
+        assert!(!recorder.is_due(), "what has ended stays so");
         let page = std::fs::read_to_string(folder.path().join("report.html")).expect("there");
         assert!(page.contains("said &lt;so&gt;"), "{page}");
         let text = std::fs::read(folder.path().join("record.json")).expect("there");

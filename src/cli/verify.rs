@@ -27,12 +27,15 @@ const MAX_SHOWN: usize = 40;
 pub fn run(global: &Global, path: &Path, json: Option<&Path>) -> u8 {
     let opened = Kept::open(path).map_err(|error| Box::new(Diagnostic::from_explained(&error)));
     let answer = opened.as_ref().map_err(Clone::clone).and_then(|kept| verified(global, kept));
-    let report = answer.as_ref().map(Clone::clone).unwrap_or_else(|refused| {
-        let (code, message, hint) = (refused.code.clone(), refused.message.clone(), refused.hint.clone());
-        let kept = opened.as_ref().ok();
-        let run = kept.map_or_else(|| path.display().to_string(), |kept| kept.name.clone());
-        verify::unknown(&run, kept.map(|kept| &kept.record), Reason { code, message, hint })
-    });
+    let report = match &answer {
+        Ok(report) => report.clone(),
+        Err(refused) => {
+            let (code, message, hint) = (refused.code.clone(), refused.message.clone(), refused.hint.clone());
+            let kept = opened.as_ref().ok();
+            let run = kept.map_or_else(|| path.display().to_string(), |kept| kept.name.clone());
+            verify::unknown(&run, kept.map(|kept| &kept.record), Reason { code, message, hint })
+        }
+    };
     if let Some(json) = json
         && let Err(refused) = write_json(json, &report)
     {

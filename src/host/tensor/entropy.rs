@@ -116,7 +116,7 @@ pub(crate) fn next_token(
             let dx = &mut dx[p * PANEL * width..][..panel.len(width)];
             product(par, Left::transposed(embed, width, vocab), logits, panel, Onto::Nothing, dx);
             transpose_panels(false, x, width, panel, &mut scratch.tokens);
-            weight_gradient(par, logits, vocab, &scratch.tokens, width, panel, d_embed, None);
+            weight_gradient(par, logits, vocab, &scratch.tokens, width, panel, false, d_embed, None);
         }
     }
     total

@@ -303,7 +303,8 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
     });
 }
 
-/// Adds the gradients of a linear layer: `dw[o, i] += Σ_t dy[o, t] x[i, t]` and `db[o] += Σ_t dy[o, t]`.
+/// Adds the gradients of a linear layer: `dw[o, i] += Σ_t dy[o, t] x[i, t]` and `db[o] += Σ_t dy[o, t]`. With `set`, `dw`
+/// is set instead, whatever it held.
 ///
 /// `dy` has `rows` features in panels over `cols`; `x_tokens` is the layer's input of `depth` features, as
 /// [`super::panel::transpose_panels`] lays it out.
@@ -315,6 +316,7 @@ pub(crate) fn weight_gradient(
     x_tokens: &[f32],
     depth: usize,
     cols: Cols,
+    set: bool,
     dw: &mut [f32],
     db: Option<&mut [f32]>,
 ) {
@@ -345,7 +347,7 @@ pub(crate) fn weight_gradient(
                         c,
                         c_stride: depth,
                         bias: std::ptr::null(),
-                        residual: c,
+                        residual: if set && part.from == 0 { std::ptr::null() } else { c },
                         rows: part.n_rows,
                         depth: part.n_deep,
                         cols: features.valid(fp),
@@ -380,7 +382,7 @@ pub(crate) fn weight_gradient(
                         c,
                         c_stride: depth,
                         bias: std::ptr::null(),
-                        residual: c,
+                        residual: if set && p == 0 { std::ptr::null() } else { c },
                         rows: n_rows,
                         depth: cols.valid(p),
                         cols: features.valid(fp),
@@ -486,7 +488,7 @@ mod tests {
             let mut x_tokens = vec![f32::NAN; Cols { n: depth }.len(n)];
             transpose_panels(false, &panels(&x, depth, cols), depth, cols, &mut x_tokens);
             let (mut dw, mut db) = (vec![1.0; out * depth], vec![2.0; out]);
-            weight_gradient(false, &panels(&dy, out, cols), out, &x_tokens, depth, cols, &mut dw, Some(&mut db));
+            weight_gradient(false, &panels(&dy, out, cols), out, &x_tokens, depth, cols, false, &mut dw, Some(&mut db));
             for o in 0..out {
                 for k in 0..depth {
                     let exact: f64 = (0..n).map(|t| dy[t * out + o] as f64 * x[t * depth + k] as f64).sum();

@@ -21,14 +21,14 @@ pub(super) fn sum(par: bool, trunk: Trunk, tokens: &[u32], offsets: &[usize], su
     tasks(par, n.div_ceil(PANEL), |task| {
         let first = task * PANEL;
         let mut row = offsets.partition_point(|&offset| offset <= first);
-        for at in first..n.min(first + PANEL) {
+        for (at, &token) in tokens.iter().enumerate().skip(first).take(PANEL) {
             while offsets.get(row).is_some_and(|&offset| offset <= at) {
                 row += 1;
             }
             let start = row.checked_sub(1).and_then(|row| offsets.get(row)).copied().unwrap_or(0);
             // Safety: the length was checked above; each token is one task's.
             let to = unsafe { std::slice::from_raw_parts_mut(sum.at(at * width), width) };
-            let both = of(&map.token, tokens[at] as usize).iter().zip(of(&map.position, at - start));
+            let both = of(&map.token, token as usize).iter().zip(of(&map.position, at - start));
             to.iter_mut().zip(both).for_each(|(to, (token, position))| *to = token + position);
             if !map.causal {
                 to.iter_mut().zip(of(&map.types, 0)).for_each(|(to, kind)| *to += kind);

@@ -31,9 +31,11 @@ impl Layer {
         self.norm1.weight.start
     }
 
-    /// After its last parameter.
-    pub(super) fn end(&self) -> usize {
-        self.down.bias.end
+    /// All but the weight matrices: norms and biases.
+    pub(super) fn sums(&self) -> [Range<usize>; 6] {
+        let whole = |norm: &Pair| norm.weight.start..norm.bias.end;
+        let bias = |pair: &Pair| pair.bias.clone();
+        [whole(&self.norm1), bias(&self.qkv), bias(&self.out), whole(&self.norm2), bias(&self.up), bias(&self.down)]
     }
 }
 

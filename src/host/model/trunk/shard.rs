@@ -324,7 +324,11 @@ impl Shard {
             // Below the block's own gradients lies what was kept, of this block and of those below.
             let (kept, own) = grads.values.split_at_mut(layer.start() - grads.from);
             if set {
-                zero(par, &mut own[..layer.end() - layer.start()]);
+                // The weights' products are set, everything else is added up.
+                layer
+                    .sums()
+                    .into_iter()
+                    .for_each(|sums| own[sums.start - layer.start()..sums.end - layer.start()].fill(0.0));
             }
             let free = if lent { &mut kept[saved.free - grads.from..] } else { &mut [][..] };
             let own = &mut Grads { values: own, from: layer.start() };
@@ -372,7 +376,7 @@ impl Shard {
 
     /// The columns after a pooled block's attention.
     fn pooled_cols(&self, pooled: bool) -> Option<Cols> {
-        pooled.then(|| Cols { n: self.last.len() })
+        pooled.then_some(Cols { n: self.last.len() })
     }
 
     fn causal_block(
@@ -440,7 +444,8 @@ impl Shard {
         free: &mut [f32],
         grads: &mut Grads,
     ) {
-        let (par, map, cols) = (self.how.par, trunk.map, self.cols());
+        let How { par, set, .. } = self.how;
+        let (map, cols) = (trunk.map, self.cols());
         let width = map.width;
         let columns = self.pooled_cols(pooled).unwrap_or(cols);
         let kept = saved.own.kept(map, cols, self.pooled_cols(pooled), free);
@@ -465,7 +470,7 @@ impl Shard {
             let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
             attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv);
             zero_padding(3 * width, cols, d_qkv);
-            weight_gradient(par, d_qkv, 3 * width, turned, width, cols, dw, Some(db));
+            weight_gradient(par, d_qkv, 3 * width, turned, width, cols, set, dw, Some(db));
             let d_normed = room(b, cols.len(width));
             product(par, Left::transposed(weight, width, 3 * width), d_qkv, cols, Onto::Nothing, d_normed);
             let (dw, db) = grads.pair(&layer.norm1);
@@ -485,12 +490,12 @@ impl Shard {
         zero_padding(2 * width, cols, d_kv);
         let (dw_q, dw_kv) = dw.split_at_mut(width * width);
         let (db_q, db_kv) = db.split_at_mut(width);
-        weight_gradient(par, d_kv, 2 * width, turned, width, cols, dw_kv, Some(db_kv));
+        weight_gradient(par, d_kv, 2 * width, turned, width, cols, set, dw_kv, Some(db_kv));
         let last = room(b, columns.len(width));
         gather(normed, width, cols, &self.last, last);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
         transpose_panels(par, last, width, columns, turned);
-        weight_gradient(par, d_q, width, turned, width, columns, dw_q, Some(db_q));
+        weight_gradient(par, d_q, width, turned, width, columns, set, dw_q, Some(db_q));
 
         let d_last = room(a, columns.len(width));
         product(par, Left::transposed(weight, width, width), d_q, columns, Onto::Nothing, d_last);
@@ -517,7 +522,7 @@ impl Shard {
         columns: Cols,
         grads: &mut Grads,
     ) {
-        let (par, map) = (self.how.par, trunk.map);
+        let (How { par, set, .. }, map) = (self.how, trunk.map);
         let (width, inner) = (map.width, map.inner);
         let Work { a, b, inner: bent, d_inner, tokens, .. } = &mut self.work;
         let d = &mut self.d;
@@ -527,7 +532,7 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.down);
         let turned = room(tokens, Cols { n: inner }.len(columns.n));
         transpose_panels(par, bent, inner, columns, turned);
-        weight_gradient(par, d, width, turned, inner, columns, dw, Some(db));
+        weight_gradient(par, d, width, turned, inner, columns, set, dw, Some(db));
 
         let fed = if map.causal {
             let normed = room(a, columns.len(width));
@@ -539,7 +544,7 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.up);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
         transpose_panels(par, fed, width, columns, turned);
-        weight_gradient(par, d_up, inner, turned, width, columns, dw, Some(db));
+        weight_gradient(par, d_up, inner, turned, width, columns, set, dw, Some(db));
         let up = Left::transposed(trunk.weight(&layer.up), width, inner);
         let d_fed = room(b, columns.len(width));
         if map.causal {
@@ -558,7 +563,7 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.out);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
         transpose_panels(par, kept.o, width, columns, turned);
-        weight_gradient(par, d, width, turned, width, columns, dw, Some(db));
+        weight_gradient(par, d, width, turned, width, columns, set, dw, Some(db));
     }
 
     fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, free: &mut [f32]) -> usize {
@@ -594,7 +599,8 @@ impl Shard {
         free: &mut [f32],
         grads: &mut Grads,
     ) {
-        let (par, map, cols) = (self.how.par, trunk.map, self.cols());
+        let How { par, set, .. } = self.how;
+        let (map, cols) = (trunk.map, self.cols());
         let kept = saved.own.kept(map, cols, None, free);
         let width = map.width;
         let (dw, db) = grads.pair(&layer.norm2);
@@ -618,7 +624,7 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.qkv);
         let turned = room(tokens, Cols { n: width }.len(cols.n));
         transpose_panels(par, &saved.x, width, cols, turned);
-        weight_gradient(par, d_qkv, 3 * width, turned, width, cols, dw, Some(db));
+        weight_gradient(par, d_qkv, 3 * width, turned, width, cols, set, dw, Some(db));
         let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
         product(par, weight, d_qkv, cols, Onto::Itself, d);
     }

@@ -22,7 +22,7 @@ pub fn function() -> Function {
             "Columns `id`, `p0`, `p1`, …, `prediction` (the first of ties). Test rows may be predicted. With `precision` \"bf16\" \
              the numbers that the trunk's matrices multiply are rounded to bfloat16 (8 bits of mantissa) and summed in fp32: several \
              times faster on large models where the processor has such instructions, slower where it has not, and never chosen \
-             unless asked for. Probabilities then differ in the third digit; rows near the boundary may change their class.",
+             unless asked for. Probabilities then differ by up to a hundredth, of small models by several; rows near the boundary may change their class.",
         )
         .param::<Model>("model", "a finetuned model")
         .param::<Data>("data", "the rows")

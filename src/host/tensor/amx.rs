@@ -12,7 +12,7 @@
 
 use super::Precision;
 use super::matmul::Tile;
-use super::pages;
+use super::pages::Pages;
 use super::panel::PANEL;
 use super::simd::LANES;
 use super::strip::{Part, Shape};
@@ -20,6 +20,7 @@ use super::tasks::tasks;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// Rows of a strip and columns of a block: two tiles.
 const SIDE: usize = 2 * LANES;
@@ -90,7 +91,7 @@ impl Drop for Tiles {
 
 thread_local! {
     /// This thread's packed operands; taken while a task uses them.
-    static PACKED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static PACKED: Cell<Option<Pages>> = const { Cell::new(None) };
 }
 
 /// As [`super::strip::strips`], with `precision`.
@@ -124,10 +125,36 @@ fn lines_of<const PARTS: usize>(slice: usize) -> usize {
     slice.div_ceil(STEP) * PARTS * SIDE
 }
 
+/// Where packed operands go, one behind the other.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pages: Option<Arc<Pages>>,
+    /// Bytes of them that are taken.
+    used: usize,
+}
+
+/// Bytes of a shelf's board. Chosen: large pages that are not touched take no memory.
+const BOARD: usize = 32 << 20;
+
+impl Shelf {
+    fn take(&mut self, n_bytes: usize) -> (Arc<Pages>, usize) {
+        let left = self.pages.take().filter(|pages| pages.len() - self.used >= n_bytes);
+        if left.is_none() {
+            self.used = 0;
+        }
+        let pages = left.unwrap_or_else(|| Arc::new(Pages::new(n_bytes.max(BOARD))));
+        let at = self.used;
+        self.used += n_bytes;
+        self.pages = Some(pages.clone());
+        (pages, at)
+    }
+}
+
 /// A row-major left operand packed for all the products that it will be in.
 pub(crate) struct Ready {
-    /// Slice by slice, strip by strip. Read through pointers alone, where it was packed: its length stays zero.
-    buffer: Vec<f32>,
+    /// Slice by slice, strip by strip, from the byte `at` on.
+    pages: Arc<Pages>,
+    at: usize,
     /// Bytes from one slice and from one strip to the next.
     slice_stride: usize,
     strip_stride: usize,
@@ -135,30 +162,30 @@ pub(crate) struct Ready {
 
 impl Ready {
     /// Packs `rows × depth`.
-    pub(crate) fn new(values: &[f32], rows: usize, depth: usize, precision: Precision) -> Ready {
+    pub(crate) fn new(values: &[f32], rows: usize, depth: usize, precision: Precision, shelf: &mut Shelf) -> Ready {
         assert!(values.len() >= rows * depth);
         match precision {
-            Precision::F32 => Self::packed::<3>(values, rows, depth),
-            Precision::Bf16 => Self::packed::<1>(values, rows, depth),
+            Precision::F32 => Self::packed::<3>(values, rows, depth, shelf),
+            Precision::Bf16 => Self::packed::<1>(values, rows, depth, shelf),
         }
     }
 
-    fn packed<const PARTS: usize>(values: &[f32], rows: usize, depth: usize) -> Ready {
+    fn packed<const PARTS: usize>(values: &[f32], rows: usize, depth: usize, shelf: &mut Shelf) -> Ready {
         let (slice, n_strips) = (slice_of(depth), rows.div_ceil(SIDE));
         let strip_stride = 64 * lines_of::<PARTS>(slice);
         let slice_stride = n_strips * strip_stride;
-        let n_bytes = depth.div_ceil(slice) * slice_stride + 64;
-        let ready = Ready { buffer: pages::empty(n_bytes / size_of::<f32>()), slice_stride, strip_stride };
+        let (pages, at) = shelf.take(depth.div_ceil(slice) * slice_stride);
+        let ready = Ready { pages, at, slice_stride, strip_stride };
         let shared = &ready;
         tasks(true, n_strips, move |strip| {
             let row = strip * SIDE;
             for from in (0..depth).step_by(slice) {
                 let part = Part { row, n_rows: (rows - row).min(SIDE), from, n_deep: (depth - from).min(slice) };
-                // Safety: the operand was checked above; the buffer has room for every strip of every slice, and each task
+                // Safety: the operand was checked above; the shelf has room for every strip of every slice, and each task
                 // writes its own.
                 unsafe {
                     let at = |row: usize, k: usize| values.as_ptr().add(row * depth + k);
-                    pack_strip::<PARTS>(part, &at, shared.strip(from / slice, strip).cast_mut());
+                    pack_strip::<PARTS>(part, &at, shared.strip(from / slice, strip));
                 }
             }
         });
@@ -169,9 +196,9 @@ impl Ready {
     ///
     /// # Safety
     /// There are so many slices and strips.
-    unsafe fn strip(&self, slice: usize, strip: usize) -> *const __m512i {
-        let first: *const u8 = self.buffer.as_ptr().cast();
-        unsafe { first.add(first.align_offset(64) + slice * self.slice_stride + strip * self.strip_stride).cast() }
+    unsafe fn strip(&self, slice: usize, strip: usize) -> *mut __m512i {
+        let at = self.at + slice * self.slice_stride + strip * self.strip_stride;
+        unsafe { self.pages.start().add(at).cast() }
     }
 }
 
@@ -190,14 +217,14 @@ unsafe fn parts<const PARTS: usize>(
     tasks(par, n_chunks * n_panels.div_ceil(group), |task| {
         let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
         let panels = group_start..n_panels.min(group_start + group);
-        let mut packed = PACKED.take();
         let n_blocks = panels.len() * PANEL / SIDE;
-        pages::grow(&mut packed, (lines * (n_blocks + 1) + 2 * SIDE + 1) * LANES);
+        let n_bytes = 64 * (lines * (n_blocks + 1) + 2 * SIDE);
+        let packed = PACKED.take().filter(|packed| packed.len() >= n_bytes).unwrap_or_else(|| Pages::new(n_bytes));
         let _tiles = Tiles::new();
-        // Safety: the buffer holds a strip, the sums of a block and `n_blocks` blocks, from its first whole line on;
-        // the operands are as the caller promises.
+        // Safety: the pages hold a strip, the sums of a block and `n_blocks` blocks; the operands are as the caller
+        // promises.
         unsafe {
-            let sums: *mut f32 = packed.as_mut_ptr().add(packed.as_ptr().align_offset(64));
+            let sums: *mut f32 = packed.start().cast();
             let strip: *mut __m512i = sums.add(SIDE * SIDE).cast();
             let blocks = strip.add(lines);
             for from in (0..depth).step_by(slice) {
@@ -218,7 +245,7 @@ unsafe fn parts<const PARTS: usize>(
                         Some(ready) => ready.strip(from / slice, row / SIDE),
                         None => {
                             pack_strip::<PARTS>(part, &left, strip);
-                            strip.cast_const()
+                            strip
                         }
                     };
                     for (idx, p) in panels.clone().enumerate() {
@@ -236,7 +263,7 @@ unsafe fn parts<const PARTS: usize>(
                 }
             }
         }
-        PACKED.set(packed);
+        PACKED.set(Some(packed));
     });
 }
 

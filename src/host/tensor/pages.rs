@@ -32,7 +32,7 @@ pub(crate) fn grow(buffer: &mut Vec<f32>, n: usize) {
 }
 
 /// Room for `n` floats, not yet touched.
-pub(crate) fn empty(n: usize) -> Vec<f32> {
+fn empty(n: usize) -> Vec<f32> {
     let buffer = Vec::with_capacity(n);
     #[cfg(target_os = "linux")]
     if n >= LARGE {
@@ -44,6 +44,52 @@ pub(crate) fn empty(n: usize) -> Vec<f32> {
         unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
     }
     buffer
+}
+
+/// Bytes of a large page.
+const PAGE: usize = 2 << 20;
+
+/// Memory that begins at a large page, for operands that are packed and read through pointers.
+pub(crate) struct Pages {
+    start: std::ptr::NonNull<u8>,
+    layout: std::alloc::Layout,
+}
+
+// Safety: it owns its memory; whoever writes through pointers sees to it that nobody else does so at the same place.
+unsafe impl Send for Pages {}
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    /// At least so many bytes, contents arbitrary.
+    pub(crate) fn new(n_bytes: usize) -> Pages {
+        // Safety: the alignment is a power of two, and no operand comes near the greatest size.
+        unsafe {
+            let layout = std::alloc::Layout::from_size_align_unchecked(n_bytes.max(1).next_multiple_of(PAGE), PAGE);
+            let Some(start) = std::ptr::NonNull::new(std::alloc::alloc(layout)) else {
+                std::alloc::handle_alloc_error(layout)
+            };
+            #[cfg(target_os = "linux")]
+            libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE);
+            Pages { start, layout }
+        }
+    }
+
+    /// Bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// The first byte.
+    pub(crate) fn start(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // Safety: allocated with this layout.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +105,8 @@ mod tests {
             assert_eq!(buffer.len(), n.max(2));
             assert_eq!(buffer.iter().sum::<f32>(), 3.0);
             assert_eq!(joined(&[&buffer, &[4.0]]).iter().sum::<f32>(), 7.0);
+            let pages = Pages::new(n);
+            assert!(pages.len() >= n && (pages.start() as usize).is_multiple_of(PAGE));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::matmul::{Left, Onto, product};
 use super::panel::Cols;
 use super::precision::{Precision, to_bf16};
+pub(crate) use super::strip::Shelf;
 use super::strip::{Ready, ready};
 use super::tasks::{Raw, tasks};
 use std::borrow::Cow;
@@ -27,9 +28,9 @@ thread_local! {
 const CHUNK: usize = 16_384;
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(values: &'a [f32], rows: usize, depth: usize, precision: Precision) -> Self {
+    pub(crate) fn new(values: &'a [f32], rows: usize, depth: usize, precision: Precision, shelf: &mut Shelf) -> Self {
         assert!(values.len() >= rows * depth);
-        let packed = ready(values, rows, depth, precision);
+        let packed = ready(values, rows, depth, precision, shelf);
         let values = if precision == Precision::F32 || packed.is_some() {
             Cow::Borrowed(values)
         } else {
@@ -96,7 +97,7 @@ mod tests {
                 tokens
             };
             let times = |precision, par| {
-                let weight = Prepared::new(&w, rows, depth, precision);
+                let weight = Prepared::new(&w, rows, depth, precision, &mut Shelf::default());
                 tokens(&|y| weight.times(par, &panels, cols, Onto::Bias(&bias), y))
             };
             let exact = |of: fn(f32) -> f32| -> Vec<f64> {

@@ -35,18 +35,28 @@ pub(crate) fn suits(rows: usize, depth: usize, cols: usize) -> bool {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use super::amx::Ready;
+pub(crate) use super::amx::{Ready, Shelf};
 /// A left operand packed for many products: no kernel of this processor takes one.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) enum Ready {}
+/// Where it would go.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Default)]
+pub(crate) struct Shelf;
 
 /// A row-major left operand packed for all its products, where that is worth it and the kernels in use take one. Products
 /// with it go through the large kernel however few their columns are.
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
-pub(crate) fn ready(values: &[f32], rows: usize, depth: usize, precision: Precision) -> Option<Ready> {
+pub(crate) fn ready(
+    values: &[f32],
+    rows: usize,
+    depth: usize,
+    precision: Precision,
+    shelf: &mut Shelf,
+) -> Option<Ready> {
     #[cfg(target_arch = "x86_64")]
     if Kernels::in_use() == Kernels::Amx && suits(rows, depth, PANEL) {
-        return Some(Ready::new(values, rows, depth, precision));
+        return Some(Ready::new(values, rows, depth, precision, shelf));
     }
     None
 }

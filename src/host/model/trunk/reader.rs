@@ -2,9 +2,8 @@
 //! hundred tokens, each on one thread from the first block to the last, so that a core works in its own caches.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
-use super::kept::room;
-use super::map::{Map, Pair};
-use super::shard::Trunk;
+use super::map::{Layer, Map};
+use super::shard::{Trunk, mean_of_tokens};
 use super::{Packed, check, embed};
 use crate::host::lab::{Interrupt, Interrupted};
 use crate::host::model::arch::Arch;
@@ -13,14 +12,15 @@ use crate::host::tensor::attention::{self, Part, Rows, Softmax};
 use crate::host::tensor::gelu::gelu_in_place;
 use crate::host::tensor::matmul::Onto;
 use crate::host::tensor::norm::Stats;
+use crate::host::tensor::pages;
 use crate::host::tensor::panel::{Cols, from_tokens, gather, to_tokens, zero_padding};
-use crate::host::tensor::prepared::Prepared;
+use crate::host::tensor::prepared::{Prepared, Shelf};
 use crate::host::tensor::simd::{FlushDenormals, LANES};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Floats of a batch's widest activation. Chosen by measuring (LOG.md): most of a second-level cache.
+/// Floats of a batch's widest activation. Chosen (LOG.md: from 256 to 512 tokens of MiniLM make no difference): a second-level cache.
 const BATCH: usize = 1 << 19;
 /// Tokens of a batch, at least and at most. Chosen: fewer do not pay for reading the weights, more keep an interrupt waiting.
 const TOKENS: [usize; 2] = [256, 2048];
@@ -52,25 +52,60 @@ struct Desk {
     offsets: Vec<usize>,
     /// Each row's last token.
     last: Vec<usize>,
-    tokens: Vec<f32>,
-    x: Vec<f32>,
-    normed: Vec<f32>,
-    picked: Vec<f32>,
-    q: Vec<f32>,
-    qkv: Vec<f32>,
-    o: Vec<f32>,
-    mid: Vec<f32>,
-    up: Vec<f32>,
+    memory: Vec<f32>,
     stats: Stats,
     softmax: Softmax,
 }
 
+/// A desk's memory, laid out for one batch.
+struct Room<'m> {
+    tokens: &'m mut [f32],
+    x: &'m mut [f32],
+    normed: &'m mut [f32],
+    mid: &'m mut [f32],
+    o: &'m mut [f32],
+    picked: &'m mut [f32],
+    q: &'m mut [f32],
+    qkv: &'m mut [f32],
+    up: &'m mut [f32],
+}
+
+impl<'m> Room<'m> {
+    /// For these columns, and one for each row.
+    fn new(memory: &'m mut Vec<f32>, map: &Map, cols: Cols, rows: Cols) -> Room<'m> {
+        let (all, each) = (cols.len(map.width), rows.len(map.width));
+        let states = [map.width * cols.n + LANES, all, all, all, all, each, each, cols.len(3 * map.width)];
+        let sizes = states.into_iter().chain([cols.len(map.inner)]).map(|n| n.next_multiple_of(LANES));
+        // One piece, which is then worth large pages.
+        pages::grow(memory, sizes.clone().sum());
+        let mut rest = &mut memory[..];
+        let mut parts = sizes.map(|n| {
+            let (part, behind) = std::mem::take(&mut rest).split_at_mut(n);
+            rest = behind;
+            part
+        });
+        let mut next = || parts.next().unwrap_or_default();
+        Room {
+            tokens: next(),
+            x: next(),
+            normed: next(),
+            mid: next(),
+            o: next(),
+            picked: next(),
+            q: next(),
+            qkv: next(),
+            up: next(),
+        }
+    }
+}
+
 impl<'a> Reader<'a> {
-    /// Makes the weights of a trunk ready. `None` if the parameters are not those of this architecture.
+    /// Makes the weights of a trunk ready.
     pub fn new(arch: &'a Arch, params: &'a [f32], precision: Precision) -> Self {
         let map = Map::new(arch);
-        let weight = |range: &Range<usize>, rows: usize, depth: usize| {
-            Prepared::new(params.get(range.clone()).unwrap_or_default(), rows, depth, precision)
+        let mut shelf = Shelf::default();
+        let mut weight = |range: &Range<usize>, rows: usize, depth: usize| {
+            Prepared::new(params.get(range.clone()).unwrap_or_default(), rows, depth, precision, &mut shelf)
         };
         let (width, inner, n_layers) = (map.width, map.inner, map.layers.len());
         // Parameters of another architecture are refused by `check` before anything is read.
@@ -163,107 +198,95 @@ impl<'a> Reader<'a> {
         desk.last.clear();
         desk.last.extend(desk.offsets[1..].iter().map(|end| end - 1));
         let (map, width, n_rows) = (&self.map, self.map.width, rows.len());
-        let cols = Cols { n: desk.offsets[n_rows] };
+        let (cols, columns) = (Cols { n: desk.offsets[n_rows] }, Cols { n: n_rows });
         let trunk = Trunk { map, params: self.params };
+        let Desk { offsets, last, memory, stats, softmax } = desk;
+        let mut room = Room::new(memory, map, cols, columns);
 
-        let sum = room(&mut desk.tokens, width * cols.n + LANES);
-        embed::sum(false, trunk, &batch.tokens[first..first + cols.n], &desk.offsets, sum);
-        let x = room(&mut desk.x, cols.len(width));
+        embed::sum(false, trunk, &batch.tokens[first..first + cols.n], offsets, room.tokens);
         if map.causal {
-            from_tokens(par, sum, width, cols, x);
+            from_tokens(par, room.tokens, width, cols, room.x);
         } else {
-            let mid = room(&mut desk.mid, cols.len(width));
-            from_tokens(par, sum, width, cols, mid);
-            trunk.norm(&map.norm).forward(par, mid, cols, &mut desk.stats, x);
+            from_tokens(par, room.tokens, width, cols, room.mid);
+            trunk.norm(&map.norm).forward(par, room.mid, cols, stats, room.x);
         }
         for (layer, block) in map.layers.iter().zip(&self.blocks) {
             interrupt.check()?;
-            self.block(
-                par,
-                trunk,
-                [&layer.norm1, &layer.norm2],
-                [&layer.qkv, &layer.out, &layer.up, &layer.down],
-                block,
-                desk,
-            );
+            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax);
         }
 
         if map.causal {
-            let columns = Cols { n: n_rows };
             if map.layers.is_empty() {
-                gather(&desk.x, width, cols, &desk.last, room(&mut desk.mid, columns.len(width)));
-                std::mem::swap(&mut desk.x, &mut desk.mid);
+                gather(room.x, width, cols, last, &mut room.mid[..columns.len(width)]);
+                std::mem::swap(&mut room.x, &mut room.mid);
             }
-            let normed = room(&mut desk.normed, columns.len(width));
-            trunk.norm(&map.norm).forward(par, &desk.x, columns, &mut desk.stats, normed);
-            to_tokens(par, normed, width, columns, features);
+            trunk.norm(&map.norm).forward(par, room.x, columns, stats, room.normed);
+            to_tokens(par, room.normed, width, columns, features);
             return Ok(());
         }
-        let states = room(&mut desk.tokens, width * cols.n);
-        to_tokens(par, &desk.x, width, cols, states);
-        super::shard::mean_of_tokens(states, width, &desk.offsets, features);
+        to_tokens(par, room.x, width, cols, room.tokens);
+        mean_of_tokens(room.tokens, width, offsets, features);
         Ok(())
     }
+}
 
-    /// `desk.x` through a block.
-    fn block(&self, par: bool, trunk: Trunk, norms: [&Pair; 2], pairs: [&Pair; 4], block: &Block, desk: &mut Desk) {
+impl Block<'_> {
+    /// `room.x` through the block; if it is pooled, only the rows' last tokens go on after attention.
+    #[allow(clippy::too_many_arguments)]
+    fn read(
+        &self,
+        par: bool,
+        trunk: Trunk,
+        layer: &Layer,
+        offsets: &[usize],
+        last: &[usize],
+        room: &mut Room,
+        stats: &mut Stats,
+        softmax: &mut Softmax,
+    ) {
         let map = trunk.map;
-        let (width, inner) = (map.width, map.inner);
-        let [qkv_bias, out_bias, up_bias, down_bias] = pairs.map(|pair| trunk.bias(pair));
-        let Desk { offsets, last, x, normed, picked, q, qkv, o, mid, up, stats, softmax, .. } = desk;
-        let n_rows = last.len();
-        let cols = Cols { n: offsets[n_rows] };
-        let pooled = block.queries.is_some();
-        let columns = if pooled { Cols { n: n_rows } } else { cols };
+        let (width, pooled) = (map.width, self.queries.is_some());
+        let cols = Cols { n: offsets[last.len()] };
+        let columns = if pooled { Cols { n: last.len() } } else { cols };
+        let bias = |pair| trunk.bias(pair);
+        let Room { x, normed, mid, o, picked, q, qkv, up, .. } = room;
+        let (o, mid) = (&mut o[..columns.len(width)], &mut mid[..columns.len(width)]);
 
-        let fed = if map.causal {
-            let normed = room(normed, cols.len(width));
-            trunk.norm(norms[0]).forward(par, x, cols, stats, normed);
-            &*normed
-        } else {
-            &x[..]
-        };
-        let rows = Rows { offsets, last_only: pooled, causal: map.causal, n_heads: map.n_heads, width };
-        let out = room(o, columns.len(width));
-        if let Some(queries) = &block.queries {
-            let picked = room(picked, columns.len(width));
-            gather(fed, width, cols, last, picked);
-            let (own, shared) = qkv_bias.split_at(width);
-            let q = room(q, columns.len(width));
-            queries.times(par, picked, columns, Onto::Bias(own), q);
-            let kv = room(qkv, cols.len(2 * width));
-            block.qkv.times(par, fed, cols, Onto::Bias(shared), kv);
-            let q = Part { values: q, rows: width, first: 0 };
-            let [k, v] = [0, width].map(|first| Part { values: kv, rows: 2 * width, first });
-            attention::forward(par, rows, q, k, v, softmax, out);
-        } else {
-            let qkv = room(qkv, cols.len(3 * width));
-            block.qkv.times(par, fed, cols, Onto::Bias(qkv_bias), qkv);
-            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
-            attention::forward(par, rows, q, k, v, softmax, out);
-        }
-        zero_padding(width, columns, out);
-
-        let residual = if pooled {
-            let picked = room(picked, columns.len(width));
-            gather(x, width, cols, last, picked);
-            &*picked
-        } else {
-            &x[..]
-        };
-        let mid = room(mid, columns.len(width));
-        block.out.times(par, out, columns, Onto::BiasAnd(out_bias, residual), mid);
-        let normed = room(normed, columns.len(width));
-        trunk.norm(norms[usize::from(map.causal)]).forward(par, mid, columns, stats, normed);
-        let up = room(up, columns.len(inner));
-        block.up.times(par, normed, columns, Onto::Bias(up_bias), up);
-        gelu_in_place(par, map.activation, up);
-        let x = room(x, columns.len(width));
         if map.causal {
-            block.down.times(par, up, columns, Onto::BiasAnd(down_bias, mid), x);
+            trunk.norm(&layer.norm1).forward(par, x, cols, stats, normed);
+        }
+        let fed = if map.causal { &**normed } else { &**x };
+        let rows = Rows { offsets, last_only: pooled, causal: map.causal, n_heads: map.n_heads, width };
+        if let Some(queries) = &self.queries {
+            gather(fed, width, cols, last, picked);
+            let (own, shared) = bias(&layer.qkv).split_at(width);
+            queries.times(par, picked, columns, Onto::Bias(own), q);
+            self.qkv.times(par, fed, cols, Onto::Bias(shared), qkv);
+            let q = Part { values: q, rows: width, first: 0 };
+            let [k, v] = [0, width].map(|first| Part { values: qkv, rows: 2 * width, first });
+            attention::forward(par, rows, q, k, v, softmax, o);
         } else {
-            block.down.times(par, up, columns, Onto::BiasAnd(down_bias, normed), mid);
-            trunk.norm(norms[1]).forward(par, mid, columns, stats, x);
+            self.qkv.times(par, fed, cols, Onto::Bias(bias(&layer.qkv)), qkv);
+            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
+            attention::forward(par, rows, q, k, v, softmax, o);
+        }
+        zero_padding(width, columns, o);
+
+        if pooled {
+            gather(x, width, cols, last, picked);
+        }
+        let residual = if pooled { &**picked } else { &**x };
+        self.out.times(par, o, columns, Onto::BiasAnd(bias(&layer.out), residual), mid);
+        let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
+        trunk.norm(norm).forward(par, mid, columns, stats, normed);
+        let up = &mut up[..columns.len(map.inner)];
+        self.up.times(par, normed, columns, Onto::Bias(bias(&layer.up)), up);
+        gelu_in_place(par, map.activation, up);
+        if map.causal {
+            self.down.times(par, up, columns, Onto::BiasAnd(bias(&layer.down), mid), x);
+        } else {
+            self.down.times(par, up, columns, Onto::BiasAnd(bias(&layer.down), normed), mid);
+            trunk.norm(&layer.norm2).forward(par, mid, columns, stats, x);
         }
     }
 }

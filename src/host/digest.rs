@@ -22,8 +22,13 @@ impl Digest {
 
     /// The full digest, 64 hexadecimal characters.
     pub fn to_hex(self) -> String {
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+        let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
+        let mut hex = [0u8; 64];
+        for ([high, low], byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
+        }
+        // Every byte of it is an ASCII digit or letter.
+        String::from_utf8(hex.to_vec()).unwrap_or_default()
     }
 
     /// The digest that [`Digest::to_hex`] writes as `hex`; `None` for any other text.

@@ -18,6 +18,7 @@ mod partial;
 mod plan;
 mod registration;
 mod remote;
+mod source;
 
 pub use archive::Imported;
 pub use audit::{Audit, Damaged};

@@ -3,6 +3,7 @@
 //! The file is read in pieces that are hashed while the next one is read, straight into the arrays: reading a checked
 //! content costs about as much as reading its bytes.
 
+use super::source::{Source, floats};
 use crate::host::store::StoreError;
 use blake3::Hasher;
 use serde::Deserialize;
@@ -15,6 +16,10 @@ const PIECE: usize = 1 << 20;
 
 /// Contents with fewer bytes are read and hashed by one thread: chosen, as measured by `cargo bench --bench store`.
 const SHARED: usize = 8 << 20;
+
+/// Bytes that are read before it is known what lies where: chosen, as many as BLAKE3 hashes at once, so that what follows is
+/// hashed as fast.
+const FIRST: usize = 16 << 10;
 
 /// The longest header that is read: what the safetensors library allows.
 const MAX_HEADER: u64 = 100_000_000;
@@ -135,16 +140,13 @@ fn header(facts: &Facts, rows: &[Row]) -> Result<Vec<u8>, StoreError> {
 
 /// Reads a content of `n_bytes` bytes and feeds every one of them to `hasher`. Nothing in it is to be believed before the
 /// hash is compared; a wrong header costs no more memory than the file has bytes.
-pub(super) fn read_hashed(mut from: impl Read + Send, n_bytes: u64, hasher: &mut Hasher) -> Result<Content, String> {
+pub(super) fn read_hashed(mut from: impl Source, n_bytes: u64, hasher: &mut Hasher) -> Result<Content, String> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "it is too short".to_owned(),
         _ => crate::host::lab::plain(&error),
     };
     if n_bytes <= PIECE as u64 {
-        let mut bytes = Vec::with_capacity(n_bytes as usize + 1);
-        from.take(n_bytes).read_to_end(&mut bytes).map_err(failed)?;
-        hasher.update(&bytes);
-        return if bytes.len() as u64 == n_bytes { from_slice(&bytes) } else { Err("it is too short".to_owned()) };
+        return read_small(from, n_bytes as usize, hasher).map_err(failed)?;
     }
     let mut length = [0u8; 8];
     from.read_exact(&mut length).map_err(failed)?;
@@ -165,6 +167,43 @@ pub(super) fn read_hashed(mut from: impl Read + Send, n_bytes: u64, hasher: &mut
     Ok(Content { tensors, facts })
 }
 
+/// A content of at most a piece: what lies beyond its first bytes is read straight into its arrays.
+fn read_small(mut from: impl Source, n_bytes: usize, hasher: &mut Hasher) -> std::io::Result<Result<Content, String>> {
+    let mut first = vec![0; n_bytes.min(FIRST)];
+    from.read_exact(&mut first)?;
+    let length = first.first_chunk::<8>().map(|length| header_length(*length, n_bytes as u64));
+    let n_header = match length {
+        Some(Ok(n_header)) => 8 + n_header,
+        Some(Err(why)) => return Ok(Err(why)),
+        None => return Ok(Err("it is too short".to_owned())),
+    };
+    if let Some(n_more) = n_header.checked_sub(first.len()) {
+        Read::by_ref(&mut from).take(n_more as u64).read_to_end(&mut first)?;
+    }
+    hasher.update(&first);
+    let (Some(header), Some(mut data)) = (first.get(8..n_header), first.get(n_header..)) else {
+        return Ok(Err("it is too short".to_owned()));
+    };
+    let (facts, layout) = match layout(header, (n_bytes - n_header) as u64) {
+        Ok(read) => read,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut tensors = Vec::with_capacity(layout.len());
+    for (name, shape, n_values) in layout {
+        let values = if let Some((own, rest)) = data.split_at_checked(4 * n_values) {
+            data = rest;
+            floats(own)
+        } else {
+            let head = std::mem::take(&mut data);
+            let values = from.read_values(head, n_values)?;
+            hasher.update(le_bytes(&values).get(head.len()..).unwrap_or_default());
+            values
+        };
+        tensors.push((name, shape, values));
+    }
+    Ok(Ok(Content { tensors, facts }))
+}
+
 /// A content that lies in memory.
 fn from_slice(bytes: &[u8]) -> Result<Content, String> {
     let short = || "it is too short".to_owned();
@@ -174,8 +213,7 @@ fn from_slice(bytes: &[u8]) -> Result<Content, String> {
     let mut tensors = Vec::with_capacity(layout.len());
     for (name, shape, n_values) in layout {
         let (values, rest) = data.split_at_checked(4 * n_values).ok_or_else(short)?;
-        let (values, _) = values.as_chunks::<4>();
-        tensors.push((name, shape, values.iter().map(|four| f32::from_le_bytes(*four)).collect()));
+        tensors.push((name, shape, floats(values)));
         data = rest;
     }
     Ok(Content { tensors, facts })
@@ -227,7 +265,7 @@ fn layout(header: &[u8], n_data: u64) -> Result<(Facts, Vec<Array>), String> {
 
 /// Fills the array, which begins `at` bytes from the file's start, piece by piece; while one is read the one before is
 /// hashed. Pieces end where whole subtrees of BLAKE3 do, which are the fastest to hash.
-fn fill(mut from: impl Read + Send, values: &mut [f32], at: usize, hasher: &mut Hasher) -> std::io::Result<()> {
+fn fill(mut from: impl Source, values: &mut [f32], at: usize, hasher: &mut Hasher) -> std::io::Result<()> {
     let is_large = size_of_val(values) >= SHARED;
     let (first, rest) = values.split_at_mut((at.next_multiple_of(PIECE) - at).div_ceil(4).min(values.len()));
     let mut read: &[u8] = &[];

@@ -2,10 +2,11 @@
 
 use super::Key;
 use super::content::{Content, Facts, Row, read_hashed, write_hashed};
+use super::source::Source;
 use crate::host::store::{Store, StoreError};
 use blake3::Hasher;
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::Write;
 
 /// Bytes of the hash at the end of the file.
 const SUM: u64 = 32;
@@ -99,7 +100,7 @@ impl Store {
 }
 
 /// The state of the work called `key` from its file of `n_bytes` bytes, checked.
-pub(super) fn read_from(mut file: impl Read + Send, n_bytes: u64, key: Key) -> Result<Content, String> {
+pub(super) fn read_from(mut file: impl Source, n_bytes: u64, key: Key) -> Result<Content, String> {
     let n_content = n_bytes.checked_sub(SUM).ok_or("it is too short")?;
     let mut hasher = hasher_of(key);
     let content = read_hashed(&mut file, n_content, &mut hasher)?;

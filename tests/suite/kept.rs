@@ -89,7 +89,8 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
     std::fs::write(folder.join(&name).join("record.json"), [&text[..], b"\n"].concat()).expect("written");
     let (code, said, _) = verify(folder, &name, &[]);
     assert!(code == 1 && said.contains("`record.json`, its seal"), "{said}");
-    let refused: [(&str, fn(&mut Record)); 5] = [
+    type Change = fn(&mut Record);
+    let refused: [(&str, Change); 5] = [
         ("the kernels `fast-1`, which this program does not know", |r| r.settings.kernels = "fast-1".to_owned()),
         ("the kernels `portable`, and no program had such", |r| r.settings.kernels = "portable".to_owned()),
         ("the kernels `avx2-0`, and no program had such", |r| r.settings.kernels = "avx2-0".to_owned()),

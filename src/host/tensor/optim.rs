@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn what_nothing_moved_is_passed_over_without_a_trace() {
         let n = CHUNK + 5 * BLOCK + 7;
-        let decayed = [3 * BLOCK + 5..4 * BLOCK + 9];
+        let decayed = [3 * BLOCK + 5..4 * BLOCK + 9, CHUNK + 4 * BLOCK..CHUNK + 4 * BLOCK + 1];
         // The same gradients, once with every block taken for moved.
         let run = |touched: bool| {
             let mut params: Vec<f32> = (0..n).map(|i| i as f32 / 100.0 - 3.0).collect();

@@ -134,6 +134,11 @@ impl Bench {
             let text = std::fs::read(&path).expect("read");
             serde_json::from_slice::<serde_json::Value>(&text).expect("a record is written whole or not at all");
         }
+        if outcome(&run).as_deref() == Some("done") {
+            // The record is written last: what it says ended is whole, and no second run may take its folder.
+            assert!(tables(&run) == reference.tables, "a run whose record says that it ended is not whole");
+            std::fs::remove_dir_all(&run).expect("removed");
+        }
         let n_done = keys(store).len();
         let computing = reference.operations.get(n_done).map_or(Stage::Recording, |(stage, _)| *stage);
         Some(cut_short(store).unwrap_or(computing))
@@ -168,6 +173,9 @@ impl Bench {
             if least >= each && hit.values().sum::<usize>() >= n {
                 break;
             }
+            if nth % 100 == 99 {
+                println!("{nth} attempts: {hit:?}");
+            }
             assert!(nth < 20 * n, "after {nth} attempts some stage was not hit often enough: {hit:?}");
             let store = self.folder.path().join(format!("store-{nth}"));
             // Every fourth is killed again while it goes on.
@@ -182,6 +190,13 @@ impl Bench {
         }
         hit
     }
+}
+
+/// How the run ended, as its record says; `None` where it has none yet.
+fn outcome(run: &Path) -> Option<String> {
+    let text = std::fs::read(run.join("record.json")).ok()?;
+    let record: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    record["outcome"]["kind"].as_str().map(str::to_owned)
 }
 
 /// Waits for something; whether the process ended before it came.

@@ -53,6 +53,9 @@ const MAX_TRIES: usize = 2;
 /// Bytes of a worker's last words on standard error that are kept.
 const LAST_WORDS: usize = 2048;
 
+/// How long the last words of a worker that died are waited for. Chosen.
+const LISTENED: Duration = Duration::from_millis(500);
+
 /// Runs the cells; what became of each. A cell that is missing in the answer was not begun.
 pub fn run(sweep: &Sweep, launcher: &Launcher, lab: &Lab) -> Result<BTreeMap<usize, Fate>, SweepError> {
     run_with(sweep, launcher, lab, &System)
@@ -323,6 +326,11 @@ impl Floor<'_> {
             self.lab.tell(Event::Ended { what });
         }
         let asked = worker.stdin.is_none() && !worker.evicted;
+        // Its listener lets go of the words when it has heard all; a process that the worker left behind may keep it.
+        let until = Instant::now() + LISTENED;
+        while !asked && Arc::strong_count(&worker.last_words) > 1 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let last_words = worker.last_words.lock().unwrap_or_else(PoisonError::into_inner).trim().to_owned();
         let mut why = status.map_or_else(|error| error.to_string(), |status| status.to_string());
         if !last_words.is_empty() {

@@ -1,6 +1,8 @@
 //! The command line.
 
 use super::units;
+use crate::host::tensor::{KINDS, Kernels, kernels_of};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,8 +43,8 @@ pub struct Global {
     pub no_memo: bool,
     /// The instructions that models compute with [default: the best that the processor has]; results of one kind are
     /// equal to the bit on every processor that has it
-    #[arg(long, global = true, value_enum)]
-    pub kernels: Option<KernelChoice>,
+    #[arg(long, global = true, value_parser = kernels_parser())]
+    pub kernels: Option<Kernels>,
     /// What a script may read, and where its relative paths start [default: the script's own folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub project: Option<PathBuf>,
@@ -91,13 +93,10 @@ impl Device {
     }
 }
 
-/// The instructions that models compute with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum KernelChoice {
-    Amx,
-    Avx512,
-    Avx2,
-    Portable,
+/// Kernels by their names.
+fn kernels_parser() -> impl TypedValueParser<Value = Kernels> {
+    let names = PossibleValuesParser::new(KINDS.map(Kernels::name));
+    names.try_map(|name| kernels_of(&name).ok_or("this program has no such kernels"))
 }
 
 /// What to do with the store.

@@ -1,7 +1,6 @@
 //! What has to be settled before anything runs: the allocator, thread pools, panics.
 
-use super::line::{Global, KernelChoice};
-use crate::host::tensor::Kernels;
+use super::line::Global;
 use crate::session::diagnostic::Diagnostic;
 use crate::session::stack;
 
@@ -35,19 +34,11 @@ pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
             format!("models cannot compute on `{}`: this version has kernels for the CPU alone", global.device.name());
         return Err(Box::new(Diagnostic::new("usage/device", why).hint("leave --device out")));
     }
-    if let Some(choice) = global.kernels {
-        let kernels = match choice {
-            KernelChoice::Amx => Kernels::Amx,
-            KernelChoice::Avx512 => Kernels::Avx512,
-            KernelChoice::Avx2 => Kernels::Avx2,
-            KernelChoice::Portable => Kernels::Portable,
-        };
-        if !kernels.choose() {
-            let why = format!("this processor has no `{}` instructions", kernels.name());
-            return Err(Box::new(
-                Diagnostic::new("usage/kernels", why).hint("leave --kernels out for the best it has"),
-            ));
-        }
+    if let Some(kernels) = global.kernels
+        && !kernels.choose()
+    {
+        let why = format!("this processor has no `{}` instructions", kernels.name());
+        return Err(Box::new(Diagnostic::new("usage/kernels", why).hint("leave --kernels out for the best it has")));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(n_threads(global))

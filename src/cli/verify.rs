@@ -1,14 +1,14 @@
 //! `w2s verify RUN`: reruns the recorded script from nothing and compares everything that the record holds.
 
 use super::bench::store_of;
-use super::line::{Device, Global, KernelChoice};
+use super::line::{Device, Global};
 use super::{draw, exit, output};
 use crate::host::explain::Explain;
 use crate::host::record::rebuild::{Rebuilt, rebuild};
 use crate::host::record::verify::{self, Finding, Judgement, Reason, Report, Verdict};
 use crate::host::record::{Kept, RecordError, folder};
 use crate::host::store::Store;
-use crate::host::tensor::Kernels;
+use crate::host::tensor::{Kernels, kernels_of};
 use crate::session::diagnostic::Diagnostic;
 use clap::ValueEnum;
 use std::fmt::Write as _;
@@ -86,9 +86,10 @@ fn rerun(global: &Global, kept: &Kept, rebuilt: &Rebuilt) -> Result<bool, Box<Di
     let mut command = Command::new(program);
     command.current_dir(&rebuilt.start).stdin(Stdio::null()).stdout(Stdio::null());
     command.args(["script", "--rerun", "--seed", &settings.seed_offset.to_string(), "--device", device.name()]);
-    if let Some(kernels) = global.kernels.or_else(|| kernels(&settings.kernels)) {
-        let name = kernels.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        command.args(["--kernels", &name]);
+    // Those of the record's class, if this processor has them: the best it has otherwise.
+    let recorded = || kernels_of(&settings.kernels).filter(|kernels| *kernels <= Kernels::best());
+    if let Some(kernels) = global.kernels.or_else(recorded) {
+        command.args(["--kernels", kernels.name()]);
     }
     if let Some(threads) = global.threads {
         command.args(["--threads", &threads.to_string()]);
@@ -147,18 +148,6 @@ fn interrupt(child: &mut Child) {
 fn interrupt(child: &mut Child) {
     // It fails only if the child has just ended.
     let _ = child.kill();
-}
-
-/// The kernels of a class, if this processor has them: the best it has otherwise.
-fn kernels(class: &str) -> Option<KernelChoice> {
-    let (choice, kernels) = match class.split('-').next()? {
-        "amx" => (KernelChoice::Amx, Kernels::Amx),
-        "avx512" => (KernelChoice::Avx512, Kernels::Avx512),
-        "avx2" => (KernelChoice::Avx2, Kernels::Avx2),
-        "portable" => (KernelChoice::Portable, Kernels::Portable),
-        _ => return None,
-    };
-    (kernels <= Kernels::best()).then_some(choice)
 }
 
 fn write_json(path: &Path, report: &Report) -> Result<(), Box<Diagnostic>> {

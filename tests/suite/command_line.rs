@@ -137,6 +137,7 @@ fn a_refusal_says_what_was_wrong_in_plain_words() {
     let folder = folder_with(&[("good.rhai", "1")]);
     for (args, expected, says) in [
         (&["eval", "1", "--seed", "-1"][..], 2, "invalid value '-1' for '--seed <N>'"),
+        (&["eval", "1", "--kernels", "sse"], 2, "[possible values: amx, avx512, avx2, portable]"),
         (&["script", "good.rhai", "--run", "good.rhai"], 3, "could not be written: something is there already\n"),
         (
             &["script", "good.rhai", "--run", "good.rhai/in"],

@@ -28,8 +28,8 @@ pub fn kernel_class() -> &'static str {
     class_of(Kernels::in_use())
 }
 
-/// Every kind of kernels.
-const KINDS: [Kernels; 4] = [Kernels::Amx, Kernels::Avx512, Kernels::Avx2, Kernels::Portable];
+/// Every kind of kernels, the best first.
+pub const KINDS: [Kernels; 4] = [Kernels::Amx, Kernels::Avx512, Kernels::Avx2, Kernels::Portable];
 
 /// The class of these kernels: their name, a version, and for plain code the processor family. Raise the version whenever
 /// a kernel's bits change for equal inputs. Plain code runs on every processor: only x86-64 treats denormal numbers as

@@ -1,6 +1,7 @@
 //! Models: architecture, parameters, head, tokenizer. Immutable; training returns a new one.
 
 pub mod arch;
+pub mod candle;
 mod checkpoint;
 mod encoder;
 mod error;

@@ -1,6 +1,5 @@
-//! The engine room: matrix products, norms, attention and the optimiser over flat `f32` buffers, and a plain
-//! reference to hold them against. What a trunk is made of lies in [`super::model::trunk`]; nothing here knows models
-//! beyond their shapes.
+//! The engine room: matrix products, norms, attention and the optimiser over flat `f32` buffers. What a trunk is made of
+//! them lies in [`super::model::trunk`]; nothing here knows models beyond their shapes.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -14,7 +13,6 @@ pub mod pages;
 pub(crate) mod panel;
 mod precision;
 pub(crate) mod prepared;
-pub mod reference;
 pub(crate) mod simd;
 mod strip;
 pub(crate) mod tasks;

@@ -1,11 +1,11 @@
-//! The engine against the reference: values and gradients, finite differences, extremes, threads, bad batches.
+//! The engine against candle's operations in double precision: values and gradients, finite differences, extremes, threads, bad batches.
 
 use super::*;
 use crate::host::lab::Interrupt;
 use crate::host::model::arch::{Activation, BertConfig, CausalConfig};
+use crate::host::model::candle::testing::Reference;
 use crate::host::random::Random;
 use crate::host::tensor::Precision;
-use crate::host::tensor::reference::Reference;
 use candle_core::{DType, Device, Tensor};
 
 fn causal(width: usize, n_layers: usize, n_heads: usize, activation: Activation) -> Arch {

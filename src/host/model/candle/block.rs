@@ -1,0 +1,103 @@
+//! What a trunk is made of, from the embeddings to the last norm. An architecture that differs in a norm, an activation,
+//! its positions or a bias of attention differs in one of these functions.
+
+use super::{Padded, Trunk};
+use crate::host::model::arch::{Activation, Arch};
+use candle_core::{D, Result, Tensor};
+use candle_nn::ops::{layer_norm_slow, softmax};
+
+impl Trunk {
+    /// The sum of the embeddings, `[n_rows, n_positions, width]`: what the first block reads.
+    pub(super) fn embedded(&self, batch: &Padded) -> Result<Tensor> {
+        let x = self.tensor("embed.token")?.index_select(&batch.tokens, 0)?;
+        let x = x.reshape((batch.n_rows, batch.n_positions, self.arch.width()))?;
+        let x = x.broadcast_add(&self.tensor("embed.position")?.narrow(0, 0, batch.n_positions)?)?;
+        match self.arch {
+            Arch::Causal(_) => Ok(x),
+            Arch::Bert(_) => {
+                let x = x.broadcast_add(&self.tensor("embed.type")?.narrow(0, 0, 1)?)?;
+                self.norm("embed.norm", &x)
+            }
+        }
+    }
+
+    /// Block `idx` of `x`, `[n_rows, n_positions, width]`.
+    pub(super) fn block(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
+        let (norm1, norm2) = (format!("{idx}.norm1"), format!("{idx}.norm2"));
+        match self.arch {
+            Arch::Causal(_) => {
+                let x = (x + self.attention(idx, &self.norm(&norm1, x)?, batch)?)?;
+                &x + self.feed_forward(idx, &self.norm(&norm2, &x)?)?
+            }
+            Arch::Bert(_) => {
+                let x = self.norm(&norm1, &(x + self.attention(idx, x, batch)?)?)?;
+                self.norm(&norm2, &(&x + self.feed_forward(idx, &x)?)?)
+            }
+        }
+    }
+
+    /// What follows the last block.
+    pub(super) fn ended(&self, x: &Tensor) -> Result<Tensor> {
+        match self.arch {
+            Arch::Causal(_) => self.norm("norm", x),
+            Arch::Bert(_) => Ok(x.clone()),
+        }
+    }
+
+    fn norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let eps = match &self.arch {
+            Arch::Causal(c) => c.norm_eps,
+            Arch::Bert(c) => c.norm_eps,
+        };
+        layer_norm_slow(x, self.tensor(&format!("{name}.weight"))?, self.tensor(&format!("{name}.bias"))?, eps)
+    }
+
+    /// `x · weightᵀ + bias` of `[n_rows, n_positions, n_in]`, as one matrix product.
+    fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let weight = self.tensor(&format!("{name}.weight"))?;
+        let (n_rows, n_positions, n_in) = x.dims3()?;
+        let y = x.reshape((n_rows * n_positions, n_in))?.matmul(&weight.t()?)?;
+        y.broadcast_add(self.tensor(&format!("{name}.bias"))?)?.reshape((n_rows, n_positions, weight.dim(0)?))
+    }
+
+    fn feed_forward(&self, idx: usize, x: &Tensor) -> Result<Tensor> {
+        let bent = self.activated(&self.linear(&format!("{idx}.up"), x)?)?;
+        self.linear(&format!("{idx}.down"), &bent)
+    }
+
+    fn activated(&self, x: &Tensor) -> Result<Tensor> {
+        let activation = match &self.arch {
+            Arch::Causal(c) => c.activation,
+            Arch::Bert(c) => c.activation,
+        };
+        match activation {
+            Activation::GeluErf => x.gelu_erf(),
+            Activation::GeluTanh => x.gelu(),
+        }
+    }
+
+    fn attention(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
+        let (n_rows, n_positions, width) = x.dims3()?;
+        let n_heads = match &self.arch {
+            Arch::Causal(c) => c.n_heads,
+            Arch::Bert(c) => c.n_heads,
+        };
+        let per_head = width / n_heads.max(1);
+        let qkv = self.linear(&format!("{idx}.qkv"), x)?;
+        // `[n_rows, n_heads, n_positions, per_head]`.
+        let part = |third: usize| {
+            let part = qkv.narrow(D::Minus1, third * width, width)?;
+            part.reshape((n_rows, n_positions, n_heads, per_head))?.transpose(1, 2)?.contiguous()
+        };
+        let (q, k, v) = (part(0)?, part(1)?, part(2)?);
+        let scores = (q.matmul(&k.t()?)? * (per_head as f64).sqrt().recip())?;
+        let shares = softmax(&scores.broadcast_add(&self.attention_bias(batch)?)?, D::Minus1)?;
+        let o = shares.matmul(&v)?.transpose(1, 2)?.reshape((n_rows, n_positions, width))?;
+        self.linear(&format!("{idx}.out"), &o)
+    }
+
+    /// What is added to attention's scores, broadcast to `[n_rows, n_heads, n_positions, n_positions]`.
+    fn attention_bias(&self, batch: &Padded) -> Result<Tensor> {
+        Ok(batch.mask.clone())
+    }
+}

@@ -28,7 +28,9 @@ pub struct Global {
     /// Seed of everything that a script does not seed itself
     #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Where models compute
+    /// Where models compute. `cpu`: the own kernels, the fastest on a processor. `candle`: the CPU too, but by the operations
+    /// of the library candle: slower, a second opinion on any number. `cuda`, `metal`: a graphics processor, by the same
+    /// operations; in builds with the feature of that name, and never tried
     #[arg(long, global = true, value_enum, default_value_t)]
     pub device: Device,
     /// Worker threads [default: one per core]; results do not depend on it
@@ -73,6 +75,7 @@ pub struct Global {
 pub enum Device {
     #[default]
     Cpu,
+    Candle,
     Cuda,
     Metal,
 }
@@ -82,13 +85,14 @@ impl Device {
     pub fn name(self) -> &'static str {
         match self {
             Device::Cpu => "cpu",
+            Device::Candle => "candle",
             Device::Cuda => "cuda",
             Device::Metal => "metal",
         }
     }
 
-    /// Whether models can compute there. The names of the others are kept for records, and refused.
-    pub fn is_there(self) -> bool {
+    /// Whether the own kernels compute there.
+    pub fn has_kernels(self) -> bool {
         self == Device::Cpu
     }
 }

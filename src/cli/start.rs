@@ -1,6 +1,8 @@
 //! What has to be settled before anything runs: the allocator, thread pools, panics.
 
-use super::line::Global;
+use super::line::{Device, Global};
+use crate::host::explain::Explain;
+use crate::host::model::candle;
 use crate::session::diagnostic::Diagnostic;
 use crate::session::stack;
 
@@ -29,10 +31,13 @@ fn raise_malloc_thresholds() {}
 
 /// Checks the device and starts the thread pool.
 pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
-    if !global.device.is_there() {
-        let why =
-            format!("models cannot compute on `{}`: this version has kernels for the CPU alone", global.device.name());
-        return Err(Box::new(Diagnostic::new("usage/device", why).hint("leave --device out")));
+    device(global.device)?;
+    if let Some(kernels) = global.kernels
+        && !global.device.has_kernels()
+    {
+        let (kernels, device) = (kernels.name(), global.device.name());
+        let why = format!("`{kernels}` are kernels of the device `cpu`, and models are to compute on `{device}`");
+        return Err(Box::new(Diagnostic::new("usage/kernels", why).hint("leave --kernels or --device out")));
     }
     if let Some(kernels) = global.kernels
         && !kernels.choose()
@@ -45,6 +50,16 @@ pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
         .build_global()
         .map_err(|error| Diagnostic::new("usage/threads", format!("no thread pool could be started: {error}")))
         .map_err(Box::new)
+}
+
+/// Checks that models can compute on a device.
+pub fn device(device: Device) -> Result<(), Box<Diagnostic>> {
+    let Err(error) = candle::device(device.name()) else { return Ok(()) };
+    let refused = Diagnostic::new("usage/device", error.to_string());
+    Err(Box::new(match error.hint() {
+        Some(hint) => refused.hint(hint),
+        None => refused,
+    }))
 }
 
 /// `--threads`, or what `RAYON_NUM_THREADS` says, or one per core.

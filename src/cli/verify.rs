@@ -2,7 +2,7 @@
 
 use super::bench::store_of;
 use super::line::{Device, Global};
-use super::{draw, exit, output};
+use super::{draw, exit, output, start};
 use crate::host::explain::Explain;
 use crate::host::record::rebuild::{Rebuilt, rebuild};
 use crate::host::record::verify::{self, Finding, Judgement, Reason, Report, Verdict};
@@ -81,6 +81,7 @@ fn rerun(global: &Global, kept: &Kept, rebuilt: &Rebuilt) -> Result<bool, Box<Di
     let failed = |what: &str| Box::new(Diagnostic::new("verify/rerun", what.to_owned()));
     let settings = &kept.record.settings;
     let device = Device::from_str(&settings.device, false).map_err(|_| failed("its record names an unknown device"))?;
+    start::device(device)?;
     let program =
         std::env::current_exe().map_err(|error| failed(&format!("the program cannot find itself: {error}")))?;
     let mut command = Command::new(program);
@@ -88,7 +89,7 @@ fn rerun(global: &Global, kept: &Kept, rebuilt: &Rebuilt) -> Result<bool, Box<Di
     command.args(["script", "--rerun", "--seed", &settings.seed_offset.to_string(), "--device", device.name()]);
     // Those of the record's class, if this processor has them: the best it has otherwise.
     let recorded = || kernels_of(&settings.kernels).filter(|kernels| *kernels <= Kernels::best());
-    if let Some(kernels) = global.kernels.or_else(recorded) {
+    if let Some(kernels) = global.kernels.or_else(recorded).filter(|_| device.has_kernels()) {
         command.args(["--kernels", kernels.name()]);
     }
     if let Some(threads) = global.threads {

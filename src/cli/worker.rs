@@ -20,7 +20,11 @@ const GRACE: Duration = Duration::from_secs(15);
 pub fn enable(bench: &Bench, sources: &Sources, global: &Global, file: &Path, args: &[String]) {
     // Without its own path no worker is started, and cells run here.
     let Ok(program) = std::env::current_exe() else { return };
-    let flags = ["--device", global.device.name(), "--kernels", Kernels::in_use().name()].map(str::to_owned).to_vec();
+    let mut flags = vec!["--device", global.device.name()];
+    if global.device.has_kernels() {
+        flags.extend(["--kernels", Kernels::in_use().name()]);
+    }
+    let flags = flags.into_iter().map(str::to_owned).collect();
     let (sources, file, args) = (sources.clone(), file.to_owned(), args.to_vec());
     let script = move || {
         let texts = sources.all().into_iter().map(|source| (source.name, source.text.to_string(), source.path));

@@ -135,7 +135,7 @@ pub struct Settings {
     pub seed_offset: u64,
     /// Worker threads (`--threads`). Results never depend on it.
     pub n_threads: usize,
-    /// `cpu`, `cuda` or `metal` (`--device`).
+    /// `cpu`, `candle`, `cuda` or `metal` (`--device`).
     pub device: String,
     /// The folder where fetched and computed artefacts live (`--store`).
     pub store: PathBuf,

@@ -90,11 +90,15 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
     let (code, said, _) = verify(folder, &name, &[]);
     assert!(code == 1 && said.contains("`record.json`, its seal"), "{said}");
     type Change = fn(&mut Record);
-    let refused: [(&str, Change); 5] = [
+    let refused: [(&str, Change); 7] = [
         ("the kernels `fast-1`, which this program does not know", |r| r.settings.kernels = "fast-1".to_owned()),
         ("the kernels `portable`, and no program had such", |r| r.settings.kernels = "portable".to_owned()),
         ("the kernels `avx2-0`, and no program had such", |r| r.settings.kernels = "avx2-0".to_owned()),
         ("which only a later program has", |r| r.settings.kernels = "avx2-99".to_owned()),
+        ("the kernels `candle-9-x86_64-0.11.1`, which only", |r| {
+            r.settings.kernels = "candle-9-x86_64-0.11.1".to_owned()
+        }),
+        ("on the device `candle`, where they never are", |r| r.settings.device = "candle".to_owned()),
         ("and no such machine has them", |r| r.machine.arch = "riscv64".to_owned()),
     ];
     for (why, change) in refused {

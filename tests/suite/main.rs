@@ -6,6 +6,7 @@ mod appendix;
 mod bucket;
 mod command_line;
 mod data;
+mod device;
 mod docs;
 mod fences;
 mod frames;

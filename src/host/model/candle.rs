@@ -6,12 +6,22 @@
 //! norms cut the gradient without an error.) The own kernels are tested against this in double precision.
 
 mod block;
+mod device;
+mod leaves;
 mod padded;
+mod reading;
+mod tape;
 
+pub use device::device;
+pub use leaves::{LeafShape, Leaves, values};
 pub use padded::Padded;
+pub use reading::read;
+pub use tape::{Kept, Tape};
 
+use super::ModelError;
 use super::arch::Arch;
 use super::trunk::Packed;
+use crate::host::tensor::Precision;
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::ops::log_softmax;
 use std::collections::BTreeMap;
@@ -22,21 +32,34 @@ pub struct Trunk {
     arch: Arch,
     /// By the names of [`Arch::layout`].
     tensors: BTreeMap<String, Tensor>,
+    /// What the operands of products with weights are rounded to.
+    precision: Precision,
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        ModelError::Engine(device::plain(&error))
+    }
 }
 
 impl Trunk {
     /// The trunk with these tensors, in the order of [`Arch::layout`]: plain ones, variables, or what was made of
     /// variables.
-    pub fn new(arch: &Arch, tensors: impl IntoIterator<Item = Tensor>) -> Result<Self> {
-        let layout = arch.layout();
-        let names = layout.entries.into_iter();
+    pub fn new(arch: &Arch, tensors: impl IntoIterator<Item = Tensor>) -> Self {
+        let names = arch.layout().entries.into_iter();
         let tensors = names.zip(tensors).map(|(entry, tensor)| (entry.name, tensor)).collect();
-        Ok(Trunk { arch: arch.clone(), tensors })
+        Trunk { arch: arch.clone(), tensors, precision: Precision::F32 }
     }
 
-    /// The trunk with these flat parameters, without a way back to them.
-    pub fn plain(arch: &Arch, params: &[f32], dtype: DType, device: &Device) -> Result<Self> {
-        Trunk::new(arch, tensors(arch, params, dtype, device)?)
+    /// The same with matrix products in this precision. It is for reading: weights are rounded once.
+    pub fn in_precision(mut self, precision: Precision) -> Result<Self> {
+        self.precision = precision;
+        for (name, tensor) in &mut self.tensors {
+            if tensor.rank() == 2 && !name.starts_with("embed.") {
+                *tensor = rounded(tensor, precision)?;
+            }
+        }
+        Ok(self)
     }
 
     /// The batch as this trunk reads it.
@@ -98,13 +121,21 @@ impl Trunk {
     }
 }
 
-/// The tensors of an architecture's flat parameters, in its layout's order.
-pub fn tensors(arch: &Arch, params: &[f32], dtype: DType, device: &Device) -> Result<Vec<Tensor>> {
+/// Each number rounded, and kept in the type it had.
+fn rounded(tensor: &Tensor, precision: Precision) -> Result<Tensor> {
+    match precision {
+        Precision::F32 => Ok(tensor.clone()),
+        Precision::Bf16 => tensor.to_dtype(DType::BF16)?.to_dtype(tensor.dtype()),
+    }
+}
+
+/// The tensors of an architecture's flat parameters on a device, in its layout's order.
+pub fn tensors(arch: &Arch, params: &[f32], device: &Device) -> Result<Vec<Tensor>> {
     let layout = arch.layout();
     let tensor = |entry: &super::arch::Entry| {
         let n = entry.shape.iter().product::<usize>();
         match params.get(entry.offset..entry.offset + n) {
-            Some(values) => Tensor::from_slice(values, entry.shape.as_slice(), device)?.to_dtype(dtype),
+            Some(values) => Tensor::from_slice(values, entry.shape.as_slice(), device),
             None => candle_core::bail!("{} parameters given, {} expected", params.len(), layout.n_params),
         }
     };
@@ -125,9 +156,10 @@ pub mod testing {
     impl Reference {
         /// The trunk with these flat parameters, computed in `dtype` on `device`.
         pub fn new(arch: &Arch, params: &[f32], dtype: DType, device: &Device) -> Result<Self> {
-            let tensors = tensors(arch, params, dtype, device)?;
-            let vars = tensors.iter().map(Var::from_tensor).collect::<Result<Vec<_>>>()?;
-            let trunk = Trunk::new(arch, vars.iter().map(|var| var.as_tensor().clone()))?;
+            let tensors = tensors(arch, params, device)?;
+            let vars = tensors.iter().map(|tensor| Var::from_tensor(&tensor.to_dtype(dtype)?));
+            let vars = vars.collect::<Result<Vec<_>>>()?;
+            let trunk = Trunk::new(arch, vars.iter().map(|var| var.as_tensor().clone()));
             Ok(Reference { trunk, vars })
         }
 
@@ -165,3 +197,6 @@ pub mod testing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,10 @@ pub enum ModelError {
     File { file: String, reason: String },
     #[error("there is no ladder `{name}`")]
     NoLadder { name: String, known: Vec<String> },
+    #[error("models cannot compute on `{name}`: this build of w2s has no support for it")]
+    NotBuilt { name: String, feature: &'static str },
+    #[error("models cannot compute on `{name}`: {reason}")]
+    Device { name: String, reason: String },
     #[error("the engine failed: {0}")]
     Engine(String),
     #[error(transparent)]
@@ -63,6 +67,7 @@ impl Explain for ModelError {
             ModelError::MaxTokens { .. } => "model/max-tokens",
             ModelError::File { .. } => "model/file",
             ModelError::NoLadder { .. } => "model/no-ladder",
+            ModelError::NotBuilt { .. } | ModelError::Device { .. } => "model/device",
             ModelError::Engine(_) => "model/engine",
             ModelError::Store(error) => error.code(),
             ModelError::Access(error) => error.code(),
@@ -75,6 +80,13 @@ impl Explain for ModelError {
             ModelError::EmptyRow { id } => Some(format!("leave out row `{id}`, or give it a text")),
             ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
+            ModelError::NotBuilt { feature, .. } => {
+                Some(format!("build it so: cargo build --release --features {feature}; or leave --device out"))
+            }
+            ModelError::Device { .. } => Some("leave --device out to compute on the CPU".to_owned()),
+            ModelError::Engine(text) if text.to_lowercase().replace('_', " ").contains("out of memory") => {
+                Some("make batches smaller, or train with accumulate: 4 or recompute: true".to_owned())
+            }
             ModelError::NoLadder { known, .. } => Some(format!("ladders: {}", known.join(", "))),
             ModelError::Store(error) => error.hint(),
             ModelError::Access(error) => error.hint(),

@@ -45,6 +45,14 @@ impl Packed {
         packed
     }
 
+    /// The tokens of each row.
+    pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
+        self.offsets.windows(2).map(|pair| match pair {
+            [start, end] => self.tokens.get(*start..*end).unwrap_or_default(),
+            _ => &[],
+        })
+    }
+
     /// How many rows.
     pub fn n_rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)
@@ -123,7 +131,7 @@ pub fn check(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkErr
     if batch.offsets.first() != Some(&0) || batch.offsets.last() != Some(&n_tokens) || !batch.offsets.is_sorted() {
         return Err(TrunkError::Offsets { n_tokens });
     }
-    for (row, tokens) in rows_of(batch).enumerate() {
+    for (row, tokens) in batch.rows().enumerate() {
         if tokens.is_empty() {
             return Err(TrunkError::EmptyRow { row });
         }
@@ -143,17 +151,10 @@ pub fn check_lm(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), Trunk
     if !matches!(arch, Arch::Causal(_)) {
         return Err(TrunkError::NotCausal);
     }
-    if rows_of(batch).all(|tokens| tokens.len() < 2) {
+    if batch.rows().all(|tokens| tokens.len() < 2) {
         return Err(TrunkError::NothingToPredict);
     }
     Ok(())
-}
-
-fn rows_of(batch: &Packed) -> impl Iterator<Item = &[u32]> {
-    batch.offsets.windows(2).map(|pair| match pair {
-        [start, end] => batch.tokens.get(*start..*end).unwrap_or_default(),
-        _ => &[],
-    })
 }
 
 /// Buffers that a trunk works in. Keep one from step to step: nothing is allocated once it has grown.

@@ -92,7 +92,7 @@ impl Recorder {
             settings: RecordedSettings {
                 seed_offset: start.settings.seed_offset,
                 device: start.settings.device.clone(),
-                kernels: crate::host::tensor::kernel_class().to_owned(),
+                kernels: crate::host::tensor::class_on(&start.settings.device).to_owned(),
                 n_threads: start.settings.n_threads,
                 memo: match start.settings.memo {
                     Memo::On => "on",

@@ -10,7 +10,7 @@ use super::schema::{FileRead, How, Outcome, Record, Root, What, WrittenFile};
 use super::verdict::{NONE, Tally, circumstances, empty};
 use crate::host::digest::Digest;
 use crate::host::store::memo::key_of;
-use crate::host::tensor::{Kernels, class_of, kernels_of};
+use crate::host::tensor::Class;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use super::verdict::{Circumstances, Counts, Finding, Judgement, Reason, Report, SCHEMA, Verdict};
@@ -58,12 +58,12 @@ pub fn fit(record: &Record) -> Result<(), RecordError> {
 /// that somebody made up.
 fn possible(record: &Record) -> Result<(), RecordError> {
     let (class, arch) = (&record.settings.kernels, &record.machine.arch);
+    let device = &record.settings.device;
     let unfit = |reason: String| Err(RecordError::Unfit { reason });
-    let Some(kernels) = kernels_of(class) else {
+    let Some(named) = Class::parse(class) else {
         return unfit(format!("its record names the kernels `{class}`, which this program does not know"));
     };
-    let version = |class: &str| class.split('-').nth(1).and_then(|version| version.parse::<u32>().ok());
-    match (version(class), version(class_of(kernels))) {
+    match (named.version, Class::parse(named.present()).and_then(|present| present.version)) {
         (None | Some(0), _) => {
             return unfit(format!("its record names the kernels `{class}`, and no program had such a version"));
         }
@@ -72,8 +72,10 @@ fn possible(record: &Record) -> Result<(), RecordError> {
         }
         _ => {}
     }
-    let family = if kernels == Kernels::Portable { class.splitn(3, '-').nth(2) } else { Some("x86_64") };
-    match family {
+    if (device == "cpu") != named.kernels.is_some() {
+        return unfit(format!("its record names the kernels `{class}` on the device `{device}`, where they never are"));
+    }
+    match named.family {
         Some(family) if family != arch => {
             unfit(format!("its record names the kernels `{class}` on `{arch}`, and no such machine has them"))
         }
@@ -92,11 +94,26 @@ fn apart(was: &Circumstances, is: &Circumstances) -> Vec<String> {
     differ.map(|(what, was, is)| format!("{what}: recorded `{was}`, rerun on `{is}`")).collect()
 }
 
+/// Why it cannot mean so on a device of candle's.
+fn apart_on_candle(old: &Record, new: &Record) -> Option<String> {
+    let device = new.settings.device.as_str();
+    match device {
+        "cpu" => None,
+        "candle" => {
+            let machine = |record: &Record| (record.machine.n_cores, record.machine.features.clone());
+            let why = "the machine: candle's operations promise equal bits on one alone";
+            (machine(old) != machine(new)).then(|| why.to_owned())
+        }
+        _ => Some(format!("the device: `{device}` promises no equal bits")),
+    }
+}
+
 /// Compares the run with its rerun.
 pub fn compare(kept: &Kept, rerun: &Kept) -> Report {
     let (old, new) = (&kept.record, &rerun.record);
     let (was, is) = (circumstances(old), circumstances(new));
-    let within_because = apart(&was, &is);
+    let mut within_because = apart(&was, &is);
+    within_because.extend(apart_on_candle(old, new));
     let mut tally = Tally { same: within_because.is_empty(), ..Tally::default() };
     record(&mut tally, kept);
     made(&mut tally, kept, &new.program);

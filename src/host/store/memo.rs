@@ -34,6 +34,7 @@ use super::{Store, StoreError};
 use crate::host::digest::Digest;
 use crate::host::lab::{Event, Found, Interrupted, Lab, Memo};
 use crate::host::sweep::Missing;
+use crate::host::tensor::class_on;
 use files::LookedUp;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -63,7 +64,7 @@ pub struct Step {
 impl Step {
     /// What the store looks up: the derivation, and whatever else decides the bits. The number of threads is not in it.
     pub fn key(&self, lab: &Lab) -> Key {
-        key_of(self.digest, &lab.settings.device, crate::host::tensor::kernel_class())
+        key_of(self.digest, &lab.settings.device, class_on(&lab.settings.device))
     }
 }
 
@@ -247,7 +248,7 @@ pub fn perform_named<O: Operation>(operation: &O, lab: &Lab) -> Result<(O::Value
         work: step.work,
         seconds: seconds + partial.earlier(),
         curve: done.curve.clone(),
-        kernels: crate::host::tensor::kernel_class().to_owned(),
+        kernels: class_on(&lab.settings.device).to_owned(),
         device: lab.settings.device.clone(),
         program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
     };

@@ -3,11 +3,12 @@
 //! A state is everything that later steps read: parameters, the optimiser's moments, how many steps were done, where the
 //! random stream stands, the loss curve so far. The order of batches is not in it, because drawing them again is cheap.
 
+use super::weights::Weights;
 use crate::host::digest::Digest;
 use crate::host::lab::{Interrupted, Lab};
+use crate::host::model::ModelError;
 use crate::host::random::Random;
 use crate::host::store::memo::{Content, Facts, Partial};
-use crate::host::tensor::optim::AdamW;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -22,12 +23,10 @@ const FORMAT: u64 = 1;
 /// Points of a loss curve: chosen, enough for an eye.
 const POINTS: usize = 50;
 
-/// A training between two steps.
+/// A training between two steps, but for its parameters and optimiser.
 pub(super) struct State {
     /// Steps done.
     pub step: usize,
-    pub params: Vec<f32>,
-    pub adam: AdamW,
     pub curve: Curve,
     /// The stream that steps draw from; a finetuning draws nothing from it.
     pub random: Random,
@@ -75,8 +74,9 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// The state that was left, or else `fresh`. One that is damaged or belongs to something else is not trusted.
-    pub fn take_up(&mut self, fresh: State) -> State {
-        let read = self.partial.read().and_then(|found| found.map(|found| self.read(&fresh, found)).transpose());
+    pub fn take_up(&mut self, fresh: State, weights: &mut dyn Weights) -> Result<State, ModelError> {
+        let n = weights.n_numbers();
+        let read = self.partial.read().and_then(|found| found.map(|found| self.read(n, found)).transpose());
         let state = match read {
             Ok(None) => fresh,
             Ok(Some(Read { step, params, first, second, curve, position, kept, seconds })) => {
@@ -84,7 +84,8 @@ impl<'a> Checkpoints<'a> {
                 self.partial.goes_on_after(seconds);
                 let mut random = fresh.random;
                 random.seek(position);
-                State { step, params, adam: fresh.adam.resumed(step, first, second), curve, random, kept }
+                weights.resume(step, [params, first, second])?;
+                State { step, curve, random, kept }
             }
             Err(why) => {
                 self.lab.warn(format!("the saved state of this training is not used, it begins anew: {why}"));
@@ -92,11 +93,11 @@ impl<'a> Checkpoints<'a> {
             }
         };
         (self.at, self.last) = (state.step, Instant::now());
-        state
+        Ok(state)
     }
 
     /// Between two steps: saves the state if it is time or work is to stop, and says whether it is.
-    pub fn heed(&mut self, state: &State) -> Result<(), Interrupted> {
+    pub fn heed(&mut self, state: &State, weights: &dyn Weights) -> Result<(), Interrupted> {
         let go_on = self.lab.interrupt.check();
         if !self.partial.is_kept() || state.step == self.at || state.step >= self.steps {
             return go_on;
@@ -105,27 +106,20 @@ impl<'a> Checkpoints<'a> {
         let is_due = match self.lab.settings.checkpoint {
             Some(every) => since >= every,
             None => {
-                let expected = self.cost.unwrap_or_else(|| first_cost(state));
+                let expected = self.cost.unwrap_or_else(|| first_cost(state, weights));
                 let within = (self.spent + expected).as_secs_f64() <= SHARE * self.started.elapsed().as_secs_f64();
                 since >= LEAST && (within || (go_on.is_err() && since >= expected))
             }
         };
         if is_due {
-            self.save(state);
+            self.save(state, weights);
         }
         go_on
     }
 
-    fn save(&mut self, state: &State) {
+    fn save(&mut self, state: &State, weights: &dyn Weights) {
         let started = Instant::now();
-        let [first, second] = state.adam.moments();
-        let mut rows = vec![
-            ("params".to_owned(), state.params.as_slice()),
-            ("first".to_owned(), first),
-            ("second".to_owned(), second),
-        ];
-        rows.extend(state.kept.iter().enumerate().map(|(idx, kept)| (format!("kept.{idx}"), kept.as_slice())));
-        if let Err(error) = self.partial.write(&self.facts(state), &rows)
+        if let Err(error) = self.write(state, weights)
             && !std::mem::replace(&mut self.warned, true)
         {
             self.lab.warn(format!("the state of this training could not be saved, it goes on without: {error}"));
@@ -133,6 +127,14 @@ impl<'a> Checkpoints<'a> {
         let cost = started.elapsed();
         (self.at, self.last, self.cost) = (state.step, Instant::now(), Some(cost));
         self.spent += cost;
+    }
+
+    fn write(&self, state: &State, weights: &dyn Weights) -> Result<(), ModelError> {
+        let (params, [first, second]) = (weights.params()?, weights.moments()?);
+        let held = [("params", &params), ("first", &first), ("second", &second)];
+        let mut rows: Vec<(String, &[f32])> = held.map(|(name, values)| (name.to_owned(), &**values)).into();
+        rows.extend(state.kept.iter().enumerate().map(|(idx, kept)| (format!("kept.{idx}"), kept.as_slice())));
+        Ok(self.partial.write(&self.facts(state), &rows)?)
     }
 
     fn facts(&self, state: &State) -> Facts {
@@ -147,7 +149,7 @@ impl<'a> Checkpoints<'a> {
         facts
     }
 
-    fn read(&self, fresh: &State, mut content: Content) -> Result<Read, String> {
+    fn read(&self, n: usize, mut content: Content) -> Result<Read, String> {
         let facts = std::mem::take(&mut content.facts);
         let number = |name: &str| facts.get(name).and_then(Value::as_u64).ok_or_else(|| format!("it has no `{name}`"));
         if number("format")? != FORMAT {
@@ -162,7 +164,6 @@ impl<'a> Checkpoints<'a> {
         }
         let position = facts.get("random").and_then(Value::as_str).and_then(|held| held.parse::<u128>().ok());
         let curve = facts.get("curve").and_then(|held| Curve::from_json(self.steps, held));
-        let n = fresh.params.len();
         let mut take = |name: &str| content.take(name, &[n]);
         let n_kept = self.kept_at.iter().filter(|at| **at <= step).count();
         Ok(Read {
@@ -192,8 +193,8 @@ struct Read {
 }
 
 /// What saving is expected to take before it was measured.
-fn first_cost(state: &State) -> Duration {
-    let n = state.params.len() * (3 + state.kept.len());
+fn first_cost(state: &State, weights: &dyn Weights) -> Duration {
+    let n = weights.n_numbers() * (3 + state.kept.len());
     Duration::from_secs_f64(4.0 * n as f64 / WRITING)
 }
 

@@ -1,6 +1,7 @@
 //! Finetuning: a pretrained trunk, a head, rows with labels, a loss; a new model.
 
-use super::job::{Job, Pass, Probe, Whole};
+use super::device::{OnDevice, Over};
+use super::job::{Job, Own, Pass, Probe, Whole};
 use super::lora::{Adapted, Adapters};
 use super::predict::{Features, forward_work};
 use super::{HeadStart, Loss, Plan, Recipe, TrainError};
@@ -9,9 +10,11 @@ use crate::host::digest::Digest;
 use crate::host::frame::{Frame, Probabilities};
 use crate::host::lab::Lab;
 use crate::host::model::arch::Params;
+use crate::host::model::candle;
 use crate::host::model::trunk;
 use crate::host::model::{Head, Model};
 use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
+use crate::host::tensor::optim::AdamWOptions;
 use crate::host::tensor::pages;
 use std::sync::Arc;
 
@@ -40,6 +43,9 @@ pub fn finetune(
     let (trained, digest) = perform_named(&work, lab)?;
     Ok(work.model_of(trained, digest))
 }
+
+/// The epsilon of Adam's denominator (Kingma and Ba 2015; PyTorch's default).
+const EPS: f64 = 1e-8;
 
 /// A finetuning before it is computed.
 struct Finetuning<'a> {
@@ -145,14 +151,27 @@ impl Operation for Finetuning<'_> {
         let first = self.first_trunk();
         let n_trunk = first.len();
         let params = pages::joined(&[&first, self.head]);
+        let [beta1, beta2] = plan.betas;
+        let options = AdamWOptions { beta1, beta2, eps: EPS, weight_decay: plan.weight_decay };
         let pass = || Pass::new(arch, &packed, self.head.len(), plan.recompute);
-        let (mut trained, curve) = match self.adapters {
-            _ if plan.linear_probe => {
-                let all = Features { model: self.model, data: self.data, packed: &packed }.find(lab)?;
-                job.run(&mut Probe::new(&all, arch.width(), self.head.len()), params)?
+        let features = || Features { model: self.model, data: self.data, packed: &packed }.find(lab);
+        let (mut trained, curve) = match (candle::device(&lab.settings.device)?, self.adapters) {
+            (None, _) if plan.linear_probe => {
+                let all = features()?;
+                job.run(&mut Own::new(Probe::new(&all, arch.width(), self.head.len()), params, options))?
             }
-            Some(adapters) => job.run(&mut Adapted::new(pass(), adapters, base, self.head.len()), params)?,
-            None => job.run(&mut Whole { pass: pass(), layout }, params)?,
+            (None, Some(adapters)) => {
+                job.run(&mut Own::new(Adapted::new(pass(), adapters, base, self.head.len()), params, options))?
+            }
+            (None, None) => job.run(&mut Own::new(Whole { pass: pass(), layout }, params, options))?,
+            (Some(on), _) if plan.linear_probe => {
+                let all = features()?;
+                job.run(&mut OnDevice::probe(&all, arch.width(), &params, options, &on, &lab.interrupt)?)?
+            }
+            (Some(on), adapters) => {
+                let over = Over { arch, layout, packed: &packed, base, adapters, recompute: plan.recompute };
+                job.run(&mut OnDevice::over(over, &params, n_classes, options, &on, &lab.interrupt)?)?
+            }
         };
         let head = trained.split_off(n_trunk);
         Ok(Done { value: Trained { trunk: trained, head }, curve: curve.points() })
@@ -271,7 +290,7 @@ fn first_head(model: &Model, n_classes: usize, start: HeadStart) -> Result<Vec<f
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::checkpoint::testing::{curves_and_warnings, first_done, heard, lab_in, on, state_file, stop_at};
     use super::super::predict::features;
     use super::super::{CrossEntropy, Lora, LossBatch, LossError, LossValue, label, predict};
@@ -283,7 +302,7 @@ mod tests {
     use crate::host::tensor::Precision;
 
     /// Rows of four words and a full stop; the class is whether `w0` is among them.
-    fn task(n: usize, n_test: usize) -> (Data, Frame) {
+    pub fn task(n: usize, n_test: usize) -> (Data, Frame) {
         let mut random = Random::new(9, "task");
         let (mut rows, mut classes) = (Vec::new(), Vec::new());
         for idx in 0..n {

@@ -1,29 +1,95 @@
 //! The training loop: batches, the loss, the optimiser, the state between steps.
 //!
-//! What is trained (a whole model, adapters, a head alone) is a [`Learner`]: it gives logits and takes gradients.
+//! What is trained (a whole model, adapters, a head alone; on the own kernels or on a device) is a [`Learner`]: it gives
+//! logits and takes gradients. On the own kernels it is made of [`Passes`] over flat buffers.
 
 use super::checkpoint::{Checkpoints, Curve, State};
 use super::predict::{Bar, clear, head_forward, push_row};
+use super::weights::{OnHost, Weights};
 use super::{At, Batches, Loss, LossBatch, LossValue, Plan, TrainError};
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
-use crate::host::model::arch::{Arch, Layout};
+use crate::host::model::ModelError;
+use crate::host::model::arch::{Arch, Entry, Layout};
 use crate::host::model::trunk::{self, Keep, Packed, Tape};
 use crate::host::random::Random;
 use crate::host::store::memo::Partial;
-use crate::host::tensor::optim::{AdamW, AdamWOptions};
-use crate::host::tensor::pages;
+use crate::host::tensor::optim::AdamWOptions;
 use std::ops::Range;
-
-/// The epsilon of Adam's denominator (Kingma and Ba 2015; PyTorch's default).
-const EPS: f64 = 1e-8;
 
 /// What a training changes: how its parameters make logits, and how gradients come back to them.
 pub(super) trait Learner {
+    /// The parameters with their gradients and their optimiser.
+    fn weights(&mut self) -> &mut dyn Weights;
+
+    /// Makes ready for parameters that a step has changed. Gradients begin anew.
+    fn prepare(&mut self) -> Result<(), ModelError>;
+
+    /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; holds what [`Learner::gradient`] needs as told.
+    fn logits(&mut self, rows: &[u32], hold: Hold, logits: &mut Vec<f32>) -> Result<(), ModelError>;
+
+    /// Adds what follows from the logits' gradient, for the rows that were held last.
+    fn gradient(&mut self, d_logits: &[f32]) -> Result<(), ModelError>;
+}
+
+/// What a pass holds for its gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    Nothing,
+    /// What is needed, apart from the gradients that were found before.
+    Apart,
+    /// What is needed; no gradient of this step was found yet, so that their memory is free.
+    First,
+}
+
+/// On the own kernels.
+pub(super) struct Own<P> {
+    passes: P,
+    weights: OnHost,
+}
+
+impl<P: Passes> Own<P> {
+    /// Trains these parameters.
+    pub fn new(passes: P, params: Vec<f32>, options: AdamWOptions) -> Self {
+        let decayed = passes.decayed();
+        Own { passes, weights: OnHost::new(params, options, decayed) }
+    }
+}
+
+impl<P: Passes> Learner for Own<P> {
+    fn weights(&mut self) -> &mut dyn Weights {
+        &mut self.weights
+    }
+
+    fn prepare(&mut self) -> Result<(), ModelError> {
+        self.passes.prepare(&self.weights.params);
+        Ok(())
+    }
+
+    fn logits(&mut self, rows: &[u32], hold: Hold, logits: &mut Vec<f32>) -> Result<(), ModelError> {
+        let OnHost { params, grads, .. } = &mut self.weights;
+        let keep = match hold {
+            Hold::Nothing => Keep::Nothing,
+            Hold::Apart => Keep::Apart,
+            Hold::First => Keep::In(grads),
+        };
+        self.passes.logits(params, rows, keep, logits);
+        Ok(())
+    }
+
+    fn gradient(&mut self, d_logits: &[f32]) -> Result<(), ModelError> {
+        let OnHost { params, grads, .. } = &mut self.weights;
+        self.passes.gradient(params, d_logits, grads);
+        Ok(())
+    }
+}
+
+/// Passes over flat buffers.
+pub(super) trait Passes {
     /// Makes ready for parameters that the optimiser has changed.
     fn prepare(&mut self, _params: &[f32]) {}
 
-    /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; keeps what [`Learner::gradient`] needs as told.
+    /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; keeps what [`Passes::gradient`] needs as told.
     /// Gradients that are lent for it are then set, those behind the trunk's as well.
     fn logits(&mut self, params: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>);
 
@@ -61,39 +127,34 @@ struct Buffers<'a> {
     logits: Vec<f32>,
     /// Logits that are computed a second time.
     again: Vec<f32>,
-    grads: Vec<f32>,
 }
 
 impl<'a> Job<'a> {
-    /// Trains from `params`; what they became, and the loss curve.
-    pub fn run(&self, learner: &mut dyn Learner, params: Vec<f32>) -> Result<(Vec<f32>, Curve), TrainError> {
-        let [beta1, beta2] = self.plan.betas;
-        let options = AdamWOptions { beta1, beta2, eps: EPS, weight_decay: self.plan.weight_decay };
+    /// Trains; what the parameters became, and the loss curve.
+    pub fn run(&self, learner: &mut dyn Learner) -> Result<(Vec<f32>, Curve), TrainError> {
         let mut checkpoints = Checkpoints::new(self.lab, self.partial, self.of, self.plan.steps, &[]);
-        let mut state = checkpoints.take_up(State {
+        let fresh = State {
             step: 0,
-            adam: AdamW::new(params.len(), options),
-            params,
             curve: Curve::new(self.plan.steps),
             random: Random::new(self.plan.seed, "finetune"),
             kept: Vec::new(),
-        });
+        };
+        let mut state = checkpoints.take_up(fresh, learner.weights())?;
         let mut batches = self.batches_from(state.step)?;
-        let decayed = learner.decayed();
-        let mut buffers = Buffers { grads: pages::zeros(state.params.len()), ..Buffers::default() };
+        let mut buffers = Buffers::default();
         let bar = Bar::start(self.lab, self.what.clone(), self.plan.steps as u64);
         while state.step < self.plan.steps {
-            checkpoints.heed(&state)?;
+            checkpoints.heed(&state, learner.weights())?;
             let (chosen, epoch) = batches.draw();
-            let found = self.gradient(learner, &state, chosen, epoch, &mut buffers);
+            let found = self.gradient(learner, state.step, chosen, epoch, &mut buffers);
             if found.as_ref().is_err_and(crate::host::explain::Explain::is_interruption) {
                 // The step was not taken: the state is whole.
-                checkpoints.heed(&state)?;
+                checkpoints.heed(&state, learner.weights())?;
             }
             let found = found?;
             let clip = (self.plan.clip > 0.0).then_some(self.plan.clip);
             let lr = self.plan.lr_at(state.step);
-            let norm = state.adam.step(&mut state.params, &buffers.grads, lr, clip, &decayed);
+            let norm = learner.weights().step(lr, clip)?;
             if !norm.is_finite() {
                 return Err(self.diverged(state.step, "gradient"));
             }
@@ -102,7 +163,7 @@ impl<'a> Job<'a> {
                 bar.progress(state.step as u64, || format!("loss {:.3}", found.value));
             }
         }
-        Ok((state.params, state.curve))
+        Ok((learner.weights().take_params()?, state.curve))
     }
 
     /// Computes the gradient of one batch into the buffers; the loss.
@@ -112,12 +173,12 @@ impl<'a> Job<'a> {
     fn gradient(
         &self,
         learner: &mut dyn Learner,
-        state: &State,
+        step: usize,
         chosen: &[u32],
         epoch: usize,
         buffers: &mut Buffers<'a>,
     ) -> Result<LossValue, TrainError> {
-        let Buffers { weak, ids, logits, again, grads } = buffers;
+        let Buffers { weak, ids, logits, again } = buffers;
         weak.clear();
         ids.clear();
         for row in chosen {
@@ -125,26 +186,25 @@ impl<'a> Job<'a> {
             weak.extend_from_slice(self.weak.get(start..start + self.n_classes).unwrap_or_default());
             ids.extend(self.ids.get(*row as usize));
         }
-        let params = &state.params;
-        learner.prepare(params);
+        learner.prepare()?;
         logits.clear();
         let n_rows = chosen.len().div_ceil(self.plan.accumulate.max(1)).max(1);
         let last = chosen.chunks(n_rows).count().saturating_sub(1);
         for (idx, rows) in chosen.chunks(n_rows).enumerate() {
-            let keep = if idx == last { Keep::In(grads) } else { Keep::Nothing };
-            learner.logits(params, rows, keep, logits);
+            let hold = if idx == last { Hold::First } else { Hold::Nothing };
+            learner.logits(rows, hold, logits)?;
             self.lab.interrupt.check()?;
         }
-        let batch = At { step: state.step, steps: self.plan.steps, epoch, rows: ids };
+        let batch = At { step, steps: self.plan.steps, epoch, rows: ids };
         let found = self.ask(&LossBatch { logits, weak, n_classes: self.n_classes, at: batch })?;
         let parts = chosen.chunks(n_rows).zip(found.gradient.chunks(n_rows * self.n_classes.max(1)));
         for (idx, (rows, d_logits)) in parts.enumerate().rev() {
             if idx < last {
                 again.clear();
-                learner.logits(params, rows, Keep::Apart, again);
+                learner.logits(rows, Hold::Apart, again)?;
                 self.lab.interrupt.check()?;
             }
-            learner.gradient(params, d_logits, grads);
+            learner.gradient(d_logits)?;
         }
         Ok(found)
     }
@@ -191,7 +251,7 @@ pub(super) struct Whole<'a> {
 }
 
 /// The parameters are the trunk's and behind them the head's, so that one norm clips and one pass updates both.
-impl Learner for Whole<'_> {
+impl Passes for Whole<'_> {
     fn logits(&mut self, params: &[f32], rows: &[u32], mut keep: Keep, logits: &mut Vec<f32>) {
         let (trunk, head) = params.split_at(self.layout.n_params);
         if let Keep::In(grads) = keep {
@@ -208,13 +268,18 @@ impl Learner for Whole<'_> {
         self.pass.gradient(trunk, head, d_logits, trunk_grads, head_grads);
     }
 
-    /// Weight matrices and the head; not biases, gains or embeddings of positions.
+    /// Matrices and the head; not biases or gains.
     fn decayed(&self) -> Vec<Range<usize>> {
-        let matrices = self.layout.entries.iter().filter(|entry| entry.shape.len() > 1);
+        let matrices = self.layout.entries.iter().filter(|entry| decays(entry));
         let ranges = matrices.map(|entry| entry.offset..entry.offset + entry.shape.iter().product::<usize>());
         // The head lies behind, as long as it is.
         ranges.chain(std::iter::once(self.layout.n_params..self.layout.n_params + self.pass.n_head)).collect()
     }
+}
+
+/// Whether weight decay acts on a tensor of a trunk: on matrices, not on biases or gains.
+pub(super) fn decays(entry: &Entry) -> bool {
+    entry.shape.len() > 1
 }
 
 /// A pass of some rows through a trunk and a head, and back.
@@ -237,7 +302,7 @@ impl<'a> Pass<'a> {
         Pass { arch, packed, n_head, tape, batch, features: Vec::new(), d_features: Vec::new(), logits: Vec::new() }
     }
 
-    /// As [`Learner::logits`].
+    /// As [`Passes::logits`].
     pub fn logits(&mut self, trunk: &[f32], head: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>) {
         clear(&mut self.batch);
         rows.iter().for_each(|row| push_row(&mut self.batch, self.packed, *row as usize));
@@ -251,7 +316,7 @@ impl<'a> Pass<'a> {
         logits.extend_from_slice(&self.logits);
     }
 
-    /// As [`Learner::gradient`].
+    /// As [`Passes::gradient`].
     pub fn gradient(
         &mut self,
         trunk: &[f32],
@@ -283,7 +348,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-impl Learner for Probe<'_> {
+impl Passes for Probe<'_> {
     fn logits(&mut self, head: &[f32], rows: &[u32], keep: Keep, logits: &mut Vec<f32>) {
         if let Keep::In(grads) = keep {
             grads.fill(0.0);

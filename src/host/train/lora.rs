@@ -5,10 +5,12 @@
 //! what full finetuning does, and `4 · rank / n_tokens` of it more; what is saved is the optimiser's memory, and in the
 //! store everything but the adapters.
 
-use super::job::{Learner, Pass};
+use super::job::{Pass, Passes};
 use crate::host::model::arch::Layout;
+use crate::host::model::candle::LeafShape;
 use crate::host::model::trunk::Keep;
 use crate::host::random::Random;
+use candle_core::Tensor;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -132,6 +134,26 @@ impl Adapters {
         }
     }
 
+    /// The factors as tensors: `A` and `B` of each matrix in turn.
+    pub fn leaves(&self) -> Vec<LeafShape> {
+        let leaf = |n_rows, n_columns| LeafShape { shape: vec![n_rows, n_columns], decays: true };
+        let rank = self.lora.rank;
+        self.sites.iter().flat_map(|site| [leaf(rank, site.n_in), leaf(site.n_out, rank)]).collect()
+    }
+
+    /// The effective tensors of a trunk, from those of `base` in the layout's order and the factors as [`Adapters::leaves`]
+    /// has them.
+    pub fn effective(&self, layout: &Layout, base: &[Tensor], factors: &[Tensor]) -> candle_core::Result<Vec<Tensor>> {
+        let mut trunk = base.to_vec();
+        for (site, factors) in self.sites.iter().zip(factors.chunks_exact(2)) {
+            let at = layout.entries.iter().position(|entry| entry.offset == site.weight);
+            if let (Some(weight), [a, b]) = (at.and_then(|at| trunk.get_mut(at)), factors) {
+                *weight = (&*weight + (b.matmul(a)? * f64::from(self.scale()))?)?;
+            }
+        }
+        Ok(trunk)
+    }
+
     fn scale(&self) -> f32 {
         (self.lora.alpha / self.lora.rank as f64) as f32
     }
@@ -174,7 +196,7 @@ impl<'a> Adapted<'a> {
 }
 
 /// The parameters are the adapters and behind them the head.
-impl Learner for Adapted<'_> {
+impl Passes for Adapted<'_> {
     fn prepare(&mut self, params: &[f32]) {
         self.adapters.apply(self.base, params, &mut self.trunk);
     }

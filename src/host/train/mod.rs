@@ -1,10 +1,11 @@
 //! Training and labelling: losses, schedules, the finetuning loop, predictions.
 //!
-//! The loop asks a [`Loss`] for `dL/dlogits` and hands everything below the logits to the engine
-//! ([`crate::host::model::trunk`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
+//! The loop asks a [`Loss`] for `dL/dlogits` and hands everything below the logits to an engine: the own kernels
+//! ([`crate::host::model::trunk`]), or candle on other devices ([`crate::host::model::candle`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
 
 mod batches;
 mod checkpoint;
+mod device;
 mod error;
 mod finetune;
 mod job;
@@ -14,6 +15,7 @@ mod plan;
 mod predict;
 mod pretrain;
 mod schedule;
+mod weights;
 
 pub use batches::Batches;
 pub use error::TrainError;

@@ -6,6 +6,7 @@ use crate::host::digest::Digest;
 use crate::host::frame::Frame;
 use crate::host::lab::{Event, Lab};
 use crate::host::math::exp;
+use crate::host::model::candle;
 use crate::host::model::trunk::{self, Packed, Reader};
 use crate::host::model::{Head, Model, ModelError};
 use crate::host::random::Random;
@@ -30,16 +31,18 @@ pub(super) fn features(
     let told = packed.tokens.len() > LONG;
     let bar = told.then(|| Bar::start(lab, format!("label with {}", inner.name), n_rows));
     let so_far = Mutex::new(0);
-    let reader = Reader::new(&inner.arch, params, precision);
-    let found = reader.features(packed, &lab.interrupt, &|n_rows| {
+    let done = |n_rows: usize| {
         if let Some(bar) = &bar {
             // Told under the lock, so that numbers rise.
             let mut so_far = so_far.lock().unwrap_or_else(PoisonError::into_inner);
             *so_far += n_rows as u64;
             bar.progress(*so_far, String::new);
         }
-    })?;
-    Ok(found)
+    };
+    match candle::device(&lab.settings.device)? {
+        None => Ok(Reader::new(&inner.arch, params, precision).features(packed, &lab.interrupt, &done)?),
+        Some(on) => Ok(candle::read(&inner.arch, params, precision, packed, &on, &lab.interrupt, &done)?),
+    }
 }
 
 /// Appends row `row` of `from` to `to`.

@@ -4,18 +4,21 @@
 //! parameters and so the whole run follow from the seed.
 
 use super::checkpoint::{Checkpoints, Curve, State};
+use super::device::{Speaker, loss_of};
 use super::predict::Bar;
+use super::weights::{OnHost, Weights};
 use crate::host::digest::Digest;
 use crate::host::explain::Explain;
 use crate::host::lab::{Interrupted, Lab};
 use crate::host::math::cos;
 use crate::host::model::arch::{Activation, Arch, CausalConfig};
-use crate::host::model::trunk::{Tape, TrunkError, check_lm, lm_loss, lm_step};
+use crate::host::model::candle;
+use crate::host::model::trunk::{Packed, Tape, TrunkError, check_lm, lm_loss, lm_step};
 use crate::host::model::{Encoder, Model, ModelError, Size, initial};
 use crate::host::random::Random;
 use crate::host::store::StoreError;
 use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
-use crate::host::tensor::optim::{AdamW, AdamWOptions};
+use crate::host::tensor::optim::AdamWOptions;
 use crate::host::world::World;
 use std::f64::consts::PI;
 
@@ -215,6 +218,11 @@ impl Operation for LanguageLoss<'_> {
     fn compute(&self, lab: &Lab, _partial: &Partial) -> Result<Done<f64>, PretrainError> {
         let inner = &self.model.inner;
         let mut random = Random::new(self.seed, "pretrain/held-out");
+        let (arch, params) = (&inner.arch, &inner.params.values);
+        let trunk = match candle::device(&lab.settings.device)? {
+            None => None,
+            Some(on) => Some(candle::Trunk::new(arch, candle::tensors(arch, params, &on).map_err(ModelError::from)?)),
+        };
         let mut tape = Tape::new();
         let (mut sum, mut n_predicted) = (0.0, 0_usize);
         let mut left = self.n_documents;
@@ -222,9 +230,13 @@ impl Operation for LanguageLoss<'_> {
             lab.interrupt.check()?;
             let n_rows = left.min(DOCUMENTS_PER_BATCH);
             let batch = self.world.windows(&mut random, n_rows, inner.arch.context());
-            check_lm(&inner.arch, &inner.params.values, &batch)?;
+            check_lm(arch, params, &batch)?;
             let n = batch.tokens.len() - batch.n_rows();
-            sum += n as f64 * lm_loss(&inner.arch, &inner.params.values, &batch, &mut tape);
+            let loss = match &trunk {
+                None => lm_loss(arch, params, &batch, &mut tape),
+                Some(trunk) => loss_of(trunk, &batch, &lab.interrupt)?,
+            };
+            sum += n as f64 * loss;
             n_predicted += n;
             left -= n_rows;
         }
@@ -272,15 +284,34 @@ impl Pretraining<'_> {
     }
 
     fn fresh(&self) -> State {
-        let params = initial(self.arch, &mut Random::new(self.options.seed, "pretrain/parameters"));
-        let [beta1, beta2] = self.options.betas;
         State {
             step: 0,
-            adam: AdamW::new(params.len(), AdamWOptions { beta1, beta2, ..AdamWOptions::default() }),
-            params,
             curve: Curve::new(self.options.steps),
             random: Random::new(self.options.seed, "pretrain/documents"),
             kept: Vec::new(),
+        }
+    }
+}
+
+/// What is pretrained, on the own kernels or on a device.
+enum Engine<'a> {
+    Own { weights: OnHost, tape: Tape },
+    Device(Speaker<'a>),
+}
+
+impl Engine<'_> {
+    fn weights(&mut self) -> &mut dyn Weights {
+        match self {
+            Engine::Own { weights, .. } => weights,
+            Engine::Device(speaker) => &mut speaker.leaves,
+        }
+    }
+
+    /// The batch's loss; its gradients are those that the next step goes along.
+    fn gradients(&mut self, arch: &Arch, batch: &Packed) -> Result<f64, ModelError> {
+        match self {
+            Engine::Own { weights, tape } => Ok(lm_step(arch, &weights.params, batch, tape, &mut weights.grads)),
+            Engine::Device(speaker) => speaker.gradients(batch),
         }
     }
 }
@@ -309,28 +340,39 @@ impl Operation for Pretraining<'_> {
         let &Pretraining { name, arch, world, options, kept_at } = self;
         let bar = Bar::start(lab, format!("pretrain {name}"), options.steps as u64);
         let mut checkpoints = Checkpoints::new(lab, partial, self.digest(), options.steps, kept_at);
-        let mut state = checkpoints.take_up(self.fresh());
-        let mut grads = vec![0.0_f32; state.params.len()];
-        let mut tape = Tape::new();
+        let params = initial(arch, &mut Random::new(options.seed, "pretrain/parameters"));
+        let [beta1, beta2] = options.betas;
+        let adam = AdamWOptions { beta1, beta2, ..AdamWOptions::default() };
+        let mut engine = match candle::device(&lab.settings.device)? {
+            None => Engine::Own { weights: OnHost::new(params, adam, Vec::new()), tape: Tape::new() },
+            Some(on) => Engine::Device(Speaker::new(arch, &params, adam, &on, &lab.interrupt)?),
+        };
+        let mut state = checkpoints.take_up(self.fresh(), engine.weights())?;
         while state.step < options.steps {
-            checkpoints.heed(&state)?;
+            checkpoints.heed(&state, engine.weights())?;
             let step = state.step + 1;
-            let State { params, adam, curve, random, kept, .. } = &mut state;
-            let batch = world.windows(random, options.batch, options.tokens);
+            let drawn_from = state.random.position();
+            let batch = world.windows(&mut state.random, options.batch, options.tokens);
             if step == 1 {
-                check_lm(arch, params, &batch)?;
+                check_lm(arch, &engine.weights().params()?, &batch)?;
             }
-            let loss = lm_step(arch, params, &batch, &mut tape, &mut grads);
-            let norm = adam.step(params, &grads, rate(options, step), Some(options.clip), &[]);
+            let found = engine.gradients(arch, &batch);
+            if found.as_ref().is_err_and(Explain::is_interruption) {
+                // The step was not taken: without its documents the state is whole.
+                state.random.seek(drawn_from);
+                checkpoints.heed(&state, engine.weights())?;
+            }
+            let loss = found?;
+            let norm = engine.weights().step(rate(options, step), Some(options.clip))?;
             if !loss.is_finite() || !norm.is_finite() {
                 return Err(PretrainError::NotFinite { step });
             }
-            curve.note(step, loss);
+            state.curve.note(step, loss);
             if step.is_multiple_of(STEPS_PER_EVENT) {
                 bar.progress(step as u64, || format!("loss {loss:.3}"));
             }
             if kept_at.contains(&step) {
-                kept.push(params.clone());
+                state.kept.push(engine.weights().params()?.into_owned());
             }
             state.step = step;
         }

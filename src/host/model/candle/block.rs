@@ -1,7 +1,7 @@
 //! What a trunk is made of, from the embeddings to the last norm. An architecture that differs in a norm, an activation,
 //! its positions or a bias of attention differs in one of these functions.
 
-use super::{Padded, Trunk};
+use super::{Padded, Trunk, rounded};
 use crate::host::model::arch::{Activation, Arch};
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::{layer_norm_slow, softmax};
@@ -56,7 +56,8 @@ impl Trunk {
     fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
         let weight = self.tensor(&format!("{name}.weight"))?;
         let (n_rows, n_positions, n_in) = x.dims3()?;
-        let y = x.reshape((n_rows * n_positions, n_in))?.matmul(&weight.t()?)?;
+        let x = rounded(&x.reshape((n_rows * n_positions, n_in))?, self.precision)?;
+        let y = x.matmul(&weight.t()?)?;
         y.broadcast_add(self.tensor(&format!("{name}.bias"))?)?.reshape((n_rows, n_positions, weight.dim(0)?))
     }
 

@@ -15,8 +15,7 @@ pub struct Padded {
     /// whose queries never see the padding behind them, else `[n_rows, 1, 1, n_positions]`.
     pub(super) mask: Tensor,
     lengths: Vec<usize>,
-    /// As in [`Packed`].
-    packed: Vec<u32>,
+    packed: Packed,
     dtype: DType,
     device: Device,
 }
@@ -24,18 +23,11 @@ pub struct Padded {
 impl Padded {
     /// Pads a batch for a trunk in `dtype` on `device`. Rows must not be empty.
     pub fn new(batch: &Packed, causal: bool, dtype: DType, device: &Device) -> Result<Self> {
-        let length = |pair: &[usize]| match pair {
-            [start, end] => end.saturating_sub(*start),
-            _ => 0,
-        };
-        let lengths: Vec<usize> = batch.offsets.windows(2).map(length).collect();
+        let lengths: Vec<usize> = batch.rows().map(<[u32]>::len).collect();
         let n_rows = lengths.len();
         let n_positions = lengths.iter().copied().max().unwrap_or(0);
         let mut tokens = Vec::with_capacity(n_rows * n_positions);
-        let mut rest = batch.tokens.as_slice();
-        for length in &lengths {
-            let (row, behind) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
-            rest = behind;
+        for row in batch.rows() {
             tokens.extend_from_slice(row);
             tokens.resize(tokens.len().next_multiple_of(n_positions.max(1)), 0);
         }
@@ -54,7 +46,7 @@ impl Padded {
             tokens: Tensor::from_vec(tokens, n_tokens, device)?,
             mask: mask.to_dtype(dtype)?,
             lengths,
-            packed: batch.tokens.clone(),
+            packed: batch.clone(),
             dtype,
             device: device.clone(),
         })
@@ -83,13 +75,8 @@ impl Padded {
 
     /// The states of all positions that have a next token, `[n, width]`, and that token, `[n, 1]`.
     pub(super) fn predicting(&self, states: &Tensor) -> Result<(Tensor, Tensor)> {
-        let mut next = Vec::with_capacity(self.packed.len());
-        let mut rest = self.packed.as_slice();
-        for length in &self.lengths {
-            let (row, behind) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
-            rest = behind;
-            next.extend_from_slice(row.get(1..).unwrap_or_default());
-        }
+        let next = self.packed.rows().flat_map(|row| row.get(1..).unwrap_or_default());
+        let next: Vec<u32> = next.copied().collect();
         let n = next.len();
         Ok((self.picked(states, self.places(1))?, Tensor::from_vec(next, (n, 1), &self.device)?))
     }

@@ -1,9 +1,11 @@
 //! How long work would take, told from how long such work took.
 
 use crate::host::lab::Lab;
+use crate::host::model::candle;
 use crate::host::model::trunk::{self, Packed, Tape};
 use crate::host::model::{Model, ladder};
 use crate::host::store::{Store, StoreError};
+use crate::host::tensor::{Precision, class_on};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -47,7 +49,8 @@ impl Past {
     /// What the store remembers of this device and class of kernels.
     pub fn of(lab: &Lab) -> Result<Past, StoreError> {
         let mut past = Past::default();
-        let here = (lab.settings.device.as_str(), crate::host::tensor::kernel_class());
+        let device = lab.settings.device.as_str();
+        let here = (device, class_on(device));
         for manifest in Store::of(lab).results()?.into_iter().filter_map(|listed| listed.manifest.ok()) {
             if (manifest.device.as_str(), manifest.kernels.as_str()) == here {
                 past.note(&manifest.operation, manifest.work, manifest.seconds);
@@ -92,12 +95,17 @@ fn measured(lab: &Lab) -> Option<f64> {
         offsets: (0..=ROWS).map(|row| row * n_tokens / ROWS).collect(),
     };
     trunk::check(arch, params, &packed).ok()?;
+    let device = candle::device(&lab.settings.device).ok()?;
     let mut tape = Tape::new();
+    let mut pass = || match &device {
+        None => Some(trunk::features(arch, params, &packed, &mut tape)),
+        Some(on) => candle::read(arch, params, Precision::F32, &packed, on, &lab.interrupt, &|_| ()).ok(),
+    };
     // The first pass makes the buffers.
-    let _ = trunk::features(arch, params, &packed, &mut tape);
+    pass()?;
     let (started, mut n_passes) = (Instant::now(), 0u32);
     while started.elapsed() < LONG_ENOUGH {
-        let _ = trunk::features(arch, params, &packed, &mut tape);
+        pass()?;
         n_passes += 1;
     }
     let work = 2.0 * model.n_params() as f64 * n_tokens as f64 * f64::from(n_passes);

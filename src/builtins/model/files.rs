@@ -7,7 +7,7 @@ use std::path::Path;
 options! {
     /// Options of `model::load`.
     pub struct LoadOptions {
-        /// Keep only the first blocks of a BERT, as a smaller rung; left out, all.
+        /// Keep only the first blocks of a BERT or MPNet, as a smaller rung; left out, all.
         layers: Option<usize> = None,
         /// The longest row in tokens, at most the model's context; longer ones are cut.
         max_tokens: Option<usize> = None,
@@ -42,13 +42,14 @@ pub fn functions() -> Vec<Function> {
             .about("A pretrained model by name, or a model from a folder.")
             .details(
                 "- `minilm`: all-MiniLM-L6-v2, after `w2s fetch minilm`. It reads 256 tokens of a row unless `max_tokens` says fewer.\n\
-                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a BERT checkpoint, after `w2s fetch` of the same name.\n\
-                 - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or a BERT \
-                 checkpoint with Hugging Face names (32, 16 or bfloat16 bits; computed in 32). A relative path is looked for in the \
+                 - `mpnet`: all-mpnet-base-v2, after `w2s fetch mpnet`. It reads 384 tokens of a row unless `max_tokens` says fewer.\n\
+                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a checkpoint of BERT or MPNet, after `w2s fetch` of the same name.\n\
+                 - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or a \
+                 checkpoint of BERT or MPNet with Hugging Face names (32, 16 or bfloat16 bits; computed in 32). A relative path is looked for in the \
                  run's folder first, where `model::save` writes, then in the project.\n\n\
-                 A BERT's features are the mean over the row's tokens. Pooler and heads of a checkpoint are left out.",
+                 Their features are the mean over the row's tokens. Pooler and heads of a checkpoint are left out.",
             )
-            .param::<String>("name", "`minilm`, `hub:OWNER/NAME` or a folder")
+            .param::<String>("name", "`minilm`, `mpnet`, `hub:OWNER/NAME` or a folder")
             .options::<LoadOptions>()
             .returns("Model")
             .example(

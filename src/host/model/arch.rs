@@ -1,9 +1,13 @@
 //! Architectures as data: what shapes a trunk has, and where each tensor lies in its flat parameter buffer.
 
 use super::ModelError;
+use crate::host::tensor::attention::relative;
 
 /// The most parameters of one trunk: chosen, 8 GB of 32-bit numbers.
 const MAX_PARAMS: usize = 2 << 30;
+
+/// The most token types: chosen.
+const MAX_TOKEN_TYPES: usize = 1 << 10;
 
 /// The nonlinearity of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,8 @@ pub struct CausalConfig {
     pub norm_eps: f32,
 }
 
-/// A post-norm bidirectional encoder as BERT: word + position + token-type embeddings and a layer norm, then blocks.
+/// A post-norm bidirectional encoder as BERT: word + position + token-type embeddings and a layer norm, then blocks. With
+/// `relative` and no token types it is MPNet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BertConfig {
     pub vocab: usize,
@@ -40,7 +45,11 @@ pub struct BertConfig {
     pub inner: usize,
     pub activation: Activation,
     pub norm_eps: f32,
+    /// 0 for none.
     pub n_token_types: usize,
+    /// Whether each head adds to its scores a number for the distance between query and key, from a table of T5's buckets
+    /// that all layers share.
+    pub relative: bool,
 }
 
 /// What a trunk computes.
@@ -130,10 +139,11 @@ impl Arch {
         }
     }
 
-    /// `causal` or `bert`.
+    /// `causal`, `bert` or `mpnet`.
     pub fn kind(&self) -> &'static str {
         match self {
             Arch::Causal(_) => "causal",
+            Arch::Bert(config) if config.relative => "mpnet",
             Arch::Bert(_) => "bert",
         }
     }
@@ -141,7 +151,7 @@ impl Arch {
     /// Refuses sizes that cannot be meant, before anything of that size is made. The limits are chosen.
     pub fn check(&self) -> Result<(), ModelError> {
         let (n_heads, inner, norm_eps, n_token_types) = match self {
-            Arch::Causal(c) => (c.n_heads, c.inner, c.norm_eps, 1),
+            Arch::Causal(c) => (c.n_heads, c.inner, c.norm_eps, 0),
             Arch::Bert(c) => (c.n_heads, c.inner, c.norm_eps, c.n_token_types),
         };
         let sizes = [
@@ -151,12 +161,15 @@ impl Arch {
             ("n_layers", self.n_layers(), 1 << 8),
             ("n_heads", n_heads, 1 << 10),
             ("inner", inner, 1 << 16),
-            ("n_token_types", n_token_types, 1 << 10),
         ];
         for (field, got, most) in sizes {
             if got == 0 || got > most {
                 return Err(ModelError::Arch { field, must: format!("from 1 to {most}"), got: got.to_string() });
             }
+        }
+        if n_token_types > MAX_TOKEN_TYPES {
+            let must = format!("at most {MAX_TOKEN_TYPES}");
+            return Err(ModelError::Arch { field: "n_token_types", must, got: n_token_types.to_string() });
         }
         if !self.width().is_multiple_of(n_heads) {
             let must = format!("a divisor of the width {}", self.width());
@@ -176,7 +189,7 @@ impl Arch {
 
     /// The tensors in their order: embeddings first, then block by block.
     ///
-    /// Names: `embed.token`, `embed.position`, (`embed.type`, `embed.norm.*`), then per layer `{i}.` with `norm1.*`,
+    /// Names: `embed.token`, `embed.position`, (`embed.type`, `embed.relative`, `embed.norm.*`), then per layer `{i}.` with `norm1.*`,
     /// `qkv.*` (`[3·width, width]`: q, k, v), `out.*`, `norm2.*`, `up.*`, `down.*`; a causal trunk ends in `norm.*`.
     pub fn layout(&self) -> Layout {
         let mut layout = Layout::default();
@@ -189,7 +202,12 @@ impl Arch {
             Arch::Bert(config) => {
                 layout.push("embed.token", &[config.vocab, config.width]);
                 layout.push("embed.position", &[config.context, config.width]);
-                layout.push("embed.type", &[config.n_token_types, config.width]);
+                if config.n_token_types > 0 {
+                    layout.push("embed.type", &[config.n_token_types, config.width]);
+                }
+                if config.relative {
+                    layout.push("embed.relative", &[relative::BUCKETS, config.n_heads]);
+                }
                 layout.norm("embed.norm", config.width);
                 (config.n_layers, config.width, config.inner)
             }

@@ -142,7 +142,7 @@ impl Model {
         Ok(model.with_max_tokens(read.max_tokens)?.with(|model| model.digest = digest))
     }
 
-    /// Reads a folder that [`Model::save`] wrote, or a BERT checkpoint with Hugging Face names. `folder` was granted by
+    /// Reads a folder that [`Model::save`] wrote, or a checkpoint of BERT or MPNet with Hugging Face names. `folder` was granted by
     /// the lab's access rules.
     #[allow(clippy::disallowed_methods)] // A loader: paths come from `lab.access.readable`.
     pub fn load(folder: &Path, lab: &Lab) -> Result<Model, ModelError> {
@@ -237,13 +237,23 @@ impl Config {
             "causal" => {
                 Ok(Arch::Causal(CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps }))
             }
-            "bert" => {
-                let n_token_types = self.n_token_types.unwrap_or(2);
-                let config =
-                    BertConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps, n_token_types };
-                Ok(Arch::Bert(config))
+            kind @ ("bert" | "mpnet") => {
+                let relative = kind == "mpnet";
+                let n_token_types = self.n_token_types.unwrap_or(if relative { 0 } else { 2 });
+                Ok(Arch::Bert(BertConfig {
+                    vocab,
+                    context,
+                    width,
+                    n_layers,
+                    n_heads,
+                    inner,
+                    activation,
+                    norm_eps,
+                    n_token_types,
+                    relative,
+                }))
             }
-            other => Err(file(CONFIG, &format!("`architecture` must be causal or bert, got `{other}`"))),
+            other => Err(file(CONFIG, &format!("`architecture` must be causal, bert or mpnet, got `{other}`"))),
         }
     }
 }
@@ -281,7 +291,7 @@ pub(super) fn tensor(stored: &SafeTensors, name: &str, shape: &[usize]) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::tiny;
+    use super::super::testing::{tiny, tiny_bert, tiny_mpnet};
     use super::*;
     use crate::host::lab::{Access, Memo, Settings};
 
@@ -303,6 +313,15 @@ mod tests {
         assert_eq!(back.inner.name, "mine");
         for (h, f) in back.inner.params.values.iter().zip(&model.inner.params.values) {
             assert!((h - f).abs() <= f.abs() / 1024.0 + 1e-7, "{h} {f}");
+        }
+    }
+
+    #[test]
+    fn every_architecture_survives_its_files() {
+        for model in [tiny(3), tiny_bert(3), tiny_mpnet(3)] {
+            let files = model.to_bytes(Precision::F32).expect("serialises");
+            let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
+            assert_eq!((&back.inner.arch, &back.inner.params.values), (&model.inner.arch, &model.inner.params.values));
         }
     }
 

@@ -1,6 +1,8 @@
-//! BERT checkpoints with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our own layout.
+//! Checkpoints of BERT and MPNet with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our
+//! own layout.
 //!
-//! Query, key and value become one fused matrix; pooler and other heads are left out. Where `sentence_bert_config.json`
+//! Query, key and value become one fused matrix; pooler and other heads are left out. MPNet counts positions from 2, after
+//! that of padding: its first two are left out as well. Where `sentence_bert_config.json`
 //! is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2), else the position embeddings.
 
 use super::arch::{Activation, Arch, BertConfig};
@@ -10,6 +12,7 @@ use crate::host::digest::Digest;
 use crate::host::lab::Lab;
 use crate::host::store::hub::HubId;
 use crate::host::store::{StoreError, packages};
+use crate::host::tensor::attention::relative::BUCKETS;
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -31,11 +34,14 @@ struct Config {
     num_attention_heads: usize,
     intermediate_size: usize,
     max_position_embeddings: usize,
-    type_vocab_size: usize,
+    #[serde(default)]
+    type_vocab_size: Option<usize>,
     hidden_act: String,
     layer_norm_eps: f32,
     #[serde(default = "absolute")]
     position_embedding_type: String,
+    #[serde(default)]
+    relative_attention_num_buckets: Option<usize>,
 }
 
 /// What is read of `sentence_bert_config.json`.
@@ -48,6 +54,8 @@ fn absolute() -> String {
     "absolute".to_owned()
 }
 
+/// Rows of MPNet's position embeddings before that of a row's first token: padding is 1, and counting goes on from there.
+const POSITIONS_BEFORE: usize = 2;
 /// Rungs of the ladder that is made of MiniLM: its first k layers. Chosen: 5 adds little to 4.
 const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
 
@@ -75,7 +83,7 @@ impl Model {
         MINILM_RUNGS.iter().map(|layers| whole.first_layers(*layers)).collect()
     }
 
-    /// A model without a head from a BERT checkpoint. Its digest is that of the files' content.
+    /// A model without a head from a checkpoint of BERT or MPNet. Its digest is that of the files' content.
     pub fn from_hf(name: &str, files: &HfFiles) -> Result<Model, ModelError> {
         let config: Config =
             serde_json::from_slice(&files.config).map_err(|error| unusable("config.json", &error.to_string()))?;
@@ -121,9 +129,20 @@ impl Config {
         let must = |field: &str, must: &str, got: &str| {
             unusable("config.json", &format!("`{field}` must be {must}, got `{got}`"))
         };
-        if self.model_type != "bert" {
-            return Err(must("model_type", "bert", &self.model_type));
+        let relative = match self.model_type.as_str() {
+            "bert" => false,
+            "mpnet" => true,
+            other => return Err(must("model_type", "bert or mpnet", other)),
+        };
+        let (buckets, expected) = (self.relative_attention_num_buckets.unwrap_or(BUCKETS), BUCKETS.to_string());
+        if relative && buckets != BUCKETS {
+            return Err(must("relative_attention_num_buckets", &expected, &buckets.to_string()));
         }
+        let n_token_types = match self.type_vocab_size {
+            _ if relative => 0,
+            Some(n) => n,
+            None => return Err(unusable("config.json", "missing field `type_vocab_size`")),
+        };
         if self.position_embedding_type != "absolute" {
             return Err(must("position_embedding_type", "absolute", &self.position_embedding_type));
         }
@@ -134,14 +153,15 @@ impl Config {
         };
         Ok(Arch::Bert(BertConfig {
             vocab: self.vocab_size,
-            context: self.max_position_embeddings,
+            context: self.max_position_embeddings.saturating_sub(if relative { POSITIONS_BEFORE } else { 0 }),
             width: self.hidden_size,
             n_layers: self.num_hidden_layers,
             n_heads: self.num_attention_heads,
             inner: self.intermediate_size,
             activation,
             norm_eps: self.layer_norm_eps,
-            n_token_types: self.type_vocab_size,
+            n_token_types,
+            relative,
         }))
     }
 }
@@ -151,8 +171,10 @@ fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
     let stored =
         SafeTensors::deserialize(weights).map_err(|error| unusable("model.safetensors", &error.to_string()))?;
     let has = |name: &str| stored.names().contains(&name);
-    // A checkpoint of a task model keeps its encoder under `bert.`; old ones call a norm's numbers gamma and beta.
-    let prefix = if has("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
+    // A checkpoint of a task model keeps its encoder under its kind; old ones call a norm's numbers gamma and beta.
+    let kind = format!("{}.", arch.kind());
+    let prefix = if has(&format!("{kind}embeddings.word_embeddings.weight")) { &kind } else { "" };
+    let is_mpnet = matches!(arch, Arch::Bert(config) if config.relative);
     let read = |name: String, shape: &[usize]| {
         let name = format!("{prefix}{name}");
         let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
@@ -168,9 +190,18 @@ fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
                 if let Some(rows) = shape.first_mut() {
                     *rows /= 3;
                 }
-                for part in ["query", "key", "value"] {
-                    values.extend(read(format!("encoder.layer.{layer}.attention.self.{part}.{kind}"), &shape)?);
+                let (place, parts) =
+                    if is_mpnet { ("attn", ["q", "k", "v"]) } else { ("self", ["query", "key", "value"]) };
+                for part in parts {
+                    values.extend(read(format!("encoder.layer.{layer}.attention.{place}.{part}.{kind}"), &shape)?);
                 }
+            }
+            None if is_mpnet => {
+                let (name, mut shape) = (mpnet_name(&entry.name), entry.shape.clone());
+                let before = if entry.name == "embed.position" { POSITIONS_BEFORE } else { 0 };
+                shape.iter_mut().take(1).for_each(|rows| *rows += before);
+                let skipped = before * shape.last().copied().unwrap_or(0);
+                values.extend(read(name, &shape)?.into_iter().skip(skipped));
             }
             None => values.extend(read(hf_name(&entry.name), &entry.shape)?),
         }
@@ -204,6 +235,16 @@ fn hf_name(name: &str) -> String {
         other => other,
     };
     format!("encoder.layer.{layer}.{place}.{kind}")
+}
+
+/// The same in MPNet.
+fn mpnet_name(name: &str) -> String {
+    match name {
+        "embed.relative" => "encoder.relative_attention_bias.weight".into(),
+        _ => hf_name(name)
+            .replace("attention.output.dense", "attention.attn.o")
+            .replace("attention.output.LayerNorm", "attention.LayerNorm"),
+    }
 }
 
 fn unusable(file: &str, reason: &str) -> ModelError {
@@ -300,6 +341,96 @@ pub(crate) mod tests {
         }
     }
 
+    /// What `tests/reference/tiny.py` wrote.
+    #[derive(Deserialize)]
+    struct Tiny {
+        configs: HashMap<String, serde_json::Value>,
+        cases: Vec<TinyCase>,
+    }
+
+    #[derive(Deserialize)]
+    struct TinyCase {
+        model: String,
+        tokens: Vec<u32>,
+        mean: Vec<f32>,
+        last: Vec<f32>,
+    }
+
+    /// The weights that `tests/reference/tiny.py` draws for a tensor.
+    fn drawn(name: &str, shape: &[usize]) -> Tensor {
+        let mix = |x: u64| {
+            let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ (x >> 31)
+        };
+        let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |seed, byte| {
+            (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+        let centre = if name.contains("orm") && name.ends_with("weight") { 1.0 } else { 0.0 };
+        let value = |at: usize| {
+            let bits = mix(seed.wrapping_add((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 40;
+            centre + 0.5 * (bits as f32 / (1 << 23) as f32 - 1.0)
+        };
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+    }
+
+    /// Holds the model of drawn tensors of these names and shapes to what transformers' class computes.
+    fn holds_to_transformers(kind: &str, shapes: &[(String, Vec<usize>)]) {
+        let json = include_str!("../../../tests/reference/tiny.json");
+        let mut tiny: Tiny = serde_json::from_str(json).expect("the reference values");
+        let config = tiny.configs.remove(kind).expect("a config").to_string();
+        let tensors = shapes.iter().map(|(name, shape)| (name.clone(), drawn(name, shape))).collect();
+        let files = HfFiles { sentence_config: None, ..files(&tensors, &config) };
+        let model = Model::from_hf("toy", &files).expect("fits");
+        let (arch, params) = (&model.inner.arch, &model.inner.params.values);
+        assert_eq!(model.inner.max_tokens, 64);
+        let cases: Vec<TinyCase> = tiny.cases.into_iter().filter(|case| case.model == kind).collect();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let packed = Packed::new([&case.tokens[..]]);
+            let states = token_states(arch, params, &packed, &mut Tape::new());
+            let close = |got: &[f32], expected: &[f32], what: &str| {
+                assert_eq!(got.len(), expected.len());
+                let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 2e-5, "{kind}, {} tokens, {what}: {worst}", case.tokens.len());
+            };
+            close(&states[states.len() - arch.width()..], &case.last, "last");
+            let (n, width) = (case.tokens.len(), arch.width());
+            let mean = |at: usize| states.iter().skip(at).step_by(width).sum::<f32>() / n as f32;
+            close(&(0..width).map(mean).collect::<Vec<_>>(), &case.mean, "mean");
+        }
+    }
+
+    fn named(names: &[(&str, &[usize])]) -> Vec<(String, Vec<usize>)> {
+        names.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect()
+    }
+
+    #[test]
+    fn mpnet_computes_what_transformers_computes() {
+        let mut shapes = named(&[
+            ("embeddings.word_embeddings.weight", &[40, 24]),
+            ("embeddings.position_embeddings.weight", &[66, 24]),
+            ("embeddings.LayerNorm.weight", &[24]),
+            ("embeddings.LayerNorm.bias", &[24]),
+            ("encoder.relative_attention_bias.weight", &[32, 3]),
+        ]);
+        for layer in 0..2 {
+            let mut add = |part: &str, shape: &[usize]| {
+                shapes.push((format!("encoder.layer.{layer}.{part}.weight"), shape.to_vec()));
+                shapes.push((format!("encoder.layer.{layer}.{part}.bias"), vec![shape[0]]));
+            };
+            for part in ["attn.q", "attn.k", "attn.v", "attn.o"] {
+                add(&format!("attention.{part}"), &[24, 24]);
+            }
+            add("attention.LayerNorm", &[24]);
+            add("intermediate.dense", &[44, 24]);
+            add("output.dense", &[24, 44]);
+            add("output.LayerNorm", &[24]);
+        }
+        holds_to_transformers("mpnet", &shapes);
+    }
+
     #[test]
     fn old_names_half_precision_and_prefixes_are_read() {
         let tensors = random_tensors();
@@ -326,7 +457,7 @@ pub(crate) mod tests {
         let tensors = random_tensors();
         let fails = |files: HfFiles| Model::from_hf("toy", &files).err().expect("misfit").to_string();
         let swap = |from: &str, to: &str| fails(files(&tensors, &CONFIG.replace(from, to)));
-        assert!(swap(r#""bert""#, r#""roberta""#).contains("`model_type` must be bert, got `roberta`"));
+        assert!(swap(r#""bert""#, r#""roberta""#).contains("`model_type` must be bert or mpnet, got `roberta`"));
         assert!(swap(r#""gelu""#, r#""relu""#).contains("`hidden_act` must be"));
         assert!(swap("1e-12,", r#"1e-12, "position_embedding_type": "relative_key","#).contains("absolute"));
         assert!(swap(r#""num_hidden_layers": 3"#, r#""num_hidden_layers": 4"#).contains("encoder.layer.3"));

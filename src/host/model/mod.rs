@@ -231,10 +231,16 @@ pub(crate) mod testing {
     /// The same words read by a small bidirectional encoder.
     pub fn tiny_bert(seed: u64) -> Model {
         let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
-        let (activation, norm_eps, n_token_types) = (Activation::GeluErf, 1e-12, 2);
+        let (activation, norm_eps, n_token_types, relative) = (Activation::GeluErf, 1e-12, 2, false);
         let config =
-            BertConfig { vocab, context, width, n_layers, n_heads, inner, n_token_types, activation, norm_eps };
+            BertConfig { vocab, context, width, n_layers, n_heads, inner, n_token_types, activation, norm_eps, relative };
         random_model(seed, "tiny-bert", Arch::Bert(config))
+    }
+
+    /// The same, whose scores depend on distance.
+    pub fn tiny_mpnet(seed: u64) -> Model {
+        let Arch::Bert(config) = tiny_bert(0).inner.arch.clone() else { panic!("a BERT") };
+        random_model(seed, "tiny-mpnet", Arch::Bert(BertConfig { n_token_types: 0, relative: true, ..config }))
     }
 
     fn random_model(seed: u64, name: &str, arch: Arch) -> Model {

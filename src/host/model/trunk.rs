@@ -117,9 +117,6 @@ pub fn check(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkErr
         let what = format!("a width of {width}, not a multiple of its {n_heads} heads");
         return Err(TrunkError::Architecture { what });
     }
-    if matches!(arch, Arch::Bert(c) if c.n_token_types == 0) {
-        return Err(TrunkError::Architecture { what: "no token types".into() });
-    }
     let expected = Map::new(arch).n_params;
     if params.len() != expected {
         return Err(TrunkError::Parameters { expected, found: params.len() });

@@ -3,13 +3,15 @@
 //! Nothing of size keys × queries outlives a task: the backward pass computes the probabilities again from queries, keys
 //! and two saved numbers per query (the greatest score and the reciprocal of the sum).
 
+pub(crate) mod relative;
 mod short;
 
 use super::matmul::{Tile, block};
 use super::panel::{Cols, PANEL, transpose};
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
-use std::cell::RefCell;
+use relative::{Bias, along, biased};
+use std::cell::{Cell, RefCell};
 use std::ptr::null;
 
 /// A batch's rows as attention sees them.
@@ -23,6 +25,8 @@ pub(crate) struct Rows<'a> {
     pub causal: bool,
     pub n_heads: usize,
     pub width: usize,
+    /// What a score gets for its distance, for rows as long as the longest of these.
+    pub bias: Option<Bias<'a>>,
 }
 
 /// A matrix in panels of which attention uses `width` features from `first`.
@@ -64,6 +68,17 @@ impl Rows<'_> {
     fn check(&self, part: Part, cols: Cols) {
         assert!(part.first + self.width <= part.rows && part.values.len() >= cols.len(part.rows));
         assert!(self.width.is_multiple_of(self.n_heads));
+        assert!(self.bias.is_none_or(|bias| self.offsets.windows(2).all(|row| row[1] - row[0] <= bias.reach())));
+    }
+
+    /// What the scores of a head get, from the row's query `query` on; null if they get nothing.
+    fn bias_at(&self, head: usize, query: usize) -> *const f32 {
+        self.bias.map_or(null(), |bias| bias.at(head, query))
+    }
+
+    /// Where a row's own lines of a backward pass begin: one for each head, each [`relative::line`] long.
+    fn line_at(&self, r: usize) -> usize {
+        self.n_heads * (2 * self.offsets[r] + r * (LANES - 1))
     }
 }
 
@@ -176,6 +191,8 @@ pub(crate) struct Scores {
     keys: usize,
     /// Position of the first query in the row if the mask is causal; else beyond every key.
     position: usize,
+    /// What a score gets for its distance: that of the first query and key 0, or null.
+    bias: *const f32,
     /// Saved for each query: greatest score, reciprocal of the sum of exponentials.
     greatest: *mut f32,
     reciprocal: *mut f32,
@@ -341,8 +358,9 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                     n_queries,
                     scale,
                     scratch,
-                    scores: scores(&rows, 0, n_keys, n_queries, scratch, greatest.at(stats), reciprocal.at(stats)),
+                    scores: scores(&rows, 0, 0, n_keys, n_queries, scratch, greatest.at(stats), reciprocal.at(stats)),
                     stats_stride: stats_stride(n_queries),
+                    bias_stride: rows.bias.map_or(0, |bias| bias.stride()),
                 });
             }
         });
@@ -371,6 +389,7 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                 for from in (0..n_queries).step_by(PANEL) {
                     let b = scores(
                         &rows,
+                        h,
                         from,
                         n_keys,
                         n_queries,
@@ -379,6 +398,9 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                         reciprocal.at(stats + from),
                     );
                     block(b.tile(ks, stride, qs.add(from), q_stride, head));
+                    if !b.bias.is_null() {
+                        biased(b);
+                    }
                     softmax(b);
                     block(Tile {
                         a: vs,
@@ -402,9 +424,11 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
     });
 }
 
-/// The block of queries that starts at `from`.
+/// The block of head `head`'s queries that starts at `from`.
+#[allow(clippy::too_many_arguments)]
 unsafe fn scores(
     rows: &Rows,
+    head: usize,
     from: usize,
     n_keys: usize,
     n_queries: usize,
@@ -413,13 +437,9 @@ unsafe fn scores(
     reciprocal: *mut f32,
 ) -> Scores {
     let width = (n_queries.next_multiple_of(LANES) - from).min(PANEL);
-    let (keys, position) = if rows.causal {
-        let position = n_keys - n_queries + from;
-        ((position + width).min(n_keys), position)
-    } else {
-        (n_keys, n_keys)
-    };
-    Scores { s, width, keys, position, greatest, reciprocal }
+    let query = n_keys - n_queries + from;
+    let (keys, position) = if rows.causal { ((query + width).min(n_keys), query) } else { (n_keys, n_keys) };
+    Scores { s, width, keys, position, bias: rows.bias_at(head, query), greatest, reciprocal }
 }
 
 impl Scores {
@@ -450,7 +470,13 @@ pub(crate) struct Into<'a> {
     pub first: usize,
 }
 
-/// Gradients of queries, keys and values from `d_out`. They are set, not added to.
+thread_local! {
+    /// Lines of rows of their own; taken while a backward pass uses them.
+    static LINES: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Gradients of queries, keys and values from `d_out`. They are set, not added to; that of `rows.bias` is added to
+/// `d_lines`, laid out as its lines are (and empty where there is none).
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn backward(
     par: bool,
@@ -463,6 +489,7 @@ pub(crate) fn backward(
     dq: Into,
     dk: Into,
     dv: Into,
+    d_lines: &mut [f32],
 ) {
     let (keys, queries) = (rows.keys(), rows.queries());
     rows.check(q, queries);
@@ -473,6 +500,10 @@ pub(crate) fn backward(
     let head = rows.width / rows.n_heads;
     let scale = 1.0 / (head as f32).sqrt();
     let (greatest, reciprocal) = (Raw::new(&mut saved.greatest), Raw::new(&mut saved.reciprocal));
+    let mut lines = LINES.take();
+    lines.clear();
+    lines.resize(if rows.bias.is_some() { rows.line_at(rows.n_rows()) } else { 0 }, 0.0);
+    let own_lines = Raw::new(&mut lines);
     tasks(par, rows.n_rows() * rows.n_heads, |task| {
         let (r, h) = (task / rows.n_heads, task % rows.n_heads);
         let (key, n_keys, query, n_queries) = rows.row(r);
@@ -501,6 +532,7 @@ pub(crate) fn backward(
                 for from in (0..n_queries).step_by(PANEL) {
                     let b = scores(
                         &rows,
+                        h,
                         from,
                         n_keys,
                         n_queries,
@@ -510,11 +542,18 @@ pub(crate) fn backward(
                     );
                     let tile = b.tile(ks, stride, qs.add(from), q_stride, head);
                     block(tile);
+                    if !b.bias.is_null() {
+                        biased(b);
+                    }
                     probabilities(b);
                     block(Tile { a: vs, b: dos.add(from), c: ds, ..tile });
                     // dv[d, j] += Σ_i do[d, i] p[j, i]
                     accumulate(s, &b, turned, dos.add(from), q_stride, n_queries - from, dvs, stride, head);
                     score_gradient(s, ds, b.keys, b.width);
+                    if !b.bias.is_null() {
+                        let place = rows.line_at(r) + h * relative::line(n_keys);
+                        along(ds, b.keys, b.width, own_lines.at(place + n_keys - 1 + n_keys - n_queries + from));
+                    }
                     // dk[d, j] += Σ_i q[d, i] ds[j, i]
                     accumulate(ds, &b, turned, qs.add(from), q_stride, n_queries - from, dks, stride, head);
                     block(Tile {
@@ -538,6 +577,10 @@ pub(crate) fn backward(
             }
         });
     });
+    if let Some(bias) = rows.bias {
+        bias.sum(&rows, &lines, d_lines);
+    }
+    LINES.set(lines);
 }
 
 /// `sum[d, j] += Σ_i left[d, i] m[j, i]` over the queries of a block; `m` is turned first so that keys lie along lanes.

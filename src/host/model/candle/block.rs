@@ -3,6 +3,7 @@
 
 use super::{Padded, Trunk, rounded};
 use crate::host::model::arch::{Activation, Arch};
+use crate::host::tensor::attention::relative::bucket;
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops::{layer_norm_slow, softmax};
 
@@ -14,6 +15,7 @@ impl Trunk {
         let x = x.broadcast_add(&self.tensor("embed.position")?.narrow(0, 0, batch.n_positions)?)?;
         match self.arch {
             Arch::Causal(_) => Ok(x),
+            Arch::Bert(ref config) if config.n_token_types == 0 => self.norm("embed.norm", &x),
             Arch::Bert(_) => {
                 let x = x.broadcast_add(&self.tensor("embed.type")?.narrow(0, 0, 1)?)?;
                 self.norm("embed.norm", &x)
@@ -99,6 +101,15 @@ impl Trunk {
 
     /// What is added to attention's scores, broadcast to `[n_rows, n_heads, n_positions, n_positions]`.
     fn attention_bias(&self, batch: &Padded) -> Result<Tensor> {
-        Ok(batch.mask.clone())
+        match &self.arch {
+            Arch::Bert(config) if config.relative => {
+                let (n, table) = (batch.n_positions, self.tensor("embed.relative")?);
+                let buckets: Vec<u32> = (0..n * n).map(|at| bucket(at / n, at % n) as u32).collect();
+                let of_pairs = table.index_select(&Tensor::from_vec(buckets, n * n, table.device())?, 0)?;
+                let of_heads = of_pairs.reshape((1, n, n, config.n_heads))?.permute((0, 3, 1, 2))?;
+                batch.mask.broadcast_add(&of_heads)
+            }
+            _ => Ok(batch.mask.clone()),
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn sum(par: bool, trunk: Trunk, tokens: &[u32], offsets: &[usize], su
             let to = unsafe { std::slice::from_raw_parts_mut(sum.at(at * width), width) };
             let both = of(&map.token, token as usize).iter().zip(of(&map.position, at - start));
             to.iter_mut().zip(both).for_each(|(to, (token, position))| *to = token + position);
-            if !map.causal {
+            if !map.types.is_empty() {
                 to.iter_mut().zip(of(&map.types, 0)).for_each(|(to, kind)| *to += kind);
             }
         }

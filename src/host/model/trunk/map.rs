@@ -1,6 +1,7 @@
 //! Where each tensor of a trunk lies, without names: the same order as [`Arch::layout`], cheap enough for every step.
 
 use crate::host::model::arch::{Activation, Arch};
+use crate::host::tensor::attention::relative::BUCKETS;
 use std::ops::Range;
 
 /// Block parameters beyond which operations split their work instead of the batch being split: a shard then costs more
@@ -51,8 +52,10 @@ pub(super) struct Map {
     pub eps: f32,
     pub token: Range<usize>,
     pub position: Range<usize>,
-    /// Empty in a causal trunk.
+    /// Empty in a causal trunk and in MPNet.
     pub types: Range<usize>,
+    /// What scores get for their distance, `[buckets, heads]`; empty but in MPNet.
+    pub relative: Range<usize>,
     /// The embedding's norm (BERT) or the last one (causal).
     pub norm: Pair,
     pub layers: Vec<Layer>,
@@ -77,13 +80,13 @@ impl Cursor {
 impl Map {
     /// Where the blocks begin, after the embeddings and BERT's norm.
     pub(super) fn blocks_start(&self) -> usize {
-        if self.causal { self.types.end } else { self.norm.bias.end }
+        if self.causal { self.relative.end } else { self.norm.bias.end }
     }
 
     pub(super) fn new(arch: &Arch) -> Self {
-        let (causal, vocab, context, width, n_layers, n_heads, inner, activation, eps, n_types) = match arch {
+        let (causal, vocab, context, width, n_layers, n_heads, inner, activation, eps, n_types, relative) = match arch {
             Arch::Causal(c) => {
-                (true, c.vocab, c.context, c.width, c.n_layers, c.n_heads, c.inner, c.activation, c.norm_eps, 0)
+                (true, c.vocab, c.context, c.width, c.n_layers, c.n_heads, c.inner, c.activation, c.norm_eps, 0, false)
             }
             Arch::Bert(c) => (
                 false,
@@ -96,12 +99,14 @@ impl Map {
                 c.activation,
                 c.norm_eps,
                 c.n_token_types,
+                c.relative,
             ),
         };
         let mut cursor = Cursor(0);
         let token = cursor.take(vocab * width);
         let position = cursor.take(context * width);
         let types = cursor.take(n_types * width);
+        let relative = cursor.take(if relative { BUCKETS * n_heads } else { 0 });
         let mut norm = if causal { Pair::default() } else { cursor.pair(width, width) };
         let layers = (0..n_layers)
             .map(|_| Layer {
@@ -117,7 +122,7 @@ impl Map {
             norm = cursor.pair(width, width);
         }
         let n_params = cursor.0;
-        Map { causal, vocab, width, n_heads, inner, activation, eps, token, position, types, norm, layers, n_params }
+        Map { causal, vocab, width, n_heads, inner, activation, eps, token, position, types, relative, norm, layers, n_params }
     }
 
     /// Parameters but for the embeddings of tokens and positions.
@@ -158,8 +163,10 @@ mod tests {
             activation: Activation::GeluErf,
             norm_eps: 1e-12,
             n_token_types: 2,
+            relative: false,
         };
-        for arch in [Arch::Causal(causal), Arch::Bert(bert)] {
+        let mpnet = BertConfig { n_token_types: 0, relative: true, ..bert.clone() };
+        for arch in [Arch::Causal(causal), Arch::Bert(bert), Arch::Bert(mpnet)] {
             let (map, layout) = (Map::new(&arch), arch.layout());
             assert_eq!(map.n_params, layout.n_params);
             let range = |name: &str| {

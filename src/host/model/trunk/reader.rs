@@ -8,6 +8,7 @@ use super::{Packed, check, embed};
 use crate::host::lab::{Interrupt, Interrupted};
 use crate::host::model::arch::Arch;
 use crate::host::tensor::Precision;
+use crate::host::tensor::attention::relative::{Bias, Distances};
 use crate::host::tensor::attention::{self, Part, Rows, Softmax};
 use crate::host::tensor::gelu::gelu_in_place;
 use crate::host::tensor::matmul::Onto;
@@ -55,6 +56,7 @@ struct Desk {
     memory: Vec<f32>,
     stats: Stats,
     softmax: Softmax,
+    distances: Distances,
 }
 
 /// A desk's memory, laid out for one batch.
@@ -200,9 +202,11 @@ impl<'a> Reader<'a> {
         let (map, width, n_rows) = (&self.map, self.map.width, rows.len());
         let (cols, columns) = (Cols { n: desk.offsets[n_rows] }, Cols { n: n_rows });
         let trunk = Trunk { map, params: self.params };
-        let Desk { offsets, last, memory, stats, softmax } = desk;
+        let Desk { offsets, last, memory, stats, softmax, distances } = desk;
         let mut room = Room::new(memory, map, cols, columns);
 
+        let longest = offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
+        distances.unroll(&self.params[map.relative.clone()], map.n_heads, longest);
         embed::sum(false, trunk, &batch.tokens[first..first + cols.n], offsets, room.tokens);
         if map.causal {
             from_tokens(par, room.tokens, width, cols, room.x);
@@ -212,7 +216,7 @@ impl<'a> Reader<'a> {
         }
         for (layer, block) in map.layers.iter().zip(&self.blocks) {
             interrupt.check()?;
-            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax);
+            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, distances.bias());
         }
 
         if map.causal {
@@ -243,6 +247,7 @@ impl Block<'_> {
         room: &mut Room,
         stats: &mut Stats,
         softmax: &mut Softmax,
+        bias_of_distance: Option<Bias>,
     ) {
         let map = trunk.map;
         let (width, pooled) = (map.width, self.queries.is_some());
@@ -256,7 +261,8 @@ impl Block<'_> {
             trunk.norm(&layer.norm1).forward(par, x, cols, stats, normed);
         }
         let fed = if map.causal { &**normed } else { &**x };
-        let rows = Rows { offsets, last_only: pooled, causal: map.causal, n_heads: map.n_heads, width };
+        let (causal, n_heads) = (map.causal, map.n_heads);
+        let rows = Rows { offsets, last_only: pooled, causal, n_heads, width, bias: bias_of_distance };
         if let Some(queries) = &self.queries {
             gather(fed, width, cols, last, picked);
             let (own, shared) = bias(&layer.qkv).split_at(width);

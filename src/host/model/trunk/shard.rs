@@ -4,6 +4,7 @@
 use super::embed;
 use super::kept::{Kept, Saved, room};
 use super::map::{Layer, Map, Pair};
+use crate::host::tensor::attention::relative::{Bias, Distances};
 use crate::host::tensor::attention::{self, Into, Part, Rows};
 use crate::host::tensor::entropy::{self, NO_TARGET};
 use crate::host::tensor::gelu::{gelu, gelu_gradient};
@@ -27,6 +28,9 @@ pub(super) struct Shard {
     last: Vec<usize>,
     /// Of each block, or of the one that is computed again.
     saved: Vec<Saved>,
+    /// What scores get for their distance, and its gradient from all blocks.
+    distances: Distances,
+    d_distances: Vec<f32>,
     /// The blocks' inputs, when they are computed again.
     inputs: Vec<Vec<f32>>,
     /// Input and statistics of the norm outside the blocks: the last (causal) or the embedding's (BERT).
@@ -250,6 +254,8 @@ impl Shard {
             self.saved.resize_with(n_saved, Saved::default);
         }
 
+        let longest = self.offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
+        self.distances.unroll(&trunk.params[map.relative.clone()], map.n_heads, longest);
         let sum = room(&mut self.work.tokens, width * cols.n + LANES);
         embed::sum(self.how.par, trunk, tokens, &self.offsets, sum);
         let y = room(&mut self.y, cols.len(width));
@@ -311,6 +317,7 @@ impl Shard {
                 std::mem::swap(&mut self.d, &mut self.work.a);
             }
         }
+        room(&mut self.d_distances, self.distances.len()).fill(0.0);
         for (idx, layer) in map.layers.iter().enumerate().rev() {
             let place = if recompute { 0 } else { idx };
             let mut saved = std::mem::take(&mut self.saved[place]);
@@ -344,6 +351,10 @@ impl Shard {
             let first = if want == Want::States { map.token.end } else { 0 }.max(grads.from);
             zero(par, grads.free(first, map.blocks_start()));
         }
+        if !map.relative.is_empty() {
+            let d_lines = &self.d_distances[..self.distances.len()];
+            self.distances.gradient(d_lines, grads.free(map.relative.start, map.relative.end));
+        }
         if !map.causal {
             self.outer_norm(trunk, cols, grads);
         }
@@ -360,8 +371,8 @@ impl Shard {
         std::mem::swap(&mut self.d, &mut self.work.a);
     }
 
-    fn attention_rows<'b>(offsets: &'b [usize], map: &Map, last_only: bool) -> Rows<'b> {
-        Rows { offsets, last_only, causal: map.causal, n_heads: map.n_heads, width: map.width }
+    fn attention_rows<'b>(offsets: &'b [usize], bias: Option<Bias<'b>>, map: &Map, last_only: bool) -> Rows<'b> {
+        Rows { offsets, last_only, causal: map.causal, n_heads: map.n_heads, width: map.width, bias }
     }
 
     /// The forward pass of a block, from `saved.x` to `self.y`; how much of `free` it keeps something in. `pooled`: only
@@ -396,7 +407,7 @@ impl Shard {
         trunk.norm(&layer.norm1).forward(par, &saved.x, cols, &mut saved.stats1, normed);
 
         let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
-        let rows = Self::attention_rows(&self.offsets, map, pooled);
+        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled);
         if pooled {
             let last = room(b, columns.len(width));
             gather(normed, width, cols, &self.last, last);
@@ -454,7 +465,7 @@ impl Shard {
         let Work { a, b, c, tokens, inner, d_inner } = &mut self.work;
         let d = &mut self.d;
         // `inner` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
-        let (rows, softmax) = (Self::attention_rows(&self.offsets, map, pooled), &mut saved.softmax);
+        let (rows, softmax) = (Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled), &mut saved.softmax);
         let d_out = room(b, columns.len(width));
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, columns, Onto::Nothing, d_out);
         let normed = room(a, cols.len(width));
@@ -468,7 +479,7 @@ impl Shard {
             let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
             let values = Raw::new(d_qkv);
             let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
-            attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv);
+            attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
             zero_padding(3 * width, cols, d_qkv);
             weight_gradient(par, d_qkv, 3 * width, turned, width, cols, set, dw, Some(db));
             let d_normed = room(b, cols.len(width));
@@ -485,7 +496,7 @@ impl Shard {
         let dq = Into { values: Raw::new(d_q), rows: width, first: 0 };
         let values = Raw::new(d_kv);
         let [dk, dv] = [0, width].map(|first| Into { values, rows: 2 * width, first });
-        attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv);
+        attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
         zero_padding(width, columns, d_q);
         zero_padding(2 * width, cols, d_kv);
         let (dw_q, dw_kv) = dw.split_at_mut(width * width);
@@ -572,7 +583,7 @@ impl Shard {
         let Kept { qkv, up, o, mid, normed, end, n_lent, .. } = saved.own.kept(map, cols, None, free);
         let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
         product(par, Left::weight(weight, 3 * width, width), &saved.x, cols, Onto::Bias(bias), qkv);
-        let rows = Self::attention_rows(&self.offsets, map, false);
+        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, false);
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
         attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         zero_padding(width, cols, o);
@@ -614,12 +625,13 @@ impl Shard {
         let d = &mut self.d;
         let d_out = room(b, cols.len(width));
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, cols, Onto::Nothing, d_out);
-        let rows = Self::attention_rows(&self.offsets, map, false);
+        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, false);
         let d_qkv = room(inner, cols.len(3 * width));
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
         let values = Raw::new(d_qkv);
         let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
-        attention::backward(par, rows, q, k, v, &mut saved.softmax, d_out, dq, dk, dv);
+        let d_lines = &mut self.d_distances[..self.distances.len()];
+        attention::backward(par, rows, q, k, v, &mut saved.softmax, d_out, dq, dk, dv, d_lines);
         zero_padding(3 * width, cols, d_qkv);
         let (dw, db) = grads.pair(&layer.qkv);
         let turned = room(tokens, Cols { n: width }.len(cols.n));

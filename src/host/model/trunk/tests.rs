@@ -32,7 +32,13 @@ fn bert(width: usize, n_layers: usize, n_heads: usize) -> Arch {
         activation: Activation::GeluErf,
         norm_eps: 1e-12,
         n_token_types: 2,
+        relative: false,
     })
+}
+
+fn mpnet(width: usize, n_layers: usize, n_heads: usize) -> Arch {
+    let Arch::Bert(config) = bert(width, n_layers, n_heads) else { panic!("a BERT") };
+    Arch::Bert(BertConfig { n_token_types: 0, relative: true, ..config })
 }
 
 /// Parameters of a size that makes every part matter: norms near 1, everything else of standard deviation `scale`.
@@ -96,6 +102,8 @@ fn shapes() -> Vec<(Arch, Vec<usize>)> {
         (causal(16, 0, 1, Activation::GeluTanh), vec![4, 9]),
         (bert(8, 1, 2), vec![1, 2, 19]),
         (bert(24, 2, 3), vec![15, 140, 64, 3, 31]),
+        (mpnet(8, 1, 2), vec![1, 2, 19]),
+        (mpnet(24, 2, 3), vec![15, 140, 64, 3, 31]),
     ]
 }
 
@@ -154,6 +162,7 @@ fn gradients_equal_finite_differences_row_by_row() {
         (causal(8, 2, 2, Activation::GeluTanh), true),
         (causal(8, 2, 2, Activation::GeluErf), false),
         (bert(8, 2, 2), false),
+        (mpnet(8, 2, 2), false),
     ];
     for (arch, lm) in cases {
         let (params, batch) = (parameters(&arch, 0.4, 6), batch(&[9, 4, 1, 18], 7));
@@ -224,10 +233,12 @@ fn bits_do_not_depend_on_threads() {
         activation: Activation::GeluErf,
         norm_eps: 1e-12,
         n_token_types: 2,
+        relative: false,
     });
     let cases = [
         (causal(32, 2, 2, Activation::GeluTanh), vec![47; 32]),
         (bert(24, 2, 2), vec![30; 40]),
+        (mpnet(24, 2, 2), vec![30; 40]),
         (big, vec![9, 30, 64]),
     ];
     for (arch, lengths) in cases {

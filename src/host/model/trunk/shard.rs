@@ -465,7 +465,8 @@ impl Shard {
         let Work { a, b, c, tokens, inner, d_inner } = &mut self.work;
         let d = &mut self.d;
         // `inner` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
-        let (rows, softmax) = (Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled), &mut saved.softmax);
+        let (rows, softmax) =
+            (Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled), &mut saved.softmax);
         let d_out = room(b, columns.len(width));
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, columns, Onto::Nothing, d_out);
         let normed = room(a, cols.len(width));

@@ -156,8 +156,22 @@ mod tests {
     /// transformers 5.23, `MPNetEncoder.relative_position_bucket(key - query)` for all distances below 600: the
     /// distances where the bucket changes, and that bucket.
     const BEHIND: [(usize, usize); 16] = [
-        (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (12, 9), (16, 10), (23, 11), (32, 12),
-        (46, 13), (64, 14), (91, 15),
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (4, 4),
+        (5, 5),
+        (6, 6),
+        (7, 7),
+        (8, 8),
+        (12, 9),
+        (16, 10),
+        (23, 11),
+        (32, 12),
+        (46, 13),
+        (64, 14),
+        (91, 15),
     ];
 
     #[test]

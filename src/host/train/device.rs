@@ -126,7 +126,6 @@ impl Learner for OnDevice<'_> {
     }
 
     fn prepare(&mut self) -> Result<(), ModelError> {
-        self.leaves.clear();
         if let Body::Trunk(trained) = &mut self.body
             && let Some((adapters, base)) = &trained.adapted
         {
@@ -200,7 +199,6 @@ impl<'a> Speaker<'a> {
 
     /// The batch's mean next-token loss in nats; its gradients are those of the leaves from here on.
     pub fn gradients(&mut self, batch: &Packed) -> Result<f64, ModelError> {
-        self.leaves.clear();
         let (trunk, padded) = (&self.trunk, self.trunk.padded(batch)?);
         let end = |x: &Tensor| trunk.next_token_loss(x, &padded);
         let (loss, tape) = trunk.pass(&padded, Kept::Everything, &end, self.interrupt)?;

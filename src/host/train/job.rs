@@ -22,7 +22,7 @@ pub(super) trait Learner {
     /// The parameters with their gradients and their optimiser.
     fn weights(&mut self) -> &mut dyn Weights;
 
-    /// Makes ready for parameters that a step has changed. Gradients begin anew.
+    /// Makes ready for parameters that a step has changed.
     fn prepare(&mut self) -> Result<(), ModelError>;
 
     /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; holds what [`Learner::gradient`] needs as told.

@@ -63,8 +63,7 @@ impl Leaves {
         self.leaves.iter().map(|leaf| leaf.var.elem_count()).sum()
     }
 
-    /// Forgets the gradients.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.leaves.iter_mut().for_each(|leaf| leaf.gradient = None);
     }
 

@@ -31,6 +31,14 @@ struct Stage {
     output: Option<Tensor>,
 }
 
+impl Tape {
+    /// How many stages kept their output, and with it all that they computed.
+    #[cfg(test)]
+    pub fn n_outputs(&self) -> usize {
+        self.0.iter().filter(|stage| stage.output.is_some()).count()
+    }
+}
+
 impl Trunk {
     /// What `end` makes of the batch's final hidden states, and what [`Trunk::back`] needs.
     pub fn pass(

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::host::lab::Interrupt;
-use crate::host::model::testing::{tiny, tiny_bert};
+use crate::host::model::testing::{tiny, tiny_bert, tiny_mpnet};
 use crate::host::model::trunk::{self, Reader};
 use crate::host::random::Random;
 use crate::host::tensor::optim::AdamWOptions;
@@ -35,7 +35,7 @@ const LENGTHS: [usize; 6] = [3, 16, 1, 9, 16, 2];
 #[test]
 fn features_and_gradients_are_those_of_the_own_kernels() {
     let interrupt = Interrupt::default();
-    for model in [tiny(1), tiny_bert(1)] {
+    for model in [tiny(1), tiny_bert(1), tiny_mpnet(1)] {
         let (arch, params) = (&model.inner.arch, &model.inner.params.values);
         let (batch, mut tape) = (batch(&LENGTHS, 2), trunk::Tape::new());
         let expected = trunk::forward(arch, params, &batch, &mut tape);
@@ -49,6 +49,8 @@ fn features_and_gradients_are_those_of_the_own_kernels() {
             let padded = trunk.padded(&batch).expect("a batch");
             let end = |x: &Tensor| trunk.pooled(x, &padded);
             let (features, tape) = trunk.pass(&padded, kept, &end, &interrupt).expect("features");
+            let n_outputs = if kept == Kept::Everything { arch.n_layers() + 2 } else { 0 };
+            assert_eq!(tape.n_outputs(), n_outputs, "what is computed again is not kept");
             let d = Tensor::from_slice(&d, features.shape(), &Device::Cpu).expect("a tensor");
             trunk.back(&padded, tape, &end, d, &mut leaves, &interrupt).expect("gradients");
             (values(&features).expect("read"), leaves.gradients().expect("read"))
@@ -89,7 +91,7 @@ fn the_next_token_loss_is_that_of_the_own_kernels() {
 #[test]
 fn many_rows_are_read_in_their_order_and_told_of() {
     let interrupt = Interrupt::default();
-    for model in [tiny(1), tiny_bert(1)] {
+    for model in [tiny(1), tiny_bert(1), tiny_mpnet(1)] {
         let (arch, params) = (&model.inner.arch, &model.inner.params.values);
         // More than one batch of every length.
         let lengths: Vec<usize> = (0..1500).map(|row| 1 + row * 7 % 16).collect();

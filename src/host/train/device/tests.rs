@@ -2,14 +2,17 @@
 
 use super::super::checkpoint::testing::{first_done, heard, lab_in, on, state_file, stop_at};
 use super::super::finetune::tests::task;
+use super::super::job::{Hold, Learner};
 use super::super::{
     CrossEntropy, HeadStart, Lora, PretrainOptions, Recipe, finetune, label, language_loss, logits, predict, pretrain,
 };
+use super::{Held, OnDevice, Over};
 use crate::host::frame::Frame;
 use crate::host::lab::{Access, Event, Found, Lab};
-use crate::host::model::testing::{tiny, tiny_bert};
+use crate::host::model::testing::{tiny, tiny_bert, tiny_mpnet};
 use crate::host::model::{Model, Size};
 use crate::host::tensor::Precision;
+use crate::host::tensor::optim::AdamWOptions;
 use crate::host::world::{World, WorldOptions};
 
 /// A lab on a device, without a store.
@@ -49,7 +52,7 @@ fn every_option_of_finetuning_comes_to_what_the_own_kernels_come_to() {
         ("adapters in parts", Recipe { lora, accumulate: 2, recompute: true, weight_decay: 0.05, ..plain.clone() }),
         ("a head alone", Recipe { linear_probe: true, lr: Some(0.05), ..plain.clone() }),
     ];
-    for model in [tiny(0), tiny_bert(0)] {
+    for model in [tiny(0), tiny_bert(0), tiny_mpnet(0)] {
         for (what, recipe) in &recipes {
             let train = |device| finetune(&model, &data, &labels, &CrossEntropy, recipe, &lab_on(device)).expect(what);
             let (own, other) = (train("cpu"), train("candle"));
@@ -70,7 +73,7 @@ fn every_option_of_finetuning_comes_to_what_the_own_kernels_come_to() {
 #[test]
 fn predictions_and_labels_are_those_of_the_own_kernels() {
     let (data, labels) = task(60, 0);
-    for model in [tiny(0), tiny_bert(0)] {
+    for model in [tiny(0), tiny_bert(0), tiny_mpnet(0)] {
         let recipe = Recipe { epochs: Some(4), lr: Some(1e-2), ..Recipe::default() };
         let model = finetune(&model, &data, &labels, &CrossEntropy, &recipe, &lab_on("cpu")).expect("trains");
         for precision in [Precision::F32, Precision::Bf16] {
@@ -168,6 +171,54 @@ fn trainings_that_were_ended_go_on_to_the_same_bits() {
         let events = heard(&lab);
         assert!(run(&lab).expect(what) == straight, "{what}");
         assert!(first_done(&events) > Some(30), "{what}: it went on, it did not begin anew");
+    }
+}
+
+/// Stopped in the middle of steps, not only between them.
+#[test]
+fn a_training_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
+    let world = world();
+    let options = PretrainOptions { batch: 32, ..few(30, vec![7]) };
+    let run = |lab: &Lab| {
+        let found = pretrain(lab, "tiny", TINY, &world, &options);
+        found.map(|models| models.iter().flat_map(numbers).collect::<Vec<_>>())
+    };
+    let started = std::time::Instant::now();
+    let straight = run(&lab_on("candle")).expect("pretrains");
+    let step = started.elapsed() / 30;
+    let folder = tempfile::tempdir().expect("a folder");
+    for stop in 1..=200 {
+        let lab = lab_like(lab_in(folder.path()), "candle");
+        let (interrupt, after) = (lab.interrupt.clone(), step * (20 + stop * 7 % 40) / 10);
+        let stopping = std::thread::spawn(move || {
+            std::thread::sleep(after);
+            interrupt.raise();
+        });
+        let found = run(&lab);
+        stopping.join().expect("it stops");
+        if let Ok(found) = found {
+            assert!(stop > 3, "it was stopped a few times");
+            assert!(found == straight);
+            return;
+        }
+    }
+    panic!("it never came to its end");
+}
+
+#[test]
+fn recomputation_keeps_no_stage() {
+    let (model, (data, _)) = (tiny(0), task(8, 0));
+    let packed = model.encode(&data, &lab_on("candle")).expect("encodes");
+    let (arch, layout) = (&model.inner.arch, &model.inner.params.layout);
+    let params = [&model.inner.params.values[..], &[0.0; 32]].concat();
+    let (device, interrupt) = (candle_core::Device::Cpu, crate::host::lab::Interrupt::default());
+    for recompute in [false, true] {
+        let over = Over { arch, layout, packed: &packed, base: &[], adapters: None, recompute };
+        let options = AdamWOptions::default();
+        let mut learner = OnDevice::over(over, &params, 2, options, &device, &interrupt).expect("they fit");
+        learner.logits(&[0, 1, 2], Hold::First, &mut Vec::new()).expect("logits");
+        let Some(Held::Pass(_, tape)) = &learner.held else { panic!("a pass was held") };
+        assert_eq!(tape.n_outputs() == 0, recompute);
     }
 }
 

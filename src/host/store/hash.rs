@@ -3,32 +3,78 @@
 
 use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_subtrees_non_root, merge_subtrees_root};
 use blake3::{Hash, Hasher};
+use std::convert::Infallible;
 
-/// Bytes that one thread hashes without sharing: chosen, long against the handing over of work.
+/// Bytes that one thread hashes without sharing: chosen, long against the handing over of work, and small enough to be still
+/// in a core's second-level cache when they were just read.
 const ALONE: usize = 1 << 18;
+
+/// Bytes to be hashed, which may have to be brought first.
+pub trait Input: Sized + Send {
+    type Error: Send;
+
+    fn n_bytes(&self) -> usize;
+
+    /// The first `n_bytes` bytes, and the others.
+    fn split_at(self, n_bytes: usize) -> (Self, Self);
+
+    /// Gives all bytes to the hasher.
+    fn feed(self, hasher: &mut Hasher) -> Result<(), Self::Error>;
+}
+
+impl Input for &[u8] {
+    type Error = Infallible;
+
+    fn n_bytes(&self) -> usize {
+        self.len()
+    }
+
+    fn split_at(self, n_bytes: usize) -> (Self, Self) {
+        self.split_at_checked(n_bytes).unwrap_or((self, &[]))
+    }
+
+    fn feed(self, hasher: &mut Hasher) -> Result<(), Infallible> {
+        hasher.update(self);
+        Ok(())
+    }
+}
 
 /// The BLAKE3 hash of `bytes`.
 pub fn hash(bytes: &[u8]) -> Hash {
-    let Some((left, right)) = halves(bytes) else { return blake3::hash(bytes) };
-    let (one, other) = rayon::join(|| subtree(left, 0), || subtree(right, left.len()));
-    merge_subtrees_root(&one, &other, Mode::Hash)
+    let Ok(hash) = hash_of(bytes);
+    hash
 }
 
-/// The chaining value of the subtree over `bytes`, which begin at `offset` of the whole input.
-fn subtree(bytes: &[u8], offset: usize) -> ChainingValue {
-    let Some((left, right)) = halves(bytes) else {
-        return Hasher::new().set_input_offset(offset as u64).update(bytes).finalize_non_root();
-    };
-    let (one, other) = rayon::join(|| subtree(left, offset), || subtree(right, offset + left.len()));
-    merge_subtrees_non_root(&one, &other, Mode::Hash)
-}
-
-/// Left and right of BLAKE3's tree, where that is worth two threads.
-fn halves(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    if bytes.len() <= ALONE {
-        return None;
+/// The BLAKE3 hash of an input.
+pub fn hash_of<I: Input>(input: I) -> Result<Hash, I::Error> {
+    let n_bytes = input.n_bytes();
+    if n_bytes <= ALONE {
+        let mut hasher = Hasher::new();
+        input.feed(&mut hasher)?;
+        return Ok(hasher.finalize());
     }
-    bytes.split_at_checked(usize::try_from(left_subtree_len(bytes.len() as u64)).ok()?)
+    let (one, other) = halves(input, n_bytes, 0)?;
+    Ok(merge_subtrees_root(&one, &other, Mode::Hash))
+}
+
+/// The chaining value of the subtree over an input that begins at `offset` of the whole one.
+fn subtree<I: Input>(input: I, offset: u64) -> Result<ChainingValue, I::Error> {
+    let n_bytes = input.n_bytes();
+    if n_bytes <= ALONE {
+        let mut hasher = Hasher::new();
+        input.feed(hasher.set_input_offset(offset))?;
+        return Ok(hasher.finalize_non_root());
+    }
+    let (one, other) = halves(input, n_bytes, offset)?;
+    Ok(merge_subtrees_non_root(&one, &other, Mode::Hash))
+}
+
+/// Left and right of BLAKE3's tree.
+fn halves<I: Input>(input: I, n_bytes: usize, offset: u64) -> Result<(ChainingValue, ChainingValue), I::Error> {
+    let n_left = left_subtree_len(n_bytes as u64);
+    let (left, right) = input.split_at(n_left as usize);
+    let (one, other) = rayon::join(|| subtree(left, offset), || subtree(right, offset + n_left));
+    Ok((one?, other?))
 }
 
 #[cfg(test)]

@@ -1,20 +1,25 @@
 //! A result or a state as the store holds it: named arrays and a few facts in one safetensors file.
 //!
-//! The file is read in pieces that are hashed while the next one is read, straight into the arrays: reading a checked
-//! content costs about as much as reading its bytes.
+//! The file is read straight into the arrays, by all threads, in pieces that are hashed while they are in a core's cache:
+//! reading a checked content costs no more than reading its bytes and hashing them.
 
-use super::source::{Source, floats};
+use super::source::{Pieces, Source, read};
 use crate::host::store::StoreError;
-use blake3::Hasher;
+use crate::host::store::hash::hash_of;
+use blake3::{Hash, Hasher};
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Write;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 
-/// Bytes that are read or written at once, while the piece before is hashed: chosen, small enough for a processor's cache.
+/// Bytes that are written at once, while they are hashed: chosen, small enough for a processor's cache.
 const PIECE: usize = 1 << 20;
 
-/// Contents with fewer bytes are read and hashed by one thread: chosen, as measured by `cargo bench --bench store`.
+/// Arrays with fewer bytes are written and hashed by one thread: chosen.
 const SHARED: usize = 8 << 20;
 
 /// Bytes that are read before it is known what lies where: chosen, as many as BLAKE3 hashes at once, so that what follows is
@@ -42,10 +47,18 @@ pub struct Content {
     pub facts: Facts,
 }
 
+/// The header of a safetensors file, as far as it is ours: arrays by name in the order in which they are listed.
+#[derive(Default)]
+struct Header<'h> {
+    facts: Option<String>,
+    entries: Vec<(String, Entry<'h>)>,
+}
+
 /// An array as the header describes it.
 #[derive(Deserialize)]
-struct Entry {
-    dtype: String,
+struct Entry<'h> {
+    #[serde(borrow)]
+    dtype: Cow<'h, str>,
     shape: Vec<usize>,
     data_offsets: (u64, u64),
 }
@@ -78,7 +91,7 @@ impl Content {
 
     /// What [`Content::to_bytes`] made.
     pub fn from_bytes(bytes: &[u8]) -> Result<Content, String> {
-        from_slice(bytes)
+        read_hashed(bytes, bytes.len() as u64, &[]).map(|(content, _)| content)
     }
 
     /// Writes the file and hashes it on the way; its length.
@@ -138,85 +151,53 @@ fn header(facts: &Facts, rows: &[Row]) -> Result<Vec<u8>, StoreError> {
     Ok([&(text.len() as u64).to_le_bytes()[..], &text].concat())
 }
 
-/// Reads a content of `n_bytes` bytes and feeds every one of them to `hasher`. Nothing in it is to be believed before the
-/// hash is compared; a wrong header costs no more memory than the file has bytes.
-pub(super) fn read_hashed(mut from: impl Source, n_bytes: u64, hasher: &mut Hasher) -> Result<Content, String> {
+/// Reads a content, the source's first `n_bytes` bytes, and hashes on the way what comes `before` it and all of them.
+/// Nothing in it is to be believed before the hash is compared; a wrong header costs no more memory than the file has bytes.
+pub(super) fn read_hashed(
+    from: &(impl Source + ?Sized),
+    n_bytes: u64,
+    before: &[u8],
+) -> Result<(Content, Hash), String> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "it is too short".to_owned(),
         _ => crate::host::lab::plain(&error),
     };
-    if n_bytes <= PIECE as u64 {
-        return read_small(from, n_bytes as usize, hasher).map_err(failed)?;
+    let mut memory = [MaybeUninit::uninit(); FIRST];
+    let n_first = n_bytes.min(FIRST as u64) as usize;
+    let mut first = from.fill(memory.get_mut(..n_first).unwrap_or_default(), 0).map_err(failed)?;
+    let length = first.first_chunk::<8>().ok_or("it is too short")?;
+    let n_header = 8 + header_length(*length, n_bytes)?;
+    let longer;
+    if n_header > first.len() {
+        longer = read(from, n_header).map_err(failed)?;
+        first = &longer;
     }
-    let mut length = [0u8; 8];
-    from.read_exact(&mut length).map_err(failed)?;
-    let n_header = header_length(length, n_bytes)?;
-    let mut header = vec![0u8; 8 + n_header];
-    header.splice(..8, length);
-    from.read_exact(header.get_mut(8..).unwrap_or_default()).map_err(failed)?;
-    hasher.update(&header);
-    let (facts, layout) = layout(header.get(8..).unwrap_or_default(), n_bytes - header.len() as u64)?;
-    let mut at = header.len();
-    let mut tensors = Vec::with_capacity(layout.len());
-    for (name, shape, n_values) in layout {
-        let mut values = vec![0f32; n_values];
-        fill(&mut from, &mut values, at, hasher).map_err(failed)?;
-        at += 4 * n_values;
-        tensors.push((name, shape, values));
-    }
-    Ok(Content { tensors, facts })
-}
-
-/// A content of at most a piece: what lies beyond its first bytes is read straight into its arrays.
-fn read_small(mut from: impl Source, n_bytes: usize, hasher: &mut Hasher) -> std::io::Result<Result<Content, String>> {
-    let mut first = vec![0; n_bytes.min(FIRST)];
-    from.read_exact(&mut first)?;
-    let length = first.first_chunk::<8>().map(|length| header_length(*length, n_bytes as u64));
-    let n_header = match length {
-        Some(Ok(n_header)) => 8 + n_header,
-        Some(Err(why)) => return Ok(Err(why)),
-        None => return Ok(Err("it is too short".to_owned())),
-    };
-    if let Some(n_more) = n_header.checked_sub(first.len()) {
-        Read::by_ref(&mut from).take(n_more as u64).read_to_end(&mut first)?;
-    }
-    hasher.update(&first);
-    let (Some(header), Some(mut data)) = (first.get(8..n_header), first.get(n_header..)) else {
-        return Ok(Err("it is too short".to_owned()));
-    };
-    let (facts, layout) = match layout(header, (n_bytes - n_header) as u64) {
-        Ok(read) => read,
-        Err(why) => return Ok(Err(why)),
-    };
-    let mut tensors = Vec::with_capacity(layout.len());
-    for (name, shape, n_values) in layout {
-        let values = if let Some((own, rest)) = data.split_at_checked(4 * n_values) {
-            data = rest;
-            floats(own)
-        } else {
-            let head = std::mem::take(&mut data);
-            let values = from.read_values(head, n_values)?;
-            hasher.update(le_bytes(&values).get(head.len()..).unwrap_or_default());
-            values
-        };
-        tensors.push((name, shape, values));
-    }
-    Ok(Ok(Content { tensors, facts }))
-}
-
-/// A content that lies in memory.
-fn from_slice(bytes: &[u8]) -> Result<Content, String> {
-    let short = || "it is too short".to_owned();
-    let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(short)?;
-    let (header, mut data) = rest.split_at_checked(header_length(*length, bytes.len() as u64)?).ok_or_else(short)?;
-    let (facts, layout) = layout(header, data.len() as u64)?;
-    let mut tensors = Vec::with_capacity(layout.len());
-    for (name, shape, n_values) in layout {
-        let (values, rest) = data.split_at_checked(4 * n_values).ok_or_else(short)?;
-        tensors.push((name, shape, floats(values)));
+    let (header, mut data) = first.split_at_checked(n_header).ok_or("it is too short")?;
+    let (facts, layout) = layout(header.get(8..).unwrap_or_default(), n_bytes - n_header as u64)?;
+    let mut arrays: Vec<Vec<f32>> = layout.iter().map(|(.., n_values)| Vec::with_capacity(*n_values)).collect();
+    let mut pieces = Pieces::of(from);
+    pieces.known(before);
+    pieces.known(first);
+    let mut at = first.len() as u64;
+    for (values, (.., n_values)) in arrays.iter_mut().zip(&layout) {
+        let (known, awaited) = room(values, *n_values).split_at_mut(data.len().min(4 * n_values));
+        let (own, rest) = data.split_at(known.len());
+        known.write_copy_of_slice(own);
         data = rest;
+        let n_awaited = awaited.len() as u64;
+        pieces.awaited(awaited, at);
+        at += n_awaited;
     }
-    Ok(Content { tensors, facts })
+    let hash = hash_of(pieces).map_err(failed)?;
+    let tensors = layout.into_iter().zip(arrays).map(|((name, shape, n_values), mut values)| {
+        // SAFETY: there is room for as many, all of their bytes were copied or read, and any four bytes are a float.
+        unsafe { values.set_len(n_values) };
+        // Read as bytes, meant as little-endian numbers: nothing to do but on a big-endian machine.
+        #[cfg(target_endian = "big")]
+        values.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+        (name, shape, values)
+    });
+    Ok((Content { tensors: tensors.collect(), facts }, hash))
 }
 
 /// Bytes of the header, from the first eight bytes of a file.
@@ -231,16 +212,12 @@ type Array = (String, Vec<usize>, usize);
 
 /// The facts, and the arrays in the order in which they fill `n_data` bytes.
 fn layout(header: &[u8], n_data: u64) -> Result<(Facts, Vec<Array>), String> {
-    let mut facts = Facts::new();
-    let mut entries: Vec<(String, Entry)> = Vec::new();
-    let read: BTreeMap<String, Value> = serde_json::from_slice(header).map_err(|error| error.to_string())?;
-    for (name, value) in read {
-        if name == "__metadata__" {
-            let text = value.get(FACTS).and_then(Value::as_str).unwrap_or("{}");
-            facts = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        } else {
-            entries.push((name, serde_json::from_value(value).map_err(|error| error.to_string())?));
-        }
+    let Header { facts, mut entries } = serde_json::from_slice(header).map_err(|error| error.to_string())?;
+    let facts = facts.map_or_else(|| Ok(Facts::new()), |text| serde_json::from_str(&text));
+    let facts = facts.map_err(|error| error.to_string())?;
+    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+    if let Some([(name, _), _]) = entries.array_windows().find(|[(one, _), (other, _)]| one == other) {
+        return Err(format!("it has two arrays `{name}`"));
     }
     entries.sort_by_key(|(_, entry)| entry.data_offsets);
     let mut at = 0u64;
@@ -263,22 +240,36 @@ fn layout(header: &[u8], n_data: u64) -> Result<(Facts, Vec<Array>), String> {
     Ok((facts, arrays))
 }
 
-/// Fills the array, which begins `at` bytes from the file's start, piece by piece; while one is read the one before is
-/// hashed. Pieces end where whole subtrees of BLAKE3 do, which are the fastest to hash.
-fn fill(mut from: impl Source, values: &mut [f32], at: usize, hasher: &mut Hasher) -> std::io::Result<()> {
-    let is_large = size_of_val(values) >= SHARED;
-    let (first, rest) = values.split_at_mut((at.next_multiple_of(PIECE) - at).div_ceil(4).min(values.len()));
-    let mut read: &[u8] = &[];
-    for piece in std::iter::once(first).chain(rest.chunks_mut(PIECE / 4)) {
-        let bytes = bytes_of(piece);
-        both(is_large && !read.is_empty(), || from.read_exact(bytes), || hasher.update(read))?;
-        read = bytes;
+/// Read piece by piece, without a tree of values in between: a small result costs little more than its header.
+impl<'de: 'h, 'h> Deserialize<'de> for Header<'h> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            #[serde(rename = "w2s")]
+            facts: Option<String>,
+        }
+        struct Reader<'h>(PhantomData<&'h str>);
+        impl<'de: 'h, 'h> Visitor<'de> for Reader<'h> {
+            type Value = Header<'h>;
+
+            fn expecting(&self, to: &mut fmt::Formatter) -> fmt::Result {
+                to.write_str("the header of a safetensors file")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header<'h>, A::Error> {
+                let mut header = Header::default();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        header.facts = map.next_value::<Metadata>()?.facts;
+                    } else {
+                        header.entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(header)
+            }
+        }
+        from.deserialize_map(Reader(PhantomData))
     }
-    hasher.update(read);
-    // Read as bytes, meant as little-endian numbers: nothing to do but on a big-endian machine.
-    #[cfg(target_endian = "big")]
-    values.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
-    Ok(())
 }
 
 /// Does both, at the same time where there is enough to hash.
@@ -301,23 +292,23 @@ fn broken(reason: &str) -> StoreError {
     StoreError::Content { what: "it".to_owned(), reason: reason.to_owned() }
 }
 
-/// The array's memory, to be written to.
-fn bytes_of(values: &mut [f32]) -> &mut [u8] {
-    let n_bytes = size_of_val(values);
-    // SAFETY: the memory is the array's own, borrowed for as long; any bytes are a valid `f32` and bytes need no alignment.
-    unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), n_bytes) }
+/// The memory of an empty array for the bytes of `n_values` values.
+fn room(values: &mut Vec<f32>, n_values: usize) -> &mut [MaybeUninit<u8>] {
+    let memory = values.spare_capacity_mut().get_mut(..n_values).unwrap_or_default();
+    // SAFETY: the memory is the array's own, borrowed for as long; bytes need no alignment.
+    unsafe { std::slice::from_raw_parts_mut(memory.as_mut_ptr().cast(), size_of_val(memory)) }
 }
 
 /// The array as little-endian bytes, without a copy where the machine is little-endian.
 #[cfg(target_endian = "little")]
-fn le_bytes(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
+fn le_bytes(values: &[f32]) -> Cow<'_, [u8]> {
     // SAFETY: the memory is the array's own, borrowed for as long; bytes need no alignment.
     let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
-    std::borrow::Cow::Borrowed(bytes)
+    Cow::Borrowed(bytes)
 }
 
 #[cfg(target_endian = "big")]
-fn le_bytes(values: &[f32]) -> std::borrow::Cow<'_, [u8]> {
+fn le_bytes(values: &[f32]) -> Cow<'_, [u8]> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
 }
 
@@ -342,9 +333,20 @@ mod tests {
         let (mut bytes, mut hasher) = (Vec::new(), Hasher::new());
         let n_bytes = content.write_hashed(&mut bytes, &mut hasher, |error| broken(&error.to_string())).expect("fits");
         assert_eq!((n_bytes, hasher.finalize()), (bytes.len() as u64, blake3::hash(&bytes)));
-        let mut hasher = Hasher::new();
-        assert_eq!(read_hashed(bytes.as_slice(), n_bytes, &mut hasher).expect("whole"), content);
-        assert_eq!(hasher.finalize(), blake3::hash(&bytes));
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&bytes).expect("written");
+        for before in [&b""[..], b"before"] {
+            let hash = blake3::hash(&[before, &bytes].concat());
+            assert_eq!(read_hashed(&bytes[..], n_bytes, before).expect("whole"), (content.clone(), hash));
+            assert_eq!(read_hashed(&file, n_bytes, before).expect("whole"), (content.clone(), hash));
+        }
+        // Headers longer than what is read at first.
+        let content = (0..2000)
+            .fold(Content::default(), |content, n| content.tensor(&format!("array {n}"), &[1], vec![n as f32]));
+        let bytes = content.to_bytes().expect("fits");
+        let mut read = Content::from_bytes(&bytes).expect("whole");
+        read.tensors.sort_by(|one, other| one.2.partial_cmp(&other.2).expect("numbers"));
+        assert_eq!(read, content);
     }
 
     #[test]

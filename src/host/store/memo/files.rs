@@ -2,13 +2,13 @@
 
 use super::content::{Content, read_hashed};
 use super::lock;
+use super::source::read;
 use super::{Key, Manifest};
 use crate::host::digest::Digest;
 use crate::host::lab::{Interrupt, plain};
 use crate::host::store::{Store, StoreError, give_name};
 use blake3::Hasher;
 use std::fs::File;
-use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 /// Results that took fewer seconds are not flushed to the disk before the work goes on: chosen. Whatever a power cut leaves
@@ -80,7 +80,7 @@ impl Store {
     }
 
     fn checked_content(&self, manifest: &Manifest, opened: std::io::Result<File>) -> Result<Content, String> {
-        let mut file = match opened {
+        let file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err("it is missing".to_owned()),
             Err(error) => return Err(plain(&error)),
@@ -93,13 +93,11 @@ impl Store {
         if n_bytes != manifest.bytes {
             return Err(format!("it has {n_bytes} bytes, {} were written", manifest.bytes));
         }
-        let mut hasher = Hasher::new();
-        let content = read_hashed(&mut file, n_bytes, &mut hasher);
-        // A wrong header is told of only where the bytes are those that were written.
-        if content.is_ok() && hasher.finalize().to_hex().as_str() != manifest.content {
+        let (content, hash) = read_hashed(&file, n_bytes, &[])?;
+        if hash.to_hex().as_str() != manifest.content {
             return Err("its content does not have the hash that it is named by".to_owned());
         }
-        content
+        Ok(content)
     }
 
     /// Keeps a result: the content first, so that a manifest never names what is not there.
@@ -165,8 +163,7 @@ impl Store {
         let fails = |error| StoreError::io(&path, &error);
         let metadata = file.metadata().map_err(fails)?;
         let changed = metadata.modified().map_err(fails)?;
-        let mut bytes = Vec::with_capacity(metadata.len().min(MAX_MANIFEST) as usize + 1);
-        (&file).take(MAX_MANIFEST).read_to_end(&mut bytes).map_err(fails)?;
+        let bytes = read(&file, metadata.len().min(MAX_MANIFEST) as usize).map_err(fails)?;
         Ok(Some((bytes, file, changed)))
     }
 }

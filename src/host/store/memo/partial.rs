@@ -7,6 +7,7 @@ use crate::host::store::{Store, StoreError};
 use blake3::Hasher;
 use std::cell::Cell;
 use std::io::Write;
+use std::mem::MaybeUninit;
 
 /// Bytes of the hash at the end of the file.
 const SUM: u64 = 32;
@@ -95,18 +96,17 @@ impl Store {
             Err(error) => return Err(crate::host::lab::plain(&error)),
         };
         let n_bytes = file.metadata().map_err(|error| crate::host::lab::plain(&error))?.len();
-        read_from(file, n_bytes, key).map(Some)
+        read_from(&file, n_bytes, key).map(Some)
     }
 }
 
 /// The state of the work called `key` from its file of `n_bytes` bytes, checked.
-pub(super) fn read_from(mut file: impl Source, n_bytes: u64, key: Key) -> Result<Content, String> {
+pub(super) fn read_from(from: &(impl Source + ?Sized), n_bytes: u64, key: Key) -> Result<Content, String> {
     let n_content = n_bytes.checked_sub(SUM).ok_or("it is too short")?;
-    let mut hasher = hasher_of(key);
-    let content = read_hashed(&mut file, n_content, &mut hasher)?;
-    let mut sum = Vec::new();
-    file.read_to_end(&mut sum).map_err(|error| crate::host::lab::plain(&error))?;
-    if hasher.finalize().as_bytes() != sum.as_slice() {
+    let (content, hash) = read_hashed(from, n_content, key.to_hex().as_bytes())?;
+    let mut sum = [MaybeUninit::uninit(); SUM as usize];
+    let sum = from.fill(&mut sum, n_content).map_err(|error| crate::host::lab::plain(&error))?;
+    if hash.as_bytes() != sum {
         return Err("its content does not have the hash at its end".to_owned());
     }
     Ok(content)

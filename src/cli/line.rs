@@ -28,9 +28,7 @@ pub struct Global {
     /// Seed of everything that a script does not seed itself
     #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Where models compute. `cpu`: the own kernels, the fastest on a processor. `candle`: the CPU too, but by the operations
-    /// of the library candle: slower, a second opinion on any number. `cuda`, `metal`: a graphics processor, by the same
-    /// operations; in builds with the feature of that name, and never tried
+    /// Where models compute
     #[arg(long, global = true, value_enum, default_value_t)]
     pub device: Device,
     /// Worker threads [default: one per core]; results do not depend on it
@@ -73,10 +71,14 @@ pub struct Global {
 /// Where models compute.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Device {
+    /// The CPU, by this program's own kernels: the fastest there
     #[default]
     Cpu,
+    /// The CPU, by the operations of the library candle: slower, an independent second opinion on any number
     Candle,
+    /// An NVIDIA graphics processor, by candle's operations; in a build with `--features cuda`, never run on one so far
     Cuda,
+    /// Apple's graphics processor, by candle's operations; in a build with `--features metal`, never run on one so far
     Metal,
 }
 

@@ -10,7 +10,11 @@ pub fn device(name: &str) -> Result<Option<Device>, ModelError> {
     static CUDA: OnceLock<Result<Device, ModelError>> = OnceLock::new();
     static METAL: OnceLock<Result<Device, ModelError>> = OnceLock::new();
     let opened = |found: candle_core::Result<Device>| {
-        found.map_err(|error| ModelError::Device { name: name.to_owned(), reason: plain(&error) })
+        let reason = |text: String| match text.contains("CUDA_ERROR_NO_DEVICE") {
+            true => "the driver finds no graphics processor".to_owned(),
+            false => text,
+        };
+        found.map_err(|error| ModelError::Device { name: name.to_owned(), reason: reason(plain(&error)) })
     };
     let missing = |feature: &'static str| ModelError::NotBuilt { name: name.to_owned(), feature };
     match name {

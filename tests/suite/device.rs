@@ -1,5 +1,6 @@
 //! `--device` from outside: candle's operations through the command line, records that name it, devices that are not there.
 
+use crate::kept::forge;
 use crate::record::{experiment, record, run, w2s};
 use crate::support::root;
 use serde_json::Value;
@@ -62,6 +63,23 @@ fn a_run_on_candle_is_recorded_as_such_and_answers_for_no_other_device() {
     let key = listed.split_whitespace().find(|word| word.len() >= 8 && word.chars().all(|c| c.is_ascii_hexdigit()));
     let (_, result, err) = w2s(folder, &["store", "show", key.expect("a key")]);
     assert!(result.contains("candle"), "{result}{err}");
+}
+
+#[test]
+fn a_record_of_candle_is_held_to_the_bit_on_its_own_machine_alone() {
+    let folder = experiment();
+    let folder = folder.path();
+    let name = run(folder, "exp/main.rhai", &["--device", "candle"]);
+    forge(folder, &name, |r| r.machine.n_cores += 1);
+    let (_, said, _) = w2s(folder, &["verify", &name]);
+    let why = "the machine: candle's operations promise equal bits on one alone";
+    assert!(said.contains("COMPARED WITHIN INTERVALS") && said.contains(why), "{said}");
+    // Made on a device that this build does not know.
+    forge(folder, &name, |r| r.settings.device = "metal".to_owned());
+    let (code, said, err) = w2s(folder, &["verify", &name]);
+    if !cfg!(feature = "metal") {
+        assert!(code == 3 && err.contains("models cannot compute on `metal`"), "{code} {said}{err}");
+    }
 }
 
 #[test]

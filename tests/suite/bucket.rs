@@ -3,8 +3,7 @@
 //!
 //! `cargo test --release --features object_store --test suite bucket`
 
-use crate::operations::{count, found};
-use std::collections::BTreeMap;
+use crate::operations::{computed_once, count, found};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -250,16 +249,7 @@ fn processes_on_several_machines_compute_each_stage_once() {
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
         })
         .collect();
-    for child in begun {
-        let answer = child.wait_with_output().expect("ends");
-        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-    }
-    let mut times: BTreeMap<String, usize> = BTreeMap::new();
-    for (key, how) in names.iter().flat_map(|name| found(&folder.path().join(name))) {
-        *times.entry(key).or_default() += usize::from(how == "computed");
-    }
-    assert_eq!(times.len(), 8);
-    assert!(times.values().all(|n_times| *n_times == 1), "{times:?}");
+    assert_eq!(computed_once(begun, names.iter().map(|name| folder.path().join(name))), 8);
     assert!(server.places("locks").is_empty());
 }
 

@@ -1,7 +1,7 @@
 //! The store from outside: runs that share it, plans, collections, checks, archives, a full disk.
 
-use crate::operations::{count, found};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::operations::{computed_once, count, found};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -85,16 +85,7 @@ fn eight_processes_on_one_empty_store_compute_each_stage_once() {
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starts")
         })
         .collect();
-    for child in begun {
-        let answer = child.wait_with_output().expect("ends");
-        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-    }
-    let mut times: BTreeMap<String, usize> = BTreeMap::new();
-    for (key, how) in names.iter().flat_map(|name| found(&folder.path().join(name))) {
-        *times.entry(key).or_default() += usize::from(how == "computed");
-    }
-    assert_eq!(times.len(), 8);
-    assert!(times.values().all(|n_times| *n_times == 1), "{times:?}");
+    assert_eq!(computed_once(begun, names.iter().map(|name| folder.path().join(name))), 8);
     let locks = std::fs::read_dir(store.join("locks")).expect("a folder").count();
     assert_eq!(locks, 1, "only the one that is held while something is added");
 }

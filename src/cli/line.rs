@@ -143,7 +143,8 @@ pub enum StoreCommand {
         #[arg(long)]
         remove: bool,
     },
-    /// Write results into an archive for another store: everything, some, or what a run used (`--run FOLDER`)
+    /// Write results into an archive for another store: everything, some, or what a run used (`--run RUN`: its
+    /// folder, its record.json, a bundle, or a name below `runs`)
     Export {
         /// The archive, replaced if it exists
         file: PathBuf,

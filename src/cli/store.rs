@@ -5,6 +5,7 @@ use super::columns::{Side, columns, cut};
 use super::line::StoreCommand;
 use super::{draw, exit, output, store_show, units};
 use crate::host::explain::Explain;
+use crate::host::record::Kept;
 use crate::host::store::memo::{Collect, Collected, Key, Listed};
 use crate::host::store::{Store, StoreError};
 use crate::session::diagnostic::Diagnostic;
@@ -33,7 +34,13 @@ pub fn run(bench: &Bench, command: &StoreCommand, run_folder: Option<&Path>) -> 
             gc(bench, &store, collect)
         }
         StoreCommand::Check { remove } => check(bench, &store, *remove),
-        StoreCommand::Export { file, keys } => export(bench, &store, file, keys, run_folder),
+        StoreCommand::Export { file, keys } => match run_folder.map(Kept::open).transpose() {
+            Ok(kept) => export(bench, &store, file, keys, kept.as_ref()),
+            Err(error) => {
+                draw::print(&Diagnostic::from_explained(&error));
+                return exit::FILE;
+            }
+        },
         StoreCommand::Import { file } => import(bench, &store, file),
     };
     bench.progress.clear();
@@ -215,17 +222,16 @@ fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
     Ok((text, exit::SCRIPT))
 }
 
-fn export(bench: &Bench, store: &Store, file: &Path, keys: &[String], run: Option<&Path>) -> Said {
+fn export(bench: &Bench, store: &Store, file: &Path, keys: &[String], run: Option<&Kept>) -> Said {
     let mut chosen: BTreeSet<Key> = BTreeSet::new();
     for key in keys {
         chosen.insert(store.result(key)?.key);
     }
     let mut note = String::new();
     if let Some(run) = run {
-        let used = Store::keys_of_run(run);
+        let used = Store::keys_of_run(run.folder());
         if used.is_empty() {
-            let (path, reason) = (run.join("record.json").display().to_string(), "it names no result".to_owned());
-            return Err(StoreError::File { path, reason });
+            return Err(StoreError::File { path: run.name.clone(), reason: "its record names no result".to_owned() });
         }
         let n_used = used.len();
         let held: BTreeSet<Key> = store.results()?.into_iter().map(|listed| listed.key).collect();

@@ -176,8 +176,16 @@ fn results_are_listed_shown_and_taken_elsewhere() {
     assert!(code == 3 && err.contains("store/no-result"), "{err}");
     let (code, _, err) = run(folder.path(), &store, &["store", "show", ""]);
     assert!(code == 3 && err.contains("store/ambiguous"), "{err}");
-    let (code, out, err) = run(folder.path(), &store, &["store", "export", "all.zip", "--run", "one"]);
-    assert!(code == 0 && out.contains("8 results"), "{out}{err}");
+    std::fs::create_dir(folder.path().join("runs")).expect("made");
+    operations(folder.path(), &store, "runs/below", &[]);
+    for kept in ["one", "one/record.json", "below"] {
+        let (code, out, err) = run(folder.path(), &store, &["store", "export", "all.zip", "--run", kept]);
+        assert!(code == 0 && out.contains("8 results"), "{kept}: {out}{err}");
+    }
+    for none in ["nosuch", "runs"] {
+        let (code, out, err) = run(folder.path(), &store, &["store", "export", "none.zip", "--run", none]);
+        assert!(code == 3 && err.contains("error[record/"), "{none}: {out}{err}");
+    }
     let other = folder.path().join("other");
     let (code, out, err) = run(folder.path(), &other, &["store", "import", "all.zip"]);
     assert!(code == 0 && out.starts_with("8 results new"), "{out}{err}");

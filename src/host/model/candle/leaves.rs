@@ -1,10 +1,9 @@
 //! Parameters in training on a device: variables, their gradients, Adam's moments, its step. Nothing of it comes to the
 //! host but the gradients' norm, until somebody asks.
 
+use crate::host::tensor::optim::AdamWOptions;
 use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Result, Tensor, Var};
-
-use crate::host::tensor::optim::AdamWOptions;
 
 /// Variables in a fixed order, which is that of the flat buffer that they are read from and into.
 #[derive(Debug)]
@@ -63,10 +62,6 @@ impl Leaves {
         self.leaves.iter().map(|leaf| leaf.var.elem_count()).sum()
     }
 
-    fn clear(&mut self) {
-        self.leaves.iter_mut().for_each(|leaf| leaf.gradient = None);
-    }
-
     /// Adds the gradients that a backward pass found.
     pub fn add(&mut self, store: &GradStore) -> Result<()> {
         for leaf in &mut self.leaves {
@@ -97,7 +92,7 @@ impl Leaves {
     pub fn step(&mut self, lr: f64, clip: Option<f64>) -> Result<f64> {
         let norm = self.norm()?;
         if !norm.is_finite() {
-            self.clear();
+            self.leaves.iter_mut().for_each(|leaf| leaf.gradient = None);
             return Ok(f64::NAN);
         }
         let AdamWOptions { beta1, beta2, eps, weight_decay } = self.options;

@@ -13,6 +13,8 @@ mod reading;
 mod tape;
 
 pub use device::device;
+#[cfg(test)]
+pub use device::present;
 pub use leaves::{LeafShape, Leaves, values};
 pub use padded::Padded;
 pub use reading::read;

@@ -34,6 +34,13 @@ pub(super) fn plain(error: &candle_core::Error) -> String {
     text.lines().next().unwrap_or("unknown error").trim().to_owned()
 }
 
+/// The devices of candle's that this build knows and this machine has: `candle`, and whatever card there is.
+#[cfg(test)]
+pub fn present() -> Vec<(&'static str, Device)> {
+    let opened = |name| Some((name, device(name).ok()??));
+    ["candle", "cuda", "metal"].into_iter().filter_map(opened).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +50,7 @@ mod tests {
     fn a_device_is_there_or_its_absence_is_explained() {
         assert!(device("cpu").expect("there").is_none());
         assert!(device("candle").expect("there").is_some_and(|device| device.is_cpu()));
+        assert_eq!(present().first().map(|(name, _)| *name), Some("candle"));
         assert_eq!(device("quantum").expect_err("none").code(), "model/device");
         for (name, is_built) in [("cuda", cfg!(feature = "cuda")), ("metal", cfg!(feature = "metal"))] {
             match device(name) {

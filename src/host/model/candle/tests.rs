@@ -25,9 +25,9 @@ fn distance(got: &[f32], expected: &[f32]) -> f32 {
     got.iter().zip(expected).map(|(g, e)| (g - e).abs()).fold(0.0, f32::max) / greatest
 }
 
-fn leaves(arch: &Arch, params: &[f32]) -> Leaves {
+fn leaves(arch: &Arch, params: &[f32], on: &Device) -> Leaves {
     let shapes = arch.layout().entries.into_iter().map(|entry| LeafShape { shape: entry.shape, decays: false });
-    Leaves::new(shapes, params, AdamWOptions::default(), &Device::Cpu).expect("they fit")
+    Leaves::new(shapes, params, AdamWOptions::default(), on).expect("they fit")
 }
 
 const LENGTHS: [usize; 6] = [3, 16, 1, 9, 16, 2];
@@ -43,29 +43,32 @@ fn features_and_gradients_are_those_of_the_own_kernels() {
         let mut grads = vec![0.0; params.len()];
         trunk::backward(arch, params, &batch, &mut tape, &d, &mut grads);
 
-        let run = |kept| {
-            let mut leaves = leaves(arch, params);
+        let run = |kept, on: &Device| {
+            let mut leaves = leaves(arch, params, on);
             let trunk = Trunk::new(arch, leaves.tensors());
             let padded = trunk.padded(&batch).expect("a batch");
             let end = |x: &Tensor| trunk.pooled(x, &padded);
             let (features, tape) = trunk.pass(&padded, kept, &end, &interrupt).expect("features");
             let n_outputs = if kept == Kept::Everything { arch.n_layers() + 2 } else { 0 };
             assert_eq!(tape.n_outputs(), n_outputs, "what is computed again is not kept");
-            let d = Tensor::from_slice(&d, features.shape(), &Device::Cpu).expect("a tensor");
+            let d = Tensor::from_slice(&d, features.shape(), on).expect("a tensor");
             trunk.back(&padded, tape, &end, d, &mut leaves, &interrupt).expect("gradients");
             (values(&features).expect("read"), leaves.gradients().expect("read"))
         };
-        let (features, gradients) = run(Kept::Everything);
-        assert!(distance(&features, &expected) < 1e-5);
-        for entry in arch.layout().entries {
-            let range = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
-            let (got, expected) = (&gradients[range.clone()], &grads[range]);
-            let greatest = expected.iter().fold(1e-3f32, |most, x| most.max(x.abs()));
-            assert!(distance(got, expected) * greatest.min(1.0) < 1e-4 * greatest, "{}", entry.name);
+        for (name, on) in present() {
+            let (features, gradients) = run(Kept::Everything, &on);
+            assert!(distance(&features, &expected) < 1e-5, "{name}");
+            for entry in arch.layout().entries {
+                let range = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
+                let (got, expected) = (&gradients[range.clone()], &grads[range]);
+                let greatest = expected.iter().fold(1e-3f32, |most, x| most.max(x.abs()));
+                let apart = got.iter().zip(expected).map(|(g, e)| (g - e).abs()).fold(0.0, f32::max);
+                assert!(apart < 1e-4 * greatest, "{name}, {}: {apart}", entry.name);
+            }
+            assert!(run(Kept::Inputs, &on) == (features.clone(), gradients), "{name}: computing again changes no bit");
+            let (without, nothing) = run(Kept::Nothing, &on);
+            assert!(without == features && nothing.iter().all(|g| *g == 0.0), "{name}: nothing was kept");
         }
-        assert!(run(Kept::Inputs) == (features.clone(), gradients), "computing again changes no bit");
-        let (without, nothing) = run(Kept::Nothing);
-        assert!(without == features && nothing.iter().all(|g| *g == 0.0), "nothing was kept, nothing comes back");
     }
 }
 
@@ -76,7 +79,7 @@ fn the_next_token_loss_is_that_of_the_own_kernels() {
     let (batch, mut tape) = (batch(&LENGTHS, 5), trunk::Tape::new());
     let mut grads = vec![0.0; params.len()];
     let expected = trunk::lm_step(arch, params, &batch, &mut tape, &mut grads);
-    let mut leaves = leaves(arch, params);
+    let mut leaves = leaves(arch, params, &Device::Cpu);
     let trunk = Trunk::new(arch, leaves.tensors());
     let padded = trunk.padded(&batch).expect("a batch");
     let end = |x: &Tensor| trunk.next_token_loss(x, &padded);
@@ -98,15 +101,15 @@ fn many_rows_are_read_in_their_order_and_told_of() {
         let batch = batch(&lengths, 7);
         for precision in [Precision::F32, Precision::Bf16] {
             let expected = Reader::new(arch, params, precision).features(&batch, &interrupt, &|_| ()).expect("read");
-            let told = std::cell::RefCell::new(Vec::new());
-            let note = |n| told.borrow_mut().push(n);
-            let got = read(arch, params, precision, &batch, &Device::Cpu, &interrupt, &note).expect("read");
-            assert!(distance(&got, &expected) < 1e-3, "{}", precision.name());
-            if precision == Precision::F32 {
-                assert!(distance(&got, &expected) < 1e-5);
+            for (name, on) in present() {
+                let told = std::cell::RefCell::new(Vec::new());
+                let note = |n| told.borrow_mut().push(n);
+                let got = read(arch, params, precision, &batch, &on, &interrupt, &note).expect("read");
+                let most = if precision == Precision::F32 { 1e-5 } else { 1e-3 };
+                assert!(distance(&got, &expected) < most, "{name} in {}", precision.name());
+                let told = told.into_inner();
+                assert!(told.len() > 1 && told.iter().sum::<usize>() == lengths.len());
             }
-            let told = told.into_inner();
-            assert!(told.len() > 1 && told.iter().sum::<usize>() == lengths.len());
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Trainings and labels on candle's CPU against those of the own kernels.
+//! Trainings and labels by candle's operations against those of the own kernels: on the CPU, and where the build knows a
+//! graphics processor and the machine has one, there as well.
 
 use super::super::checkpoint::testing::{first_done, heard, lab_in, on, state_file, stop_at};
 use super::super::finetune::tests::task;
@@ -9,6 +10,7 @@ use super::super::{
 use super::{Held, OnDevice, Over};
 use crate::host::frame::Frame;
 use crate::host::lab::{Access, Event, Found, Lab};
+use crate::host::model::candle::present;
 use crate::host::model::testing::{tiny, tiny_bert, tiny_mpnet};
 use crate::host::model::{Model, Size};
 use crate::host::tensor::Precision;
@@ -55,17 +57,21 @@ fn every_option_of_finetuning_comes_to_what_the_own_kernels_come_to() {
     for model in [tiny(0), tiny_bert(0), tiny_mpnet(0)] {
         for (what, recipe) in &recipes {
             let train = |device| finetune(&model, &data, &labels, &CrossEntropy, recipe, &lab_on(device)).expect(what);
-            let (own, other) = (train("cpu"), train("candle"));
-            assert_eq!(own.inner.digest, other.inner.digest, "a derivation names no device");
+            let own = train("cpu");
             let moved =
                 greatest_difference(&numbers(&own)[..model.inner.params.values.len()], &model.inner.params.values);
             assert!(moved > 1e-3 || *what == "a head alone", "{what}: {moved}");
-            let apart = greatest_difference(&numbers(&own), &numbers(&other));
-            assert!(apart < 2e-4, "{} {what}: {apart} apart", model.inner.name);
-            // A head that is kept goes on from where it was.
-            let again = Recipe { head: HeadStart::Keep, steps: Some(1), epochs: None, lr: Some(0.0), ..recipe.clone() };
-            let kept = finetune(&other, &data, &labels, &CrossEntropy, &again, &lab_on("candle")).expect(what);
-            assert_eq!(numbers(&kept).last(), numbers(&other).last(), "{what}");
+            for (device, _) in present() {
+                let other = train(device);
+                assert_eq!(own.inner.digest, other.inner.digest, "a derivation names no device");
+                let apart = greatest_difference(&numbers(&own), &numbers(&other));
+                assert!(apart < 2e-4, "{} {what} on {device}: {apart} apart", model.inner.name);
+                // A head that is kept goes on from where it was.
+                let steps = Some(1);
+                let again = Recipe { head: HeadStart::Keep, steps, epochs: None, lr: Some(0.0), ..recipe.clone() };
+                let kept = finetune(&other, &data, &labels, &CrossEntropy, &again, &lab_on(device)).expect(what);
+                assert_eq!(numbers(&kept).last(), numbers(&other).last(), "{what}");
+            }
         }
     }
 }
@@ -78,8 +84,10 @@ fn predictions_and_labels_are_those_of_the_own_kernels() {
         let model = finetune(&model, &data, &labels, &CrossEntropy, &recipe, &lab_on("cpu")).expect("trains");
         for precision in [Precision::F32, Precision::Bf16] {
             let found = |device| logits(&model, &data, precision, &lab_on(device)).expect("reads").0;
-            let apart = greatest_difference(&found("cpu"), &found("candle"));
-            assert!(apart < 1e-4, "{} in {}: {apart}", model.inner.name, precision.name());
+            for (device, _) in present() {
+                let apart = greatest_difference(&found("cpu"), &found(device));
+                assert!(apart < 1e-4, "{} in {} on {device}: {apart}", model.inner.name, precision.name());
+            }
         }
         let fine = logits(&model, &data, Precision::F32, &lab_on("candle")).expect("reads").0;
         let coarse = logits(&model, &data, Precision::Bf16, &lab_on("candle")).expect("reads").0;
@@ -111,13 +119,16 @@ fn few(steps: usize, checkpoints: Vec<usize>) -> PretrainOptions {
 fn pretraining_and_its_loss_come_to_what_the_own_kernels_come_to() {
     let world = world();
     let run = |device| pretrain(&lab_on(device), "tiny", TINY, &world, &few(12, vec![4])).expect("pretrains");
-    let (own, other) = (run("cpu"), run("candle"));
-    assert_eq!((own.len(), other.len()), (2, 2));
-    for (own, other) in own.iter().zip(&other) {
-        let apart = greatest_difference(&own.inner.params.values, &other.inner.params.values);
-        assert!(apart < 5e-4, "{apart} apart");
-        let loss = |device| language_loss(&lab_on(device), own, &world, 40, 0).expect("a loss");
-        assert!((loss("cpu") - loss("candle")).abs() < 1e-5);
+    let own = run("cpu");
+    for (device, _) in present() {
+        let other = run(device);
+        assert_eq!((own.len(), other.len()), (2, 2));
+        for (own, other) in own.iter().zip(&other) {
+            let apart = greatest_difference(&own.inner.params.values, &other.inner.params.values);
+            assert!(apart < 5e-4, "{device}: {apart} apart");
+            let loss = |device| language_loss(&lab_on(device), own, &world, 40, 0).expect("a loss");
+            assert!((loss("cpu") - loss(device)).abs() < 1e-5, "{device}");
+        }
     }
     assert!(greatest_difference(&own[0].inner.params.values, &own[1].inner.params.values) > 1e-3);
 }

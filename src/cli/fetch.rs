@@ -64,7 +64,7 @@ fn list(store: &Store) -> String {
             package.bytes() / 1_000_000
         );
     }
-    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of BERT or MPNet of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
+    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of BERT, MPNet, Llama or Qwen2 of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
     text += &format!("\nThe store is {}", store.root().display());
     text
 }
@@ -82,6 +82,6 @@ mod tests {
         let hub = Hub { endpoint: "http://127.0.0.1:1".into() };
         let error = fetch("minilmm", &store, &Lab::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
-        assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, sarcasm, and hub:OWNER/NAME"));
+        assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, smollm2, sarcasm, and hub:OWNER/NAME"));
     }
 }

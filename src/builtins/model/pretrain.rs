@@ -1,7 +1,7 @@
 //! `model::pretrain`
 
 use crate::bind::prelude::*;
-use crate::host::model::Size;
+use crate::host::model::{Blueprint, Family, Size};
 use crate::host::train::PretrainOptions;
 use crate::host::world::World;
 
@@ -24,6 +24,7 @@ pub fn function() -> Function {
              model::pretrain(world, #{ width: 8, layers: 1, steps: 4, batch: 4, checkpoints: [2] }).len()",
             "2",
         )
+        .fails("model::pretrain(world::language(), #{ architecture: \"bert\" })", "does not predict next tokens")
         .fails("model::pretrain(world::language(), #{ steps: 0 })", "`steps` must be from `1`")
         .fails("model::pretrain(world::language(), #{ checkpoints: [9], steps: 3 })", "the checkpoint `9`")
 }
@@ -33,6 +34,8 @@ options! {
     pub struct Options {
         /// The model's name.
         name: String = "pretrained".to_owned(),
+        /// `causal` (as GPT-2) or `llama`.
+        architecture: String = "causal".to_owned(),
         /// Numbers per token.
         width: usize = 16,
         /// Blocks.
@@ -70,6 +73,7 @@ fn run(call: &mut Call) -> Answer {
             .hint("betas: [0.9, 0.98]")
     })?;
     let size = Size { width: asked.width, n_layers: asked.layers, n_heads: asked.heads, context: asked.context };
+    let made = Blueprint { family: Family::parse(&asked.architecture)?, size };
     let options = PretrainOptions {
         steps: asked.steps,
         batch: asked.batch,
@@ -81,6 +85,6 @@ fn run(call: &mut Call) -> Answer {
         seed: call.lab().seed(asked.seed),
         checkpoints: asked.checkpoints,
     };
-    let models = crate::host::train::pretrain(call.lab(), &asked.name, size, &world, &options)?;
+    let models = crate::host::train::pretrain(call.lab(), &asked.name, made, &world, &options)?;
     Ok(Dynamic::from_array(models.into_iter().map(Dynamic::from).collect()))
 }

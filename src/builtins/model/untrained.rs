@@ -2,11 +2,13 @@
 
 use crate::bind::prelude::*;
 use crate::host::data::Data;
-use crate::host::model::{Size, untrained};
+use crate::host::model::{Blueprint, Family, Size, untrained};
 
 options! {
     /// Options of `model::untrained`.
     pub struct UntrainedOptions {
+        /// `causal` (as GPT-2), `bert`, `mpnet` or `llama`.
+        architecture: String = "causal".to_owned(),
         /// Numbers per token.
         width: usize = 16,
         /// Blocks.
@@ -23,10 +25,11 @@ options! {
 /// The record.
 pub fn function() -> Function {
     Function::new("model", "untrained", run)
-        .about("A causal model with random parameters that reads the words of a data set: the baseline of no pretraining.")
+        .about("A model with random parameters that reads the words of a data set: the baseline of no pretraining.")
         .details(
-            "A GPT-2 block structure with a feed-forward width of four times `width`; the tokenizer knows the words and \
-             punctuation marks of the data's texts, the 65 536 most frequent ones.",
+            "A GPT-2 block structure with a feed-forward width of four times `width`, or that of another architecture (a Llama's \
+             gated layer has 8/3 of `width`); the tokenizer knows the words and punctuation marks of the data's texts, the 65 536 \
+             most frequent ones. BERT and MPNet read a row from both sides and take the mean over its tokens.",
         )
         .param::<Data>("data", "whose words the model reads")
         .options::<UntrainedOptions>()
@@ -35,6 +38,16 @@ pub fn function() -> Function {
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows, #{ width: 8, layers: 1, seed: 0 })",
             "Model untrained-8x1: causal, 1 layer × width 8, 1 432 parameters, no head; random parameters of seed 0",
+        )
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows, #{ architecture: \"llama\", width: 12, layers: 1, seed: 0 })",
+            "Model untrained-12x1: llama, 1 layer × width 12, 1 812 parameters, no head; random parameters of seed 0",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows, #{ architecture: \"rnn\" })",
+            "`architecture` must be causal, bert, mpnet or llama, got `rnn`",
         )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
@@ -46,7 +59,8 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let data: Data = call.arg(0)?;
     let options: UntrainedOptions = call.options()?;
-    let UntrainedOptions { width, layers: n_layers, heads: n_heads, context, seed } = options;
+    let family = Family::parse(&options.architecture)?;
+    let UntrainedOptions { width, layers: n_layers, heads: n_heads, context, seed, .. } = options;
     let size = Size { width, n_layers, n_heads, context };
-    Ok(Dynamic::from(untrained(&data, size, call.lab().seed(seed))?))
+    Ok(Dynamic::from(untrained(&data, Blueprint { family, size }, call.lab().seed(seed))?))
 }

@@ -2,10 +2,13 @@
 
 use super::ModelError;
 use crate::host::tensor::attention::relative;
+pub use crate::host::tensor::rotary::{Rope, Scaling};
 
 /// The most parameters of one trunk: chosen, 8 GB of 32-bit numbers.
 const MAX_PARAMS: usize = 2 << 30;
 
+/// The longest context: chosen.
+pub const MAX_CONTEXT: usize = 1 << 16;
 /// The most token types: chosen.
 const MAX_TOKEN_TYPES: usize = 1 << 10;
 
@@ -52,6 +55,26 @@ pub struct BertConfig {
     pub relative: bool,
 }
 
+/// A pre-norm causal decoder as Llama: rotary positions, RMS norms, a SiLU-gated feed-forward layer, no biases (Qwen2:
+/// those of queries, keys and values), possibly fewer heads of keys and values than of queries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LlamaConfig {
+    pub vocab: usize,
+    pub context: usize,
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    /// Heads of keys and values; a divisor of `n_heads`.
+    pub n_kv_heads: usize,
+    pub inner: usize,
+    pub norm_eps: f32,
+    pub rope: Rope,
+    /// Whether queries, keys and values have a bias.
+    pub qkv_bias: bool,
+    /// Whether next tokens are read by the token embedding; else by a matrix of their own.
+    pub tied: bool,
+}
+
 /// What a trunk computes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arch {
@@ -59,6 +82,8 @@ pub enum Arch {
     Causal(CausalConfig),
     /// Features are the mean over the row's tokens (as sentence-transformers pools), not normalised.
     Bert(BertConfig),
+    /// Features are read at the last token, after the final norm.
+    Llama(LlamaConfig),
 }
 
 /// One named tensor in the flat buffer.
@@ -90,19 +115,71 @@ impl Layout {
         self.n_params += shape.iter().product::<usize>();
     }
 
-    fn linear(&mut self, name: &str, n_out: usize, n_in: usize) {
+    fn linear(&mut self, name: &str, n_out: usize, n_in: usize, bias: bool) {
         self.push(format!("{name}.weight"), &[n_out, n_in]);
-        self.push(format!("{name}.bias"), &[n_out]);
+        if bias {
+            self.push(format!("{name}.bias"), &[n_out]);
+        }
     }
 
-    fn norm(&mut self, name: &str, width: usize) {
+    fn norm(&mut self, name: &str, width: usize, bias: bool) {
         self.push(format!("{name}.weight"), &[width]);
-        self.push(format!("{name}.bias"), &[width]);
+        if bias {
+            self.push(format!("{name}.bias"), &[width]);
+        }
     }
 
     /// The tensor called `name`.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.name == name)
+    }
+}
+
+impl LlamaConfig {
+    /// Features of a head.
+    pub fn head(&self) -> usize {
+        self.width / self.n_heads.max(1)
+    }
+
+    /// Features of all heads' keys, and of their values.
+    pub fn kv_width(&self) -> usize {
+        self.n_kv_heads * self.head()
+    }
+
+    /// What no other architecture has; sizes and `n_heads` were checked.
+    fn check(&self) -> Result<(), ModelError> {
+        if self.n_kv_heads == 0 || !self.n_heads.is_multiple_of(self.n_kv_heads) {
+            let must = format!("a divisor of the {} heads", self.n_heads);
+            return Err(ModelError::Arch { field: "n_kv_heads", must, got: self.n_kv_heads.to_string() });
+        }
+        if !self.head().is_multiple_of(2) {
+            let must = "such that a head's features make pairs, which turn together".to_owned();
+            return Err(ModelError::Arch { field: "n_heads", must, got: format!("{} features a head", self.head()) });
+        }
+        self.rope.check()
+    }
+}
+
+impl Rope {
+    /// Refuses numbers that cannot be meant. The limits are chosen.
+    fn check(&self) -> Result<(), ModelError> {
+        let within = |field, must: &str, got: f32, ok: bool| match ok {
+            true => Ok(()),
+            false => Err(ModelError::Arch { field, must: must.to_owned(), got: got.to_string() }),
+        };
+        let factor = |factor: f32| within("rope factor", "from 1 to 1000", factor, (1.0..=1e3).contains(&factor));
+        within("rope theta", "from 1 to 1e12", self.theta, (1.0..=1e12).contains(&self.theta))?;
+        match self.scaling {
+            None => Ok(()),
+            Some(Scaling::Linear { factor: by }) => factor(by),
+            Some(Scaling::Llama3 { factor: by, low, high, original }) => {
+                factor(by)?;
+                let ok = low > 0.0 && low < high && high < 1e6;
+                within("rope high_freq_factor", "above low_freq_factor, which is above 0", high, ok)?;
+                let ok = original > 0 && original <= 1 << 20;
+                within("rope original_max_position_embeddings", "from 1 to 1048576", original as f32, ok)
+            }
+        }
     }
 }
 
@@ -112,6 +189,7 @@ impl Arch {
         match self {
             Arch::Causal(config) => config.width,
             Arch::Bert(config) => config.width,
+            Arch::Llama(config) => config.width,
         }
     }
 
@@ -120,6 +198,7 @@ impl Arch {
         match self {
             Arch::Causal(config) => config.context,
             Arch::Bert(config) => config.context,
+            Arch::Llama(config) => config.context,
         }
     }
 
@@ -128,6 +207,7 @@ impl Arch {
         match self {
             Arch::Causal(config) => config.vocab,
             Arch::Bert(config) => config.vocab,
+            Arch::Llama(config) => config.vocab,
         }
     }
 
@@ -136,31 +216,58 @@ impl Arch {
         match self {
             Arch::Causal(config) => config.n_layers,
             Arch::Bert(config) => config.n_layers,
+            Arch::Llama(config) => config.n_layers,
         }
     }
 
-    /// `causal`, `bert` or `mpnet`.
+    /// Features between a feed-forward layer's two halves.
+    pub fn inner(&self) -> usize {
+        match self {
+            Arch::Causal(config) => config.inner,
+            Arch::Bert(config) => config.inner,
+            Arch::Llama(config) => config.inner,
+        }
+    }
+
+    /// How many heads of attention.
+    pub fn n_heads(&self) -> usize {
+        match self {
+            Arch::Causal(config) => config.n_heads,
+            Arch::Bert(config) => config.n_heads,
+            Arch::Llama(config) => config.n_heads,
+        }
+    }
+
+    /// Whether tokens see only those before them, so that the next one can be predicted.
+    pub fn is_causal(&self) -> bool {
+        !matches!(self, Arch::Bert(_))
+    }
+
+    /// `causal`, `bert`, `mpnet` or `llama`.
     pub fn kind(&self) -> &'static str {
         match self {
             Arch::Causal(_) => "causal",
             Arch::Bert(config) if config.relative => "mpnet",
             Arch::Bert(_) => "bert",
+            Arch::Llama(_) => "llama",
         }
     }
 
     /// Refuses sizes that cannot be meant, before anything of that size is made. The limits are chosen.
     pub fn check(&self) -> Result<(), ModelError> {
-        let (n_heads, inner, norm_eps, n_token_types) = match self {
-            Arch::Causal(c) => (c.n_heads, c.inner, c.norm_eps, 0),
-            Arch::Bert(c) => (c.n_heads, c.inner, c.norm_eps, c.n_token_types),
+        let n_heads = self.n_heads();
+        let (norm_eps, n_token_types) = match self {
+            Arch::Causal(c) => (c.norm_eps, 0),
+            Arch::Bert(c) => (c.norm_eps, c.n_token_types),
+            Arch::Llama(c) => (c.norm_eps, 0),
         };
         let sizes = [
             ("vocab", self.vocab(), 1 << 20),
-            ("context", self.context(), 1 << 16),
+            ("context", self.context(), MAX_CONTEXT),
             ("width", self.width(), 1 << 14),
             ("n_layers", self.n_layers(), 1 << 8),
             ("n_heads", n_heads, 1 << 10),
-            ("inner", inner, 1 << 16),
+            ("inner", self.inner(), 1 << 16),
         ];
         for (field, got, most) in sizes {
             if got == 0 || got > most {
@@ -174,6 +281,9 @@ impl Arch {
         if !self.width().is_multiple_of(n_heads) {
             let must = format!("a divisor of the width {}", self.width());
             return Err(ModelError::Arch { field: "n_heads", must, got: n_heads.to_string() });
+        }
+        if let Arch::Llama(config) = self {
+            config.check()?;
         }
         if !(norm_eps > 0.0 && norm_eps < 1.0) {
             let must = "above 0 and below 1".to_owned();
@@ -190,14 +300,15 @@ impl Arch {
     /// The tensors in their order: embeddings first, then block by block.
     ///
     /// Names: `embed.token`, `embed.position`, (`embed.type`, `embed.relative`, `embed.norm.*`), then per layer `{i}.` with `norm1.*`,
-    /// `qkv.*` (`[3·width, width]`: q, k, v), `out.*`, `norm2.*`, `up.*`, `down.*`; a causal trunk ends in `norm.*`.
+    /// `qkv.*` (`[3·width, width]`: q, k, v), `out.*`, `norm2.*`, `up.*`, `down.*`; a causal trunk ends in `norm.*`. A Llama
+    /// has no positions, `embed.out` if it is not tied, the gate's rows before those of `up` in one matrix, and few biases.
     pub fn layout(&self) -> Layout {
         let mut layout = Layout::default();
-        let (n_layers, width, inner) = match self {
+        let (n_layers, width, inner) = (self.n_layers(), self.width(), self.inner());
+        match self {
             Arch::Causal(config) => {
                 layout.push("embed.token", &[config.vocab, config.width]);
                 layout.push("embed.position", &[config.context, config.width]);
-                (config.n_layers, config.width, config.inner)
             }
             Arch::Bert(config) => {
                 layout.push("embed.token", &[config.vocab, config.width]);
@@ -208,20 +319,29 @@ impl Arch {
                 if config.relative {
                     layout.push("embed.relative", &[relative::BUCKETS, config.n_heads]);
                 }
-                layout.norm("embed.norm", config.width);
-                (config.n_layers, config.width, config.inner)
+                layout.norm("embed.norm", config.width, true);
             }
+            Arch::Llama(config) => {
+                layout.push("embed.token", &[config.vocab, config.width]);
+                if !config.tied {
+                    layout.push("embed.out", &[config.vocab, config.width]);
+                }
+            }
+        }
+        let (n_qkv, n_up, qkv_bias, biases) = match self {
+            Arch::Llama(config) => (width + 2 * config.kv_width(), 2 * inner, config.qkv_bias, false),
+            _ => (3 * width, inner, true, true),
         };
         for idx in 0..n_layers {
-            layout.norm(&format!("{idx}.norm1"), width);
-            layout.linear(&format!("{idx}.qkv"), 3 * width, width);
-            layout.linear(&format!("{idx}.out"), width, width);
-            layout.norm(&format!("{idx}.norm2"), width);
-            layout.linear(&format!("{idx}.up"), inner, width);
-            layout.linear(&format!("{idx}.down"), width, inner);
+            layout.norm(&format!("{idx}.norm1"), width, biases);
+            layout.linear(&format!("{idx}.qkv"), n_qkv, width, qkv_bias);
+            layout.linear(&format!("{idx}.out"), width, width, biases);
+            layout.norm(&format!("{idx}.norm2"), width, biases);
+            layout.linear(&format!("{idx}.up"), n_up, width, biases);
+            layout.linear(&format!("{idx}.down"), width, inner, biases);
         }
-        if matches!(self, Arch::Causal(_)) {
-            layout.norm("norm", width);
+        if self.is_causal() {
+            layout.norm("norm", width, biases);
         }
         layout
     }

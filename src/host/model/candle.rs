@@ -2,7 +2,7 @@
 //!
 //! A batch is padded to its longest row and masked, so that every operation works on all rows at once. Only operations
 //! whose gradients agree with finite differences are used: `softmax`, `log_softmax`, `layer_norm_slow`, `gelu`,
-//! `gelu_erf`, matrix products, `index_select`, `gather`, `narrow`, `cat`. (candle's `softmax_last_dim` and its fused
+//! `gelu_erf`, `silu`, matrix products, `index_select`, `gather`, `narrow`, `cat`. (candle's `softmax_last_dim` and its fused
 //! norms cut the gradient without an error.) The own kernels are tested against this in double precision.
 
 mod block;
@@ -67,7 +67,7 @@ impl Trunk {
     /// The batch as this trunk reads it.
     pub fn padded(&self, batch: &Packed) -> Result<Padded> {
         let embed = self.tensor("embed.token")?;
-        Padded::new(batch, matches!(self.arch, Arch::Causal(_)), embed.dtype(), embed.device())
+        Padded::new(batch, self.arch.is_causal(), embed.dtype(), embed.device())
     }
 
     /// Final hidden states of all positions, `[n_rows, n_positions, width]`; those of padding mean nothing.
@@ -87,7 +87,7 @@ impl Trunk {
     /// Features from final hidden states.
     pub fn pooled(&self, states: &Tensor, batch: &Padded) -> Result<Tensor> {
         match self.arch {
-            Arch::Causal(_) => batch.last_tokens(states),
+            Arch::Causal(_) | Arch::Llama(_) => batch.last_tokens(states),
             Arch::Bert(_) => batch.means(states),
         }
     }
@@ -99,7 +99,7 @@ impl Trunk {
 
     /// Next-token logits at each row's last position, `[n_rows, vocab]`.
     pub fn lm_logits(&self, batch: &Padded) -> Result<Tensor> {
-        self.features(batch)?.matmul(&self.tensor("embed.token")?.t()?)
+        self.features(batch)?.matmul(&self.unembedding()?.t()?)
     }
 
     /// Mean next-token cross-entropy (nats) over all positions that have a next token.
@@ -110,8 +110,14 @@ impl Trunk {
     /// The same from final hidden states.
     pub fn next_token_loss(&self, states: &Tensor, batch: &Padded) -> Result<Tensor> {
         let (states, next) = batch.predicting(states)?;
-        let logits = states.matmul(&self.tensor("embed.token")?.t()?)?;
+        let logits = states.matmul(&self.unembedding()?.t()?)?;
         log_softmax(&logits, D::Minus1)?.gather(&next, 1)?.mean_all()?.neg()
+    }
+
+    /// What next tokens are read by, `[vocab, width]`.
+    fn unembedding(&self) -> Result<&Tensor> {
+        let apart = matches!(&self.arch, Arch::Llama(config) if !config.tied);
+        self.tensor(if apart { "embed.out" } else { "embed.token" })
     }
 
     /// The parameter called `name`.

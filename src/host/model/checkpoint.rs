@@ -1,6 +1,6 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
-use super::arch::{Activation, Arch, BertConfig, CausalConfig};
+use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope, Scaling};
 use super::{Encoder, Head, HfFiles, Model, ModelError};
 use crate::host::digest::Digest;
 use crate::host::lab::{Lab, plain};
@@ -54,13 +54,35 @@ struct Config {
     n_layers: usize,
     n_heads: usize,
     inner: usize,
+    /// That of a gated feed-forward layer is `silu`.
     activation: String,
     norm_eps: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    llama: Option<Llama>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n_token_types: Option<usize>,
     max_tokens: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n_classes: Option<usize>,
+}
+
+/// What only a Llama has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Llama {
+    n_kv_heads: usize,
+    rope_theta: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rope_scaling: Option<RopeScaling>,
+    qkv_bias: bool,
+    tied: bool,
+}
+
+/// How a Llama's turns are slowed down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum RopeScaling {
+    Linear { factor: f32 },
+    Llama3 { factor: f32, low: f32, high: f32, original: usize },
 }
 
 impl Model {
@@ -142,7 +164,7 @@ impl Model {
         Ok(model.with_max_tokens(read.max_tokens)?.with(|model| model.digest = digest))
     }
 
-    /// Reads a folder that [`Model::save`] wrote, or a checkpoint of BERT or MPNet with Hugging Face names. `folder` was granted by
+    /// Reads a folder that [`Model::save`] wrote, or a checkpoint with Hugging Face names. `folder` was granted by
     /// the lab's access rules.
     #[allow(clippy::disallowed_methods)] // A loader: paths come from `lab.access.readable`.
     pub fn load(folder: &Path, lab: &Lab) -> Result<Model, ModelError> {
@@ -196,9 +218,10 @@ impl Model {
 
     fn config(&self) -> Config {
         let inner = &self.inner;
-        let (n_heads, inner_width, activation, norm_eps, n_token_types) = match &inner.arch {
-            Arch::Causal(c) => (c.n_heads, c.inner, c.activation, c.norm_eps, None),
-            Arch::Bert(c) => (c.n_heads, c.inner, c.activation, c.norm_eps, Some(c.n_token_types)),
+        let (activation, norm_eps, n_token_types, llama) = match &inner.arch {
+            Arch::Causal(c) => (name_of(c.activation), c.norm_eps, None, None),
+            Arch::Bert(c) => (name_of(c.activation), c.norm_eps, Some(c.n_token_types), None),
+            Arch::Llama(c) => ("silu", c.norm_eps, None, Some(Llama::of(c))),
         };
         Config {
             format: "w2s".to_owned(),
@@ -211,13 +234,11 @@ impl Model {
             context: inner.arch.context(),
             width: inner.arch.width(),
             n_layers: inner.arch.n_layers(),
-            n_heads,
-            inner: inner_width,
-            activation: match activation {
-                Activation::GeluErf => "gelu_erf".to_owned(),
-                Activation::GeluTanh => "gelu_tanh".to_owned(),
-            },
+            n_heads: inner.arch.n_heads(),
+            inner: inner.arch.inner(),
+            activation: activation.to_owned(),
             norm_eps,
+            llama,
             n_token_types,
             max_tokens: inner.max_tokens,
             n_classes: self.n_classes(),
@@ -225,8 +246,37 @@ impl Model {
     }
 }
 
+fn name_of(activation: Activation) -> &'static str {
+    match activation {
+        Activation::GeluErf => "gelu_erf",
+        Activation::GeluTanh => "gelu_tanh",
+    }
+}
+
+impl Llama {
+    fn of(config: &LlamaConfig) -> Llama {
+        let &LlamaConfig { n_kv_heads, rope, qkv_bias, tied, .. } = config;
+        let rope_scaling = rope.scaling.map(|scaling| match scaling {
+            Scaling::Linear { factor } => RopeScaling::Linear { factor },
+            Scaling::Llama3 { factor, low, high, original } => RopeScaling::Llama3 { factor, low, high, original },
+        });
+        Llama { n_kv_heads, rope_theta: rope.theta, rope_scaling, qkv_bias, tied }
+    }
+
+    fn rope(&self) -> Rope {
+        let scaling = self.rope_scaling.as_ref().map(|scaling| match *scaling {
+            RopeScaling::Linear { factor } => Scaling::Linear { factor },
+            RopeScaling::Llama3 { factor, low, high, original } => Scaling::Llama3 { factor, low, high, original },
+        });
+        Rope { theta: self.rope_theta, scaling }
+    }
+}
+
 impl Config {
     fn arch(&self) -> Result<Arch, ModelError> {
+        if self.architecture == "llama" {
+            return self.llama();
+        }
         let activation = match self.activation.as_str() {
             "gelu_erf" => Activation::GeluErf,
             "gelu_tanh" => Activation::GeluTanh,
@@ -253,8 +303,30 @@ impl Config {
                     relative,
                 }))
             }
-            other => Err(file(CONFIG, &format!("`architecture` must be causal, bert or mpnet, got `{other}`"))),
+            other => Err(file(CONFIG, &format!("`architecture` must be causal, bert, mpnet or llama, got `{other}`"))),
         }
+    }
+
+    fn llama(&self) -> Result<Arch, ModelError> {
+        if self.activation != "silu" {
+            return Err(file(CONFIG, &format!("`activation` of a llama must be silu, got `{}`", self.activation)));
+        }
+        let own = self.llama.as_ref().ok_or_else(|| file(CONFIG, "missing field `llama`"))?;
+        let Config { vocab, context, width, n_layers, n_heads, inner, norm_eps, .. } = *self;
+        let Llama { n_kv_heads, qkv_bias, tied, .. } = *own;
+        Ok(Arch::Llama(LlamaConfig {
+            vocab,
+            context,
+            width,
+            n_layers,
+            n_heads,
+            n_kv_heads,
+            inner,
+            norm_eps,
+            rope: own.rope(),
+            qkv_bias,
+            tied,
+        }))
     }
 }
 
@@ -291,7 +363,7 @@ pub(super) fn tensor(stored: &SafeTensors, name: &str, shape: &[usize]) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{tiny, tiny_bert, tiny_mpnet};
+    use super::super::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet};
     use super::*;
     use crate::host::lab::{Access, Memo, Settings};
 
@@ -318,7 +390,7 @@ mod tests {
 
     #[test]
     fn every_architecture_survives_its_files() {
-        for model in [tiny(3), tiny_bert(3), tiny_mpnet(3)] {
+        for model in [tiny(3), tiny_bert(3), tiny_mpnet(3), tiny_llama(3)] {
             let files = model.to_bytes(Precision::F32).expect("serialises");
             let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
             assert_eq!((&back.inner.arch, &back.inner.params.values), (&model.inner.arch, &model.inner.params.values));

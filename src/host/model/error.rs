@@ -13,6 +13,8 @@ pub enum ModelError {
     Vocabulary { name: String, n_tokens: usize, vocab: usize },
     #[error("`{field}` of the architecture must be {must}, got `{got}`")]
     Arch { field: &'static str, must: String, got: String },
+    #[error("`architecture` must be causal, bert, mpnet or llama, got `{got}`")]
+    Family { got: String },
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),
     #[error("row `{id}` has no tokens")]
@@ -58,7 +60,7 @@ impl Explain for ModelError {
         match self {
             ModelError::ParamCount { .. } => "model/parameters",
             ModelError::Vocabulary { .. } => "model/vocabulary",
-            ModelError::Arch { .. } => "model/architecture",
+            ModelError::Arch { .. } | ModelError::Family { .. } => "model/architecture",
             ModelError::Tokenizer(_) => "model/tokenizer",
             ModelError::EmptyRow { .. } => "model/empty-row",
             ModelError::NoHead { .. } => "model/no-head",

@@ -1,13 +1,15 @@
-//! Checkpoints of BERT and MPNet with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our
-//! own layout.
+//! Checkpoints with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our own layout. Here BERT
+//! and MPNet; [`llama`] for Llama and Qwen2.
 //!
 //! Query, key and value become one fused matrix; pooler and other heads are left out. MPNet counts positions from 2, after
 //! that of padding: its first two are left out as well. Where `sentence_bert_config.json`
 //! is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2), else the position embeddings.
 
+pub(super) mod llama;
+
 use super::arch::{Activation, Arch, BertConfig};
 use super::checkpoint::tensor;
-use super::{Encoder, Model, ModelError};
+use super::{Encoder, Model, ModelError, gguf};
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
 use crate::host::store::hub::HubId;
@@ -24,7 +26,13 @@ pub struct HfFiles {
     pub sentence_config: Option<Vec<u8>>,
 }
 
-/// What is read of `config.json`.
+/// What `config.json` calls its architecture.
+#[derive(Debug, Deserialize)]
+struct Kind {
+    model_type: String,
+}
+
+/// What is read of `config.json` of a BERT or MPNet.
 #[derive(Debug, Deserialize)]
 struct Config {
     model_type: String,
@@ -60,7 +68,7 @@ const POSITIONS_BEFORE: usize = 2;
 const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
 
 impl Model {
-    /// A fetched model by name: `minilm` from its package, `hub:OWNER/NAME` from the hub. `None` for any other name.
+    /// A fetched model by name: `minilm` and others from their packages, `hub:OWNER/NAME` from the hub. `None` for any other name.
     /// Fails with the command to type where it was not fetched.
     pub fn fetched(name: &str, lab: &Lab) -> Result<Option<Model>, ModelError> {
         if name.starts_with("hub:") {
@@ -68,12 +76,17 @@ impl Model {
             let read = |file: &str| id.read_for(lab, file);
             return hf_files(read).and_then(|files| Model::from_hf(id.name(), &files)).map(Some);
         }
-        match packages::find(name).filter(|package| package.members.iter().any(|m| m.file == "model.safetensors")) {
-            Some(package) => {
-                hf_files(|file| package.read_for(lab, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
-            }
-            None => Ok(None),
+        let Some(package) = packages::find(name) else { return Ok(None) };
+        let has = |file: &str| package.members.iter().any(|member| member.file == file);
+        if has(gguf::FILE) {
+            let bytes = package.read_for(lab, gguf::FILE)?;
+            lab.interrupt.check()?;
+            return Model::from_gguf(name, &bytes).map(Some);
         }
+        if !has("model.safetensors") {
+            return Ok(None);
+        }
+        hf_files(|file| package.read_for(lab, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
     }
 
     /// The ladder of MiniLM's first 1, 2, 3, 4 and all 6 layers, smallest first.
@@ -83,11 +96,17 @@ impl Model {
         MINILM_RUNGS.iter().map(|layers| whole.first_layers(*layers)).collect()
     }
 
-    /// A model without a head from a checkpoint of BERT or MPNet. Its digest is that of the files' content.
+    /// A model without a head from a checkpoint of BERT, MPNet, Llama or Qwen2. Its digest is that of the files' content.
     pub fn from_hf(name: &str, files: &HfFiles) -> Result<Model, ModelError> {
-        let config: Config =
-            serde_json::from_slice(&files.config).map_err(|error| unusable("config.json", &error.to_string()))?;
-        let arch = config.arch()?;
+        let kind: Kind = from_config(&files.config)?;
+        let arch = match kind.model_type.as_str() {
+            "bert" | "mpnet" => from_config::<Config>(&files.config)?.arch()?,
+            "llama" | "qwen2" => llama::arch(&files.config)?,
+            other => {
+                let reason = format!("`model_type` must be bert, mpnet, llama or qwen2, got `{other}`");
+                return Err(unusable("config.json", &reason));
+            }
+        };
         arch.check()?;
         let values = values(&files.weights, &arch)?;
         let sentence = files.sentence_config.as_deref().unwrap_or_default();
@@ -129,11 +148,7 @@ impl Config {
         let must = |field: &str, must: &str, got: &str| {
             unusable("config.json", &format!("`{field}` must be {must}, got `{got}`"))
         };
-        let relative = match self.model_type.as_str() {
-            "bert" => false,
-            "mpnet" => true,
-            other => return Err(must("model_type", "bert or mpnet", other)),
-        };
+        let relative = self.model_type == "mpnet";
         let (buckets, expected) = (self.relative_attention_num_buckets.unwrap_or(BUCKETS), BUCKETS.to_string());
         if relative && buckets != BUCKETS {
             return Err(must("relative_attention_num_buckets", &expected, &buckets.to_string()));
@@ -171,6 +186,14 @@ fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
     let stored =
         SafeTensors::deserialize(weights).map_err(|error| unusable("model.safetensors", &error.to_string()))?;
     let has = |name: &str| stored.names().contains(&name);
+    if let Arch::Llama(config) = arch {
+        // A checkpoint that predicts tokens keeps its trunk under `model.`.
+        let prefix = if has("model.embed_tokens.weight") { "model." } else { "" };
+        return llama::values(config, |piece, shape| match piece {
+            "embed.out" => tensor(&stored, "lm_head.weight", shape),
+            _ => tensor(&stored, &format!("{prefix}{}", llama::hf_name(piece)), shape),
+        });
+    }
     // A checkpoint of a task model keeps its encoder under its kind; old ones call a norm's numbers gamma and beta.
     let kind = format!("{}.", arch.kind());
     let prefix = if has(&format!("{kind}embeddings.word_embeddings.weight")) { &kind } else { "" };
@@ -247,6 +270,10 @@ fn mpnet_name(name: &str) -> String {
     }
 }
 
+fn from_config<T: serde::de::DeserializeOwned>(config: &[u8]) -> Result<T, ModelError> {
+    serde_json::from_slice(config).map_err(|error| unusable("config.json", &error.to_string()))
+}
+
 fn unusable(file: &str, reason: &str) -> ModelError {
     ModelError::File { file: file.to_owned(), reason: reason.to_owned() }
 }
@@ -254,7 +281,7 @@ fn unusable(file: &str, reason: &str) -> ModelError {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::testing::words;
-    use super::super::trunk::{Packed, Tape, features, token_states};
+    use super::super::trunk::{Packed, Tape, features, lm_logits, token_states};
     use super::*;
     use crate::host::random::Random;
     use candle_core::{DType, Device, Tensor};
@@ -354,6 +381,8 @@ pub(crate) mod tests {
         tokens: Vec<u32>,
         mean: Vec<f32>,
         last: Vec<f32>,
+        #[serde(default)]
+        logits: Option<Vec<f32>>,
     }
 
     /// The weights that `tests/reference/tiny.py` draws for a tensor.
@@ -399,6 +428,9 @@ pub(crate) mod tests {
             let (n, width) = (case.tokens.len(), arch.width());
             let mean = |at: usize| states.iter().skip(at).step_by(width).sum::<f32>() / n as f32;
             close(&(0..width).map(mean).collect::<Vec<_>>(), &case.mean, "mean");
+            if let Some(expected) = &case.logits {
+                close(&lm_logits(arch, params, &packed, &mut Tape::new()), expected, "logits");
+            }
         }
     }
 
@@ -431,6 +463,69 @@ pub(crate) mod tests {
         holds_to_transformers("mpnet", &shapes);
     }
 
+    /// Names and shapes of the tensors of `tiny.py`'s Llamas.
+    fn llama_shapes(qkv_bias: bool, tied: bool) -> Vec<(String, Vec<usize>)> {
+        let mut shapes = named(&[("model.embed_tokens.weight", &[40, 24]), ("model.norm.weight", &[24])]);
+        if !tied {
+            shapes.push(("lm_head.weight".to_owned(), vec![40, 24]));
+        }
+        for layer in 0..2 {
+            let mut add = |part: &str, shape: &[usize]| {
+                shapes.push((format!("model.layers.{layer}.{part}"), shape.to_vec()));
+            };
+            for (part, n) in [("q", 24), ("k", 12), ("v", 12)] {
+                add(&format!("self_attn.{part}_proj.weight"), &[n, 24]);
+                if qkv_bias {
+                    add(&format!("self_attn.{part}_proj.bias"), &[n]);
+                }
+            }
+            add("self_attn.o_proj.weight", &[24, 24]);
+            add("mlp.gate_proj.weight", &[44, 24]);
+            add("mlp.up_proj.weight", &[44, 24]);
+            add("mlp.down_proj.weight", &[24, 44]);
+            add("input_layernorm.weight", &[24]);
+            add("post_attention_layernorm.weight", &[24]);
+        }
+        shapes
+    }
+
+    #[test]
+    fn llamas_compute_what_transformers_computes() {
+        holds_to_transformers("llama", &llama_shapes(false, true));
+        holds_to_transformers("llama-untied", &llama_shapes(false, false));
+        holds_to_transformers("qwen2", &llama_shapes(true, true));
+    }
+
+    #[test]
+    fn a_llama_that_is_not_understood_is_refused_with_the_reason() {
+        const CONFIG: &str = r#"{"model_type": "llama", "vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 44, "hidden_act": "silu",
+            "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "rope_theta": 5e5,
+            "rope_scaling": null}"#;
+        let tensors = llama_shapes(false, true).into_iter().map(|(name, shape)| {
+            let tensor = drawn(&name, &shape);
+            (name, tensor)
+        });
+        let tensors: HashMap<String, Tensor> = tensors.collect();
+        let with = |config: &str| Model::from_hf("toy", &HfFiles { sentence_config: None, ..files(&tensors, config) });
+        let model = with(CONFIG).expect("usable");
+        let Arch::Llama(config) = &model.inner.arch else { panic!("a Llama") };
+        assert_eq!((config.context, config.rope.theta, config.rope.scaling), (1 << 16, 5e5, None));
+        let swap = |from: &str, to: &str| with(&CONFIG.replace(from, to)).err().expect("misfit").to_string();
+        let scaled = |json: &str| swap(r#""rope_scaling": null"#, &format!(r#""rope_scaling": {json}"#));
+        assert!(scaled(r#"{"type": "yarn", "factor": 4.0}"#).contains("default, linear or llama3, got `yarn`"));
+        assert!(scaled(r#"{"rope_type": "llama3", "factor": 4.0}"#).contains("lacks `low_freq_factor`"));
+        assert!(scaled(r#"{"type": "linear"}"#).contains("lacks `factor`"));
+        assert!(scaled(r#"{"type": "linear", "factor": 0.5}"#).contains("`rope factor`"));
+        assert!(swap(r#""silu""#, r#""gelu""#).contains("`hidden_act` must be silu, got `gelu`"));
+        assert!(swap(r#""rms_norm_eps""#, r#""mlp_bias": true, "rms_norm_eps""#).contains("`mlp_bias` must be false"));
+        assert!(swap(r#""rms_norm_eps""#, r#""head_dim": 8, "rms_norm_eps""#).contains("`head_dim`"));
+        assert!(swap(r#""num_key_value_heads": 2"#, r#""num_key_value_heads": 3"#).contains("`n_kv_heads`"));
+        assert!(swap(r#""num_attention_heads": 4"#, r#""num_attention_heads": 8"#).contains("pairs"));
+        assert!(swap(r#"embeddings": true"#, r#"embeddings": false"#).contains("`lm_head.weight` is missing"));
+        assert!(swap(r#""num_hidden_layers": 2"#, r#""num_hidden_layers": 3"#).contains("model.layers.2."));
+    }
+
     #[test]
     fn old_names_half_precision_and_prefixes_are_read() {
         let tensors = random_tensors();
@@ -457,7 +552,10 @@ pub(crate) mod tests {
         let tensors = random_tensors();
         let fails = |files: HfFiles| Model::from_hf("toy", &files).err().expect("misfit").to_string();
         let swap = |from: &str, to: &str| fails(files(&tensors, &CONFIG.replace(from, to)));
-        assert!(swap(r#""bert""#, r#""roberta""#).contains("`model_type` must be bert or mpnet, got `roberta`"));
+        assert!(
+            swap(r#""bert""#, r#""roberta""#)
+                .contains("`model_type` must be bert, mpnet, llama or qwen2, got `roberta`")
+        );
         assert!(swap(r#""gelu""#, r#""relu""#).contains("`hidden_act` must be"));
         assert!(swap("1e-12,", r#"1e-12, "position_embedding_type": "relative_key","#).contains("absolute"));
         assert!(swap(r#""num_hidden_layers": 3"#, r#""num_hidden_layers": 4"#).contains("encoder.layer.3"));

@@ -5,6 +5,7 @@ pub mod candle;
 mod checkpoint;
 mod encoder;
 mod error;
+mod gguf;
 mod hf;
 mod ladder;
 pub mod trunk;
@@ -15,7 +16,7 @@ pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
-pub use untrained::{Size, initial, untrained};
+pub use untrained::{Blueprint, Family, Size, initial, untrained};
 
 use super::data::Data;
 use super::digest::Digest;
@@ -116,10 +117,7 @@ impl Model {
     /// The tokens of every row. Rows longer than the model's `max_tokens` are cut, and the lab is told how many: a
     /// causal model keeps a row's end, because it is read at the last token; a BERT its beginning.
     pub fn encode(&self, data: &Data, lab: &Lab) -> Result<Arc<Packed>, ModelError> {
-        let keep = match self.inner.arch {
-            Arch::Causal(_) => Keep::End,
-            Arch::Bert(_) => Keep::Start,
-        };
+        let keep = if self.inner.arch.is_causal() { Keep::End } else { Keep::Start };
         let max_tokens = self.inner.max_tokens;
         let (packed, n_cut) = self.inner.encoder.encode_data(data, max_tokens, keep, &lab.interrupt)?;
         if n_cut > 0 {
@@ -204,7 +202,7 @@ fn thousands(n: usize) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::arch::{Activation, BertConfig, CausalConfig};
+    use super::arch::{Activation, BertConfig, CausalConfig, LlamaConfig, Rope};
     use super::*;
     use crate::host::random::Random;
     use tokenizers::models::wordlevel::WordLevel;
@@ -251,6 +249,16 @@ pub(crate) mod testing {
     pub fn tiny_mpnet(seed: u64) -> Model {
         let Arch::Bert(config) = tiny_bert(0).inner.arch.clone() else { panic!("a BERT") };
         random_model(seed, "tiny-mpnet", Arch::Bert(BertConfig { n_token_types: 0, relative: true, ..config }))
+    }
+
+    /// A causal decoder of the other kind, with fewer heads of keys and what reads next tokens apart.
+    pub fn tiny_llama(seed: u64) -> Model {
+        let (vocab, context, width, n_layers, n_heads, n_kv_heads, inner) = (22, 16, 16, 2, 2, 1, 24);
+        let (norm_eps, rope) = (1e-5, Rope { theta: 1e4, scaling: None });
+        let (qkv_bias, tied) = (true, false);
+        let config =
+            LlamaConfig { vocab, context, width, n_layers, n_heads, n_kv_heads, inner, norm_eps, rope, qkv_bias, tied };
+        random_model(seed, "tiny-llama", Arch::Llama(config))
     }
 
     fn random_model(seed: u64, name: &str, arch: Arch) -> Model {

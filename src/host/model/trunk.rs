@@ -8,6 +8,7 @@
 mod embed;
 mod kept;
 mod map;
+mod places;
 mod reader;
 mod shard;
 #[cfg(test)]
@@ -109,12 +110,15 @@ impl Explain for TrunkError {
 /// Whether `batch` may go through a trunk of this architecture with these parameters. Every function below expects
 /// that it may; on a batch that fails here they answer NaN instead of panicking.
 pub fn check(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkError> {
-    let (vocab, width, n_heads) = match arch {
-        Arch::Causal(c) => (c.vocab, c.width, c.n_heads),
-        Arch::Bert(c) => (c.vocab, c.width, c.n_heads),
-    };
+    let (vocab, width, n_heads) = (arch.vocab(), arch.width(), arch.n_heads());
     if width == 0 || n_heads == 0 || width % n_heads != 0 {
         let what = format!("a width of {width}, not a multiple of its {n_heads} heads");
+        return Err(TrunkError::Architecture { what });
+    }
+    if let Arch::Llama(config) = arch
+        && (config.n_kv_heads == 0 || n_heads % config.n_kv_heads != 0 || config.head() % 2 != 0)
+    {
+        let what = format!("{} heads of {} features for keys, {n_heads} for queries", config.n_kv_heads, config.head());
         return Err(TrunkError::Architecture { what });
     }
     let expected = Map::new(arch).n_params;
@@ -145,7 +149,7 @@ pub fn check(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkErr
 /// As [`check`], for [`lm_step`], [`lm_loss`] and [`lm_logits`].
 pub fn check_lm(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkError> {
     check(arch, params, batch)?;
-    if !matches!(arch, Arch::Causal(_)) {
+    if !arch.is_causal() {
         return Err(TrunkError::NotCausal);
     }
     if batch.rows().all(|tokens| tokens.len() < 2) {
@@ -238,8 +242,8 @@ pub fn backward(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, d_
     });
 }
 
-/// Mean next-token cross-entropy (nats) over all positions that have a next token, the unembedding tied to the token
-/// embedding; sets `grads` to its gradients.
+/// Mean next-token cross-entropy (nats) over all positions that have a next token, read by the token embedding or, where
+/// it is not tied, by the matrix for that; sets `grads` to its gradients.
 pub fn lm_step(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, grads: &mut [f32]) -> f64 {
     let map = Map::new(arch);
     if check_lm(arch, params, batch).is_err() || grads.len() != map.n_params {
@@ -274,7 +278,7 @@ pub fn lm_logits(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -
         return vec![f32::NAN; batch.n_rows() * map.vocab];
     }
     let features = features(arch, params, batch, tape);
-    let embed = params.get(map.token.clone()).unwrap_or_default();
+    let embed = params.get(map.unembed.clone()).unwrap_or_default();
     let mut logits = vec![0.0; batch.n_rows() * map.vocab];
     logits.par_chunks_mut(map.vocab).zip(features.par_chunks(map.width)).for_each(|(logits, feature)| {
         for (logit, token) in logits.iter_mut().zip(embed.chunks_exact(map.width)) {
@@ -299,7 +303,7 @@ impl Tape {
         let with_head = want == Want::States;
         let n_block = map.n_block();
         let par = map.is_big();
-        let n_worked = if with_head { n_block + map.token.len() } else { n_block };
+        let n_worked = if with_head { n_block + map.unembed.len() } else { n_block };
         let work = batch.tokens.len().saturating_mul(n_worked);
         let n_shards = if par { 1 } else { WORTH.iter().find(|(worth, _)| work >= *worth).map_or(1, |(_, n)| *n) };
         let n_shards = n_shards.min(batch.n_rows());
@@ -361,9 +365,9 @@ impl Tape {
 }
 
 /// Where the gradients of shards begin. Without next tokens to predict, the token embedding, which comes first, has
-/// gradients only in rows that the batch names, and stays out of the shards.
+/// gradients only in rows that the batch names, what reads next tokens has none, and both stay out of the shards.
 fn first_of_shard(map: &Map, want: Want) -> usize {
-    if want == Want::Features { map.token.end } else { 0 }
+    if want == Want::Features { map.tokens_end() } else { 0 }
 }
 
 /// The tokens of a shard.

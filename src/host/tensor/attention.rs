@@ -24,6 +24,9 @@ pub(crate) struct Rows<'a> {
     /// Whether a query sees only tokens up to its own.
     pub causal: bool,
     pub n_heads: usize,
+    /// Heads of keys and values, each for as many heads of queries, which lie side by side.
+    pub n_kv_heads: usize,
+    /// Features of all heads' queries.
     pub width: usize,
     /// What a score gets for its distance, for rows as long as the longest of these.
     pub bias: Option<Bias<'a>>,
@@ -65,9 +68,19 @@ impl Rows<'_> {
         if self.last_only { (start, end - start, r, 1) } else { (start, end - start, start, end - start) }
     }
 
-    fn check(&self, part: Part, cols: Cols) {
-        assert!(part.first + self.width <= part.rows && part.values.len() >= cols.len(part.rows));
-        assert!(self.width.is_multiple_of(self.n_heads));
+    /// Features of a head.
+    fn head(&self) -> usize {
+        self.width / self.n_heads
+    }
+
+    /// Heads of queries for each head of keys.
+    fn group(&self) -> usize {
+        self.n_heads / self.n_kv_heads
+    }
+
+    fn check(&self, part: Part, n_heads: usize, cols: Cols) {
+        assert!(part.first + n_heads * self.head() <= part.rows && part.values.len() >= cols.len(part.rows));
+        assert!(self.width.is_multiple_of(self.n_heads) && self.n_heads.is_multiple_of(self.n_kv_heads));
         assert!(self.bias.is_none_or(|bias| self.offsets.windows(2).all(|row| row[1] - row[0] <= bias.reach())));
     }
 
@@ -319,16 +332,16 @@ fn stats_at(rows: &Rows, r: usize, h: usize) -> usize {
 /// `out = softmax(qᵀk / sqrt(head)) v`, head by head.
 pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &mut Softmax, out: &mut [f32]) {
     let (keys, queries) = (rows.keys(), rows.queries());
-    rows.check(q, queries);
-    rows.check(k, keys);
-    rows.check(v, keys);
+    rows.check(q, rows.n_heads, queries);
+    rows.check(k, rows.n_kv_heads, keys);
+    rows.check(v, rows.n_kv_heads, keys);
     assert!(out.len() >= queries.len(rows.width));
     let n_stats = rows.n_heads * (queries.n + rows.n_rows() * (LANES - 1));
     if saved.greatest.len() < n_stats {
         saved.greatest.resize(n_stats, 0.0);
         saved.reciprocal.resize(n_stats, 0.0);
     }
-    let head = rows.width / rows.n_heads;
+    let (head, group) = (rows.head(), rows.group());
     let scale = 1.0 / (head as f32).sqrt();
     let (out, greatest, reciprocal) = (Raw::new(out), Raw::new(&mut saved.greatest), Raw::new(&mut saved.reciprocal));
     let is_short = |r: usize| {
@@ -355,6 +368,7 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                     out: out.at(queries.at(rows.width, 0, query)),
                     head,
                     n_heads: rows.n_heads,
+                    group,
                     n_queries,
                     scale,
                     scratch,
@@ -370,6 +384,7 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
     }
     tasks(par, rows.n_rows() * rows.n_heads, |task| {
         let (r, h) = (task / rows.n_heads, task % rows.n_heads);
+        let kv = h / group;
         if is_short(r) {
             return;
         }
@@ -383,8 +398,8 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                 let (ks, vs) = (os.add(head * q_stride), os.add(head * (q_stride + stride)));
                 let s = vs.add(head * stride);
                 collect(q, h * head, head, queries, query, n_queries, qs, q_stride, scale);
-                collect(k, h * head, head, keys, key, n_keys, ks, stride, 1.0);
-                collect(v, h * head, head, keys, key, n_keys, vs, stride, 1.0);
+                collect(k, kv * head, head, keys, key, n_keys, ks, stride, 1.0);
+                collect(v, kv * head, head, keys, key, n_keys, vs, stride, 1.0);
                 let stats = stats_at(&rows, r, h);
                 for from in (0..n_queries).step_by(PANEL) {
                     let b = scores(
@@ -492,20 +507,20 @@ pub(crate) fn backward(
     d_lines: &mut [f32],
 ) {
     let (keys, queries) = (rows.keys(), rows.queries());
-    rows.check(q, queries);
-    rows.check(k, keys);
-    rows.check(v, keys);
+    rows.check(q, rows.n_heads, queries);
+    rows.check(k, rows.n_kv_heads, keys);
+    rows.check(v, rows.n_kv_heads, keys);
     let d_out = Part { values: d_out, rows: rows.width, first: 0 };
-    rows.check(d_out, queries);
-    let head = rows.width / rows.n_heads;
+    rows.check(d_out, rows.n_heads, queries);
+    let (head, group) = (rows.head(), rows.group());
     let scale = 1.0 / (head as f32).sqrt();
     let (greatest, reciprocal) = (Raw::new(&mut saved.greatest), Raw::new(&mut saved.reciprocal));
     let mut lines = LINES.take();
     lines.clear();
     lines.resize(if rows.bias.is_some() { rows.line_at(rows.n_rows()) } else { 0 }, 0.0);
     let own_lines = Raw::new(&mut lines);
-    tasks(par, rows.n_rows() * rows.n_heads, |task| {
-        let (r, h) = (task / rows.n_heads, task % rows.n_heads);
+    tasks(par, rows.n_rows() * rows.n_kv_heads, |task| {
+        let (r, kv) = (task / rows.n_kv_heads, task % rows.n_kv_heads);
         let (key, n_keys, query, n_queries) = rows.row(r);
         let (stride, q_stride) = (n_keys.next_multiple_of(LANES), n_queries.next_multiple_of(LANES));
         let size = head * (3 * q_stride + 4 * stride) + 3 * stride * PANEL;
@@ -523,57 +538,70 @@ pub(crate) fn backward(
             let (s, ds, turned) = (take(stride * PANEL), take(stride * PANEL), take(stride * PANEL));
             // Safety: as in `forward`.
             unsafe {
-                collect(q, h * head, head, queries, query, n_queries, qs, q_stride, scale);
-                collect(d_out, h * head, head, queries, query, n_queries, dos, q_stride, 1.0);
-                collect(k, h * head, head, keys, key, n_keys, ks, stride, 1.0);
-                collect(v, h * head, head, keys, key, n_keys, vs, stride, 1.0);
+                collect(k, kv * head, head, keys, key, n_keys, ks, stride, 1.0);
+                collect(v, kv * head, head, keys, key, n_keys, vs, stride, 1.0);
                 std::slice::from_raw_parts_mut(dks, 2 * head * stride).fill(0.0);
-                let stats = stats_at(&rows, r, h);
-                for from in (0..n_queries).step_by(PANEL) {
-                    let b = scores(
-                        &rows,
-                        h,
-                        from,
-                        n_keys,
+                for h in kv * group..(kv + 1) * group {
+                    collect(q, h * head, head, queries, query, n_queries, qs, q_stride, scale);
+                    collect(d_out, h * head, head, queries, query, n_queries, dos, q_stride, 1.0);
+                    let stats = stats_at(&rows, r, h);
+                    for from in (0..n_queries).step_by(PANEL) {
+                        let b = scores(
+                            &rows,
+                            h,
+                            from,
+                            n_keys,
+                            n_queries,
+                            s,
+                            greatest.at(stats + from),
+                            reciprocal.at(stats + from),
+                        );
+                        let tile = b.tile(ks, stride, qs.add(from), q_stride, head);
+                        block(tile);
+                        if !b.bias.is_null() {
+                            biased(b);
+                        }
+                        probabilities(b);
+                        block(Tile { a: vs, b: dos.add(from), c: ds, ..tile });
+                        // dv[d, j] += Σ_i do[d, i] p[j, i]
+                        accumulate(s, &b, turned, dos.add(from), q_stride, n_queries - from, dvs, stride, head);
+                        score_gradient(s, ds, b.keys, b.width);
+                        if !b.bias.is_null() {
+                            let place = rows.line_at(r) + h * relative::line(n_keys);
+                            along(ds, b.keys, b.width, own_lines.at(place + n_keys - 1 + n_keys - n_queries + from));
+                        }
+                        // dk[d, j] += Σ_i q[d, i] ds[j, i]
+                        accumulate(ds, &b, turned, qs.add(from), q_stride, n_queries - from, dks, stride, head);
+                        block(Tile {
+                            a: ks,
+                            a_rows: stride,
+                            a_cols: 1,
+                            b: ds,
+                            b_stride: b.width,
+                            c: dqs.add(from),
+                            c_stride: q_stride,
+                            bias: null(),
+                            residual: null(),
+                            rows: head,
+                            depth: b.keys,
+                            cols: b.width,
+                        });
+                    }
+                    spread(
+                        dqs,
+                        q_stride,
+                        dq.values,
+                        dq.rows,
+                        dq.first + h * head,
+                        head,
+                        queries,
+                        query,
                         n_queries,
-                        s,
-                        greatest.at(stats + from),
-                        reciprocal.at(stats + from),
+                        scale,
                     );
-                    let tile = b.tile(ks, stride, qs.add(from), q_stride, head);
-                    block(tile);
-                    if !b.bias.is_null() {
-                        biased(b);
-                    }
-                    probabilities(b);
-                    block(Tile { a: vs, b: dos.add(from), c: ds, ..tile });
-                    // dv[d, j] += Σ_i do[d, i] p[j, i]
-                    accumulate(s, &b, turned, dos.add(from), q_stride, n_queries - from, dvs, stride, head);
-                    score_gradient(s, ds, b.keys, b.width);
-                    if !b.bias.is_null() {
-                        let place = rows.line_at(r) + h * relative::line(n_keys);
-                        along(ds, b.keys, b.width, own_lines.at(place + n_keys - 1 + n_keys - n_queries + from));
-                    }
-                    // dk[d, j] += Σ_i q[d, i] ds[j, i]
-                    accumulate(ds, &b, turned, qs.add(from), q_stride, n_queries - from, dks, stride, head);
-                    block(Tile {
-                        a: ks,
-                        a_rows: stride,
-                        a_cols: 1,
-                        b: ds,
-                        b_stride: b.width,
-                        c: dqs.add(from),
-                        c_stride: q_stride,
-                        bias: null(),
-                        residual: null(),
-                        rows: head,
-                        depth: b.keys,
-                        cols: b.width,
-                    });
                 }
-                spread(dqs, q_stride, dq.values, dq.rows, dq.first + h * head, head, queries, query, n_queries, scale);
-                spread(dks, stride, dk.values, dk.rows, dk.first + h * head, head, keys, key, n_keys, 1.0);
-                spread(dvs, stride, dv.values, dv.rows, dv.first + h * head, head, keys, key, n_keys, 1.0);
+                spread(dks, stride, dk.values, dk.rows, dk.first + kv * head, head, keys, key, n_keys, 1.0);
+                spread(dvs, stride, dv.values, dv.rows, dv.first + kv * head, head, keys, key, n_keys, 1.0);
             }
         });
     });

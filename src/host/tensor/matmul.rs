@@ -173,6 +173,8 @@ pub(crate) enum Onto<'a> {
     Bias(&'a [f32]),
     /// A bias and a matrix laid out as the output.
     BiasAnd(&'a [f32], &'a [f32]),
+    /// A matrix laid out as the output.
+    And(&'a [f32]),
     /// The output's old values.
     Itself,
 }
@@ -218,6 +220,7 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         Onto::Nothing | Onto::Itself => (None, None),
         Onto::Bias(bias) => (Some(bias), None),
         Onto::BiasAnd(bias, residual) => (Some(bias), Some(residual)),
+        Onto::And(residual) => (None, Some(residual)),
     };
     assert!(bias.is_none_or(|bias| bias.len() >= rows) && residual.is_none_or(|r| r.len() >= cols.len(rows)));
     if strip::suits(rows, depth, cols.n) && left.row_stride == 1 && rows.is_multiple_of(LANES) {

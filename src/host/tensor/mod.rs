@@ -5,6 +5,7 @@
 mod amx;
 pub(crate) mod attention;
 pub(crate) mod entropy;
+pub(crate) mod gate;
 pub(crate) mod gelu;
 pub(crate) mod matmul;
 pub(crate) mod norm;
@@ -13,6 +14,7 @@ pub mod pages;
 pub(crate) mod panel;
 mod precision;
 pub(crate) mod prepared;
+pub(crate) mod rotary;
 pub(crate) mod simd;
 mod strip;
 pub(crate) mod tasks;

@@ -1,10 +1,13 @@
-//! Layer norm over panels: a token per lane, features down the rows.
+//! Layer norm and RMS norm over panels: a token per lane, features down the rows.
+
+mod rms;
 
 use super::panel::{Cols, PANEL};
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
 
-/// Mean and reciprocal standard deviation of each token, `cols.padded()` values each.
+/// Mean and reciprocal standard deviation of each token, `cols.padded()` values each; of RMS norm the reciprocal root of
+/// the mean square alone.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     pub mean: Vec<f32>,
@@ -162,15 +165,20 @@ dispatch! {
     sums = sums_any(panel: Panel, cols: Cols, dy: *const f32, row: usize, n_rows: usize, dw: *mut f32, db: *mut f32)
 }
 
-/// A layer norm's parameters.
+/// A norm's parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Norm<'a> {
     pub weight: &'a [f32],
+    /// Empty for RMS norm, which knows none.
     pub bias: &'a [f32],
     pub eps: f32,
 }
 
 impl Norm<'_> {
+    fn is_rms(&self) -> bool {
+        self.bias.is_empty()
+    }
+
     fn panel(&self, rows: usize, cols: Cols, p: usize, x: &[f32], mean: Raw, rstd: Raw) -> Panel {
         // Safety: the callers below check all lengths; each panel has its own tokens.
         unsafe {
@@ -188,12 +196,13 @@ impl Norm<'_> {
 
     fn check(&self, x: &[f32], cols: Cols, stats: &Stats) -> usize {
         let rows = self.weight.len();
-        assert!(self.bias.len() == rows && x.len() >= cols.len(rows));
+        assert!((self.bias.len() == rows || self.is_rms()) && x.len() >= cols.len(rows));
         assert!(stats.mean.len() >= cols.padded() && stats.rstd.len() >= cols.padded());
         rows
     }
 
-    /// `y = (x - mean) / sqrt(variance + eps) · weight + bias`, keeping the statistics.
+    /// `y = (x - mean) / sqrt(variance + eps) · weight + bias`, or `y = x / sqrt(mean square + eps) · weight`, keeping the
+    /// statistics.
     pub(crate) fn forward(&self, par: bool, x: &[f32], cols: Cols, stats: &mut Stats, y: &mut [f32]) {
         stats.reserve(cols);
         let rows = self.check(x, cols, stats);
@@ -201,7 +210,8 @@ impl Norm<'_> {
         let (mean, rstd, y) = (Raw::new(&mut stats.mean), Raw::new(&mut stats.rstd), Raw::new(y));
         // Safety: lengths were checked above; tasks write their own panels.
         tasks(par, cols.n_panels(), |p| unsafe {
-            forward(self.panel(rows, cols, p, x, mean, rstd), self.eps, y.at(p * PANEL * rows));
+            let (panel, y) = (self.panel(rows, cols, p, x, mean, rstd), y.at(p * PANEL * rows));
+            if self.is_rms() { rms::forward(panel, self.eps, y) } else { forward(panel, self.eps, y) }
         });
     }
 
@@ -212,11 +222,12 @@ impl Norm<'_> {
         let (mean, rstd, y) = (Raw::new(&mut stats.mean), Raw::new(&mut stats.rstd), Raw::new(y));
         // Safety: lengths were checked above; tasks write their own panels.
         tasks(par, cols.n_panels(), |p| unsafe {
-            again(self.panel(rows, cols, p, x, mean, rstd), y.at(p * PANEL * rows));
+            let (panel, y) = (self.panel(rows, cols, p, x, mean, rstd), y.at(p * PANEL * rows));
+            if self.is_rms() { rms::again(panel, y) } else { again(panel, y) }
         });
     }
 
-    /// Adds the parameters' gradients to `dw` and `db`; then `dx = …`, or `dx += …` if `onto`.
+    /// Adds the parameters' gradients to `dw` and (empty for RMS norm) `db`; then `dx = …`, or `dx += …` if `onto`.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn backward(
         &self,
@@ -231,19 +242,27 @@ impl Norm<'_> {
         dx: &mut [f32],
     ) {
         let rows = self.check(x, cols, stats);
-        assert!(dy.len() >= cols.len(rows) && dx.len() >= cols.len(rows) && dw.len() >= rows && db.len() >= rows);
+        assert!(
+            dy.len() >= cols.len(rows) && dx.len() >= cols.len(rows) && dw.len() >= rows && db.len() >= self.bias.len()
+        );
         let (mean, rstd) = (Raw::new(&mut stats.mean), Raw::new(&mut stats.rstd));
         let (dw, db, dx) = (Raw::new(dw), Raw::new(db), Raw::new(dx));
         tasks(par, rows.div_ceil(LANES), |task| {
             let row = task * LANES;
             let first = self.panel(rows, cols, 0, x, mean, rstd);
             // Safety: lengths were checked above; tasks write their own features.
-            unsafe { sums(first, cols, dy.as_ptr(), row, (rows - row).min(LANES), dw.at(0), db.at(0)) };
+            let (dy, n) = (dy.as_ptr(), (rows - row).min(LANES));
+            if self.is_rms() {
+                unsafe { rms::sums(first, cols, dy, row, n, dw.at(0)) };
+            } else {
+                unsafe { sums(first, cols, dy, row, n, dw.at(0), db.at(0)) };
+            }
         });
         // Safety: lengths were checked above; tasks write their own panels.
         tasks(par, cols.n_panels(), |p| unsafe {
             let panel = self.panel(rows, cols, p, x, mean, rstd);
-            backward(panel, dy.as_ptr().add(p * PANEL * rows), onto, dx.at(p * PANEL * rows));
+            let (dy, dx) = (dy.as_ptr().add(p * PANEL * rows), dx.at(p * PANEL * rows));
+            if self.is_rms() { rms::backward(panel, dy, onto, dx) } else { backward(panel, dy, onto, dx) }
         });
     }
 }

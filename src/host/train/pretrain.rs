@@ -11,10 +11,10 @@ use crate::host::digest::Digest;
 use crate::host::explain::Explain;
 use crate::host::lab::{Interrupted, Lab};
 use crate::host::math::cos;
-use crate::host::model::arch::{Activation, Arch, CausalConfig};
+use crate::host::model::arch::Arch;
 use crate::host::model::candle;
 use crate::host::model::trunk::{Packed, Tape, TrunkError, check_lm, lm_loss, lm_step};
-use crate::host::model::{Encoder, Model, ModelError, Size, initial};
+use crate::host::model::{Blueprint, Encoder, Model, ModelError, initial};
 use crate::host::random::Random;
 use crate::host::store::StoreError;
 use crate::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
@@ -140,12 +140,15 @@ const DOCUMENTS_PER_BATCH: usize = 64;
 pub fn pretrain(
     lab: &Lab,
     name: &str,
-    size: Size,
+    made: impl Into<Blueprint>,
     world: &World,
     options: &PretrainOptions,
 ) -> Result<Vec<Model>, PretrainError> {
-    let arch = architecture(size, world);
+    let arch = made.into().arch(world.vocabulary().len());
     arch.check()?;
+    if !arch.is_causal() {
+        return Err(TrunkError::NotCausal.into());
+    }
     check(options)?;
     let mut kept_at = options.checkpoints.clone();
     kept_at.push(options.steps);
@@ -163,8 +166,8 @@ pub fn pretrain(
 }
 
 /// The digest of the model that [`pretrain`] makes at `step`, without making it.
-pub fn derivation(size: Size, world: &World, options: &PretrainOptions, step: usize) -> Digest {
-    derivation_of(&architecture(size, world), world, options, step)
+pub fn derivation(made: impl Into<Blueprint>, world: &World, options: &PretrainOptions, step: usize) -> Digest {
+    derivation_of(&made.into().arch(world.vocabulary().len()), world, options, step)
 }
 
 /// The mean next-token loss, in nats, on `n_documents` fresh documents of the stream that belongs to `seed`.
@@ -396,19 +399,6 @@ impl Operation for Pretraining<'_> {
     }
 }
 
-fn architecture(size: Size, world: &World) -> Arch {
-    Arch::Causal(CausalConfig {
-        vocab: world.vocabulary().len(),
-        context: size.context,
-        width: size.width,
-        n_layers: size.n_layers,
-        n_heads: size.n_heads,
-        inner: 4 * size.width,
-        activation: Activation::GeluTanh,
-        norm_eps: 1e-5,
-    })
-}
-
 fn check(options: &PretrainOptions) -> Result<(), PretrainError> {
     let [steps, batch, tokens] = MOST;
     for (name, value, least, most) in [
@@ -468,6 +458,7 @@ fn derivation_of(arch: &Arch, world: &World, options: &PretrainOptions, step: us
 mod tests {
     use super::super::checkpoint::testing::{curves_and_warnings, first_done, heard, lab_in, on, state_file, stop_at};
     use super::*;
+    use crate::host::model::{Family, Size};
     use crate::host::world::WorldOptions;
 
     const TINY: Size = Size { width: 8, n_layers: 1, n_heads: 2, context: 32 };
@@ -485,13 +476,19 @@ mod tests {
     fn a_few_steps_lower_the_loss_on_documents_not_seen() {
         let (lab, world) = (Lab::for_tests(), world());
         let options = PretrainOptions { checkpoints: vec![1, 60], ..few(60) };
-        let models = pretrain(&lab, "tiny", TINY, &world, &options).expect("pretrains");
-        assert_eq!(models.len(), 2, "the last step is kept once");
-        let losses: Vec<f64> =
-            models.iter().map(|model| language_loss(&lab, model, &world, 50, 0).expect("a loss")).collect();
-        let uniform = (world.vocabulary().len() as f64).ln();
-        assert!((losses[0] - uniform).abs() < 0.3, "{losses:?} at first, {uniform} for a uniform guess");
-        assert!(losses[1] < losses[0] - 0.5, "{losses:?}");
+        for family in [Family::Causal, Family::Llama] {
+            let made = Blueprint { family, size: TINY };
+            let models = pretrain(&lab, "tiny", made, &world, &options).expect("pretrains");
+            assert_eq!(models.len(), 2, "the last step is kept once");
+            assert_eq!(models[1].inner.digest, derivation(made, &world, &options, 60));
+            let losses: Vec<f64> =
+                models.iter().map(|model| language_loss(&lab, model, &world, 50, 0).expect("a loss")).collect();
+            let uniform = (world.vocabulary().len() as f64).ln();
+            assert!((losses[0] - uniform).abs() < 0.3, "{losses:?} at first, {uniform} for a uniform guess");
+            assert!(losses[1] < losses[0] - 0.5, "{losses:?}");
+        }
+        let both_ways = Blueprint { family: Family::Bert, size: TINY };
+        assert!(pretrain(&lab, "tiny", both_ways, &world, &options).is_err(), "it sees what it should predict");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::host::model::trunk::Packed;
 use candle_core::{DType, Device, Result, Tensor};
+use std::sync::OnceLock;
 
 /// Rows of tokens on a device, each filled up to the longest with token 0.
 #[derive(Debug, Clone)]
@@ -18,6 +19,18 @@ pub struct Padded {
     packed: Packed,
     dtype: DType,
     device: Device,
+    /// The bucket of each pair of positions, where scores depend on their distance.
+    pub(super) buckets: OnceLock<Tensor>,
+    /// Cosines and sines of the positions' angles, where these turn queries and keys.
+    pub(super) turns: OnceLock<[Tensor; 2]>,
+}
+
+/// What `place` holds, made by the first who asks.
+pub(super) fn once<T: Clone>(place: &OnceLock<T>, make: impl FnOnce() -> Result<T>) -> Result<T> {
+    match place.get() {
+        Some(made) => Ok(made.clone()),
+        None => make().map(|made| place.get_or_init(|| made).clone()),
+    }
 }
 
 impl Padded {
@@ -49,6 +62,8 @@ impl Padded {
             packed: batch.clone(),
             dtype,
             device: device.clone(),
+            buckets: OnceLock::new(),
+            turns: OnceLock::new(),
         })
     }
 

@@ -28,8 +28,13 @@ pub(super) fn sum(par: bool, trunk: Trunk, tokens: &[u32], offsets: &[usize], su
             let start = row.checked_sub(1).and_then(|row| offsets.get(row)).copied().unwrap_or(0);
             // Safety: the length was checked above; each token is one task's.
             let to = unsafe { std::slice::from_raw_parts_mut(sum.at(at * width), width) };
-            let both = of(&map.token, token as usize).iter().zip(of(&map.position, at - start));
-            to.iter_mut().zip(both).for_each(|(to, (token, position))| *to = token + position);
+            let own = of(&map.token, token as usize);
+            if map.position.is_empty() {
+                to.copy_from_slice(own);
+            } else {
+                let both = own.iter().zip(of(&map.position, at - start));
+                to.iter_mut().zip(both).for_each(|(to, (token, position))| *to = token + position);
+            }
             if !map.types.is_empty() {
                 to.iter_mut().zip(of(&map.types, 0)).for_each(|(to, kind)| *to += kind);
             }
@@ -55,7 +60,9 @@ pub(super) fn scatter(map: &Map, shard: &Shard, tokens: &[u32], grads: &mut [f32
             for at in row[0]..row[1] {
                 let d = &d_tokens[at * width..(at + 1) * width][features.clone()];
                 add(&map.token, tokens[at] as usize, d);
-                add(&map.position, at - row[0], d);
+                if !map.position.is_empty() {
+                    add(&map.position, at - row[0], d);
+                }
                 if !map.types.is_empty() {
                     add(&map.types, 0, d);
                 }

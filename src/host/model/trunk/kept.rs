@@ -31,7 +31,7 @@ pub(super) struct Own([Vec<f32>; 7]);
 pub(super) struct Kept<'a> {
     /// Packed q, k, v; in a pooled block only k, v.
     pub qkv: &'a mut [f32],
-    /// Before the activation.
+    /// Before the activation; where it is gated, the gate's features and behind them those that it opens.
     pub up: &'a mut [f32],
     /// Attention's output.
     pub o: &'a mut [f32],
@@ -61,10 +61,10 @@ impl Own {
             here
         };
         let (width, columns) = (map.width, pooled.unwrap_or(cols));
-        let (n_q, n_qkv) = pooled.map_or((0, 3 * width), |columns| (columns.len(width), 2 * width));
+        let (n_q, n_qkv) = pooled.map_or((0, map.n_qkv()), |columns| (columns.len(width), 2 * map.kv()));
         let n_bert = if map.causal { 0 } else { cols.len(width) };
         let Own([qkv, up, o, mid, normed, end, q]) = self;
-        let (qkv, up) = (take(qkv, cols.len(n_qkv)), take(up, columns.len(map.inner)));
+        let (qkv, up) = (take(qkv, cols.len(n_qkv)), take(up, columns.len(map.n_up())));
         let (o, mid) = (take(o, columns.len(width)), take(mid, columns.len(width)));
         let (normed, end, q) = (take(normed, n_bert), take(end, n_bert), take(q, n_q));
         let n_lent = n_free - free.len();

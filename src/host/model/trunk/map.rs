@@ -1,6 +1,6 @@
 //! Where each tensor of a trunk lies, without names: the same order as [`Arch::layout`], cheap enough for every step.
 
-use crate::host::model::arch::{Activation, Arch};
+use crate::host::model::arch::{Activation, Arch, Rope};
 use crate::host::tensor::attention::relative::BUCKETS;
 use std::ops::Range;
 
@@ -8,7 +8,15 @@ use std::ops::Range;
 /// memory for its gradients than it saves in waiting. Chosen; between the .2 M of 4 × 64 and the 3.2 M of 4 × 256.
 pub(super) const BIG: usize = 1_000_000;
 
-/// A weight (or a norm's scale) and its bias.
+/// What stands between a feed-forward layer's halves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Feed {
+    Bent(Activation),
+    /// SiLU opens one half of the features for the other.
+    Gated,
+}
+
+/// A weight (or a norm's scale) and its bias, which is empty where there is none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Pair {
     pub weight: Range<usize>,
@@ -47,10 +55,16 @@ pub(super) struct Map {
     pub vocab: usize,
     pub width: usize,
     pub n_heads: usize,
+    pub n_kv_heads: usize,
     pub inner: usize,
-    pub activation: Activation,
+    pub feed: Feed,
+    /// How queries and keys turn with their position.
+    pub rope: Option<Rope>,
     pub eps: f32,
     pub token: Range<usize>,
+    /// What next tokens are read by: the token embedding, or a matrix behind it.
+    pub unembed: Range<usize>,
+    /// Empty where positions turn queries and keys.
     pub position: Range<usize>,
     /// Empty in a causal trunk and in MPNet.
     pub types: Range<usize>,
@@ -80,69 +94,103 @@ impl Cursor {
 impl Map {
     /// Where the blocks begin, after the embeddings and BERT's norm.
     pub(super) fn blocks_start(&self) -> usize {
-        if self.causal { self.relative.end } else { self.norm.bias.end }
+        let of_tokens = self.tokens_end().max(self.position.end);
+        of_tokens.max(if self.causal { 0 } else { self.norm.bias.end })
     }
 
     pub(super) fn new(arch: &Arch) -> Self {
-        let (causal, vocab, context, width, n_layers, n_heads, inner, activation, eps, n_types, relative) = match arch {
-            Arch::Causal(c) => {
-                (true, c.vocab, c.context, c.width, c.n_layers, c.n_heads, c.inner, c.activation, c.norm_eps, 0, false)
-            }
-            Arch::Bert(c) => (
-                false,
-                c.vocab,
-                c.context,
-                c.width,
-                c.n_layers,
-                c.n_heads,
-                c.inner,
-                c.activation,
-                c.norm_eps,
-                c.n_token_types,
-                c.relative,
-            ),
-        };
+        let (vocab, width, inner) = (arch.vocab(), arch.width(), arch.inner());
+        let (causal, n_heads) = (arch.is_causal(), arch.n_heads());
         let mut cursor = Cursor(0);
         let token = cursor.take(vocab * width);
-        let position = cursor.take(context * width);
-        let types = cursor.take(n_types * width);
-        let relative = cursor.take(if relative { BUCKETS * n_heads } else { 0 });
-        let mut norm = if causal { Pair::default() } else { cursor.pair(width, width) };
-        let layers = (0..n_layers)
-            .map(|_| Layer {
-                norm1: cursor.pair(width, width),
-                qkv: cursor.pair(3 * width * width, 3 * width),
-                out: cursor.pair(width * width, width),
-                norm2: cursor.pair(width, width),
-                up: cursor.pair(inner * width, inner),
-                down: cursor.pair(width * inner, width),
-            })
-            .collect();
-        if causal {
-            norm = cursor.pair(width, width);
-        }
-        let n_params = cursor.0;
-        Map {
+        let mut map = Map {
             causal,
             vocab,
             width,
             n_heads,
+            n_kv_heads: n_heads,
             inner,
-            activation,
-            eps,
+            feed: Feed::Gated,
+            rope: None,
+            eps: 0.0,
+            unembed: token.clone(),
             token,
-            position,
-            types,
-            relative,
-            norm,
-            layers,
-            n_params,
+            position: 0..0,
+            types: 0..0,
+            relative: 0..0,
+            norm: Pair::default(),
+            layers: Vec::new(),
+            n_params: 0,
+        };
+        // Whether queries, keys and values have a bias, and whether everything else has one.
+        let (mut qkv_bias, mut biases) = (true, true);
+        match arch {
+            Arch::Causal(config) => {
+                (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
+                map.position = cursor.take(config.context * width);
+            }
+            Arch::Bert(config) => {
+                (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
+                map.position = cursor.take(config.context * width);
+                map.types = cursor.take(config.n_token_types * width);
+                map.relative = cursor.take(if config.relative { BUCKETS * n_heads } else { 0 });
+                map.norm = cursor.pair(width, width);
+            }
+            Arch::Llama(config) => {
+                (map.rope, map.eps, map.n_kv_heads) = (Some(config.rope), config.norm_eps, config.n_kv_heads);
+                (qkv_bias, biases) = (config.qkv_bias, false);
+                if !config.tied {
+                    map.unembed = cursor.take(vocab * width);
+                }
+            }
         }
+        let (n_qkv, n_up) = (map.n_qkv(), map.n_up());
+        let some = |biased: bool, n: usize| if biased { n } else { 0 };
+        map.layers = (0..arch.n_layers())
+            .map(|_| Layer {
+                norm1: cursor.pair(width, some(biases, width)),
+                qkv: cursor.pair(n_qkv * width, some(qkv_bias, n_qkv)),
+                out: cursor.pair(width * width, some(biases, width)),
+                norm2: cursor.pair(width, some(biases, width)),
+                up: cursor.pair(n_up * width, some(biases, n_up)),
+                down: cursor.pair(width * inner, some(biases, width)),
+            })
+            .collect();
+        if causal {
+            map.norm = cursor.pair(width, some(biases, width));
+        }
+        map.n_params = cursor.0;
+        map
+    }
+
+    /// Features of a head.
+    pub(super) fn head(&self) -> usize {
+        self.width / self.n_heads.max(1)
+    }
+
+    /// Features of all heads' keys, and of their values.
+    pub(super) fn kv(&self) -> usize {
+        self.n_kv_heads * self.head()
+    }
+
+    /// Features of queries, keys and values together.
+    pub(super) fn n_qkv(&self) -> usize {
+        self.width + 2 * self.kv()
+    }
+
+    /// Features of a feed-forward layer's first half: a gated one's gate has as many as what it opens.
+    pub(super) fn n_up(&self) -> usize {
+        if self.feed == Feed::Gated { 2 * self.inner } else { self.inner }
+    }
+
+    /// Where the embeddings of tokens, on the way in and out, end.
+    pub(super) fn tokens_end(&self) -> usize {
+        self.token.end.max(self.unembed.end)
     }
 
     /// Parameters but for the embeddings of tokens and positions.
     pub(super) fn n_block(&self) -> usize {
-        self.n_params - self.token.len() - self.position.len()
+        self.n_params - self.tokens_end() - self.position.len()
     }
 
     /// Whether operations split their work over the pool.
@@ -154,7 +202,7 @@ impl Map {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::model::arch::{BertConfig, CausalConfig};
+    use crate::host::model::arch::{BertConfig, CausalConfig, LlamaConfig};
 
     #[test]
     fn the_map_is_the_layout() {
@@ -181,16 +229,36 @@ mod tests {
             relative: false,
         };
         let mpnet = BertConfig { n_token_types: 0, relative: true, ..bert.clone() };
-        for arch in [Arch::Causal(causal), Arch::Bert(bert), Arch::Bert(mpnet)] {
+        let llama = LlamaConfig {
+            vocab: 11,
+            context: 7,
+            width: 12,
+            n_layers: 2,
+            n_heads: 6,
+            n_kv_heads: 2,
+            inner: 10,
+            norm_eps: 1e-5,
+            rope: Rope { theta: 1e4, scaling: None },
+            qkv_bias: false,
+            tied: true,
+        };
+        let qwen = LlamaConfig { qkv_bias: true, tied: false, ..llama.clone() };
+        let archs = [Arch::Causal(causal), Arch::Bert(bert), Arch::Bert(mpnet), Arch::Llama(llama), Arch::Llama(qwen)];
+        for arch in archs {
             let (map, layout) = (Map::new(&arch), arch.layout());
             assert_eq!(map.n_params, layout.n_params);
-            let range = |name: &str| {
-                let entry = layout.find(name).expect("the layout has it");
-                entry.offset..entry.offset + entry.shape.iter().product::<usize>()
+            let found = |name: &str| {
+                let entry = layout.find(name)?;
+                Some(entry.offset..entry.offset + entry.shape.iter().product::<usize>())
             };
-            let pair =
-                |name: &str| Pair { weight: range(&format!("{name}.weight")), bias: range(&format!("{name}.bias")) };
-            assert_eq!((&map.token, &map.position), (&range("embed.token"), &range("embed.position")));
+            let range = |name: &str| found(name).expect("the layout has it");
+            let pair = |name: &str| {
+                let weight = range(&format!("{name}.weight"));
+                Pair { bias: found(&format!("{name}.bias")).unwrap_or(weight.end..weight.end), weight }
+            };
+            assert_eq!((&map.token, &map.position), (&range("embed.token"), &found("embed.position").unwrap_or(0..0)));
+            assert_eq!(map.unembed, found("embed.out").unwrap_or(map.token.clone()));
+            assert_eq!(map.blocks_start(), range("0.norm1.weight").start);
             assert_eq!(map.norm, pair(if map.causal { "norm" } else { "embed.norm" }));
             for (idx, layer) in map.layers.iter().enumerate() {
                 let named = |name: &str| pair(&format!("{idx}.{name}"));

@@ -2,7 +2,8 @@
 //! hundred tokens, each on one thread from the first block to the last, so that a core works in its own caches.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
-use super::map::{Layer, Map};
+use super::map::{Feed, Layer, Map};
+use super::places::Places;
 use super::shard::{Trunk, mean_of_tokens};
 use super::{Packed, check, embed};
 use crate::host::lab::{Interrupt, Interrupted};
@@ -10,8 +11,8 @@ use crate::host::model::arch::Arch;
 use crate::host::tensor::Precision;
 use crate::host::tensor::attention::relative::{Bias, Distances};
 use crate::host::tensor::attention::{self, Part, Rows, Softmax};
+use crate::host::tensor::gate::gate;
 use crate::host::tensor::gelu::gelu_in_place;
-use crate::host::tensor::matmul::Onto;
 use crate::host::tensor::norm::Stats;
 use crate::host::tensor::pages;
 use crate::host::tensor::panel::{Cols, from_tokens, gather, to_tokens, zero_padding};
@@ -57,6 +58,7 @@ struct Desk {
     stats: Stats,
     softmax: Softmax,
     distances: Distances,
+    places: Places,
 }
 
 /// A desk's memory, laid out for one batch.
@@ -70,14 +72,17 @@ struct Room<'m> {
     q: &'m mut [f32],
     qkv: &'m mut [f32],
     up: &'m mut [f32],
+    /// What a gate lets through.
+    bent: &'m mut [f32],
 }
 
 impl<'m> Room<'m> {
     /// For these columns, and one for each row.
     fn new(memory: &'m mut Vec<f32>, map: &Map, cols: Cols, rows: Cols) -> Room<'m> {
         let (all, each) = (cols.len(map.width), rows.len(map.width));
-        let states = [map.width * cols.n + LANES, all, all, all, all, each, each, cols.len(3 * map.width)];
-        let sizes = states.into_iter().chain([cols.len(map.inner)]).map(|n| n.next_multiple_of(LANES));
+        let states = [map.width * cols.n + LANES, all, all, all, all, each, each, cols.len(map.n_qkv())];
+        let bent = if map.feed == Feed::Gated { cols.len(map.inner) } else { 0 };
+        let sizes = states.into_iter().chain([cols.len(map.n_up()), bent]).map(|n| n.next_multiple_of(LANES));
         // One piece, which is then worth large pages.
         pages::grow(memory, sizes.clone().sum());
         let mut rest = &mut memory[..];
@@ -97,6 +102,7 @@ impl<'m> Room<'m> {
             q: next(),
             qkv: next(),
             up: next(),
+            bent: next(),
         }
     }
 }
@@ -122,9 +128,9 @@ impl<'a> Reader<'a> {
                 let rest = all.start + n_queries * width..all.end;
                 Block {
                     queries: pooled.then(|| weight(&(all.start..rest.start), width, width)),
-                    qkv: weight(&rest, 3 * width - n_queries, width),
+                    qkv: weight(&rest, map.n_qkv() - n_queries, width),
                     out: weight(&layer.out.weight, width, width),
-                    up: weight(&layer.up.weight, inner, width),
+                    up: weight(&layer.up.weight, map.n_up(), width),
                     down: weight(&layer.down.weight, width, inner),
                 }
             })
@@ -172,7 +178,7 @@ impl<'a> Reader<'a> {
     fn cut(&self, batch: &Packed) -> Vec<Range<usize>> {
         let [least, most] = TOKENS;
         let n_tokens = batch.tokens.len();
-        let per_batch = (BATCH / self.map.inner.max(1)).clamp(least, most);
+        let per_batch = (BATCH / self.map.n_up().max(1)).clamp(least, most);
         let n_batches = n_tokens.div_ceil(per_batch);
         let ends = (1..=n_batches).map(|idx| batch.offsets.partition_point(|at| *at < n_tokens * idx / n_batches));
         let mut start = 0;
@@ -202,11 +208,12 @@ impl<'a> Reader<'a> {
         let (map, width, n_rows) = (&self.map, self.map.width, rows.len());
         let (cols, columns) = (Cols { n: desk.offsets[n_rows] }, Cols { n: n_rows });
         let trunk = Trunk { map, params: self.params };
-        let Desk { offsets, last, memory, stats, softmax, distances } = desk;
+        let Desk { offsets, last, memory, stats, softmax, distances, places } = desk;
         let mut room = Room::new(memory, map, cols, columns);
 
         let longest = offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
         distances.unroll(&self.params[map.relative.clone()], map.n_heads, longest);
+        places.lay(par, map, offsets, longest);
         embed::sum(false, trunk, &batch.tokens[first..first + cols.n], offsets, room.tokens);
         if map.causal {
             from_tokens(par, room.tokens, width, cols, room.x);
@@ -216,7 +223,7 @@ impl<'a> Reader<'a> {
         }
         for (layer, block) in map.layers.iter().zip(&self.blocks) {
             interrupt.check()?;
-            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, distances.bias());
+            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, distances.bias(), places);
         }
 
         if map.causal {
@@ -247,33 +254,37 @@ impl Block<'_> {
         room: &mut Room,
         stats: &mut Stats,
         softmax: &mut Softmax,
-        bias_of_distance: Option<Bias>,
+        bias: Option<Bias>,
+        places: &Places,
     ) {
         let map = trunk.map;
         let (width, pooled) = (map.width, self.queries.is_some());
         let cols = Cols { n: offsets[last.len()] };
         let columns = if pooled { Cols { n: last.len() } } else { cols };
-        let bias = |pair| trunk.bias(pair);
-        let Room { x, normed, mid, o, picked, q, qkv, up, .. } = room;
+        let (kv, n_qkv) = (map.kv(), map.n_qkv());
+        let Room { x, normed, mid, o, picked, q, qkv, up, bent, .. } = room;
         let (o, mid) = (&mut o[..columns.len(width)], &mut mid[..columns.len(width)]);
 
         if map.causal {
             trunk.norm(&layer.norm1).forward(par, x, cols, stats, normed);
         }
         let fed = if map.causal { &**normed } else { &**x };
-        let (causal, n_heads) = (map.causal, map.n_heads);
-        let rows = Rows { offsets, last_only: pooled, causal, n_heads, width, bias: bias_of_distance };
+        let Map { causal, n_heads, n_kv_heads, .. } = *map;
+        let rows = Rows { offsets, last_only: pooled, causal, n_heads, n_kv_heads, width, bias };
         if let Some(queries) = &self.queries {
             gather(fed, width, cols, last, picked);
-            let (own, shared) = bias(&layer.qkv).split_at(width);
-            queries.times(par, picked, columns, Onto::Bias(own), q);
-            self.qkv.times(par, fed, cols, Onto::Bias(shared), qkv);
+            let [own, shared] = trunk.onto_split(&layer.qkv, width);
+            queries.times(par, picked, columns, own, q);
+            self.qkv.times(par, fed, cols, shared, qkv);
+            places.turn_last(par, map, q, columns, false);
+            places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
             let q = Part { values: q, rows: width, first: 0 };
-            let [k, v] = [0, width].map(|first| Part { values: qkv, rows: 2 * width, first });
+            let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, softmax, o);
         } else {
-            self.qkv.times(par, fed, cols, Onto::Bias(bias(&layer.qkv)), qkv);
-            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
+            self.qkv.times(par, fed, cols, trunk.onto(&layer.qkv), qkv);
+            places.turn(par, map, qkv, n_qkv, 0..width + kv, cols, false);
+            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             attention::forward(par, rows, q, k, v, softmax, o);
         }
         zero_padding(width, columns, o);
@@ -282,16 +293,26 @@ impl Block<'_> {
             gather(x, width, cols, last, picked);
         }
         let residual = if pooled { &**picked } else { &**x };
-        self.out.times(par, o, columns, Onto::BiasAnd(bias(&layer.out), residual), mid);
+        self.out.times(par, o, columns, trunk.onto_and(&layer.out, residual), mid);
         let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
         trunk.norm(norm).forward(par, mid, columns, stats, normed);
-        let up = &mut up[..columns.len(map.inner)];
-        self.up.times(par, normed, columns, Onto::Bias(bias(&layer.up)), up);
-        gelu_in_place(par, map.activation, up);
+        let up = &mut up[..columns.len(map.n_up())];
+        self.up.times(par, normed, columns, trunk.onto(&layer.up), up);
+        let up = match map.feed {
+            Feed::Bent(activation) => {
+                gelu_in_place(par, activation, up);
+                up
+            }
+            Feed::Gated => {
+                let bent = &mut bent[..columns.len(map.inner)];
+                gate(par, up, map.inner, columns, bent);
+                bent
+            }
+        };
         if map.causal {
-            self.down.times(par, up, columns, Onto::BiasAnd(bias(&layer.down), mid), x);
+            self.down.times(par, up, columns, trunk.onto_and(&layer.down, mid), x);
         } else {
-            self.down.times(par, up, columns, Onto::BiasAnd(bias(&layer.down), normed), mid);
+            self.down.times(par, up, columns, trunk.onto_and(&layer.down, normed), mid);
             trunk.norm(&layer.norm2).forward(par, mid, columns, stats, x);
         }
     }

@@ -3,10 +3,12 @@
 
 use super::embed;
 use super::kept::{Kept, Saved, room};
-use super::map::{Layer, Map, Pair};
+use super::map::{Feed, Layer, Map, Pair};
+use super::places::Places;
 use crate::host::tensor::attention::relative::{Bias, Distances};
 use crate::host::tensor::attention::{self, Into, Part, Rows};
 use crate::host::tensor::entropy::{self, NO_TARGET};
+use crate::host::tensor::gate::{gate, gate_gradient};
 use crate::host::tensor::gelu::{gelu, gelu_gradient};
 use crate::host::tensor::matmul::{Left, Onto, product, weight_gradient};
 use crate::host::tensor::norm::{Norm, Stats};
@@ -31,6 +33,7 @@ pub(super) struct Shard {
     /// What scores get for their distance, and its gradient from all blocks.
     distances: Distances,
     d_distances: Vec<f32>,
+    places: Places,
     /// The blocks' inputs, when they are computed again.
     inputs: Vec<Vec<f32>>,
     /// Input and statistics of the norm outside the blocks: the last (causal) or the embedding's (BERT).
@@ -84,11 +87,33 @@ impl<'a> Trunk<'a> {
         Norm { weight: &self.params[pair.weight.clone()], bias: &self.params[pair.bias.clone()], eps: self.map.eps }
     }
 
+    /// A product that adds the pair's bias, if it has one.
+    pub(super) fn onto(&self, pair: &Pair) -> Onto<'a> {
+        if pair.bias.is_empty() { Onto::Nothing } else { Onto::Bias(self.bias(pair)) }
+    }
+
+    /// A product that adds the pair's bias, if it has one, and `residual`.
+    pub(super) fn onto_and<'b>(&self, pair: &Pair, residual: &'b [f32]) -> Onto<'b>
+    where
+        'a: 'b,
+    {
+        if pair.bias.is_empty() { Onto::And(residual) } else { Onto::BiasAnd(self.bias(pair), residual) }
+    }
+
+    /// As [`Trunk::onto`], for the first `n` rows of the pair and for the rest.
+    pub(super) fn onto_split(&self, pair: &Pair, n: usize) -> [Onto<'a>; 2] {
+        if pair.bias.is_empty() {
+            return [Onto::Nothing; 2];
+        }
+        let (own, rest) = self.bias(pair).split_at(n);
+        [Onto::Bias(own), Onto::Bias(rest)]
+    }
+
     fn weight(&self, pair: &Pair) -> &'a [f32] {
         &self.params[pair.weight.clone()]
     }
 
-    pub(super) fn bias(&self, pair: &Pair) -> &'a [f32] {
+    fn bias(&self, pair: &Pair) -> &'a [f32] {
         &self.params[pair.bias.clone()]
     }
 }
@@ -227,17 +252,22 @@ impl Shard {
         let (width, cols) = (trunk.map.width, self.cols());
         let mut targets: Vec<u32> = tokens.iter().skip(1).copied().chain([NO_TARGET]).collect();
         self.last.iter().for_each(|&last| targets[last] = NO_TARGET);
-        let embed = &trunk.params[trunk.map.token.clone()];
+        let (map, unembed) = (trunk.map, &trunk.map.unembed);
+        let embed = &trunk.params[unembed.clone()];
         let Some(scale) = scale else {
             return entropy::next_token(self.how.par, embed, width, &self.y, cols, &targets, 0.0, &mut self.head, None);
         };
-        let d_embed = grads.free(trunk.map.token.start, trunk.map.token.end);
+        let d_embed = grads.free(unembed.start, unembed.end);
         zero(self.how.par, d_embed);
         let d = room(&mut self.d, cols.len(width));
         let both = Some((d_embed, d));
         let loss =
             entropy::next_token(self.how.par, embed, width, &self.y, cols, &targets, scale, &mut self.head, both);
         self.descend(trunk, Want::States, grads);
+        if map.unembed != map.token {
+            // Nothing was added to the token embedding's yet.
+            zero(self.how.par, grads.free(map.token.start, map.token.end));
+        }
         loss
     }
 
@@ -256,6 +286,7 @@ impl Shard {
 
         let longest = self.offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
         self.distances.unroll(&trunk.params[map.relative.clone()], map.n_heads, longest);
+        self.places.lay(self.how.par, map, &self.offsets, longest);
         let sum = room(&mut self.work.tokens, width * cols.n + LANES);
         embed::sum(self.how.par, trunk, tokens, &self.offsets, sum);
         let y = room(&mut self.y, cols.len(width));
@@ -267,7 +298,7 @@ impl Shard {
         }
 
         // The embedding of a model that is trained on next tokens gets its gradient first.
-        let mut free = if want == Want::States { map.token.end } else { 0 }.max(grads.from);
+        let mut free = if want == Want::States { map.tokens_end() } else { 0 }.max(grads.from);
         for (idx, layer) in map.layers.iter().enumerate() {
             let place = if keep && !again { idx } else { 0 };
             if again {
@@ -348,7 +379,7 @@ impl Shard {
         }
         if set {
             // The embeddings, and BERT's norm after them; that of the tokens is there already when they are predicted.
-            let first = if want == Want::States { map.token.end } else { 0 }.max(grads.from);
+            let first = if want == Want::States { map.tokens_end() } else { 0 }.max(grads.from);
             zero(par, grads.free(first, map.blocks_start()));
         }
         if !map.relative.is_empty() {
@@ -372,7 +403,8 @@ impl Shard {
     }
 
     fn attention_rows<'b>(offsets: &'b [usize], bias: Option<Bias<'b>>, map: &Map, last_only: bool) -> Rows<'b> {
-        Rows { offsets, last_only, causal: map.causal, n_heads: map.n_heads, width: map.width, bias }
+        let Map { causal, n_heads, n_kv_heads, width, .. } = *map;
+        Rows { offsets, last_only, causal, n_heads, n_kv_heads, width, bias }
     }
 
     /// The forward pass of a block, from `saved.x` to `self.y`; how much of `free` it keeps something in. `pooled`: only
@@ -406,20 +438,25 @@ impl Shard {
         let normed = room(a, cols.len(width));
         trunk.norm(&layer.norm1).forward(par, &saved.x, cols, &mut saved.stats1, normed);
 
-        let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
+        let weight = trunk.weight(&layer.qkv);
+        let (n_qkv, kv) = (map.n_qkv(), map.kv());
         let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled);
         if pooled {
             let last = room(b, columns.len(width));
             gather(normed, width, cols, &self.last, last);
-            product(par, Left::weight(weight, width, width), last, columns, Onto::Bias(bias), q);
-            let (weight, bias) = (&weight[width * width..], &bias[width..]);
-            product(par, Left::weight(weight, 2 * width, width), normed, cols, Onto::Bias(bias), qkv);
+            let [of_q, of_kv] = trunk.onto_split(&layer.qkv, width);
+            product(par, Left::weight(weight, width, width), last, columns, of_q, q);
+            let weight = &weight[width * width..];
+            product(par, Left::weight(weight, 2 * kv, width), normed, cols, of_kv, qkv);
+            self.places.turn_last(par, map, q, columns, false);
+            self.places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
             let q = Part { values: q, rows: width, first: 0 };
-            let [k, v] = [0, width].map(|first| Part { values: qkv, rows: 2 * width, first });
+            let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         } else {
-            product(par, Left::weight(weight, 3 * width, width), normed, cols, Onto::Bias(bias), qkv);
-            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
+            product(par, Left::weight(weight, n_qkv, width), normed, cols, trunk.onto(&layer.qkv), qkv);
+            self.places.turn(par, map, qkv, n_qkv, 0..width + kv, cols, false);
+            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         }
         zero_padding(width, columns, o);
@@ -431,16 +468,19 @@ impl Shard {
         } else {
             &saved.x[..]
         };
-        let onto = Onto::BiasAnd(trunk.bias(&layer.out), residual);
+        let onto = trunk.onto_and(&layer.out, residual);
         product(par, Left::weight(trunk.weight(&layer.out), width, width), o, columns, onto, mid);
 
         let normed = room(a, columns.len(width));
         trunk.norm(&layer.norm2).forward(par, mid, columns, &mut saved.stats2, normed);
-        let onto = Onto::Bias(trunk.bias(&layer.up));
-        product(par, Left::weight(trunk.weight(&layer.up), inner, width), normed, columns, onto, up);
+        let onto = trunk.onto(&layer.up);
+        product(par, Left::weight(trunk.weight(&layer.up), map.n_up(), width), normed, columns, onto, up);
         let bent = room(bent, columns.len(inner));
-        gelu(par, map.activation, up, bent);
-        let onto = Onto::BiasAnd(trunk.bias(&layer.down), mid);
+        match map.feed {
+            Feed::Bent(activation) => gelu(par, activation, up, bent),
+            Feed::Gated => gate(par, up, inner, columns, bent),
+        }
+        let onto = trunk.onto_and(&layer.down, mid);
         let y = room(&mut self.y, columns.len(width));
         product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, columns, onto, y);
         n_lent
@@ -474,46 +514,50 @@ impl Shard {
         let turned = room(tokens, Cols { n: width }.len(cols.n));
         transpose_panels(par, normed, width, cols, turned);
         let weight = trunk.weight(&layer.qkv);
+        let (n_qkv, kv) = (map.n_qkv(), map.kv());
         let (dw, db) = grads.pair(&layer.qkv);
         if !pooled {
-            let d_qkv = room(inner, cols.len(3 * width));
-            let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
+            let d_qkv = room(inner, cols.len(n_qkv));
+            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: kept.qkv, rows: n_qkv, first });
             let values = Raw::new(d_qkv);
-            let [dq, dk, dv] = [0, width, 2 * width].map(|first| Into { values, rows: 3 * width, first });
+            let [dq, dk, dv] = [0, width, width + kv].map(|first| Into { values, rows: n_qkv, first });
             attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
-            zero_padding(3 * width, cols, d_qkv);
-            weight_gradient(par, d_qkv, 3 * width, turned, width, cols, set, dw, Some(db));
+            zero_padding(n_qkv, cols, d_qkv);
+            self.places.turn(par, map, d_qkv, n_qkv, 0..width + kv, cols, true);
+            weight_gradient(par, d_qkv, n_qkv, turned, width, cols, set, dw, some(db));
             let d_normed = room(b, cols.len(width));
-            product(par, Left::transposed(weight, width, 3 * width), d_qkv, cols, Onto::Nothing, d_normed);
+            product(par, Left::transposed(weight, width, n_qkv), d_qkv, cols, Onto::Nothing, d_normed);
             let (dw, db) = grads.pair(&layer.norm1);
             let norm = trunk.norm(&layer.norm1);
             norm.backward(par, &saved.x, cols, &mut saved.stats1, d_normed, dw, db, true, d);
             return;
         }
 
-        let (d_q, d_kv) = (room(d_inner, columns.len(width)), room(inner, cols.len(2 * width)));
+        let (d_q, d_kv) = (room(d_inner, columns.len(width)), room(inner, cols.len(2 * kv)));
         let q = Part { values: kept.q, rows: width, first: 0 };
-        let [k, v] = [0, width].map(|first| Part { values: kept.qkv, rows: 2 * width, first });
+        let [k, v] = [0, kv].map(|first| Part { values: kept.qkv, rows: 2 * kv, first });
         let dq = Into { values: Raw::new(d_q), rows: width, first: 0 };
         let values = Raw::new(d_kv);
-        let [dk, dv] = [0, width].map(|first| Into { values, rows: 2 * width, first });
+        let [dk, dv] = [0, kv].map(|first| Into { values, rows: 2 * kv, first });
         attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
         zero_padding(width, columns, d_q);
-        zero_padding(2 * width, cols, d_kv);
+        zero_padding(2 * kv, cols, d_kv);
+        self.places.turn_last(par, map, d_q, columns, true);
+        self.places.turn(par, map, d_kv, 2 * kv, 0..kv, cols, true);
         let (dw_q, dw_kv) = dw.split_at_mut(width * width);
-        let (db_q, db_kv) = db.split_at_mut(width);
-        weight_gradient(par, d_kv, 2 * width, turned, width, cols, set, dw_kv, Some(db_kv));
+        let (db_q, db_kv) = db.split_at_mut(width.min(db.len()));
+        weight_gradient(par, d_kv, 2 * kv, turned, width, cols, set, dw_kv, some(db_kv));
         let last = room(b, columns.len(width));
         gather(normed, width, cols, &self.last, last);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
         transpose_panels(par, last, width, columns, turned);
-        weight_gradient(par, d_q, width, turned, width, columns, set, dw_q, Some(db_q));
+        weight_gradient(par, d_q, width, turned, width, columns, set, dw_q, some(db_q));
 
         let d_last = room(a, columns.len(width));
         product(par, Left::transposed(weight, width, width), d_q, columns, Onto::Nothing, d_last);
         let d_normed = room(b, cols.len(width));
         let weight = &weight[width * width..];
-        product(par, Left::transposed(weight, width, 2 * width), d_kv, cols, Onto::Nothing, d_normed);
+        product(par, Left::transposed(weight, width, 2 * kv), d_kv, cols, Onto::Nothing, d_normed);
         scatter_add(d_last, width, &self.last, cols, d_normed);
         let (dw, db) = grads.pair(&layer.norm1);
         let d_x = room(c, cols.len(width));
@@ -538,13 +582,23 @@ impl Shard {
         let (width, inner) = (map.width, map.inner);
         let Work { a, b, inner: bent, d_inner, tokens, .. } = &mut self.work;
         let d = &mut self.d;
-        let (bent, d_up) = (room(bent, columns.len(inner)), room(d_inner, columns.len(inner)));
-        product(par, Left::transposed(trunk.weight(&layer.down), inner, width), d, columns, Onto::Nothing, d_up);
-        gelu_gradient(par, map.activation, kept.up, bent, d_up);
+        let n_up = map.n_up();
+        let (bent, d_up) = (room(bent, columns.len(inner)), room(d_inner, columns.len(n_up)));
+        let down = Left::transposed(trunk.weight(&layer.down), inner, width);
+        match map.feed {
+            Feed::Bent(activation) => {
+                product(par, down, d, columns, Onto::Nothing, d_up);
+                gelu_gradient(par, activation, kept.up, bent, d_up);
+            }
+            Feed::Gated => {
+                product(par, down, d, columns, Onto::Nothing, bent);
+                gate_gradient(par, kept.up, inner, columns, bent, d_up);
+            }
+        }
         let (dw, db) = grads.pair(&layer.down);
         let turned = room(tokens, Cols { n: inner }.len(columns.n));
         transpose_panels(par, bent, inner, columns, turned);
-        weight_gradient(par, d, width, turned, inner, columns, set, dw, Some(db));
+        weight_gradient(par, d, width, turned, inner, columns, set, dw, some(db));
 
         let fed = if map.causal {
             let normed = room(a, columns.len(width));
@@ -556,8 +610,8 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.up);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
         transpose_panels(par, fed, width, columns, turned);
-        weight_gradient(par, d_up, inner, turned, width, columns, set, dw, Some(db));
-        let up = Left::transposed(trunk.weight(&layer.up), width, inner);
+        weight_gradient(par, d_up, n_up, turned, width, columns, set, dw, some(db));
+        let up = Left::transposed(trunk.weight(&layer.up), width, n_up);
         let d_fed = room(b, columns.len(width));
         if map.causal {
             product(par, up, d_up, columns, Onto::Nothing, d_fed);
@@ -575,7 +629,7 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.out);
         let turned = room(tokens, Cols { n: width }.len(columns.n));
         transpose_panels(par, kept.o, width, columns, turned);
-        weight_gradient(par, d, width, turned, width, columns, set, dw, Some(db));
+        weight_gradient(par, d, width, turned, width, columns, set, dw, some(db));
     }
 
     fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, free: &mut [f32]) -> usize {
@@ -595,7 +649,10 @@ impl Shard {
         let onto = Onto::Bias(trunk.bias(&layer.up));
         product(par, Left::weight(trunk.weight(&layer.up), inner, width), normed, cols, onto, up);
         let bent = room(&mut self.work.inner, cols.len(inner));
-        gelu(par, map.activation, up, bent);
+        match map.feed {
+            Feed::Bent(activation) => gelu(par, activation, up, bent),
+            Feed::Gated => gate(par, up, inner, cols, bent),
+        }
         let onto = Onto::BiasAnd(trunk.bias(&layer.down), normed);
         product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, cols, onto, end);
         let y = room(&mut self.y, cols.len(width));
@@ -641,6 +698,11 @@ impl Shard {
         let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
         product(par, weight, d_qkv, cols, Onto::Itself, d);
     }
+}
+
+/// A bias's gradient, if there is a bias.
+fn some(db: &mut [f32]) -> Option<&mut [f32]> {
+    (!db.is_empty()).then_some(db)
 }
 
 /// Floats that one task clears.

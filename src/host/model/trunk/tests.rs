@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::host::lab::Interrupt;
-use crate::host::model::arch::{Activation, BertConfig, CausalConfig};
+use crate::host::model::arch::{Activation, BertConfig, CausalConfig, LlamaConfig, Rope, Scaling};
 use crate::host::model::candle::testing::Reference;
 use crate::host::random::Random;
 use crate::host::tensor::Precision;
@@ -39,6 +39,24 @@ fn bert(width: usize, n_layers: usize, n_heads: usize) -> Arch {
 fn mpnet(width: usize, n_layers: usize, n_heads: usize) -> Arch {
     let Arch::Bert(config) = bert(width, n_layers, n_heads) else { panic!("a BERT") };
     Arch::Bert(BertConfig { n_token_types: 0, relative: true, ..config })
+}
+
+/// Heads of queries and of keys; untied and with biases as Qwen2 if `qwen`.
+fn llama(width: usize, n_layers: usize, n_heads: usize, n_kv_heads: usize, qwen: bool) -> Arch {
+    let scaling = Scaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 16 };
+    Arch::Llama(LlamaConfig {
+        vocab: 37,
+        context: 150,
+        width,
+        n_layers,
+        n_heads,
+        n_kv_heads,
+        inner: 2 * width + 5,
+        norm_eps: 1e-5,
+        rope: Rope { theta: 1e3, scaling: qwen.then_some(scaling) },
+        qkv_bias: qwen,
+        tied: !qwen,
+    })
 }
 
 /// Parameters of a size that makes every part matter: norms near 1, everything else of standard deviation `scale`.
@@ -104,6 +122,11 @@ fn shapes() -> Vec<(Arch, Vec<usize>)> {
         (bert(24, 2, 3), vec![15, 140, 64, 3, 31]),
         (mpnet(8, 1, 2), vec![1, 2, 19]),
         (mpnet(24, 2, 3), vec![15, 140, 64, 3, 31]),
+        (llama(8, 1, 2, 2, false), vec![3, 1, 12, 7]),
+        (llama(24, 2, 4, 2, false), vec![12; 16]),
+        (llama(24, 3, 4, 1, true), vec![5, 48, 17, 1, 33, 16]),
+        (llama(36, 1, 6, 3, true), vec![130, 64, 65, 2]),
+        (llama(16, 0, 1, 1, true), vec![4, 9]),
     ]
 }
 
@@ -140,7 +163,7 @@ fn values_and_gradients_equal_the_reference() {
 
 #[test]
 fn next_token_loss_equals_the_reference() {
-    for (arch, lengths) in shapes().into_iter().filter(|(arch, _)| matches!(arch, Arch::Causal(_))) {
+    for (arch, lengths) in shapes().into_iter().filter(|(arch, _)| arch.is_causal()) {
         let what = format!("{arch:?} {lengths:?}");
         let (params, batch) = (parameters(&arch, 0.3, 4), batch(&lengths, 5));
         let (mut tape, exact) = (Tape::new(), reference(&arch, &params));
@@ -163,6 +186,9 @@ fn gradients_equal_finite_differences_row_by_row() {
         (causal(8, 2, 2, Activation::GeluErf), false),
         (bert(8, 2, 2), false),
         (mpnet(8, 2, 2), false),
+        (llama(12, 2, 2, 1, false), true),
+        (llama(12, 2, 2, 1, true), true),
+        (llama(12, 2, 3, 3, true), false),
     ];
     for (arch, lm) in cases {
         let (params, batch) = (parameters(&arch, 0.4, 6), batch(&[9, 4, 1, 18], 7));
@@ -215,7 +241,7 @@ fn extremes_stay_finite() {
         assert!(features.iter().all(|x| x.is_finite()), "{arch:?}");
         backward(&arch, &params, &batch, &mut tape, &vec![1.0; features.len()], &mut grads);
         assert!(grads.iter().all(|x| !x.is_nan()), "{arch:?}");
-        if matches!(arch, Arch::Causal(_)) {
+        if arch.is_causal() {
             assert!(lm_loss(&arch, &params, &batch, &mut tape).is_finite(), "{arch:?}");
         }
     }
@@ -235,10 +261,14 @@ fn bits_do_not_depend_on_threads() {
         n_token_types: 2,
         relative: false,
     });
+    let wide = llama(384, 2, 6, 2, true);
     let cases = [
         (causal(32, 2, 2, Activation::GeluTanh), vec![47; 32]),
         (bert(24, 2, 2), vec![30; 40]),
         (mpnet(24, 2, 2), vec![30; 40]),
+        (llama(32, 2, 4, 2, false), vec![47; 32]),
+        (llama(32, 2, 4, 2, true), vec![47; 32]),
+        (wide, vec![9, 30, 64]),
         (big, vec![9, 30, 64]),
     ];
     for (arch, lengths) in cases {
@@ -251,7 +281,7 @@ fn bits_do_not_depend_on_threads() {
                     forward(&arch, &params, &batch, &mut tape).iter().map(|x| x.to_bits()).collect();
                 let d_features = normal(bits.len(), 14);
                 backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
-                if matches!(arch, Arch::Causal(_)) {
+                if arch.is_causal() {
                     let loss = lm_step(&arch, &params, &batch, &mut tape, &mut grads);
                     bits.extend([loss.to_bits() as u32, (loss.to_bits() >> 32) as u32]);
                 }
@@ -268,7 +298,13 @@ fn bits_do_not_depend_on_threads() {
 
 #[test]
 fn computing_blocks_again_changes_no_bit() {
-    for (arch, lengths) in [(causal(32, 3, 2, Activation::GeluTanh), vec![9; 70]), (bert(24, 3, 2), vec![11, 30, 2])] {
+    let cases = [
+        (causal(32, 3, 2, Activation::GeluTanh), vec![9; 70]),
+        (bert(24, 3, 2), vec![11, 30, 2]),
+        (mpnet(24, 3, 2), vec![11, 30, 2]),
+        (llama(32, 3, 4, 2, true), vec![9; 70]),
+    ];
+    for (arch, lengths) in cases {
         let (params, batch) = (parameters(&arch, 0.05, 12), batch(&lengths, 13));
         let pass = |recompute| {
             let (mut tape, mut grads) = (Tape::recomputing(recompute), vec![0.0; params.len()]);
@@ -280,7 +316,7 @@ fn computing_blocks_again_changes_no_bit() {
                 backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
                 bits.extend(features.iter().chain(&grads).map(|x| x.to_bits()));
             }
-            if matches!(arch, Arch::Causal(_)) {
+            if arch.is_causal() {
                 lm_step(&arch, &params, &batch, &mut tape, &mut grads);
                 bits.extend(grads.iter().map(|x| x.to_bits()));
             }
@@ -295,7 +331,12 @@ fn computing_blocks_again_changes_no_bit() {
 /// One shard and several, with free memory for all, some and none of the blocks' buffers.
 #[test]
 fn lent_gradients_are_set_to_the_same_bits() {
-    let several = [(causal(32, 3, 2, Activation::GeluTanh), vec![47; 32]), (bert(24, 4, 2), vec![30; 80])];
+    let several = [
+        (causal(32, 3, 2, Activation::GeluTanh), vec![47; 32]),
+        (bert(24, 4, 2), vec![30; 80]),
+        (mpnet(24, 4, 2), vec![30; 80]),
+        (llama(32, 3, 4, 2, true), vec![47; 32]),
+    ];
     for (arch, lengths) in shapes().into_iter().chain(several) {
         let (params, batch) = (parameters(&arch, 0.05, 12), batch(&lengths, 13));
         let (mut tape, mut added) = (Tape::new(), vec![0.0; params.len()]);
@@ -341,7 +382,8 @@ fn reading_gives_the_features_of_a_forward_pass() {
 
 #[test]
 fn reading_in_batches_gives_each_row_its_bits_whatever_the_threads() {
-    for arch in [causal(32, 2, 2, Activation::GeluTanh), bert(24, 2, 2)] {
+    let archs = [causal(32, 2, 2, Activation::GeluTanh), bert(24, 2, 2), mpnet(24, 2, 2), llama(32, 2, 4, 2, true)];
+    for arch in archs {
         let lengths: Vec<usize> = (0..700).map(|i| 1 + i * 37 % 90).collect();
         let (params, all) = (parameters(&arch, 0.1, 12), batch(&lengths, 13));
         let with = |n_threads, precision| {

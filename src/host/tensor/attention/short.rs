@@ -25,6 +25,8 @@ pub(crate) struct Short {
     /// Features of a head.
     pub head: usize,
     pub n_heads: usize,
+    /// Heads of queries for each head of keys and values.
+    pub group: usize,
     pub n_queries: usize,
     pub scale: f32,
     /// Working memory: `head` and, rounded up to 8, `n_keys` rows of up to 32 floats.
@@ -75,7 +77,7 @@ unsafe fn row<S: Simd, const N: usize>(t: &Short) {
         let (queries, s) = (t.scratch, t.scratch.add(t.head * width));
         let scale = S::splat(t.scale);
         for h in 0..t.n_heads {
-            let first = h * t.head;
+            let (first, first_kv) = (h * t.head, h / t.group * t.head);
             for d in 0..t.head {
                 for n in 0..N {
                     let query = S::load_n(t.q.add((first + d) * t.q_stride + n * LANES), valid(n));
@@ -83,7 +85,7 @@ unsafe fn row<S: Simd, const N: usize>(t: &Short) {
                 }
             }
             for key in (0..keys).step_by(ROWS) {
-                let k = t.k.add(first * t.kv_stride);
+                let k = t.k.add(first_kv * t.kv_stride);
                 let found = sums::<S, N>(k, 1, t.kv_stride, key, keys, queries, t.head);
                 for (m, found) in found.iter().enumerate() {
                     for (n, found) in found.iter().enumerate() {
@@ -101,7 +103,7 @@ unsafe fn row<S: Simd, const N: usize>(t: &Short) {
             softmax_any::<S>(scores);
             let by: [S::V; N] = std::array::from_fn(|n| S::load(reciprocal.add(n * LANES)));
             for d in (0..t.head).step_by(ROWS) {
-                let v = t.v.add(first * t.kv_stride);
+                let v = t.v.add(first_kv * t.kv_stride);
                 let found = sums::<S, N>(v, t.kv_stride, 1, d, t.head, s, keys);
                 for (m, found) in found.iter().enumerate().take(t.head - d) {
                     let to = t.out.add((first + d + m) * t.q_stride);

@@ -11,7 +11,7 @@ use super::{Held, OnDevice, Over};
 use crate::host::frame::Frame;
 use crate::host::lab::{Access, Event, Found, Lab};
 use crate::host::model::candle::present;
-use crate::host::model::testing::{tiny, tiny_bert, tiny_mpnet};
+use crate::host::model::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet};
 use crate::host::model::{Model, Size};
 use crate::host::tensor::Precision;
 use crate::host::tensor::optim::AdamWOptions;
@@ -54,7 +54,7 @@ fn every_option_of_finetuning_comes_to_what_the_own_kernels_come_to() {
         ("adapters in parts", Recipe { lora, accumulate: 2, recompute: true, weight_decay: 0.05, ..plain.clone() }),
         ("a head alone", Recipe { linear_probe: true, lr: Some(0.05), ..plain.clone() }),
     ];
-    for model in [tiny(0), tiny_bert(0), tiny_mpnet(0)] {
+    for model in [tiny(0), tiny_bert(0), tiny_mpnet(0), tiny_llama(0)] {
         for (what, recipe) in &recipes {
             let train = |device| finetune(&model, &data, &labels, &CrossEntropy, recipe, &lab_on(device)).expect(what);
             let own = train("cpu");
@@ -79,7 +79,7 @@ fn every_option_of_finetuning_comes_to_what_the_own_kernels_come_to() {
 #[test]
 fn predictions_and_labels_are_those_of_the_own_kernels() {
     let (data, labels) = task(60, 0);
-    for model in [tiny(0), tiny_bert(0), tiny_mpnet(0)] {
+    for model in [tiny(0), tiny_bert(0), tiny_mpnet(0), tiny_llama(0)] {
         let recipe = Recipe { epochs: Some(4), lr: Some(1e-2), ..Recipe::default() };
         let model = finetune(&model, &data, &labels, &CrossEntropy, &recipe, &lab_on("cpu")).expect("trains");
         for precision in [Precision::F32, Precision::Bf16] {

@@ -105,8 +105,10 @@ fn many_rows_are_read_in_their_order_and_told_of() {
                 let told = std::cell::RefCell::new(Vec::new());
                 let note = |n| told.borrow_mut().push(n);
                 let got = read(arch, params, precision, &batch, &on, &interrupt, &note).expect("read");
-                let most = if precision == Precision::F32 { 1e-5 } else { 1e-3 };
-                assert!(distance(&got, &expected) < most, "{name} in {}", precision.name());
+                // An operand between two roundings may fall to either: a part in 256 of one of 16 or 24 operands.
+                let most = if precision == Precision::F32 { 1e-5 } else { 5e-3 };
+                let apart = distance(&got, &expected);
+                assert!(apart < most, "{} on {name} in {}: {apart}", model.inner.name, precision.name());
                 let told = told.into_inner();
                 assert!(told.len() > 1 && told.iter().sum::<usize>() == lengths.len());
             }

@@ -203,7 +203,11 @@ fn take_over(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> R
     if !recorder.is_same_command(earlier) {
         return Err(RecordError::OtherCommand { path: shown, command: earlier.command() });
     }
-    let ended = if earlier.outcome == Outcome::Interrupted { "was interrupted" } else { "was ended by force" };
+    let ended = match earlier.outcome {
+        Outcome::Interrupted => "was interrupted",
+        Outcome::Failed { .. } => "ended on a full disk",
+        Outcome::Running | Outcome::Done => "was ended by force",
+    };
     let started = earlier.started.clone();
     folder.clear()?;
     progress.note(&format!("{shown}: takes over the run that {ended}, begun {started}"));

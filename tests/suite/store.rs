@@ -269,7 +269,7 @@ fn a_full_disk_is_said_clearly_and_costs_nothing_that_was_there() {
         }
         bytes.truncate(bytes.len().saturating_sub(room));
         std::fs::write(&filler, &bytes).expect("fits");
-        let (code, _, err) = run(folder.path(), &store, &["script", "main.rhai"]);
+        let (code, _, err) = run(folder.path(), &store, &["script", "main.rhai", "--run", "after"]);
         assert_eq!(code, 1, "{room}: {err}");
         assert!(
             err.contains("store/full") && err.contains("w2s store gc") && err.contains("--no-memo"),
@@ -279,6 +279,7 @@ fn a_full_disk_is_said_clearly_and_costs_nothing_that_was_there() {
         let (code, out, _) = run(folder.path(), &store, &["store", "check"]);
         assert_eq!(code, 0, "{room}: {out}");
     }
+    // The same command takes the folder over that the full disk stopped.
     let after = operations(folder.path(), &store, "after", &[]);
     assert_eq!(after.len(), 8);
     let (code, out, _) = run(folder.path(), &store, &["store", "check"]);

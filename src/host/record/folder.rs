@@ -133,7 +133,7 @@ pub struct Folder {
     pub path: PathBuf,
     /// Keeps other runs out of it while it lives.
     pub claim: Claim,
-    /// The record of a run that was stopped or ended by force and left the folder unfinished.
+    /// The record of a run that was stopped, by its user or a full disk, or ended by force and left the folder unfinished.
     pub unfinished: Option<Record>,
 }
 
@@ -151,9 +151,7 @@ impl Folder {
         }
         let record = read_inside(&path, RECORD, MAX_RECORD).and_then(|text| Record::parse(RECORD, &text));
         match record {
-            Ok(record) if record.outcome == Outcome::Interrupted => {
-                Ok(Folder { path, claim, unfinished: Some(record) })
-            }
+            Ok(record) if record.outcome.is_stopped() => Ok(Folder { path, claim, unfinished: Some(record) }),
             // Where folders are not locked, it may run still.
             Ok(record) if record.outcome == Outcome::Running && matches!(claim, Claim::Ours(_)) => {
                 Ok(Folder { path, claim, unfinished: Some(record) })
@@ -338,7 +336,8 @@ mod tests {
         std::fs::create_dir(&run).expect("made");
         let recorder = super::super::Recorder::for_tests(&run, &["5".to_owned()]);
         let again = || create(here.path(), Some(Path::new("mine")), "x");
-        for outcome in [Outcome::Running, Outcome::Interrupted] {
+        let failed = |code: &str| Outcome::Failed { code: code.to_owned(), message: String::new(), place: None };
+        for outcome in [Outcome::Running, Outcome::Interrupted, failed("store/full")] {
             std::fs::write(run.join("t.csv"), "a\n1\n").expect("written");
             std::fs::write(run.join("notes.txt"), "mine").expect("written");
             let files = vec![run.join("t.csv")];
@@ -353,8 +352,10 @@ mod tests {
             let left: Vec<_> = std::fs::read_dir(&run).expect("there").map(|e| e.expect("one").file_name()).collect();
             assert_eq!(left, ["notes.txt"]);
         }
-        recorder.write(Outcome::Done).expect("written");
-        assert!(matches!(again(), Err(RecordError::Taken { .. })));
+        for outcome in [Outcome::Done, failed("metric/shape")] {
+            recorder.write(outcome).expect("written");
+            assert!(matches!(again(), Err(RecordError::Taken { .. })));
+        }
     }
 
     #[test]

@@ -118,7 +118,19 @@ pub enum Outcome {
     },
 }
 
+/// The code of the one failure that is not the script's own and passes without a change to it: the store's disk was full.
+const FULL: &str = "store/full";
+
 impl Outcome {
+    /// Whether the run was stopped before its script came to an end of its own: by its user, or by a full disk.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Outcome::Interrupted => true,
+            Outcome::Failed { code, .. } => code == FULL,
+            Outcome::Running | Outcome::Done => false,
+        }
+    }
+
     /// One word.
     pub fn word(&self) -> &'static str {
         match self {

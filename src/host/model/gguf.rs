@@ -101,11 +101,14 @@ impl File {
     }
 
     fn texts(&self, key: &str) -> Result<Vec<&str>, ModelError> {
-        let text = |value| match value {
-            &Value::String(ref text) => Ok(text.as_str()),
-            _ => Err(unusable(&format!("`{key}` holds something else than texts"))),
-        };
-        self.list(key)?.iter().map(text).collect()
+        let mut texts = Vec::new();
+        for value in self.list(key)? {
+            let Value::String(text) = value else {
+                return Err(unusable(&format!("`{key}` holds something else than texts")));
+            };
+            texts.push(text.as_str());
+        }
+        Ok(texts)
     }
 
     fn kind(&self) -> Result<&str, ModelError> {

@@ -20,10 +20,15 @@ use super::tasks::tasks;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows of a strip and columns of a block: two tiles.
 const SIDE: usize = 2 * LANES;
+/// Blocks of a panel.
+const HALVES: usize = PANEL / SIDE;
+/// Lines of 64 bytes of a strip's and a block's sums.
+const SUMS: usize = SIDE * SIDE * 4 / 64;
 /// Inner steps that one tile holds.
 const STEP: usize = 32;
 /// Bytes of a tile.
@@ -185,7 +190,8 @@ impl Ready {
                 // writes its own.
                 unsafe {
                     let at = |row: usize, k: usize| values.as_ptr().add(row * depth + k);
-                    pack_strip::<PARTS>(part, &at, shared.strip(from / slice, strip));
+                    let to = shared.strip(from / slice, strip);
+                    pack_strip::<PARTS>(&part, 0..SIDE * part.n_deep.div_ceil(STEP), &at, to);
                 }
             }
         });
@@ -204,67 +210,124 @@ impl Ready {
 
 unsafe fn parts<const PARTS: usize>(
     par: bool,
-    Shape { rows, depth, n_panels }: Shape,
+    shape: Shape,
     left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
     ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
+    let (group, chunk) = split(par, shape.rows, shape.n_panels);
+    let n_chunks = shape.rows.div_ceil(chunk);
+    tasks(par, n_chunks * shape.n_panels.div_ceil(group), |task| {
+        let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
+        let panels = group_start..shape.n_panels.min(group_start + group);
+        // Safety: promised by the caller.
+        unsafe { rectangle::<PARTS>(shape, first..shape.rows.min(first + chunk), panels, &left, ready, &tile) };
+    });
+}
+
+/// These rows and panels of a product.
+#[target_feature(enable = "avx512f,avx512bw")]
+unsafe fn rectangle<const PARTS: usize>(
+    Shape { rows: all_rows, depth, .. }: Shape,
+    rows: Range<usize>,
+    panels: Range<usize>,
+    left: &impl Fn(usize, usize) -> *const f32,
+    ready: Option<&Ready>,
+    tile: &impl Fn(Part, usize) -> Tile,
+) {
     // Slices, and so sums, follow from the shape; how the rest is split does not show in the result.
     let slice = slice_of(depth);
-    let (group, chunk) = split(par, rows, n_panels);
-    let n_chunks = rows.div_ceil(chunk);
     let lines = lines_of::<PARTS>(slice);
-    tasks(par, n_chunks * n_panels.div_ceil(group), |task| {
-        let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
-        let panels = group_start..n_panels.min(group_start + group);
-        let n_blocks = panels.len() * PANEL / SIDE;
-        let n_bytes = 64 * (lines * (n_blocks + 1) + 2 * SIDE);
-        let packed = PACKED.take().filter(|packed| packed.len() >= n_bytes).unwrap_or_else(|| Pages::new(n_bytes));
-        let _tiles = Tiles::new();
-        // Safety: the pages hold a strip, the sums of a block and `n_blocks` blocks; the operands are as the caller
-        // promises.
-        unsafe {
-            let sums: *mut f32 = packed.start().cast();
-            let strip: *mut __m512i = sums.add(SIDE * SIDE).cast();
-            let blocks = strip.add(lines);
-            for from in (0..depth).step_by(slice) {
-                let n_deep = (depth - from).min(slice);
-                let n_steps = n_deep.div_ceil(STEP);
-                for (idx, p) in panels.clone().enumerate() {
-                    let Tile { b, b_stride, cols, .. } = tile(Part { row: first, n_rows: 0, from, n_deep }, p);
-                    for half in 0..PANEL / SIDE {
-                        let (col, to) = (half * SIDE, blocks.add((idx * PANEL / SIDE + half) * lines));
-                        if col < cols {
-                            pack_block::<PARTS>(b.add(col), b_stride, n_deep, cols - col, to);
+    let part = |row: usize, from: usize| Part {
+        row,
+        n_rows: (all_rows - row).min(SIDE),
+        from,
+        n_deep: (depth - from).min(slice),
+    };
+    let place = |part: Part, block: usize| (tile(part, panels.start + block / HALVES), block % HALVES * SIDE);
+    let last = tile(part(rows.start, 0), panels.end - 1);
+    let n_blocks = (panels.len() - 1) * HALVES + last.cols.div_ceil(SIDE);
+    // Two sums and two strips, of which one is used while the other is finished or packed; the blocks, and one more, since
+    // a slice's first is packed while the slice before may still use its own.
+    let n_bytes = 64 * (2 * SUMS + lines * (2 + n_blocks + 1));
+    let packed = PACKED.take().filter(|packed| packed.len() >= n_bytes).unwrap_or_else(|| Pages::new(n_bytes));
+    let _tiles = Tiles::new();
+    // Safety: the pages hold what was counted above; the operands are as the caller promises.
+    unsafe {
+        let sums: *mut __m512i = packed.start().cast();
+        let strips = sums.add(2 * SUMS);
+        let blocks = strips.add(2 * lines);
+        let sums = |unit: usize| sums.add(unit % 2 * SUMS).cast::<f32>();
+        let strip = |n: usize| strips.add(n % 2 * lines);
+        let block = |slice: usize, idx: usize| {
+            blocks.add(if idx == 0 && slice % 2 == 1 { n_blocks * lines } else { idx * lines })
+        };
+        let columns = |part: Part, idx: usize| {
+            let (Tile { b, b_stride, cols, .. }, col) = place(part, idx);
+            Columns { b: b.add(col), stride: b_stride, n_deep: part.n_deep, n: cols - col }
+        };
+        let steps = |part: &Part| part.n_deep.div_ceil(STEP);
+
+        let start = part(rows.start, 0);
+        (0..steps(&start)).for_each(|step| pack_block::<PARTS>(&columns(start, 0), step, block(0, 0)));
+        if ready.is_none() {
+            pack_strip::<PARTS>(&start, 0..SIDE * steps(&start), left, strip(0));
+        }
+        let (mut n_units, mut n_strips) = (0, 0);
+        let mut pending = None;
+        for (idx, from) in (0..depth).step_by(slice).enumerate() {
+            for row in rows.clone().step_by(SIDE) {
+                let (this, is_last) = (part(row, from), row + SIDE >= rows.end);
+                let next = if is_last {
+                    (from + slice < depth).then(|| part(rows.start, from + slice))
+                } else {
+                    Some(part(row + SIDE, from))
+                };
+                let a = ready.map_or(strip(n_strips).cast_const(), |ready| ready.strip(idx, row / SIDE).cast_const());
+                n_strips += 1;
+                let next_packed = next.zip(ready).map(|(next, ready)| ready.strip(next.from / slice, next.row / SIDE));
+                for at in 0..n_blocks {
+                    // Blocks are packed while the first strip meets those before them.
+                    let next_block = if row == rows.start && at + 1 < n_blocks {
+                        Some((columns(this, at + 1), block(idx, at + 1)))
+                    } else {
+                        let next = next.filter(|_| is_last && at + 1 == n_blocks);
+                        next.map(|next| (columns(next, 0), block(idx + 1, 0)))
+                    };
+                    let n_places = next.map_or(0, |next| SIDE * steps(&next));
+                    let places = n_places * at / n_blocks..n_places * (at + 1) / n_blocks;
+                    let meanwhile = |step: usize| {
+                        let share = |n: usize| n * step / steps(&this)..n * (step + 1) / steps(&this);
+                        if let Some((tile, col)) = &pending {
+                            finish(tile, *col, sums(n_units + 1), share(SIDE));
                         }
-                    }
-                }
-                for row in (first..rows.min(first + chunk)).step_by(SIDE) {
-                    let part = Part { row, n_rows: (rows - row).min(SIDE), from, n_deep };
-                    let strip = match ready {
-                        Some(ready) => ready.strip(from / slice, row / SIDE),
-                        None => {
-                            pack_strip::<PARTS>(part, &left, strip);
-                            strip
+                        if let Some((columns, to)) = &next_block {
+                            let steps = share(columns.n_deep.div_ceil(STEP));
+                            steps.for_each(|step| pack_block::<PARTS>(columns, step, *to));
+                        }
+                        let share = share(places.len());
+                        let places = places.start + share.start..places.start + share.end;
+                        match (&next, next_packed) {
+                            (Some(_), Some(packed)) => {
+                                for line in places.start * PARTS..places.end * PARTS {
+                                    _mm_prefetch::<_MM_HINT_T1>(packed.add(line).cast());
+                                }
+                            }
+                            (Some(next), None) => pack_strip::<PARTS>(next, places, left, strip(n_strips)),
+                            (None, _) => {}
                         }
                     };
-                    for (idx, p) in panels.clone().enumerate() {
-                        let tile = tile(part, p);
-                        for half in (0..PANEL / SIDE).filter(|half| half * SIDE < tile.cols) {
-                            let block = blocks.add((idx * PANEL / SIDE + half) * lines);
-                            if PARTS == 1 {
-                                one(strip.cast(), block.cast(), n_steps, sums);
-                            } else {
-                                six(strip.cast(), block.cast(), n_steps, sums);
-                            }
-                            finish(&tile, half * SIDE, sums);
-                        }
-                    }
+                    sum::<PARTS>(a.cast(), block(idx, at).cast(), steps(&this), sums(n_units), meanwhile);
+                    pending = Some(place(this, at));
+                    n_units += 1;
                 }
             }
         }
-        PACKED.set(Some(packed));
-    });
+        if let Some((tile, col)) = &pending {
+            finish(tile, *col, sums(n_units + 1), 0..SIDE);
+        }
+    }
+    PACKED.set(Some(packed));
 }
 
 /// Panels of a group and rows of a task: enough tasks for the threads, the smaller operand packed more than once.
@@ -308,10 +371,16 @@ fn below(n: usize) -> __mmask16 {
     if n >= LANES { !0 } else { (1 << n) - 1 }
 }
 
-/// Packs `part.n_rows` rows of `part.n_deep` inner steps: for each 32 steps and each of the `PARTS` two tiles, a row of the
-/// operand in each of their rows. Zeros beyond.
+/// Packs `places` of a strip, each 32 inner steps of a row, row after row: into each of the `PARTS` two tiles, a row of theirs.
+/// Zeros beyond.
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn pack_strip<const PARTS: usize>(part: Part, left: &impl Fn(usize, usize) -> *const f32, to: *mut __m512i) {
+#[inline]
+unsafe fn pack_strip<const PARTS: usize>(
+    part: &Part,
+    places: Range<usize>,
+    left: &impl Fn(usize, usize) -> *const f32,
+    to: *mut __m512i,
+) {
     // Upper halves of two registers' lanes, in order.
     const UPPER: [u16; 32] = {
         let mut odd = [0; 32];
@@ -322,68 +391,76 @@ unsafe fn pack_strip<const PARTS: usize>(part: Part, left: &impl Fn(usize, usize
         }
         odd
     };
+    let n_steps = part.n_deep.div_ceil(STEP);
     // Safety: reads what the caller of `strips` promises, writes a strip.
     unsafe {
         let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());
-        for row in 0..SIDE {
-            for step in 0..part.n_deep.div_ceil(STEP) {
-                let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-                if row < part.n_rows {
-                    let k = step * STEP;
-                    let from = left(part.row + row, part.from + k / PANEL * PANEL).add(k % PANEL);
-                    let n = part.n_deep - k;
-                    if row + AHEAD < part.n_rows {
-                        // Rows lie far apart: the processor does not foresee them by itself.
-                        let next = left(part.row + row + AHEAD, part.from + k / PANEL * PANEL).wrapping_add(k % PANEL);
-                        _mm_prefetch::<_MM_HINT_T0>(next.cast());
-                        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(LANES).cast());
-                    }
-                    low = _mm512_maskz_loadu_ps(below(n), from);
-                    high = _mm512_maskz_loadu_ps(below(n.saturating_sub(LANES)), from.wrapping_add(LANES));
+        for place in places {
+            let (row, step) = (place / n_steps, place % n_steps);
+            let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+            if row < part.n_rows {
+                let k = step * STEP;
+                let at = |row: usize| left(part.row + row, part.from + k / PANEL * PANEL).wrapping_add(k % PANEL);
+                let n = part.n_deep - k;
+                if row + AHEAD < part.n_rows {
+                    // Rows lie far apart: the processor does not foresee them by itself.
+                    _mm_prefetch::<_MM_HINT_T0>(at(row + AHEAD).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(at(row + AHEAD).wrapping_add(LANES).cast());
                 }
-                let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
-                for part in 0..PARTS {
-                    let words = _mm512_permutex2var_epi16(low[part], upper, high[part]);
-                    _mm512_store_si512(to.add((step * PARTS + part) * SIDE + row), words);
-                }
+                low = _mm512_maskz_loadu_ps(below(n), at(row));
+                high = _mm512_maskz_loadu_ps(below(n.saturating_sub(LANES)), at(row).wrapping_add(LANES));
+            }
+            let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
+            for part in 0..PARTS {
+                let words = _mm512_permutex2var_epi16(low[part], upper, high[part]);
+                _mm512_store_si512(to.add((step * PARTS + part) * SIDE + row), words);
             }
         }
     }
 }
 
-/// Packs `n_deep` inner steps of up to 32 columns: for each 32 steps and each of the `PARTS` two tiles of 16 columns, two
-/// steps side by side in each of their rows. Zeros beyond.
+/// Columns of the right operand that become a block: element `(k, col)` at `b[k * stride + col]`.
+struct Columns {
+    b: *const f32,
+    stride: usize,
+    n_deep: usize,
+    /// How many there are, from one on; of more than 32 the first are meant.
+    n: usize,
+}
+
+/// Packs 32 inner steps of a block: into each of the `PARTS` two tiles of 16 columns, two steps side by side in each of their
+/// rows. Zeros beyond.
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn pack_block<const PARTS: usize>(b: *const f32, stride: usize, n_deep: usize, cols: usize, to: *mut __m512i) {
+#[inline]
+unsafe fn pack_block<const PARTS: usize>(columns: &Columns, step: usize, to: *mut __m512i) {
     let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
     // Safety: reads rows below `n_deep` up to whole vectors of columns, writes a block.
     unsafe {
         let load = |k: usize, half: usize| {
-            let there = k < n_deep && half * LANES < cols;
-            if there { _mm512_loadu_ps(b.add(k * stride + half * LANES)) } else { _mm512_setzero_ps() }
+            let there = k < columns.n_deep && half * LANES < columns.n;
+            if there { _mm512_loadu_ps(columns.b.add(k * columns.stride + half * LANES)) } else { _mm512_setzero_ps() }
         };
-        for step in 0..n_deep.div_ceil(STEP) {
-            for pair in 0..LANES {
-                for half in 0..2 {
-                    let k = step * STEP + 2 * pair;
-                    let (even, odd) = (split_up::<PARTS>(load(k, half)), split_up::<PARTS>(load(k + 1, half)));
-                    for part in 0..PARTS {
-                        let even = _mm512_srli_epi32::<16>(even[part]);
-                        let words = _mm512_or_si512(even, _mm512_and_si512(odd[part], upper));
-                        _mm512_store_si512(to.add((step * PARTS + part) * SIDE + half * LANES + pair), words);
-                    }
+        for pair in 0..LANES {
+            for half in 0..2 {
+                let k = step * STEP + 2 * pair;
+                let (even, odd) = (split_up::<PARTS>(load(k, half)), split_up::<PARTS>(load(k + 1, half)));
+                for part in 0..PARTS {
+                    let even = _mm512_srli_epi32::<16>(even[part]);
+                    let words = _mm512_or_si512(even, _mm512_and_si512(odd[part], upper));
+                    _mm512_store_si512(to.add((step * PARTS + part) * SIDE + half * LANES + pair), words);
                 }
             }
         }
     }
 }
 
-/// Columns `col..col + 32` of a strip's product go where they belong, with bias and residual.
+/// Rows `rows` of columns `col..col + 32` of a strip's product go where they belong, with bias and residual.
 #[target_feature(enable = "avx512f")]
-unsafe fn finish(t: &Tile, col: usize, sums: *const f32) {
+#[inline]
+unsafe fn finish(t: &Tile, col: usize, sums: *const f32, rows: Range<usize>) {
     // Safety: the tile's pointers are valid for its shape.
     unsafe {
-        for row in 0..t.rows {
+        for row in rows.start..rows.end.min(t.rows) {
             let bias = _mm512_set1_ps(if t.bias.is_null() { 0.0 } else { *t.bias.add(row) });
             for half in (0..2).filter(|half| col + half * LANES < t.cols) {
                 let place = row * t.c_stride + col + half * LANES;
@@ -395,6 +472,43 @@ unsafe fn finish(t: &Tile, col: usize, sums: *const f32) {
                 _mm512_mask_storeu_ps(t.c.add(place), mask, value);
             }
         }
+    }
+}
+
+/// The product of a strip and a block over `n` steps of 32 (at least one), into 32 rows of 32 sums. `meanwhile` is called
+/// after each step's instructions, which the unit is still busy with then: what it does for the blocks before and after
+/// costs next to nothing.
+///
+/// # Safety
+/// The tiles are configured; the operands hold `n` steps.
+#[target_feature(enable = "avx512f,avx512bw")]
+#[inline]
+unsafe fn sum<const PARTS: usize>(a: *const u8, b: *const u8, n: usize, to: *mut f32, meanwhile: impl Fn(usize)) {
+    // Safety: promised by the caller; nothing between these blocks touches the tiles.
+    unsafe {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            options(nomem, nostack, preserves_flags)
+        );
+        for step in 0..n {
+            let at = step * PARTS * 2 * TILE;
+            if PARTS == 1 {
+                one(a.add(at), b.add(at));
+            } else {
+                six(a.add(at), b.add(at));
+            }
+            meanwhile(step);
+        }
+        asm!(
+            "tilestored [{to} + 2 * {line}], tmm0",
+            "tilestored [{to} + 2 * {line} + 64], tmm1",
+            "tilestored [{to} + 2 * {line} + 2048], tmm2",
+            "tilestored [{to} + 2 * {line} + 2112], tmm3",
+            to = in(reg) to, line = in(reg) 64usize, options(nostack, preserves_flags)
+        );
     }
 }
 
@@ -419,45 +533,32 @@ macro_rules! products {
     };
 }
 
-/// The loop over `$n` steps, and the sums as 32 rows of 32.
-macro_rules! sums {
-    ($a:ident, $b:ident, $n:ident, $to:ident, $parts:literal, $($step:expr),*) => {
-        asm!(
-            "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
-            "2:",
-            $($step,)*
-            "add {a}, {stride}", "add {b}, {stride}",
-            "dec {n}", "jnz 2b",
-            "tilestored [{to} + 2 * {line}], tmm0",
-            "tilestored [{to} + 2 * {line} + 64], tmm1",
-            "tilestored [{to} + 2 * {line} + 2048], tmm2",
-            "tilestored [{to} + 2 * {line} + 2112], tmm3",
-            a = inout(reg) $a => _, b = inout(reg) $b => _, n = inout(reg) $n => _, to = in(reg) $to,
-            line = in(reg) 64usize, stride = const $parts * 2 * TILE, options(nostack)
-        )
+/// A step, written as the macros above.
+macro_rules! step {
+    ($a:ident, $b:ident, $($part:expr),*) => {
+        asm!($($part,)* a = in(reg) $a, b = in(reg) $b, line = in(reg) 64usize, options(nostack, readonly, preserves_flags))
     };
 }
 
-/// The product of a strip and a block of one part each, over `n` steps of 32 (at least one), into 32 rows of 32 sums.
+/// Adds a step of a strip and a block of one part each to the sums in the tiles.
 ///
 /// # Safety
-/// The tiles are configured; the operands hold `n` steps.
-unsafe fn one(a: *const u8, b: *const u8, n: usize, to: *mut f32) {
-    unsafe { sums!(a, b, n, to, 1, left!(0), right!(0), products!()) };
+/// The tiles are configured; the operands hold a step.
+#[inline(always)]
+unsafe fn one(a: *const u8, b: *const u8) {
+    unsafe { step!(a, b, left!(0), right!(0), products!()) };
 }
 
 /// The same of three parts each: the six products that matter, small ones first.
 ///
 /// # Safety
 /// As for [`one`].
-unsafe fn six(a: *const u8, b: *const u8, n: usize, to: *mut f32) {
+#[inline(always)]
+unsafe fn six(a: *const u8, b: *const u8) {
     unsafe {
-        sums!(
+        step!(
             a,
             b,
-            n,
-            to,
-            3,
             left!(0),
             right!(4096),
             products!(),

@@ -14,8 +14,8 @@ use super::Precision;
 use super::matmul::Tile;
 use super::pages::Pages;
 use super::panel::PANEL;
-use super::simd::LANES;
-use super::strip::{Part, Shape};
+use super::simd::{LANES, turn};
+use super::strip::{Lines, Part, Shape};
 use super::tasks::tasks;
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -38,7 +38,7 @@ const SLICE: usize = 384;
 /// Panels of a group. Chosen: their slice, packed, takes half of a second-level cache.
 const GROUP: usize = 8;
 
-/// Rows of the left operand that are asked for ahead of the one that is packed. Chosen.
+/// How many times 32 inner steps are asked for ahead of those that are packed. Chosen.
 const AHEAD: usize = 2;
 
 /// Whether this processor has the tiles, and the system lets this process use them.
@@ -107,15 +107,16 @@ pub(super) unsafe fn strips(
     par: bool,
     precision: Precision,
     shape: Shape,
-    left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    left: Lines<impl Fn(usize, usize) -> *const f32 + Sync + Send>,
+    right: Lines<impl Fn(usize, usize) -> *const f32 + Sync + Send>,
     ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
     // Safety: promised by the caller.
     unsafe {
         match precision {
-            Precision::F32 => parts::<3>(par, shape, left, ready, tile),
-            Precision::Bf16 => parts::<1>(par, shape, left, ready, tile),
+            Precision::F32 => parts::<3>(par, shape, left, right, ready, tile),
+            Precision::Bf16 => parts::<1>(par, shape, left, right, ready, tile),
         }
     }
 }
@@ -185,13 +186,12 @@ impl Ready {
         tasks(true, n_strips, move |strip| {
             let row = strip * SIDE;
             for from in (0..depth).step_by(slice) {
-                let part = Part { row, n_rows: (rows - row).min(SIDE), from, n_deep: (depth - from).min(slice) };
                 // Safety: the operand was checked above; the shelf has room for every strip of every slice, and each task
                 // writes its own.
                 unsafe {
-                    let at = |row: usize, k: usize| values.as_ptr().add(row * depth + k);
-                    let to = shared.strip(from / slice, strip);
-                    pack_strip::<PARTS>(&part, 0..SIDE * part.n_deep.div_ceil(STEP), &at, to);
+                    let lines = Lines { at: |row, k| values.as_ptr().add(row * depth + k), along: true };
+                    let own = Own { line: row, n_lines: rows - row, from, n_deep: (depth - from).min(slice) };
+                    pack::<PARTS, true>(&lines, own, 0..own.n_places(), shared.strip(from / slice, strip));
                 }
             }
         });
@@ -211,7 +211,8 @@ impl Ready {
 unsafe fn parts<const PARTS: usize>(
     par: bool,
     shape: Shape,
-    left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    left: Lines<impl Fn(usize, usize) -> *const f32 + Sync + Send>,
+    right: Lines<impl Fn(usize, usize) -> *const f32 + Sync + Send>,
     ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
@@ -221,7 +222,7 @@ unsafe fn parts<const PARTS: usize>(
         let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
         let panels = group_start..shape.n_panels.min(group_start + group);
         // Safety: promised by the caller.
-        unsafe { rectangle::<PARTS>(shape, first..shape.rows.min(first + chunk), panels, &left, ready, &tile) };
+        unsafe { rectangle::<PARTS>(shape, first..shape.rows.min(first + chunk), panels, &left, &right, ready, &tile) };
     });
 }
 
@@ -231,7 +232,8 @@ unsafe fn rectangle<const PARTS: usize>(
     Shape { rows: all_rows, depth, .. }: Shape,
     rows: Range<usize>,
     panels: Range<usize>,
-    left: &impl Fn(usize, usize) -> *const f32,
+    left: &Lines<impl Fn(usize, usize) -> *const f32>,
+    right: &Lines<impl Fn(usize, usize) -> *const f32>,
     ready: Option<&Ready>,
     tile: &impl Fn(Part, usize) -> Tile,
 ) {
@@ -245,8 +247,8 @@ unsafe fn rectangle<const PARTS: usize>(
         n_deep: (depth - from).min(slice),
     };
     let place = |part: Part, block: usize| (tile(part, panels.start + block / HALVES), block % HALVES * SIDE);
-    let last = tile(part(rows.start, 0), panels.end - 1);
-    let n_blocks = (panels.len() - 1) * HALVES + last.cols.div_ceil(SIDE);
+    let n_columns = (panels.len() - 1) * PANEL + tile(part(rows.start, 0), panels.end - 1).cols;
+    let n_blocks = n_columns.div_ceil(SIDE);
     // Two sums and two strips, of which one is used while the other is finished or packed; the blocks, and one more, since
     // a slice's first is packed while the slice before may still use its own.
     let n_bytes = 64 * (2 * SUMS + lines * (2 + n_blocks + 1));
@@ -262,16 +264,17 @@ unsafe fn rectangle<const PARTS: usize>(
         let block = |slice: usize, idx: usize| {
             blocks.add(if idx == 0 && slice % 2 == 1 { n_blocks * lines } else { idx * lines })
         };
-        let columns = |part: Part, idx: usize| {
-            let (Tile { b, b_stride, cols, .. }, col) = place(part, idx);
-            Columns { b: b.add(col), stride: b_stride, n_deep: part.n_deep, n: cols - col }
+        let steps = |part: Part| part.n_deep.div_ceil(STEP);
+        let rows_of = |Part { row, n_rows, from, n_deep }: Part| Own { line: row, n_lines: n_rows, from, n_deep };
+        let columns_of = |Part { from, n_deep, .. }: Part, idx: usize| {
+            let line = panels.start * PANEL + idx * SIDE;
+            Own { line, n_lines: n_columns - idx * SIDE, from, n_deep }
         };
-        let steps = |part: &Part| part.n_deep.div_ceil(STEP);
 
         let start = part(rows.start, 0);
-        (0..steps(&start)).for_each(|step| pack_block::<PARTS>(&columns(start, 0), step, block(0, 0)));
+        pack::<PARTS, false>(right, columns_of(start, 0), 0..2 * steps(start), block(0, 0));
         if ready.is_none() {
-            pack_strip::<PARTS>(&start, 0..SIDE * steps(&start), left, strip(0));
+            pack::<PARTS, true>(left, rows_of(start), 0..2 * steps(start), strip(0));
         }
         let (mut n_units, mut n_strips) = (0, 0);
         let mut pending = None;
@@ -289,35 +292,34 @@ unsafe fn rectangle<const PARTS: usize>(
                 for at in 0..n_blocks {
                     // Blocks are packed while the first strip meets those before them.
                     let next_block = if row == rows.start && at + 1 < n_blocks {
-                        Some((columns(this, at + 1), block(idx, at + 1)))
+                        Some((columns_of(this, at + 1), block(idx, at + 1)))
                     } else {
                         let next = next.filter(|_| is_last && at + 1 == n_blocks);
-                        next.map(|next| (columns(next, 0), block(idx + 1, 0)))
+                        next.map(|next| (columns_of(next, 0), block(idx + 1, 0)))
                     };
-                    let n_places = next.map_or(0, |next| SIDE * steps(&next));
-                    let places = n_places * at / n_blocks..n_places * (at + 1) / n_blocks;
+                    let n_places = next.map_or(0, |next| 2 * steps(next));
+                    let share = |n: usize, done: usize, of: usize| n * done / of..n * (done + 1) / of;
                     let meanwhile = |step: usize| {
-                        let share = |n: usize| n * step / steps(&this)..n * (step + 1) / steps(&this);
                         if let Some((tile, col)) = &pending {
-                            finish(tile, *col, sums(n_units + 1), share(SIDE));
+                            finish(tile, *col, sums(n_units + 1), share(SIDE, step, steps(this)));
                         }
-                        if let Some((columns, to)) = &next_block {
-                            let steps = share(columns.n_deep.div_ceil(STEP));
-                            steps.for_each(|step| pack_block::<PARTS>(columns, step, *to));
+                        if let Some((columns, to)) = next_block {
+                            let places = share(2 * columns.n_deep.div_ceil(STEP), step, steps(this));
+                            pack::<PARTS, false>(right, columns, places, to);
                         }
-                        let share = share(places.len());
-                        let places = places.start + share.start..places.start + share.end;
-                        match (&next, next_packed) {
+                        let units = n_blocks * steps(this);
+                        let places = |each: usize| share(each * n_places, at * steps(this) + step, units);
+                        match (next, next_packed) {
                             (Some(_), Some(packed)) => {
-                                for line in places.start * PARTS..places.end * PARTS {
+                                for line in places(PARTS * LANES) {
                                     _mm_prefetch::<_MM_HINT_T1>(packed.add(line).cast());
                                 }
                             }
-                            (Some(next), None) => pack_strip::<PARTS>(next, places, left, strip(n_strips)),
+                            (Some(next), None) => pack::<PARTS, true>(left, rows_of(next), places(1), strip(n_strips)),
                             (None, _) => {}
                         }
                     };
-                    sum::<PARTS>(a.cast(), block(idx, at).cast(), steps(&this), sums(n_units), meanwhile);
+                    sum::<PARTS>(a.cast(), block(idx, at).cast(), steps(this), sums(n_units), meanwhile);
                     pending = Some(place(this, at));
                     n_units += 1;
                 }
@@ -371,14 +373,32 @@ fn below(n: usize) -> __mmask16 {
     if n >= LANES { !0 } else { (1 << n) - 1 }
 }
 
-/// Packs `places` of a strip, each 32 inner steps of a row, row after row: into each of the `PARTS` two tiles, a row of theirs.
-/// Zeros beyond.
+/// Rows or columns, and inner steps, that become a strip or a block.
+#[derive(Clone, Copy)]
+struct Own {
+    /// The first.
+    line: usize,
+    /// How many there are, from one on; of more than 32 the first are meant.
+    n_lines: usize,
+    from: usize,
+    n_deep: usize,
+}
+
+impl Own {
+    /// Places of the packed operand: 32 inner steps of 16 lines each.
+    fn n_places(self) -> usize {
+        2 * self.n_deep.div_ceil(STEP)
+    }
+}
+
+/// Packs places of a strip (`LEFT`) or of a block: a tile for each of the `PARTS`. A row of a strip's tile holds 32 inner
+/// steps of a row; one of a block's tile two inner steps of each of 16 columns. Zeros where the operand ends.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-unsafe fn pack_strip<const PARTS: usize>(
-    part: &Part,
+unsafe fn pack<const PARTS: usize, const LEFT: bool>(
+    lines: &Lines<impl Fn(usize, usize) -> *const f32>,
+    own: Own,
     places: Range<usize>,
-    left: &impl Fn(usize, usize) -> *const f32,
     to: *mut __m512i,
 ) {
     // Upper halves of two registers' lanes, in order.
@@ -391,63 +411,52 @@ unsafe fn pack_strip<const PARTS: usize>(
         }
         odd
     };
-    let n_steps = part.n_deep.div_ceil(STEP);
-    // Safety: reads what the caller of `strips` promises, writes a strip.
+    // Safety: reads what the caller of `strips` promises, writes a place.
     unsafe {
-        let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());
         for place in places {
-            let (row, step) = (place / n_steps, place % n_steps);
-            let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-            if row < part.n_rows {
-                let k = step * STEP;
-                let at = |row: usize| left(part.row + row, part.from + k / PANEL * PANEL).wrapping_add(k % PANEL);
-                let n = part.n_deep - k;
-                if row + AHEAD < part.n_rows {
-                    // Rows lie far apart: the processor does not foresee them by itself.
-                    _mm_prefetch::<_MM_HINT_T0>(at(row + AHEAD).cast());
-                    _mm_prefetch::<_MM_HINT_T0>(at(row + AHEAD).wrapping_add(LANES).cast());
+            let (k, line) = (place / 2 * STEP, place % 2 * LANES);
+            let (n_deep, n_lines) = (own.n_deep - k, own.n_lines.saturating_sub(line));
+            let at = |line_in: usize, k_in: usize| (lines.at)(own.line + line + line_in, own.from + k + k_in);
+            let to = |part: usize, row: usize| to.add((place / 2 * PARTS + part) * SIDE + line + row);
+            if lines.along {
+                let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());
+                for row in 0..LANES {
+                    let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+                    if row < n_lines {
+                        let from = at(row, 0);
+                        // Lines lie far apart: the processor does not foresee them by itself.
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD * STEP).cast());
+                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD * STEP + LANES).cast());
+                        low = _mm512_maskz_loadu_ps(below(n_deep), from);
+                        high = _mm512_maskz_loadu_ps(below(n_deep.saturating_sub(LANES)), from.wrapping_add(LANES));
+                    }
+                    let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
+                    for part in 0..PARTS {
+                        _mm512_store_si512(to(part, row), _mm512_permutex2var_epi16(low[part], upper, high[part]));
+                    }
                 }
-                low = _mm512_maskz_loadu_ps(below(n), at(row));
-                high = _mm512_maskz_loadu_ps(below(n.saturating_sub(LANES)), at(row).wrapping_add(LANES));
+            } else {
+                let mask = below(n_lines);
+                let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+                let load = |k: usize| {
+                    if k >= n_deep || n_lines == 0 {
+                        return [_mm512_setzero_si512(); PARTS];
+                    }
+                    _mm_prefetch::<_MM_HINT_T0>(at(0, k + AHEAD * STEP).cast());
+                    split_up::<PARTS>(_mm512_maskz_loadu_ps(mask, at(0, k)))
+                };
+                for pair in 0..LANES {
+                    let (even, odd) = (load(2 * pair), load(2 * pair + 1));
+                    for part in 0..PARTS {
+                        let even = _mm512_srli_epi32::<16>(even[part]);
+                        _mm512_store_si512(to(part, pair), _mm512_or_si512(even, _mm512_and_si512(odd[part], upper)));
+                    }
+                }
             }
-            let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
-            for part in 0..PARTS {
-                let words = _mm512_permutex2var_epi16(low[part], upper, high[part]);
-                _mm512_store_si512(to.add((step * PARTS + part) * SIDE + row), words);
-            }
-        }
-    }
-}
-
-/// Columns of the right operand that become a block: element `(k, col)` at `b[k * stride + col]`.
-struct Columns {
-    b: *const f32,
-    stride: usize,
-    n_deep: usize,
-    /// How many there are, from one on; of more than 32 the first are meant.
-    n: usize,
-}
-
-/// Packs 32 inner steps of a block: into each of the `PARTS` two tiles of 16 columns, two steps side by side in each of their
-/// rows. Zeros beyond.
-#[target_feature(enable = "avx512f,avx512bw")]
-#[inline]
-unsafe fn pack_block<const PARTS: usize>(columns: &Columns, step: usize, to: *mut __m512i) {
-    let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-    // Safety: reads rows below `n_deep` up to whole vectors of columns, writes a block.
-    unsafe {
-        let load = |k: usize, half: usize| {
-            let there = k < columns.n_deep && half * LANES < columns.n;
-            if there { _mm512_loadu_ps(columns.b.add(k * columns.stride + half * LANES)) } else { _mm512_setzero_ps() }
-        };
-        for pair in 0..LANES {
-            for half in 0..2 {
-                let k = step * STEP + 2 * pair;
-                let (even, odd) = (split_up::<PARTS>(load(k, half)), split_up::<PARTS>(load(k + 1, half)));
+            if lines.along != LEFT {
                 for part in 0..PARTS {
-                    let even = _mm512_srli_epi32::<16>(even[part]);
-                    let words = _mm512_or_si512(even, _mm512_and_si512(odd[part], upper));
-                    _mm512_store_si512(to.add((step * PARTS + part) * SIDE + half * LANES + pair), words);
+                    let tile: *mut [__m512; LANES] = to(part, 0).cast();
+                    turn(&mut *tile);
                 }
             }
         }

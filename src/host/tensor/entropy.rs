@@ -4,7 +4,7 @@
 //! products and nothing of size tokens × vocabulary is kept.
 
 use super::matmul::{Left, Onto, product, weight_gradient};
-use super::panel::{Cols, PANEL, transpose_panels};
+use super::panel::{Cols, PANEL};
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
 
@@ -79,7 +79,6 @@ pub(crate) fn next_token(
     let vocab = embed.len() / width;
     assert!(targets.len() == cols.n && x.len() >= cols.len(width) && vocab > 0);
     scratch.logits.resize(scratch.logits.len().max(vocab * PANEL), 0.0);
-    scratch.tokens.resize(scratch.tokens.len().max(Cols { n: width }.len(PANEL)), 0.0);
     scratch.sums.resize(3 * PANEL, 0.0);
     let mut total = 0.0;
     for p in 0..cols.n_panels() {
@@ -115,8 +114,7 @@ pub(crate) fn next_token(
         if let Some((d_embed, dx)) = &mut gradients {
             let dx = &mut dx[p * PANEL * width..][..panel.len(width)];
             product(par, Left::transposed(embed, width, vocab), logits, panel, Onto::Nothing, dx);
-            transpose_panels(false, x, width, panel, &mut scratch.tokens);
-            weight_gradient(par, logits, vocab, &scratch.tokens, width, panel, false, d_embed, None);
+            weight_gradient(par, logits, vocab, x, width, panel, false, d_embed, None, &mut scratch.tokens);
         }
     }
     total

@@ -6,9 +6,9 @@
 
 use super::Precision;
 use super::pages;
-use super::panel::{Cols, PANEL, transpose};
+use super::panel::{Cols, PANEL, transpose, transpose_panels};
 use super::simd::{LANES, Simd, dispatch};
-use super::strip::{self, Part, Ready, Shape, strips};
+use super::strip::{self, Lines, Part, Ready, Shape, strips};
 use super::tasks::{Raw, tasks};
 use std::cell::Cell;
 
@@ -223,7 +223,8 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         Onto::And(residual) => (None, Some(residual)),
     };
     assert!(bias.is_none_or(|bias| bias.len() >= rows) && residual.is_none_or(|r| r.len() >= cols.len(rows)));
-    if strip::suits(rows, depth, cols.n) && left.row_stride == 1 && rows.is_multiple_of(LANES) {
+    let suits = strip::suits(rows, depth, cols.n);
+    if suits && !strip::packs_both() && left.row_stride == 1 && rows.is_multiple_of(LANES) {
         // Turned as a whole, so that its strips are packed from rows.
         let mut turned = TURNED.take();
         pages::grow(&mut turned, rows * depth);
@@ -261,14 +262,18 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
             }
         }
     };
-    if left.ready.is_some() || strip::suits(rows, depth, cols.n) && left.col_stride == 1 {
+    if left.ready.is_some() || suits && (left.col_stride == 1 || strip::packs_both() && left.row_stride == 1) {
         let shape = Shape { rows, depth, n_panels: cols.n_panels() };
         // Safety: as above; rows of the left operand are `depth` floats long.
         unsafe {
-            let at = |row: usize, k: usize| left.values.as_ptr().add(row * left.row_stride + k);
+            let at =
+                |row: usize, k: usize| left.values.as_ptr().wrapping_add(row * left.row_stride + k * left.col_stride);
+            let rows = Lines { at, along: left.col_stride == 1 };
+            let columns =
+                Lines { at: |col: usize, k: usize| x.as_ptr().wrapping_add(cols.at(depth, k, col)), along: false };
             let tile =
                 |part: Part, p| Tile { rows: part.n_rows, depth: part.n_deep, ..part_of(part.row, p, part.from) };
-            strips(par, left.precision, shape, at, left.ready, tile);
+            strips(par, left.precision, shape, rows, columns, left.ready, tile);
         }
         return;
     }
@@ -309,26 +314,32 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
 /// Adds the gradients of a linear layer: `dw[o, i] += Σ_t dy[o, t] x[i, t]` and `db[o] += Σ_t dy[o, t]`. With `set`, `dw`
 /// is set instead, whatever it held.
 ///
-/// `dy` has `rows` features in panels over `cols`; `x_tokens` is the layer's input of `depth` features, as
-/// [`super::panel::transpose_panels`] lays it out.
+/// `dy` has `rows` features in panels over `cols`, `x`, the layer's input, `depth`; `turned` is memory to work in.
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn weight_gradient(
     par: bool,
     dy: &[f32],
     rows: usize,
-    x_tokens: &[f32],
+    x: &[f32],
     depth: usize,
     cols: Cols,
     set: bool,
     dw: &mut [f32],
     db: Option<&mut [f32]>,
+    turned: &mut Vec<f32>,
 ) {
     let features = Cols { n: depth };
-    assert!(dy.len() >= cols.len(rows) && x_tokens.len() >= features.len(cols.n) && dw.len() >= rows * depth);
+    assert!(dy.len() >= cols.len(rows) && x.len() >= cols.len(depth) && dw.len() >= rows * depth);
     assert!(db.as_ref().is_none_or(|db| db.len() >= rows));
+    let suits = strip::suits(rows, cols.n, depth);
+    if !(suits && strip::packs_both()) {
+        pages::grow(turned, features.len(cols.n));
+        transpose_panels(par, x, depth, cols, turned);
+    }
+    let x_tokens = &turned[..];
     let (dw, db) = (Raw::new(dw), db.map(Raw::new));
     let n_chunks = rows.div_ceil(ROWS);
-    if strip::suits(rows, cols.n, depth) {
+    if suits {
         let shape = Shape { rows, depth: cols.n, n_panels: features.n_panels() };
         // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
         unsafe {
@@ -336,7 +347,8 @@ pub(crate) fn weight_gradient(
                 par,
                 Precision::F32,
                 shape,
-                |row, token| dy.as_ptr().add(cols.at(rows, row, token)),
+                Lines { at: |row, token| dy.as_ptr().wrapping_add(cols.at(rows, row, token)), along: true },
+                Lines { at: |feature, token| x.as_ptr().wrapping_add(cols.at(depth, feature, token)), along: true },
                 None,
                 |part, fp| {
                     let width = features.width(fp);
@@ -345,7 +357,7 @@ pub(crate) fn weight_gradient(
                         a: std::ptr::null(),
                         a_rows: 0,
                         a_cols: 0,
-                        b: x_tokens.as_ptr().add(fp * PANEL * cols.n + part.from * width),
+                        b: x_tokens.as_ptr().wrapping_add(fp * PANEL * cols.n + part.from * width),
                         b_stride: width,
                         c,
                         c_stride: depth,
@@ -424,7 +436,7 @@ dispatch! {
 
 #[cfg(test)]
 mod tests {
-    use super::super::panel::{from_tokens, to_tokens, transpose_panels};
+    use super::super::panel::{from_tokens, to_tokens};
     use super::*;
     use crate::host::random::Random;
 
@@ -488,10 +500,10 @@ mod tests {
                 }
             }
 
-            let mut x_tokens = vec![f32::NAN; Cols { n: depth }.len(n)];
-            transpose_panels(false, &panels(&x, depth, cols), depth, cols, &mut x_tokens);
+            let x_panels = panels(&x, depth, cols);
             let (mut dw, mut db) = (vec![1.0; out * depth], vec![2.0; out]);
-            weight_gradient(false, &panels(&dy, out, cols), out, &x_tokens, depth, cols, false, &mut dw, Some(&mut db));
+            let (dy_panels, turned) = (panels(&dy, out, cols), &mut Vec::new());
+            weight_gradient(false, &dy_panels, out, &x_panels, depth, cols, false, &mut dw, Some(&mut db), turned);
             for o in 0..out {
                 for k in 0..depth {
                     let exact: f64 = (0..n).map(|t| dy[t * out + o] as f64 * x[t * depth + k] as f64).sum();

@@ -189,12 +189,43 @@ impl Simd for Plain {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512, turn};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{LANES, Simd};
     use std::arch::x86_64::*;
+
+    /// The transpose of 16 vectors.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    pub(crate) fn turn(r: &mut [__m512; LANES]) {
+        let mut t = [_mm512_setzero_ps(); LANES];
+        // Pairs of rows, then fours: each quarter register then holds four rows of one column.
+        for i in 0..8 {
+            t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+            t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+        }
+        for i in 0..4 {
+            let (a, b, c, d) = (t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3]);
+            r[4 * i] = _mm512_shuffle_ps::<0x44>(a, c);
+            r[4 * i + 1] = _mm512_shuffle_ps::<0xee>(a, c);
+            r[4 * i + 2] = _mm512_shuffle_ps::<0x44>(b, d);
+            r[4 * i + 3] = _mm512_shuffle_ps::<0xee>(b, d);
+        }
+        for i in 0..4 {
+            t[i] = _mm512_shuffle_f32x4::<0x88>(r[i], r[4 + i]);
+            t[4 + i] = _mm512_shuffle_f32x4::<0xdd>(r[i], r[4 + i]);
+            t[8 + i] = _mm512_shuffle_f32x4::<0x88>(r[8 + i], r[12 + i]);
+            t[12 + i] = _mm512_shuffle_f32x4::<0xdd>(r[8 + i], r[12 + i]);
+        }
+        for i in 0..4 {
+            r[i] = _mm512_shuffle_f32x4::<0x88>(t[i], t[8 + i]);
+            r[8 + i] = _mm512_shuffle_f32x4::<0xdd>(t[i], t[8 + i]);
+            r[4 + i] = _mm512_shuffle_f32x4::<0x88>(t[4 + i], t[12 + i]);
+            r[12 + i] = _mm512_shuffle_f32x4::<0xdd>(t[4 + i], t[12 + i]);
+        }
+    }
 
     /// One 512-bit register.
     #[derive(Clone, Copy)]
@@ -315,31 +346,7 @@ mod x86 {
                         *r = _mm512_loadu_ps(from.add(row * stride));
                     }
                 }
-                let mut t = [_mm512_setzero_ps(); LANES];
-                // Pairs of rows, then fours: each quarter register then holds four rows of one column.
-                for i in 0..8 {
-                    t[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-                    t[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-                }
-                for i in 0..4 {
-                    let (a, b, c, d) = (t[4 * i], t[4 * i + 1], t[4 * i + 2], t[4 * i + 3]);
-                    r[4 * i] = _mm512_shuffle_ps::<0x44>(a, c);
-                    r[4 * i + 1] = _mm512_shuffle_ps::<0xee>(a, c);
-                    r[4 * i + 2] = _mm512_shuffle_ps::<0x44>(b, d);
-                    r[4 * i + 3] = _mm512_shuffle_ps::<0xee>(b, d);
-                }
-                for i in 0..4 {
-                    t[i] = _mm512_shuffle_f32x4::<0x88>(r[i], r[4 + i]);
-                    t[4 + i] = _mm512_shuffle_f32x4::<0xdd>(r[i], r[4 + i]);
-                    t[8 + i] = _mm512_shuffle_f32x4::<0x88>(r[8 + i], r[12 + i]);
-                    t[12 + i] = _mm512_shuffle_f32x4::<0xdd>(r[8 + i], r[12 + i]);
-                }
-                for i in 0..4 {
-                    r[i] = _mm512_shuffle_f32x4::<0x88>(t[i], t[8 + i]);
-                    r[8 + i] = _mm512_shuffle_f32x4::<0xdd>(t[i], t[8 + i]);
-                    r[4 + i] = _mm512_shuffle_f32x4::<0x88>(t[4 + i], t[12 + i]);
-                    r[12 + i] = _mm512_shuffle_f32x4::<0xdd>(t[4 + i], t[12 + i]);
-                }
+                turn(&mut r);
                 if rows == LANES && cols == LANES {
                     for (col, r) in r.iter().enumerate() {
                         _mm512_storeu_ps(to.add(col * to_stride), *r);

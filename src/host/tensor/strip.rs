@@ -78,32 +78,49 @@ pub(crate) struct Part {
     pub n_deep: usize,
 }
 
+/// The rows of a left operand or the columns of a right one, as they lie in memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Lines<F> {
+    /// Where element `(line, k)` is.
+    pub at: F,
+    /// Whether a line's inner steps follow each other, [`PANEL`] of them from each multiple of it on, or what is left of
+    /// them; otherwise lines do, 16 from each multiple of 16 on, or what is left.
+    pub along: bool,
+}
+
+/// Whether the kernels in use pack operands that lie either way: others want rows along and columns across.
+pub(crate) fn packs_both() -> bool {
+    Kernels::in_use() == Kernels::Amx
+}
+
 thread_local! {
     /// This thread's strip; taken while a task uses it.
     static PACK: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Computes a product for which [`suits`] holds. `left` says where element `(row, k)` of the left operand lies, for `k` a
-/// multiple of [`PANEL`]: that many inner steps, or what is left of them, follow it in memory; `ready` is the same, packed
-/// before. `tile` says where a panel's
-/// part of the product lies: a [`Tile`] without its left operand, which is overwritten.
+/// Computes a product for which [`suits`] holds. `ready` is the left operand, packed before. `tile` says where a panel's
+/// part of the product lies: a [`Tile`] without its left operand, which is overwritten. Unless [`packs_both`], its right
+/// one is read, and not `right`.
 ///
 /// # Safety
-/// The pointers must be valid for their shapes, and no two parts may write the same place.
+/// The pointers must be valid for their shapes, and no two parts may write the same place. Unless [`packs_both`], the left
+/// operand lies along.
 pub(crate) unsafe fn strips(
     par: bool,
     precision: Precision,
     shape: Shape,
-    left: impl Fn(usize, usize) -> *const f32 + Sync + Send,
+    left: Lines<impl Fn(usize, usize) -> *const f32 + Sync + Send>,
+    right: Lines<impl Fn(usize, usize) -> *const f32 + Sync + Send>,
     ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
     #[cfg(target_arch = "x86_64")]
     if Kernels::in_use() == Kernels::Amx {
         // Safety: promised by the caller; the tiles are there.
-        return unsafe { amx::strips(par, precision, shape, left, ready, tile) };
+        return unsafe { amx::strips(par, precision, shape, left, right, ready, tile) };
     }
-    let _ = (precision, ready);
+    let _ = (precision, right, ready);
+    let left = left.at;
     let Shape { rows, depth, n_panels } = shape;
     let n_chunks = rows.div_ceil(STRIP * STRIPS);
     // Slices of equal length, whole panels each, because the gradient of a weight sums over panels of tokens.

@@ -12,7 +12,7 @@ use crate::host::tensor::gate::{gate, gate_gradient};
 use crate::host::tensor::gelu::{gelu, gelu_gradient};
 use crate::host::tensor::matmul::{Left, Onto, product, weight_gradient};
 use crate::host::tensor::norm::{Norm, Stats};
-use crate::host::tensor::panel::{Cols, from_tokens, gather, scatter_add, to_tokens, transpose_panels, zero_padding};
+use crate::host::tensor::panel::{Cols, from_tokens, gather, scatter_add, to_tokens, zero_padding};
 use crate::host::tensor::simd::LANES;
 use crate::host::tensor::tasks::Raw;
 use rayon::prelude::*;
@@ -511,8 +511,6 @@ impl Shard {
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, columns, Onto::Nothing, d_out);
         let normed = room(a, cols.len(width));
         trunk.norm(&layer.norm1).again(par, &saved.x, cols, &mut saved.stats1, normed);
-        let turned = room(tokens, Cols { n: width }.len(cols.n));
-        transpose_panels(par, normed, width, cols, turned);
         let weight = trunk.weight(&layer.qkv);
         let (n_qkv, kv) = (map.n_qkv(), map.kv());
         let (dw, db) = grads.pair(&layer.qkv);
@@ -524,7 +522,7 @@ impl Shard {
             attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
             zero_padding(n_qkv, cols, d_qkv);
             self.places.turn(par, map, d_qkv, n_qkv, 0..width + kv, cols, true);
-            weight_gradient(par, d_qkv, n_qkv, turned, width, cols, set, dw, some(db));
+            weight_gradient(par, d_qkv, n_qkv, normed, width, cols, set, dw, some(db), tokens);
             let d_normed = room(b, cols.len(width));
             product(par, Left::transposed(weight, width, n_qkv), d_qkv, cols, Onto::Nothing, d_normed);
             let (dw, db) = grads.pair(&layer.norm1);
@@ -546,12 +544,10 @@ impl Shard {
         self.places.turn(par, map, d_kv, 2 * kv, 0..kv, cols, true);
         let (dw_q, dw_kv) = dw.split_at_mut(width * width);
         let (db_q, db_kv) = db.split_at_mut(width.min(db.len()));
-        weight_gradient(par, d_kv, 2 * kv, turned, width, cols, set, dw_kv, some(db_kv));
+        weight_gradient(par, d_kv, 2 * kv, normed, width, cols, set, dw_kv, some(db_kv), tokens);
         let last = room(b, columns.len(width));
         gather(normed, width, cols, &self.last, last);
-        let turned = room(tokens, Cols { n: width }.len(columns.n));
-        transpose_panels(par, last, width, columns, turned);
-        weight_gradient(par, d_q, width, turned, width, columns, set, dw_q, some(db_q));
+        weight_gradient(par, d_q, width, last, width, columns, set, dw_q, some(db_q), tokens);
 
         let d_last = room(a, columns.len(width));
         product(par, Left::transposed(weight, width, width), d_q, columns, Onto::Nothing, d_last);
@@ -596,9 +592,7 @@ impl Shard {
             }
         }
         let (dw, db) = grads.pair(&layer.down);
-        let turned = room(tokens, Cols { n: inner }.len(columns.n));
-        transpose_panels(par, bent, inner, columns, turned);
-        weight_gradient(par, d, width, turned, inner, columns, set, dw, some(db));
+        weight_gradient(par, d, width, bent, inner, columns, set, dw, some(db), tokens);
 
         let fed = if map.causal {
             let normed = room(a, columns.len(width));
@@ -608,9 +602,7 @@ impl Shard {
             &*kept.normed
         };
         let (dw, db) = grads.pair(&layer.up);
-        let turned = room(tokens, Cols { n: width }.len(columns.n));
-        transpose_panels(par, fed, width, columns, turned);
-        weight_gradient(par, d_up, n_up, turned, width, columns, set, dw, some(db));
+        weight_gradient(par, d_up, n_up, fed, width, columns, set, dw, some(db), tokens);
         let up = Left::transposed(trunk.weight(&layer.up), width, n_up);
         let d_fed = room(b, columns.len(width));
         if map.causal {
@@ -627,9 +619,7 @@ impl Shard {
         }
 
         let (dw, db) = grads.pair(&layer.out);
-        let turned = room(tokens, Cols { n: width }.len(columns.n));
-        transpose_panels(par, kept.o, width, columns, turned);
-        weight_gradient(par, d, width, turned, width, columns, set, dw, some(db));
+        weight_gradient(par, d, width, kept.o, width, columns, set, dw, some(db), tokens);
     }
 
     fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, free: &mut [f32]) -> usize {
@@ -692,9 +682,7 @@ impl Shard {
         attention::backward(par, rows, q, k, v, &mut saved.softmax, d_out, dq, dk, dv, d_lines);
         zero_padding(3 * width, cols, d_qkv);
         let (dw, db) = grads.pair(&layer.qkv);
-        let turned = room(tokens, Cols { n: width }.len(cols.n));
-        transpose_panels(par, &saved.x, width, cols, turned);
-        weight_gradient(par, d_qkv, 3 * width, turned, width, cols, set, dw, Some(db));
+        weight_gradient(par, d_qkv, 3 * width, &saved.x, width, cols, set, dw, Some(db), tokens);
         let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
         product(par, weight, d_qkv, cols, Onto::Itself, d);
     }

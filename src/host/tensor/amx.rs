@@ -11,12 +11,14 @@
 //! of the inner dimension, so that a group of columns stays in a second-level cache while strip after strip meets it.
 
 use super::Precision;
+use super::gelu::bent;
 use super::matmul::Tile;
 use super::pages::Pages;
 use super::panel::PANEL;
-use super::simd::{LANES, turn};
+use super::simd::{Avx512, LANES, turn};
 use super::strip::{Lines, Part, Shape};
 use super::tasks::tasks;
+use crate::host::model::arch::Activation;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::Cell;
@@ -229,7 +231,7 @@ unsafe fn parts<const PARTS: usize>(
 /// These rows and panels of a product.
 #[target_feature(enable = "avx512f,avx512bw")]
 unsafe fn rectangle<const PARTS: usize>(
-    Shape { rows: all_rows, depth, .. }: Shape,
+    Shape { rows: all_rows, depth, activation, .. }: Shape,
     rows: Range<usize>,
     panels: Range<usize>,
     left: &Lines<impl Fn(usize, usize) -> *const f32>,
@@ -300,8 +302,8 @@ unsafe fn rectangle<const PARTS: usize>(
                     let n_places = next.map_or(0, |next| 2 * steps(next));
                     let share = |n: usize, done: usize, of: usize| n * done / of..n * (done + 1) / of;
                     let meanwhile = |step: usize| {
-                        if let Some((tile, col)) = &pending {
-                            finish(tile, *col, sums(n_units + 1), share(SIDE, step, steps(this)));
+                        if let Some((tile, col, activation)) = &pending {
+                            finish(tile, *col, sums(n_units + 1), *activation, share(SIDE, step, steps(this)));
                         }
                         if let Some((columns, to)) = next_block {
                             let places = share(2 * columns.n_deep.div_ceil(STEP), step, steps(this));
@@ -320,13 +322,14 @@ unsafe fn rectangle<const PARTS: usize>(
                         }
                     };
                     sum::<PARTS>(a.cast(), block(idx, at).cast(), steps(this), sums(n_units), meanwhile);
-                    pending = Some(place(this, at));
+                    let (tile, col) = place(this, at);
+                    pending = Some((tile, col, activation.filter(|_| from + slice >= depth)));
                     n_units += 1;
                 }
             }
         }
-        if let Some((tile, col)) = &pending {
-            finish(tile, *col, sums(n_units + 1), 0..SIDE);
+        if let Some((tile, col, activation)) = &pending {
+            finish(tile, *col, sums(n_units + 1), *activation, 0..SIDE);
         }
     }
     PACKED.set(Some(packed));
@@ -463,10 +466,11 @@ unsafe fn pack<const PARTS: usize, const LEFT: bool>(
     }
 }
 
-/// Rows `rows` of columns `col..col + 32` of a strip's product go where they belong, with bias and residual.
+/// Rows `rows` of columns `col..col + 32` of a strip's product go where they belong, with bias and residual,
+/// through the activation if there is one.
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn finish(t: &Tile, col: usize, sums: *const f32, rows: Range<usize>) {
+unsafe fn finish(t: &Tile, col: usize, sums: *const f32, activation: Option<Activation>, rows: Range<usize>) {
     // Safety: the tile's pointers are valid for its shape.
     unsafe {
         for row in rows.start..rows.end.min(t.rows) {
@@ -477,6 +481,9 @@ unsafe fn finish(t: &Tile, col: usize, sums: *const f32, rows: Range<usize>) {
                 let mut value = _mm512_add_ps(_mm512_load_ps(sums.add(row * SIDE + half * LANES)), bias);
                 if !t.residual.is_null() {
                     value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, t.residual.add(place)));
+                }
+                if let Some(activation) = activation {
+                    value = bent::<Avx512>(activation, value);
                 }
                 _mm512_mask_storeu_ps(t.c.add(place), mask, value);
             }

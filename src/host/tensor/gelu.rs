@@ -51,6 +51,17 @@ unsafe fn value_and_slope<S: Simd, const ERF: bool>(x: S::V) -> (S::V, S::V) {
     }
 }
 
+/// `gelu(x)` of a vector.
+#[inline(always)]
+pub(super) unsafe fn bent<S: Simd>(activation: Activation, x: S::V) -> S::V {
+    unsafe {
+        match activation {
+            Activation::GeluErf => value_and_slope::<S, true>(x).0,
+            Activation::GeluTanh => value_and_slope::<S, false>(x).0,
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn forward_any<S: Simd>(activation: Activation, x: *const f32, y: *mut f32, n: usize) {
     unsafe {

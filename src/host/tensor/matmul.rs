@@ -5,11 +5,13 @@
 //! packed), the right one is a panel. Each output is summed along the inner dimension in order, whoever computes it.
 
 use super::Precision;
+use super::gelu::gelu_in_place;
 use super::pages;
 use super::panel::{Cols, PANEL, transpose, transpose_panels};
 use super::simd::{LANES, Simd, dispatch};
 use super::strip::{self, Lines, Part, Ready, Shape, strips};
 use super::tasks::{Raw, tasks};
+use crate::host::model::arch::Activation;
 use std::cell::Cell;
 
 /// Inner steps between visits to the output. Chosen: a panel's slice of 128 × 64 floats stays in a first-level cache.
@@ -171,6 +173,8 @@ pub(crate) enum Onto<'a> {
     Nothing,
     /// A bias, one value for each row.
     Bias(&'a [f32]),
+    /// A bias, if there is one; the activation of the sum is the output.
+    Bent(Option<&'a [f32]>, Activation),
     /// A bias and a matrix laid out as the output.
     BiasAnd(&'a [f32], &'a [f32]),
     /// A matrix laid out as the output.
@@ -219,6 +223,7 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
     let (bias, residual) = match onto {
         Onto::Nothing | Onto::Itself => (None, None),
         Onto::Bias(bias) => (Some(bias), None),
+        Onto::Bent(bias, _) => (bias, None),
         Onto::BiasAnd(bias, residual) => (Some(bias), Some(residual)),
         Onto::And(residual) => (None, Some(residual)),
     };
@@ -231,6 +236,13 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         turn_all(par, &left, &mut turned);
         product(par, Left { precision: left.precision, ..Left::weight(&turned, rows, depth) }, x, cols, onto, y);
         TURNED.set(turned);
+        return;
+    }
+    let activation = if let Onto::Bent(_, activation) = onto { Some(activation) } else { None };
+    let packs = left.ready.is_some() || suits && (left.col_stride == 1 || strip::packs_both() && left.row_stride == 1);
+    if let Some(activation) = activation.filter(|_| !(packs && strip::packs_both())) {
+        product(par, left, x, cols, bias.map_or(Onto::Nothing, Onto::Bias), y);
+        gelu_in_place(par, activation, &mut y[..cols.len(rows)]);
         return;
     }
     let y = Raw::new(y);
@@ -262,8 +274,8 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
             }
         }
     };
-    if left.ready.is_some() || suits && (left.col_stride == 1 || strip::packs_both() && left.row_stride == 1) {
-        let shape = Shape { rows, depth, n_panels: cols.n_panels() };
+    if packs {
+        let shape = Shape { rows, depth, n_panels: cols.n_panels(), activation };
         // Safety: as above; rows of the left operand are `depth` floats long.
         unsafe {
             let at =
@@ -340,7 +352,7 @@ pub(crate) fn weight_gradient(
     let (dw, db) = (Raw::new(dw), db.map(Raw::new));
     let n_chunks = rows.div_ceil(ROWS);
     if suits {
-        let shape = Shape { rows, depth: cols.n, n_panels: features.n_panels() };
+        let shape = Shape { rows, depth: cols.n, n_panels: features.n_panels(), activation: None };
         // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
         unsafe {
             strips(

@@ -72,9 +72,11 @@ fn round(par: bool, x: &[f32], to: &mut Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gelu::gelu_in_place;
     use super::super::panel::{from_tokens, to_tokens};
-    use super::super::simd::LANES;
+    use super::super::simd::{FlushDenormals, LANES};
     use super::*;
+    use crate::host::model::arch::Activation;
     use crate::host::random::Random;
 
     fn normal(n: usize, seed: u64) -> Vec<f32> {
@@ -85,6 +87,8 @@ mod tests {
     /// Shapes that are packed and shapes that are not, and few columns and many.
     #[test]
     fn a_prepared_weight_gives_the_product() {
+        // As in every pass: an activation's tail has none.
+        let _flush = FlushDenormals::new();
         for (rows, depth, n) in [(70, 130, 5), (96, 900, 200), (1152, 384, 65), (40, 24, 33)] {
             let cols = Cols { n };
             let (w, x, bias) = (normal(rows * depth, 1), normal(depth * n + LANES, 2), normal(rows, 3));
@@ -96,10 +100,11 @@ mod tests {
                 to_tokens(false, &y, rows, cols, &mut tokens);
                 tokens
             };
-            let times = |precision, par| {
+            let onto = |precision, par, onto: Onto| {
                 let weight = Prepared::new(&w, rows, depth, precision, &mut Shelf::default());
-                tokens(&|y| weight.times(par, &panels, cols, Onto::Bias(&bias), y))
+                tokens(&|y| weight.times(par, &panels, cols, onto, y))
             };
+            let times = |precision, par| onto(precision, par, Onto::Bias(&bias));
             let exact = |of: fn(f32) -> f32| -> Vec<f64> {
                 let at = |t: usize, o: usize| {
                     let pairs = w[o * depth..][..depth].iter().zip(&x[t * depth..][..depth]);
@@ -115,6 +120,12 @@ mod tests {
             assert!(apart(&coarse, &exact(to_bf16)) < 3e-6, "{rows} {depth} {n}");
             assert!(apart(&coarse, &exact(|x| x)) > 1e-4, "{rows} {depth} {n}: nothing was rounded");
             assert!(times(Precision::F32, true) == fine && times(Precision::Bf16, true) == coarse);
+            for activation in [Activation::GeluErf, Activation::GeluTanh] {
+                let mut bent = fine.clone();
+                bent.resize(bent.len().next_multiple_of(LANES), 0.0);
+                gelu_in_place(false, activation, &mut bent);
+                assert!(onto(Precision::F32, true, Onto::Bent(Some(&bias), activation)) == bent[..fine.len()]);
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use super::matmul::{Tile, block};
 use super::panel::PANEL;
 use super::simd::{Kernels, LANES};
 use super::tasks::tasks;
+use crate::host::model::arch::Activation;
 use std::cell::Cell;
 
 /// Rows of a strip: with two vectors of columns, as many as registers hold.
@@ -67,6 +68,8 @@ pub(crate) struct Shape {
     pub rows: usize,
     pub depth: usize,
     pub n_panels: usize,
+    /// What becomes of the sums; only where [`packs_both`].
+    pub activation: Option<Activation>,
 }
 
 /// Rows `row..row + n_rows` and inner steps `from..from + n_deep` of a left operand.
@@ -121,7 +124,7 @@ pub(crate) unsafe fn strips(
     }
     let _ = (precision, right, ready);
     let left = left.at;
-    let Shape { rows, depth, n_panels } = shape;
+    let Shape { rows, depth, n_panels, .. } = shape;
     let n_chunks = rows.div_ceil(STRIP * STRIPS);
     // Slices of equal length, whole panels each, because the gradient of a weight sums over panels of tokens.
     let slice = depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL);

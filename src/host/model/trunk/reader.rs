@@ -12,7 +12,6 @@ use crate::host::tensor::Precision;
 use crate::host::tensor::attention::relative::{Bias, Distances};
 use crate::host::tensor::attention::{self, Part, Rows, Softmax};
 use crate::host::tensor::gate::gate;
-use crate::host::tensor::gelu::gelu_in_place;
 use crate::host::tensor::norm::Stats;
 use crate::host::tensor::pages;
 use crate::host::tensor::panel::{Cols, from_tokens, gather, to_tokens, zero_padding};
@@ -297,13 +296,13 @@ impl Block<'_> {
         let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
         trunk.norm(norm).forward(par, mid, columns, stats, normed);
         let up = &mut up[..columns.len(map.n_up())];
-        self.up.times(par, normed, columns, trunk.onto(&layer.up), up);
         let up = match map.feed {
             Feed::Bent(activation) => {
-                gelu_in_place(par, activation, up);
+                self.up.times(par, normed, columns, trunk.onto_bent(&layer.up, activation), up);
                 up
             }
             Feed::Gated => {
+                self.up.times(par, normed, columns, trunk.onto(&layer.up), up);
                 let bent = &mut bent[..columns.len(map.inner)];
                 gate(par, up, map.inner, columns, bent);
                 bent

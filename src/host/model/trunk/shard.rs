@@ -5,6 +5,7 @@ use super::embed;
 use super::kept::{Kept, Saved, room};
 use super::map::{Feed, Layer, Map, Pair};
 use super::places::Places;
+use crate::host::model::arch::Activation;
 use crate::host::tensor::attention::relative::{Bias, Distances};
 use crate::host::tensor::attention::{self, Into, Part, Rows};
 use crate::host::tensor::entropy::{self, NO_TARGET};
@@ -90,6 +91,11 @@ impl<'a> Trunk<'a> {
     /// A product that adds the pair's bias, if it has one.
     pub(super) fn onto(&self, pair: &Pair) -> Onto<'a> {
         if pair.bias.is_empty() { Onto::Nothing } else { Onto::Bias(self.bias(pair)) }
+    }
+
+    /// As [`Trunk::onto`], the activation of the sum.
+    pub(super) fn onto_bent(&self, pair: &Pair, activation: Activation) -> Onto<'a> {
+        Onto::Bent((!pair.bias.is_empty()).then(|| self.bias(pair)), activation)
     }
 
     /// A product that adds the pair's bias, if it has one, and `residual`.

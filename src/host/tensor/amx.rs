@@ -9,6 +9,10 @@
 //!
 //! The left operand is cut into strips of 32 rows, the right one into blocks of 32 columns; both are packed, slice by slice
 //! of the inner dimension, so that a group of columns stays in a second-level cache while strip after strip meets it.
+//!
+//! The unit works by itself while the core's other units have little to do: between a block's steps the core writes the
+//! block before (bias, residual, activation) and packs, or asks for, what is multiplied next. So packing and writing cost
+//! next to nothing (measured, LOG.md).
 
 use super::Precision;
 use super::gelu::bent;
@@ -16,7 +20,7 @@ use super::matmul::Tile;
 use super::pages::Pages;
 use super::panel::PANEL;
 use super::simd::{Avx512, LANES, turn};
-use super::strip::{Lines, Part, Shape};
+use super::strip::{Lines, Part, Shape, slice_of};
 use super::tasks::tasks;
 use crate::host::model::arch::Activation;
 use std::arch::asm;
@@ -35,8 +39,6 @@ const SUMS: usize = SIDE * SIDE * 4 / 64;
 const STEP: usize = 32;
 /// Bytes of a tile.
 const TILE: usize = 1024;
-/// The longest slice of the inner dimension. Chosen from 96 to 768: see LOG.md.
-const SLICE: usize = 384;
 /// Panels of a group. Chosen: their slice, packed, takes half of a second-level cache.
 const GROUP: usize = 8;
 
@@ -121,11 +123,6 @@ pub(super) unsafe fn strips(
             Precision::Bf16 => parts::<1>(par, shape, left, right, ready, tile),
         }
     }
-}
-
-/// Slices of the inner dimension: as long as each other, whole panels each.
-fn slice_of(depth: usize) -> usize {
-    depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL)
 }
 
 /// Lines of 64 bytes of one strip or block of a slice.

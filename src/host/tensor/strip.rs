@@ -17,7 +17,8 @@ use std::cell::Cell;
 
 /// Rows of a strip: with two vectors of columns, as many as registers hold.
 pub(crate) const STRIP: usize = 14;
-/// The longest slice of the inner dimension. Chosen: a strip of it takes half of a first-level cache.
+/// The longest slice of the inner dimension. Chosen: a strip of it takes half of a first-level cache; for tiles from 64 to 768:
+/// see LOG.md.
 const SLICE: usize = 384;
 /// Floats from one packed row to the next. Not a power of two, so that rows do not meet in the same lines of the cache.
 const STRIDE: usize = 400;
@@ -91,6 +92,12 @@ pub(crate) struct Lines<F> {
     pub along: bool,
 }
 
+/// Slices of the inner dimension: as long as each other, whole panels each, because the gradient of a weight sums over panels
+/// of tokens.
+pub(super) fn slice_of(depth: usize) -> usize {
+    depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL)
+}
+
 /// Whether the kernels in use pack operands that lie either way: others want rows along and columns across.
 pub(crate) fn packs_both() -> bool {
     Kernels::in_use() == Kernels::Amx
@@ -126,8 +133,7 @@ pub(crate) unsafe fn strips(
     let left = left.at;
     let Shape { rows, depth, n_panels, .. } = shape;
     let n_chunks = rows.div_ceil(STRIP * STRIPS);
-    // Slices of equal length, whole panels each, because the gradient of a weight sums over panels of tokens.
-    let slice = depth.div_ceil(depth.div_ceil(SLICE)).next_multiple_of(PANEL);
+    let slice = slice_of(depth);
     tasks(par, n_chunks * n_panels.div_ceil(GROUP), |task| {
         let (first, group) = (task % n_chunks * STRIP * STRIPS, task / n_chunks * GROUP);
         let mut packed = PACK.take();

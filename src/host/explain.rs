@@ -19,6 +19,11 @@ pub trait Explain: std::error::Error {
     }
 }
 
+/// The first line of another library's error, in lower case as messages are: below it may stand a backtrace.
+pub fn first_line(error: &(impl std::fmt::Display + ?Sized)) -> String {
+    error.to_string().lines().next().unwrap_or("unknown error").to_lowercase()
+}
+
 /// The name nearest to `word` by edit distance, if it is near enough to be meant.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names

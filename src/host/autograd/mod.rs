@@ -8,7 +8,7 @@
 
 mod ops;
 
-use crate::host::explain::Explain;
+use crate::host::explain::{Explain, first_line};
 use candle_core::{DType, Device, Var};
 
 /// The most numbers of one tensor: chosen, 128 MB.
@@ -83,9 +83,8 @@ impl Explain for TensorError {
 }
 
 impl From<candle_core::Error> for TensorError {
-    /// The first line only: the rest may be a backtrace.
     fn from(error: candle_core::Error) -> Self {
-        TensorError::Engine(error.to_string().lines().next().unwrap_or("unknown error").to_lowercase())
+        TensorError::Engine(first_line(&error))
     }
 }
 

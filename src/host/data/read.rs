@@ -4,6 +4,7 @@
 //! cell means is decided in [`super::columns`]. Parquet is read by polars.
 
 use super::{DataError, MAX_ROWS};
+use crate::host::explain::first_line;
 use crate::host::lab::{Lab, plain};
 use polars::prelude::{AnyValue, DataFrame};
 use polars_io::prelude::{ParquetReader, SerReader};
@@ -341,10 +342,6 @@ fn check_count(n: usize) -> Result<(), DataError> {
 
 fn malformed(name: &str, line: usize, what: String, hint: Option<&str>) -> DataError {
     DataError::Malformed { place: format!("`{name}` line {line}"), what, hint: hint.map(str::to_owned) }
-}
-
-fn first_line(error: &impl std::fmt::Display) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_lowercase()
 }
 
 #[cfg(test)]

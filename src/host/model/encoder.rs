@@ -4,6 +4,7 @@ use super::ModelError;
 use super::trunk::Packed;
 use crate::host::data::Data;
 use crate::host::digest::Digest;
+use crate::host::explain::first_line;
 use crate::host::lab::Interrupt;
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -47,10 +48,10 @@ impl Encoder {
         if let Some(encoder) = alive.iter().filter_map(Weak::upgrade).find(|encoder| encoder.digest == digest) {
             return Ok(encoder);
         }
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| ModelError::Tokenizer(plain(&*error)))?;
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
         // Rows are packed, never padded, and the limit is the model's, not the file's.
         tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(plain(&*error)))?;
+        tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
         let encoder = Arc::new(Encoder { tokenizer, digest, known: Mutex::new(Vec::new()) });
         alive.push(Arc::downgrade(&encoder));
         Ok(encoder)
@@ -58,7 +59,7 @@ impl Encoder {
 
     /// Shares a tokenizer that was built in memory.
     pub fn new(tokenizer: &Tokenizer) -> Result<Arc<Encoder>, ModelError> {
-        let json = tokenizer.to_string(false).map_err(|error| ModelError::Tokenizer(plain(&*error)))?;
+        let json = tokenizer.to_string(false).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
         Encoder::from_json(json.as_bytes())
     }
 
@@ -79,7 +80,8 @@ impl Encoder {
 
     /// One text's tokens, special ones included, at most `max_tokens` of them; whether it was cut.
     pub fn encode(&self, text: &str, max_tokens: usize, keep: Keep) -> Result<(Vec<u32>, bool), ModelError> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| ModelError::Tokenizer(plain(&*error)))?;
+        let encoding =
+            self.tokenizer.encode_fast(text, true).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
         let ids = encoding.get_ids();
         let excess = ids.len().saturating_sub(max_tokens);
         if excess == 0 {
@@ -143,11 +145,6 @@ impl Encoder {
             known.remove(0);
         }
     }
-}
-
-/// A tokenizer's error in one lower-case line.
-fn plain(error: &dyn std::error::Error) -> String {
-    error.to_string().lines().next().unwrap_or("unknown error").to_lowercase()
 }
 
 #[cfg(test)]

@@ -189,8 +189,8 @@ impl Ready {
                 // writes its own.
                 unsafe {
                     let lines = Lines { at: |row, k| values.as_ptr().add(row * depth + k), along: true };
-                    let own = Own { line: row, n_lines: rows - row, from, n_deep: (depth - from).min(slice) };
-                    pack::<PARTS, true>(&lines, own, 0..own.n_places(), shared.strip(from / slice, strip));
+                    let part = Part { line: row, n_lines: rows - row, from, n_deep: (depth - from).min(slice) };
+                    pack::<PARTS, true>(&lines, part, 0..n_places(part), shared.strip(from / slice, strip));
                 }
             }
         });
@@ -240,43 +240,38 @@ unsafe fn rectangle<const PARTS: usize>(
     let slice = slice_of(depth);
     let lines = lines_of::<PARTS>(slice);
     let part = |row: usize, from: usize| Part {
-        row,
-        n_rows: (all_rows - row).min(SIDE),
+        line: row,
+        n_lines: (all_rows - row).min(SIDE),
         from,
         n_deep: (depth - from).min(slice),
     };
     let place = |part: Part, block: usize| (tile(part, panels.start + block / HALVES), block % HALVES * SIDE);
     let n_columns = (panels.len() - 1) * PANEL + tile(part(rows.start, 0), panels.end - 1).cols;
     let n_blocks = n_columns.div_ceil(SIDE);
-    // Two sums and two strips, of which one is used while the other is finished or packed; the blocks, and one more, since
-    // a slice's first is packed while the slice before may still use its own.
-    let n_bytes = 64 * (2 * SUMS + lines * (2 + n_blocks + 1));
+    // A block's sums, which are finished during the next block's steps, before that one's are stored; two strips, of which
+    // one is used while the other is packed; the blocks: a slice's first may be packed over the slice before's, since a step's
+    // places come after the step and the next slice is not longer.
+    let n_bytes = 64 * (SUMS + lines * (2 + n_blocks));
     let packed = PACKED.take().filter(|packed| packed.len() >= n_bytes).unwrap_or_else(|| Pages::new(n_bytes));
     let _tiles = Tiles::new();
     // Safety: the pages hold what was counted above; the operands are as the caller promises.
     unsafe {
-        let sums: *mut __m512i = packed.start().cast();
-        let strips = sums.add(2 * SUMS);
-        let blocks = strips.add(2 * lines);
-        let sums = |unit: usize| sums.add(unit % 2 * SUMS).cast::<f32>();
+        let sums: *mut f32 = packed.start().cast();
+        let strips = packed.start().cast::<__m512i>().add(SUMS);
         let strip = |n: usize| strips.add(n % 2 * lines);
-        let block = |slice: usize, idx: usize| {
-            blocks.add(if idx == 0 && slice % 2 == 1 { n_blocks * lines } else { idx * lines })
-        };
+        let block = |idx: usize| strips.add((2 + idx) * lines);
         let steps = |part: Part| part.n_deep.div_ceil(STEP);
-        let rows_of = |Part { row, n_rows, from, n_deep }: Part| Own { line: row, n_lines: n_rows, from, n_deep };
-        let columns_of = |Part { from, n_deep, .. }: Part, idx: usize| {
+        let columns_of = |rows: Part, idx: usize| {
             let line = panels.start * PANEL + idx * SIDE;
-            Own { line, n_lines: n_columns - idx * SIDE, from, n_deep }
+            Part { line, n_lines: n_columns - idx * SIDE, ..rows }
         };
 
         let start = part(rows.start, 0);
-        pack::<PARTS, false>(right, columns_of(start, 0), 0..2 * steps(start), block(0, 0));
+        pack::<PARTS, false>(right, columns_of(start, 0), 0..n_places(start), block(0));
         if ready.is_none() {
-            pack::<PARTS, true>(left, rows_of(start), 0..2 * steps(start), strip(0));
+            pack::<PARTS, true>(left, start, 0..n_places(start), strip(0));
         }
-        let (mut n_units, mut n_strips) = (0, 0);
-        let mut pending = None;
+        let (mut n_strips, mut pending) = (0, None);
         for (idx, from) in (0..depth).step_by(slice).enumerate() {
             for row in rows.clone().step_by(SIDE) {
                 let (this, is_last) = (part(row, from), row + SIDE >= rows.end);
@@ -287,46 +282,45 @@ unsafe fn rectangle<const PARTS: usize>(
                 };
                 let a = ready.map_or(strip(n_strips).cast_const(), |ready| ready.strip(idx, row / SIDE).cast_const());
                 n_strips += 1;
-                let next_packed = next.zip(ready).map(|(next, ready)| ready.strip(next.from / slice, next.row / SIDE));
+                let next_packed = next.zip(ready).map(|(next, ready)| ready.strip(next.from / slice, next.line / SIDE));
                 for at in 0..n_blocks {
                     // Blocks are packed while the first strip meets those before them.
                     let next_block = if row == rows.start && at + 1 < n_blocks {
-                        Some((columns_of(this, at + 1), block(idx, at + 1)))
+                        Some((columns_of(this, at + 1), block(at + 1)))
                     } else {
                         let next = next.filter(|_| is_last && at + 1 == n_blocks);
-                        next.map(|next| (columns_of(next, 0), block(idx + 1, 0)))
+                        next.map(|next| (columns_of(next, 0), block(0)))
                     };
-                    let n_places = next.map_or(0, |next| 2 * steps(next));
+                    let n_next = next.map_or(0, n_places);
                     let share = |n: usize, done: usize, of: usize| n * done / of..n * (done + 1) / of;
                     let meanwhile = |step: usize| {
                         if let Some((tile, col, activation)) = &pending {
-                            finish(tile, *col, sums(n_units + 1), *activation, share(SIDE, step, steps(this)));
+                            finish(tile, *col, sums, *activation, share(SIDE, step, steps(this)));
                         }
                         if let Some((columns, to)) = next_block {
-                            let places = share(2 * columns.n_deep.div_ceil(STEP), step, steps(this));
+                            let places = share(n_places(columns), step, steps(this));
                             pack::<PARTS, false>(right, columns, places, to);
                         }
                         let units = n_blocks * steps(this);
-                        let places = |each: usize| share(each * n_places, at * steps(this) + step, units);
+                        let places = |each: usize| share(each * n_next, at * steps(this) + step, units);
                         match (next, next_packed) {
                             (Some(_), Some(packed)) => {
                                 for line in places(PARTS * LANES) {
                                     _mm_prefetch::<_MM_HINT_T1>(packed.add(line).cast());
                                 }
                             }
-                            (Some(next), None) => pack::<PARTS, true>(left, rows_of(next), places(1), strip(n_strips)),
+                            (Some(next), None) => pack::<PARTS, true>(left, next, places(1), strip(n_strips)),
                             (None, _) => {}
                         }
                     };
-                    sum::<PARTS>(a.cast(), block(idx, at).cast(), steps(this), sums(n_units), meanwhile);
+                    sum::<PARTS>(a.cast(), block(at).cast(), steps(this), sums, meanwhile);
                     let (tile, col) = place(this, at);
                     pending = Some((tile, col, activation.filter(|_| from + slice >= depth)));
-                    n_units += 1;
                 }
             }
         }
         if let Some((tile, col, activation)) = &pending {
-            finish(tile, *col, sums(n_units + 1), *activation, 0..SIDE);
+            finish(tile, *col, sums, *activation, 0..SIDE);
         }
     }
     PACKED.set(Some(packed));
@@ -373,31 +367,19 @@ fn below(n: usize) -> __mmask16 {
     if n >= LANES { !0 } else { (1 << n) - 1 }
 }
 
-/// Rows or columns, and inner steps, that become a strip or a block.
-#[derive(Clone, Copy)]
-struct Own {
-    /// The first.
-    line: usize,
-    /// How many there are, from one on; of more than 32 the first are meant.
-    n_lines: usize,
-    from: usize,
-    n_deep: usize,
+/// Places of a part, packed: 32 inner steps of 16 lines each.
+fn n_places(part: Part) -> usize {
+    2 * part.n_deep.div_ceil(STEP)
 }
 
-impl Own {
-    /// Places of the packed operand: 32 inner steps of 16 lines each.
-    fn n_places(self) -> usize {
-        2 * self.n_deep.div_ceil(STEP)
-    }
-}
-
-/// Packs places of a strip (`LEFT`) or of a block: a tile for each of the `PARTS`. A row of a strip's tile holds 32 inner
-/// steps of a row; one of a block's tile two inner steps of each of 16 columns. Zeros where the operand ends.
+/// Packs places of a strip (`LEFT`) or of a block, which are a part's first 32 lines: a tile for each of the `PARTS`. A row
+/// of a strip's tile holds 32 inner steps of a row; one of a block's tile two inner steps of each of 16 columns. Zeros where
+/// the operand ends.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 unsafe fn pack<const PARTS: usize, const LEFT: bool>(
     lines: &Lines<impl Fn(usize, usize) -> *const f32>,
-    own: Own,
+    part: Part,
     places: Range<usize>,
     to: *mut __m512i,
 ) {
@@ -415,8 +397,8 @@ unsafe fn pack<const PARTS: usize, const LEFT: bool>(
     unsafe {
         for place in places {
             let (k, line) = (place / 2 * STEP, place % 2 * LANES);
-            let (n_deep, n_lines) = (own.n_deep - k, own.n_lines.saturating_sub(line));
-            let at = |line_in: usize, k_in: usize| (lines.at)(own.line + line + line_in, own.from + k + k_in);
+            let (n_deep, n_lines) = (part.n_deep - k, part.n_lines.saturating_sub(line));
+            let at = |line_in: usize, k_in: usize| (lines.at)(part.line + line + line_in, part.from + k + k_in);
             let to = |part: usize, row: usize| to.add((place / 2 * PARTS + part) * SIDE + line + row);
             if lines.along {
                 let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());

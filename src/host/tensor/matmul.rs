@@ -284,7 +284,7 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
             let columns =
                 Lines { at: |col: usize, k: usize| x.as_ptr().wrapping_add(cols.at(depth, k, col)), along: false };
             let tile =
-                |part: Part, p| Tile { rows: part.n_rows, depth: part.n_deep, ..part_of(part.row, p, part.from) };
+                |part: Part, p| Tile { rows: part.n_lines, depth: part.n_deep, ..part_of(part.line, p, part.from) };
             strips(par, left.precision, shape, rows, columns, left.ready, tile);
         }
         return;
@@ -364,7 +364,7 @@ pub(crate) fn weight_gradient(
                 None,
                 |part, fp| {
                     let width = features.width(fp);
-                    let c = dw.at(part.row * depth + fp * PANEL);
+                    let c = dw.at(part.line * depth + fp * PANEL);
                     Tile {
                         a: std::ptr::null(),
                         a_rows: 0,
@@ -375,7 +375,7 @@ pub(crate) fn weight_gradient(
                         c_stride: depth,
                         bias: std::ptr::null(),
                         residual: if set && part.from == 0 { std::ptr::null() } else { c },
-                        rows: part.n_rows,
+                        rows: part.n_lines,
                         depth: part.n_deep,
                         cols: features.valid(fp),
                     }

@@ -73,11 +73,11 @@ pub(crate) struct Shape {
     pub activation: Option<Activation>,
 }
 
-/// Rows `row..row + n_rows` and inner steps `from..from + n_deep` of a left operand.
+/// Lines `line..line + n_lines`, rows of a left operand or columns of a right one, and inner steps `from..from + n_deep`.
 #[derive(Clone, Copy)]
 pub(crate) struct Part {
-    pub row: usize,
-    pub n_rows: usize,
+    pub line: usize,
+    pub n_lines: usize,
     pub from: usize,
     pub n_deep: usize,
 }
@@ -141,8 +141,8 @@ pub(crate) unsafe fn strips(
         for from in (0..depth).step_by(slice) {
             let n_deep = (depth - from).min(slice);
             for row in (first..rows.min(first + STRIP * STRIPS)).step_by(STRIP) {
-                let part = Part { row, n_rows: (rows - row).min(STRIP), from, n_deep };
-                for (i, k) in (0..part.n_rows).flat_map(|i| (0..n_deep).step_by(PANEL).map(move |k| (i, k))) {
+                let part = Part { line: row, n_lines: (rows - row).min(STRIP), from, n_deep };
+                for (i, k) in (0..part.n_lines).flat_map(|i| (0..n_deep).step_by(PANEL).map(move |k| (i, k))) {
                     // Safety: promised by the caller; a row of the strip holds a slice.
                     unsafe {
                         let to = packed.as_mut_ptr().add(i * STRIDE + k);

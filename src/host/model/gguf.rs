@@ -2,9 +2,10 @@
 //! 32-bit numbers; a byte-level BPE tokenizer is built from the tokens and merges in the file.
 
 use super::arch::{Arch, LlamaConfig, MAX_CONTEXT, Rope};
-use super::hf::llama;
+use super::hf::{in_layer, llama};
 use super::{Encoder, Model, ModelError};
 use crate::host::digest::Digest;
+use crate::host::explain::first_line;
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, Value};
 use serde_json::json;
@@ -221,8 +222,7 @@ fn gguf_name(piece: &str) -> String {
         "norm.weight" => return "output_norm.weight".into(),
         _ => (),
     }
-    let (layer, rest) = piece.split_once('.').unwrap_or((piece, ""));
-    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    let [layer, part, kind] = in_layer(piece);
     let place = match part {
         "norm1" => "attn_norm",
         "q" => "attn_q",
@@ -236,11 +236,6 @@ fn gguf_name(piece: &str) -> String {
         other => other,
     };
     format!("blk.{layer}.{place}.{kind}")
-}
-
-/// candle's error without the backtrace that it may carry.
-fn first_line(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or("unknown error").to_lowercase()
 }
 
 fn unusable(reason: &str) -> ModelError {

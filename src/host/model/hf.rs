@@ -237,6 +237,13 @@ fn fused(name: &str) -> Option<(&str, &str)> {
     name.split_once(".qkv.")
 }
 
+/// Of one of our names within a block: the block, the part, and which of its tensors.
+pub(super) fn in_layer(name: &str) -> [&str; 3] {
+    let (layer, rest) = name.split_once('.').unwrap_or((name, ""));
+    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    [layer, part, kind]
+}
+
 /// Their name for one of our tensors that is not fused.
 fn hf_name(name: &str) -> String {
     match name {
@@ -247,8 +254,7 @@ fn hf_name(name: &str) -> String {
         "embed.norm.bias" => return "embeddings.LayerNorm.bias".into(),
         _ => (),
     }
-    let (layer, rest) = name.split_once('.').unwrap_or((name, ""));
-    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    let [layer, part, kind] = in_layer(name);
     let place = match part {
         "out" => "attention.output.dense",
         "norm1" => "attention.output.LayerNorm",

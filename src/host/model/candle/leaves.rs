@@ -76,6 +76,7 @@ impl Leaves {
     }
 
     /// The gradients, flat; 0 where nothing was found.
+    #[cfg(test)]
     pub fn gradients(&self) -> Result<Vec<f32>> {
         let mut flat = Vec::with_capacity(self.n_numbers());
         for leaf in &self.leaves {

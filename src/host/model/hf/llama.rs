@@ -1,6 +1,6 @@
 //! Llama and Qwen2 with Hugging Face names. Queries, keys and values become one matrix, and so do the gate and what it opens.
 
-use super::unusable;
+use super::{in_layer, unusable};
 use crate::host::model::ModelError;
 use crate::host::model::arch::{Arch, LlamaConfig, MAX_CONTEXT, Rope, Scaling};
 use serde::Deserialize;
@@ -147,8 +147,7 @@ pub(super) fn hf_name(piece: &str) -> String {
         "norm.weight" => return piece.into(),
         _ => (),
     }
-    let (layer, rest) = piece.split_once('.').unwrap_or((piece, ""));
-    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    let [layer, part, kind] = in_layer(piece);
     let place = match part {
         "norm1" => "input_layernorm",
         "q" => "self_attn.q_proj",

@@ -10,9 +10,10 @@
 //! The left operand is cut into strips of 32 rows, the right one into blocks of 32 columns; both are packed, slice by slice
 //! of the inner dimension, so that a group of columns stays in a second-level cache while strip after strip meets it.
 //!
-//! The unit works by itself while the core's other units have little to do: between a block's steps the core writes the
-//! block before (bias, residual, activation) and packs, or asks for, what is multiplied next. So packing and writing cost
-//! next to nothing (measured, LOG.md).
+//! The unit works by itself while the core's other units have little to do: between the thirds of a block's steps the core
+//! writes the block before (bias, residual, activation) and packs, or asks for, what is multiplied next, a little each time,
+//! so that the unit's next instructions are never far behind what it is busy with. So packing and writing cost next to
+//! nothing (measured, LOG.md).
 
 use super::Precision;
 use super::gelu::bent;
@@ -27,7 +28,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::Cell;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Rows of a strip and columns of a block: two tiles.
 const SIDE: usize = 2 * LANES;
@@ -41,6 +42,14 @@ const STEP: usize = 32;
 const TILE: usize = 1024;
 /// Panels of a group. Chosen: their slice, packed, takes half of a second-level cache.
 const GROUP: usize = 8;
+
+/// Slots of a step of three parts, between which other work is done.
+const THIRDS: usize = 3;
+
+/// Slots of so many steps.
+fn n_slots<const PARTS: usize>(n_steps: usize) -> usize {
+    if PARTS == 1 { n_steps } else { THIRDS * n_steps }
+}
 
 /// How many times 32 inner steps are asked for ahead of those that are packed. Chosen.
 const AHEAD: usize = 2;
@@ -133,32 +142,68 @@ fn lines_of<const PARTS: usize>(slice: usize) -> usize {
 /// Where packed operands go, one behind the other.
 #[derive(Default)]
 pub(crate) struct Shelf {
-    pages: Option<Arc<Pages>>,
-    /// Bytes of them that are taken.
+    board: Option<Arc<Board>>,
+    /// Bytes of it that are taken.
     used: usize,
 }
 
-/// Bytes of a shelf's board. Chosen: large pages that are not touched take no memory.
+/// Pages that are kept for the next shelf when nobody needs them any more: the system takes longer to clear new ones than
+/// the weights of a small model take to be packed (measured, LOG.md).
+struct Board(Option<Pages>);
+
+/// Bytes of a board. Chosen: large pages that are not touched take no memory.
 const BOARD: usize = 32 << 20;
+/// Boards that are kept. Chosen: the weights of MiniLM need two and a half.
+const SPARES: usize = 3;
+
+static SPARE: Mutex<Vec<Pages>> = Mutex::new(Vec::new());
+
+impl Board {
+    fn new(n_bytes: usize) -> Board {
+        let spare = if n_bytes <= BOARD { spare().pop() } else { None };
+        Board(Some(spare.unwrap_or_else(|| Pages::new(n_bytes.max(BOARD)))))
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, Pages::len)
+    }
+
+    fn start(&self) -> *mut u8 {
+        self.0.as_ref().map_or(std::ptr::null_mut(), Pages::start)
+    }
+}
+
+fn spare() -> MutexGuard<'static, Vec<Pages>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let mut spare = spare();
+        if self.len() == BOARD && spare.len() < SPARES {
+            spare.extend(self.0.take());
+        }
+    }
+}
 
 impl Shelf {
-    fn take(&mut self, n_bytes: usize) -> (Arc<Pages>, usize) {
-        let left = self.pages.take().filter(|pages| pages.len() - self.used >= n_bytes);
+    fn take(&mut self, n_bytes: usize) -> (Arc<Board>, usize) {
+        let left = self.board.take().filter(|board| board.len() - self.used >= n_bytes);
         if left.is_none() {
             self.used = 0;
         }
-        let pages = left.unwrap_or_else(|| Arc::new(Pages::new(n_bytes.max(BOARD))));
+        let board = left.unwrap_or_else(|| Arc::new(Board::new(n_bytes)));
         let at = self.used;
         self.used += n_bytes;
-        self.pages = Some(pages.clone());
-        (pages, at)
+        self.board = Some(board.clone());
+        (board, at)
     }
 }
 
 /// A row-major left operand packed for all the products that it will be in.
 pub(crate) struct Ready {
     /// Slice by slice, strip by strip, from the byte `at` on.
-    pages: Arc<Pages>,
+    board: Arc<Board>,
     at: usize,
     /// Bytes from one slice and from one strip to the next.
     slice_stride: usize,
@@ -179,8 +224,8 @@ impl Ready {
         let (slice, n_strips) = (slice_of(depth), rows.div_ceil(SIDE));
         let strip_stride = 64 * lines_of::<PARTS>(slice);
         let slice_stride = n_strips * strip_stride;
-        let (pages, at) = shelf.take(depth.div_ceil(slice) * slice_stride);
-        let ready = Ready { pages, at, slice_stride, strip_stride };
+        let (board, at) = shelf.take(depth.div_ceil(slice) * slice_stride);
+        let ready = Ready { board, at, slice_stride, strip_stride };
         let shared = &ready;
         tasks(true, n_strips, move |strip| {
             let row = strip * SIDE;
@@ -190,7 +235,7 @@ impl Ready {
                 unsafe {
                     let lines = Lines { at: |row, k| values.as_ptr().add(row * depth + k), along: true };
                     let part = Part { line: row, n_lines: rows - row, from, n_deep: (depth - from).min(slice) };
-                    pack::<PARTS, true>(&lines, part, 0..n_places(part), shared.strip(from / slice, strip));
+                    pack::<PARTS, true>(&lines, part, 0..LANES * n_places(part), shared.strip(from / slice, strip));
                 }
             }
         });
@@ -203,7 +248,7 @@ impl Ready {
     /// There are so many slices and strips.
     unsafe fn strip(&self, slice: usize, strip: usize) -> *mut __m512i {
         let at = self.at + slice * self.slice_stride + strip * self.strip_stride;
-        unsafe { self.pages.start().add(at).cast() }
+        unsafe { self.board.start().add(at).cast() }
     }
 }
 
@@ -215,7 +260,9 @@ unsafe fn parts<const PARTS: usize>(
     ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
-    let (group, chunk) = split(par, shape.rows, shape.n_panels);
+    let last = Part { line: 0, n_lines: 1, from: 0, n_deep: 1 };
+    let columns = (shape.n_panels - 1) * PANEL + tile(last, shape.n_panels - 1).cols;
+    let (group, chunk) = split(par, shape.rows, columns);
     let n_chunks = shape.rows.div_ceil(chunk);
     tasks(par, n_chunks * shape.n_panels.div_ceil(group), |task| {
         let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
@@ -245,13 +292,12 @@ unsafe fn rectangle<const PARTS: usize>(
         from,
         n_deep: (depth - from).min(slice),
     };
-    let place = |part: Part, block: usize| (tile(part, panels.start + block / HALVES), block % HALVES * SIDE);
     let n_columns = (panels.len() - 1) * PANEL + tile(part(rows.start, 0), panels.end - 1).cols;
     let n_blocks = n_columns.div_ceil(SIDE);
     // A block's sums, which are finished during the next block's steps, before that one's are stored; two strips, of which
-    // one is used while the other is packed; the blocks: a slice's first may be packed over the slice before's, since a step's
-    // places come after the step and the next slice is not longer.
-    let n_bytes = 64 * (SUMS + lines * (2 + n_blocks));
+    // one is used while the other is packed; the blocks, and one more, since a slice's first is packed while the slice before
+    // may still use its own.
+    let n_bytes = 64 * (SUMS + lines * (2 + n_blocks + 1));
     let packed = PACKED.take().filter(|packed| packed.len() >= n_bytes).unwrap_or_else(|| Pages::new(n_bytes));
     let _tiles = Tiles::new();
     // Safety: the pages hold what was counted above; the operands are as the caller promises.
@@ -259,7 +305,9 @@ unsafe fn rectangle<const PARTS: usize>(
         let sums: *mut f32 = packed.start().cast();
         let strips = packed.start().cast::<__m512i>().add(SUMS);
         let strip = |n: usize| strips.add(n % 2 * lines);
-        let block = |idx: usize| strips.add((2 + idx) * lines);
+        let block = |slice: usize, idx: usize| {
+            strips.add(lines * (2 + if idx == 0 && slice % 2 == 1 { n_blocks } else { idx }))
+        };
         let steps = |part: Part| part.n_deep.div_ceil(STEP);
         let columns_of = |rows: Part, idx: usize| {
             let line = panels.start * PANEL + idx * SIDE;
@@ -267,9 +315,13 @@ unsafe fn rectangle<const PARTS: usize>(
         };
 
         let start = part(rows.start, 0);
-        pack::<PARTS, false>(right, columns_of(start, 0), 0..n_places(start), block(0));
-        if ready.is_none() {
-            pack::<PARTS, true>(left, start, 0..n_places(start), strip(0));
+        for place in 0..n_places(start) {
+            let units = place * LANES..(place + 1) * LANES;
+            pack::<PARTS, false>(right, columns_of(start, 0), units.clone(), block(0, 0));
+            match ready {
+                None => pack::<PARTS, true>(left, start, units, strip(0)),
+                Some(ready) => ask(ready.strip(0, rows.start / SIDE), PARTS * units.start..PARTS * units.end),
+            }
         }
         let (mut n_strips, mut pending) = (0, None);
         for (idx, from) in (0..depth).step_by(slice).enumerate() {
@@ -283,58 +335,94 @@ unsafe fn rectangle<const PARTS: usize>(
                 let a = ready.map_or(strip(n_strips).cast_const(), |ready| ready.strip(idx, row / SIDE).cast_const());
                 n_strips += 1;
                 let next_packed = next.zip(ready).map(|(next, ready)| ready.strip(next.from / slice, next.line / SIDE));
+                let n_slots = n_slots::<PARTS>(steps(this));
+                let n_units = next.map_or(0, |next| n_places(next) * LANES);
+                let asked = Pace::new(PARTS * n_units, n_slots * n_blocks);
+                let packed = Pace::new(n_units, n_slots * n_blocks);
                 for at in 0..n_blocks {
                     // Blocks are packed while the first strip meets those before them.
                     let next_block = if row == rows.start && at + 1 < n_blocks {
-                        Some((columns_of(this, at + 1), block(at + 1)))
+                        Some((columns_of(this, at + 1), block(idx, at + 1)))
                     } else {
                         let next = next.filter(|_| is_last && at + 1 == n_blocks);
-                        next.map(|next| (columns_of(next, 0), block(0)))
+                        next.map(|next| (columns_of(next, 0), block(idx + 1, 0)))
                     };
-                    let n_next = next.map_or(0, n_places);
-                    let share = |n: usize, done: usize, of: usize| n * done / of..n * (done + 1) / of;
-                    let meanwhile = |step: usize| {
-                        if let Some((tile, col, activation)) = &pending {
-                            finish(tile, *col, sums, *activation, share(SIDE, step, steps(this)));
+                    let packed_block = Pace::new(next_block.map_or(0, |(of, _)| n_places(of) * LANES), n_slots);
+                    let written = Pace::new(2 * SIDE, n_slots);
+                    let here = Place::new(tile(this, panels.start + at / HALVES), at % HALVES * SIDE);
+                    let meanwhile = |slot: usize| {
+                        if let Some((place, activation)) = &pending {
+                            finish(place, sums, *activation, written.share(slot));
                         }
                         if let Some((columns, to)) = next_block {
-                            let places = share(n_places(columns), step, steps(this));
-                            pack::<PARTS, false>(right, columns, places, to);
+                            pack::<PARTS, false>(right, columns, packed_block.share(slot), to);
                         }
-                        let units = n_blocks * steps(this);
-                        let places = |each: usize| share(each * n_next, at * steps(this) + step, units);
+                        let slot = at * n_slots + slot;
                         match (next, next_packed) {
-                            (Some(_), Some(packed)) => {
-                                for line in places(PARTS * LANES) {
-                                    _mm_prefetch::<_MM_HINT_T1>(packed.add(line).cast());
-                                }
-                            }
-                            (Some(next), None) => pack::<PARTS, true>(left, next, places(1), strip(n_strips)),
+                            (Some(_), Some(strip)) => ask(strip, asked.share(slot)),
+                            (Some(next), None) => pack::<PARTS, true>(left, next, packed.share(slot), strip(n_strips)),
                             (None, _) => {}
                         }
                     };
-                    sum::<PARTS>(a.cast(), block(at).cast(), steps(this), sums, meanwhile);
-                    let (tile, col) = place(this, at);
-                    pending = Some((tile, col, activation.filter(|_| from + slice >= depth)));
+                    let is_half = n_columns - at * SIDE <= LANES;
+                    sum::<PARTS>(a.cast(), block(idx, at).cast(), steps(this), is_half, sums, meanwhile);
+                    pending = Some((here, activation.filter(|_| from + slice >= depth)));
                 }
             }
         }
-        if let Some((tile, col, activation)) = &pending {
-            finish(tile, *col, sums, *activation, 0..SIDE);
+        if let Some((place, activation)) = &pending {
+            finish(place, sums, *activation, 0..2 * SIDE);
         }
     }
     PACKED.set(Some(packed));
 }
 
-/// Panels of a group and rows of a task: enough tasks for the threads, the smaller operand packed more than once.
-fn split(par: bool, rows: usize, n_panels: usize) -> (usize, usize) {
-    let n_groups = n_panels.div_ceil(GROUP);
-    let wanted = if par { rayon::current_num_threads().div_ceil(n_groups) } else { 1 };
-    if rows <= n_panels * PANEL {
-        (n_panels.div_ceil(n_groups * wanted), rows.next_multiple_of(SIDE))
-    } else {
-        (n_panels.div_ceil(n_groups), rows.div_ceil(wanted).next_multiple_of(SIDE))
+/// Work that is done bit by bit, as much in each slot.
+#[derive(Clone, Copy)]
+struct Pace {
+    n: usize,
+    /// Of each slot, times 2¹⁶.
+    rate: usize,
+}
+
+impl Pace {
+    fn new(n: usize, n_slots: usize) -> Pace {
+        Pace { n, rate: (n << 16).div_ceil(n_slots) }
     }
+
+    /// What a slot does.
+    fn share(self, slot: usize) -> Range<usize> {
+        let done = |slot: usize| ((slot * self.rate) >> 16).min(self.n);
+        done(slot)..done(slot + 1)
+    }
+}
+
+/// Asks for lines of a packed operand.
+fn ask(packed: *mut __m512i, lines: Range<usize>) {
+    for line in lines {
+        // Safety: only asks.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(packed.wrapping_add(line).cast()) };
+    }
+}
+
+/// Panels of a group and rows of a task, for this many columns: what leaves the busiest thread the least to do.
+fn split(par: bool, rows: usize, columns: usize) -> (usize, usize) {
+    let n_threads = if par { rayon::current_num_threads() } else { 1 };
+    let (n_strips, n_blocks, n_panels) = (rows.div_ceil(SIDE), columns.div_ceil(SIDE), columns.div_ceil(PANEL));
+    let n_groups = n_panels.div_ceil(GROUP);
+    let splits = (1..=n_threads.min(n_strips)).flat_map(|n_chunks| {
+        let wanted = n_threads.div_ceil(n_chunks);
+        [n_groups.max(wanted), n_groups.next_multiple_of(wanted)]
+            .map(|n| (n_strips.div_ceil(n_chunks), n_panels.div_ceil(n)))
+    });
+    let work = |&(strips, group): &(usize, usize)| {
+        let blocks = n_blocks.min(group * HALVES);
+        let n_tasks = n_strips.div_ceil(strips) * n_panels.div_ceil(group);
+        // A strip or a block takes about as long to pack as to multiply once (measured, LOG.md).
+        n_tasks.div_ceil(n_threads) * (strips * blocks + strips + blocks)
+    };
+    let (strips, group) = splits.min_by_key(work).unwrap_or((n_strips, n_panels));
+    (group, strips * SIDE)
 }
 
 /// The bits of `PARTS` bfloat16, each in the upper half of its lane, that sum to `x`: rounded, but for the third of three,
@@ -372,15 +460,15 @@ fn n_places(part: Part) -> usize {
     2 * part.n_deep.div_ceil(STEP)
 }
 
-/// Packs places of a strip (`LEFT`) or of a block, which are a part's first 32 lines: a tile for each of the `PARTS`. A row
+/// Packs units of a strip (`LEFT`) or of a block: sixteenths of its places, each place a tile for each of the `PARTS`. A row
 /// of a strip's tile holds 32 inner steps of a row; one of a block's tile two inner steps of each of 16 columns. Zeros where
-/// the operand ends.
+/// the operand ends. A place's last unit turns it if it must be turned, so a place's units are packed in order.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 unsafe fn pack<const PARTS: usize, const LEFT: bool>(
     lines: &Lines<impl Fn(usize, usize) -> *const f32>,
-    part: Part,
-    places: Range<usize>,
+    of: Part,
+    units: Range<usize>,
     to: *mut __m512i,
 ) {
     // Upper halves of two registers' lanes, in order.
@@ -395,47 +483,49 @@ unsafe fn pack<const PARTS: usize, const LEFT: bool>(
     };
     // Safety: reads what the caller of `strips` promises, writes a place.
     unsafe {
-        for place in places {
+        for unit in units {
+            let (place, unit) = (unit / LANES, unit % LANES);
             let (k, line) = (place / 2 * STEP, place % 2 * LANES);
-            let (n_deep, n_lines) = (part.n_deep - k, part.n_lines.saturating_sub(line));
-            let at = |line_in: usize, k_in: usize| (lines.at)(part.line + line + line_in, part.from + k + k_in);
+            let (n_deep, n_lines) = (of.n_deep - k, of.n_lines.saturating_sub(line));
             let to = |part: usize, row: usize| to.add((place / 2 * PARTS + part) * SIDE + line + row);
             if lines.along {
                 let upper = _mm512_loadu_si512(UPPER.as_ptr().cast());
-                for row in 0..LANES {
-                    let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
-                    if row < n_lines {
-                        let from = at(row, 0);
+                let (mut low, mut high) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+                if unit < n_lines {
+                    let at = |k_in: usize| (lines.at)(of.line + line + unit, of.from + k + k_in);
+                    if n_deep > AHEAD * STEP {
                         // Lines lie far apart: the processor does not foresee them by itself.
-                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD * STEP).cast());
-                        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD * STEP + LANES).cast());
-                        low = _mm512_maskz_loadu_ps(below(n_deep), from);
-                        high = _mm512_maskz_loadu_ps(below(n_deep.saturating_sub(LANES)), from.wrapping_add(LANES));
+                        let ahead = at(AHEAD * STEP);
+                        _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                        _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(LANES).cast());
                     }
-                    let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
-                    for part in 0..PARTS {
-                        _mm512_store_si512(to(part, row), _mm512_permutex2var_epi16(low[part], upper, high[part]));
-                    }
+                    low = _mm512_maskz_loadu_ps(below(n_deep), at(0));
+                    high = _mm512_maskz_loadu_ps(below(n_deep.saturating_sub(LANES)), at(0).wrapping_add(LANES));
+                }
+                let (low, high) = (split_up::<PARTS>(low), split_up::<PARTS>(high));
+                for part in 0..PARTS {
+                    _mm512_store_si512(to(part, unit), _mm512_permutex2var_epi16(low[part], upper, high[part]));
                 }
             } else {
-                let mask = below(n_lines);
+                let (mask, pair) = (below(n_lines), 2 * unit);
                 let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-                let load = |k: usize| {
-                    if k >= n_deep || n_lines == 0 {
+                let at = |k_in: usize| (lines.at)(of.line + line, of.from + k + pair + k_in);
+                let (first, second) = (at(0), at(1));
+                let further = (AHEAD * STEP).wrapping_mul(second.addr().wrapping_sub(first.addr()));
+                let load = |k_in: usize, from: *const f32| {
+                    if pair + k_in >= n_deep || n_lines == 0 {
                         return [_mm512_setzero_si512(); PARTS];
                     }
-                    _mm_prefetch::<_MM_HINT_T0>(at(0, k + AHEAD * STEP).cast());
-                    split_up::<PARTS>(_mm512_maskz_loadu_ps(mask, at(0, k)))
+                    _mm_prefetch::<_MM_HINT_T0>(from.wrapping_byte_add(further).cast());
+                    split_up::<PARTS>(_mm512_maskz_loadu_ps(mask, from))
                 };
-                for pair in 0..LANES {
-                    let (even, odd) = (load(2 * pair), load(2 * pair + 1));
-                    for part in 0..PARTS {
-                        let even = _mm512_srli_epi32::<16>(even[part]);
-                        _mm512_store_si512(to(part, pair), _mm512_or_si512(even, _mm512_and_si512(odd[part], upper)));
-                    }
+                let (even, odd) = (load(0, first), load(1, second));
+                for part in 0..PARTS {
+                    let even = _mm512_srli_epi32::<16>(even[part]);
+                    _mm512_store_si512(to(part, unit), _mm512_or_si512(even, _mm512_and_si512(odd[part], upper)));
                 }
             }
-            if lines.along != LEFT {
+            if lines.along != LEFT && unit + 1 == LANES {
                 for part in 0..PARTS {
                     let tile: *mut [__m512; LANES] = to(part, 0).cast();
                     turn(&mut *tile);
@@ -445,40 +535,63 @@ unsafe fn pack<const PARTS: usize, const LEFT: bool>(
     }
 }
 
-/// Rows `rows` of columns `col..col + 32` of a strip's product go where they belong, with bias and residual,
-/// through the activation if there is one.
+/// Where the sums of a strip and a block belong.
+struct Place {
+    tile: Tile,
+    /// Those of its columns, for each vector.
+    masks: [__mmask16; 2],
+}
+
+impl Place {
+    /// Columns `col..col + 32` of a tile.
+    fn new(tile: Tile, col: usize) -> Place {
+        let masks = [0, 1].map(|half| below(tile.cols.saturating_sub(col + half * LANES)));
+        let residual = if tile.residual.is_null() { tile.residual } else { tile.residual.wrapping_add(col) };
+        Place { tile: Tile { c: tile.c.wrapping_add(col), residual, ..tile }, masks }
+    }
+}
+
+/// These vectors of a strip's product, two of each row, go where they belong, with bias and residual, through the activation
+/// if there is one.
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn finish(t: &Tile, col: usize, sums: *const f32, activation: Option<Activation>, rows: Range<usize>) {
+unsafe fn finish(place: &Place, sums: *const f32, activation: Option<Activation>, vectors: Range<usize>) {
+    let t = &place.tile;
     // Safety: the tile's pointers are valid for its shape.
     unsafe {
-        for row in rows.start..rows.end.min(t.rows) {
+        for vector in vectors.start..vectors.end.min(2 * t.rows) {
+            let (row, half) = (vector / 2, vector % 2);
+            let mask = place.masks[half];
+            let at = row * t.c_stride + half * LANES;
             let bias = _mm512_set1_ps(if t.bias.is_null() { 0.0 } else { *t.bias.add(row) });
-            for half in (0..2).filter(|half| col + half * LANES < t.cols) {
-                let place = row * t.c_stride + col + half * LANES;
-                let mask = below(t.cols - col - half * LANES);
-                let mut value = _mm512_add_ps(_mm512_load_ps(sums.add(row * SIDE + half * LANES)), bias);
-                if !t.residual.is_null() {
-                    value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, t.residual.add(place)));
-                }
-                if let Some(activation) = activation {
-                    value = bent::<Avx512>(activation, value);
-                }
-                _mm512_mask_storeu_ps(t.c.add(place), mask, value);
+            let mut value = _mm512_add_ps(_mm512_load_ps(sums.add(vector * LANES)), bias);
+            if !t.residual.is_null() {
+                value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(mask, t.residual.wrapping_add(at)));
             }
+            if let Some(activation) = activation {
+                value = bent::<Avx512>(activation, value);
+            }
+            _mm512_mask_storeu_ps(t.c.wrapping_add(at), mask, value);
         }
     }
 }
 
-/// The product of a strip and a block over `n` steps of 32 (at least one), into 32 rows of 32 sums. `meanwhile` is called
-/// after each step's instructions, which the unit is still busy with then: what it does for the blocks before and after
-/// costs next to nothing.
+/// The product of a strip and a block over `n` steps of 32 (at least one), into 32 rows of 32 sums; with `is_half` of the
+/// block's first 16 columns alone. `meanwhile` is called after each step's instructions, which the unit is still busy with
+/// then: what it does for the blocks before and after costs next to nothing.
 ///
 /// # Safety
 /// The tiles are configured; the operands hold `n` steps.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
-unsafe fn sum<const PARTS: usize>(a: *const u8, b: *const u8, n: usize, to: *mut f32, meanwhile: impl Fn(usize)) {
+unsafe fn sum<const PARTS: usize>(
+    a: *const u8,
+    b: *const u8,
+    n: usize,
+    is_half: bool,
+    to: *mut f32,
+    meanwhile: impl Fn(usize),
+) {
     // Safety: promised by the caller; nothing between these blocks touches the tiles.
     unsafe {
         asm!(
@@ -488,14 +601,21 @@ unsafe fn sum<const PARTS: usize>(a: *const u8, b: *const u8, n: usize, to: *mut
             "tilezero tmm3",
             options(nomem, nostack, preserves_flags)
         );
-        for step in 0..n {
+        for slot in 0..n_slots::<PARTS>(n) {
+            let (step, third) = if PARTS == 1 { (slot, 0) } else { (slot / THIRDS, slot % THIRDS) };
             let at = step * PARTS * 2 * TILE;
-            if PARTS == 1 {
-                one(a.add(at), b.add(at));
-            } else {
-                six(a.add(at), b.add(at));
+            let (a, b) = (a.add(at), b.add(at));
+            match (third, is_half) {
+                (0, false) if PARTS == 1 => whole::one(a, b),
+                (0, true) if PARTS == 1 => half::one(a, b),
+                (0, false) => whole::small(a, b),
+                (0, true) => half::small(a, b),
+                (1, false) => whole::middle(a, b),
+                (1, true) => half::middle(a, b),
+                (_, false) => whole::great(a, b),
+                (_, true) => half::great(a, b),
             }
-            meanwhile(step);
+            meanwhile(slot);
         }
         asm!(
             "tilestored [{to} + 2 * {line}], tmm0",
@@ -514,59 +634,84 @@ macro_rules! left {
     };
 }
 
-/// Two tiles of the block.
-macro_rules! right {
-    ($at:literal) => {
-        concat!("tileloadd tmm6, [{b} + {line} + ", $at, "]\n", "tileloadd tmm7, [{b} + {line} + ", $at, " + 1024]\n")
+/// A function that runs these instructions on a step of a strip and of a block.
+macro_rules! instructions {
+    ($(#[$doc:meta])* $name:ident: $($line:expr),*) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// The tiles are configured; the operands hold a step.
+        #[inline(always)]
+        pub(super) unsafe fn $name(a: *const u8, b: *const u8) {
+            // Safety: promised by the caller.
+            unsafe {
+                asm!($($line,)* "/* {b} */", a = in(reg) a, b = in(reg) b, line = in(reg) 64usize, options(nostack, readonly, preserves_flags));
+            }
+        }
     };
 }
 
-/// Each of the two times each of the two.
+/// The products of a step, of one part or of three: the six products that matter, small ones first.
 macro_rules! products {
-    () => {
-        "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7\n"
+    ($right:ident, $times:ident) => {
+        use std::arch::asm;
+
+        instructions! {
+            /// Adds the product of the only parts to the sums in the tiles.
+            one: left!(0), $right!(0), $times!()
+        }
+        instructions! {
+            /// Adds the products of the first part with the third and the second.
+            small: left!(0), $right!(4096), $times!(), $right!(2048), $times!()
+        }
+        instructions! {
+            /// Adds, after those, the products of the second part with the second and the first.
+            middle: left!(2048), $times!(), $right!(0), $times!()
+        }
+        instructions! {
+            /// Adds, after those, the products of the third and of the first part with the first.
+            great: left!(4096), $times!(), left!(0), $times!()
+        }
     };
 }
 
-/// A step, written as the macros above.
-macro_rules! step {
-    ($a:ident, $b:ident, $($part:expr),*) => {
-        asm!($($part,)* a = in(reg) $a, b = in(reg) $b, line = in(reg) 64usize, options(nostack, readonly, preserves_flags))
-    };
+/// Strips of 32 rows times whole blocks of 32 columns.
+mod whole {
+    macro_rules! right {
+        ($at:literal) => {
+            concat!(
+                "tileloadd tmm6, [{b} + {line} + ",
+                $at,
+                "]\n",
+                "tileloadd tmm7, [{b} + {line} + ",
+                $at,
+                " + 1024]\n"
+            )
+        };
+    }
+
+    macro_rules! times {
+        () => {
+            "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm1, tmm4, tmm7\ntdpbf16ps tmm2, tmm5, tmm6\ntdpbf16ps tmm3, tmm5, tmm7\n"
+        };
+    }
+
+    products!(right, times);
 }
 
-/// Adds a step of a strip and a block of one part each to the sums in the tiles.
-///
-/// # Safety
-/// The tiles are configured; the operands hold a step.
-#[inline(always)]
-unsafe fn one(a: *const u8, b: *const u8) {
-    unsafe { step!(a, b, left!(0), right!(0), products!()) };
-}
+/// Strips times a block's first 16 columns.
+mod half {
+    macro_rules! right {
+        ($at:literal) => {
+            concat!("tileloadd tmm6, [{b} + {line} + ", $at, "]\n")
+        };
+    }
 
-/// The same of three parts each: the six products that matter, small ones first.
-///
-/// # Safety
-/// As for [`one`].
-#[inline(always)]
-unsafe fn six(a: *const u8, b: *const u8) {
-    unsafe {
-        step!(
-            a,
-            b,
-            left!(0),
-            right!(4096),
-            products!(),
-            right!(2048),
-            products!(),
-            left!(2048),
-            products!(),
-            right!(0),
-            products!(),
-            left!(4096),
-            products!(),
-            left!(0),
-            products!()
-        )
-    };
+    macro_rules! times {
+        () => {
+            "tdpbf16ps tmm0, tmm4, tmm6\ntdpbf16ps tmm2, tmm5, tmm6\n"
+        };
+    }
+
+    products!(right, times);
 }

@@ -89,7 +89,8 @@ mod tests {
     fn a_prepared_weight_gives_the_product() {
         // As in every pass: an activation's tail has none.
         let _flush = FlushDenormals::new();
-        for (rows, depth, n) in [(70, 130, 5), (96, 900, 200), (1152, 384, 65), (40, 24, 33)] {
+        let shapes = [(70, 130, 5), (64, 900, 20), (64, 770, 44), (96, 900, 200), (1152, 384, 65), (40, 24, 33)];
+        for (rows, depth, n) in shapes {
             let cols = Cols { n };
             let (w, x, bias) = (normal(rows * depth, 1), normal(depth * n + LANES, 2), normal(rows, 3));
             let mut panels = vec![0.0; cols.len(depth)];

@@ -25,6 +25,8 @@ use std::sync::{Mutex, PoisonError};
 const BATCH: usize = 1 << 19;
 /// Tokens of a batch, at least and at most. Chosen: fewer do not pay for reading the weights, more keep an interrupt waiting.
 const TOKENS: [usize; 2] = [256, 2048];
+/// The part of a batch by which it may be longer or shorter, so that it ends well: chosen.
+const SWAY: usize = 12;
 /// Batches below which a big model's operations split their work too: chosen.
 const FEW: usize = 8;
 
@@ -173,20 +175,27 @@ impl<'a> Reader<'a> {
         Ok(features)
     }
 
-    /// Batches of whole rows with about as many tokens each.
+    /// Batches of whole rows with about as many tokens each, where they can be made to end with a whole vector of them.
     fn cut(&self, batch: &Packed) -> Vec<Range<usize>> {
         let [least, most] = TOKENS;
-        let n_tokens = batch.tokens.len();
+        let (offsets, n_tokens) = (&batch.offsets, batch.tokens.len());
         let per_batch = (BATCH / self.map.n_up().max(1)).clamp(least, most);
         let n_batches = n_tokens.div_ceil(per_batch);
-        let ends = (1..=n_batches).map(|idx| batch.offsets.partition_point(|at| *at < n_tokens * idx / n_batches));
+        let sway = per_batch / SWAY;
         let mut start = 0;
-        ends.filter_map(|end| {
-            let rows = start..end;
-            start = end.max(start);
-            (!rows.is_empty()).then_some(rows)
-        })
-        .collect()
+        let ends = (1..=n_batches).map(|idx| {
+            let share = n_tokens * idx / n_batches;
+            let from = offsets.partition_point(|at| *at < share.saturating_sub(sway)).max(start + 1);
+            let near = (from..offsets.len()).take_while(|end| idx < n_batches && offsets[*end] <= share + sway);
+            let lost = |end: &usize| (offsets[start] as isize - offsets[*end] as isize).rem_euclid(LANES as isize);
+            let best = near.min_by_key(|end| (lost(end), offsets[*end].abs_diff(share)));
+            let end = best.unwrap_or_else(|| offsets.partition_point(|at| *at < share).max(start));
+            start = end;
+            end
+        });
+        let ends: Vec<usize> = ends.collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        starts.zip(&ends).map(|(start, end)| start..*end).filter(|rows| !rows.is_empty()).collect()
     }
 
     /// Features of rows `rows`, row-major.
@@ -314,5 +323,42 @@ impl Block<'_> {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, normed), mid);
             trunk.norm(&layer.norm2).forward(par, mid, columns, stats, x);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::model::testing::tiny_bert;
+    use crate::host::random::Random;
+
+    /// Rows of so many tokens, cut into batches.
+    fn cut(lengths: &[usize]) -> (Packed, Vec<Range<usize>>) {
+        let mut batch = Packed { tokens: Vec::new(), offsets: vec![0] };
+        for n in lengths {
+            batch.tokens.extend(std::iter::repeat_n(1, *n));
+            batch.offsets.push(batch.tokens.len());
+        }
+        let model = tiny_bert(0);
+        let ranges = Reader::new(&model.inner.arch, &model.inner.params.values, Precision::F32).cut(&batch);
+        (batch, ranges)
+    }
+
+    #[test]
+    fn batches_hold_every_row_once_and_end_with_whole_vectors_where_they_can() {
+        let mut random = Random::new(0, "cut");
+        let short: Vec<usize> = (0..2000).map(|_| 8 + random.below(16)).collect();
+        for lengths in [vec![1], vec![5, 3], vec![4000, 1, 1, 4000], vec![3000; 5], vec![16; 900], short.clone()] {
+            let (batch, ranges) = cut(&lengths);
+            let rows: Vec<usize> = ranges.iter().cloned().flatten().collect();
+            assert_eq!(rows, (0..batch.n_rows()).collect::<Vec<_>>());
+            assert!(ranges.iter().all(|rows| !rows.is_empty()));
+        }
+        let (batch, ranges) = cut(&short);
+        let n = |rows: &Range<usize>| batch.offsets[rows.end] - batch.offsets[rows.start];
+        let lost: usize = ranges.iter().map(|rows| n(rows).next_multiple_of(LANES) - n(rows)).sum();
+        // Ends as they come lose seven and a half tokens of a batch.
+        assert!(ranges.len() > 10 && lost < 2 * ranges.len(), "{lost} tokens lost in {} batches", ranges.len());
+        assert!(ranges.iter().all(|rows| n(rows) <= TOKENS[1] * 5 / 4));
     }
 }

@@ -124,7 +124,7 @@ impl Side {
         Ok(Side { child, to, from })
     }
 
-    /// The next line of JSON; others are passed over.
+    /// The next line of JSON; lines that say something else are passed over.
     fn hear(&mut self) -> Result<Value, String> {
         loop {
             let mut line = String::new();
@@ -132,8 +132,8 @@ impl Side {
                 let status = self.child.wait().map_err(|error| error.to_string())?;
                 return Err(format!("a side ended without an answer: {status}"));
             }
-            if let Ok(value @ Value::Object(_)) = serde_json::from_str(&line) {
-                return Ok(value);
+            if line.starts_with('{') {
+                return serde_json::from_str(&line).map_err(|error| format!("an answer is no JSON ({error}): {line}"));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Models from the program, from folders and into folders: `model::ladder`, `model::load`, `model::save`.
 
 use crate::bind::prelude::*;
+use crate::host::explain::nearest;
+use crate::host::lab::AccessError;
 use crate::host::model::{Model, Precision, ladder};
 use std::path::Path;
 
@@ -61,6 +63,7 @@ pub fn functions() -> Vec<Function> {
                 "true",
             )
             .fails("model::load(\"/etc\")", "outside this script's project")
+            .fails("model::load(\"smolm2\")", "did you mean `smollm2`?")
             .fails("model::load(\"hub:nobody/nothing\")", "`hub:nobody/nothing` was not fetched into the store"),
         Function::new("model", "save", |call| {
             let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);
@@ -91,12 +94,24 @@ pub fn functions() -> Vec<Function> {
     ]
 }
 
+/// What is said of a path that is not there: a name that was mistyped is named rightly.
+fn not_there(name: &str, error: AccessError) -> Fault {
+    let fault = Fault::from(error);
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if fault.code != "access/path" || !is_name {
+        return fault;
+    }
+    let known: Vec<&str> = Model::fetchable().collect();
+    let meant = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    fault.hint(format!("{meant}models by name: {}; others are folders, or `hub:OWNER/NAME`", known.join(", ")))
+}
+
 fn load(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
     let mut model = match Model::fetched(&name, call.lab())? {
         Some(model) => model,
-        None => Model::load(&call.lab().readable(&name)?, call.lab())?,
+        None => Model::load(&call.lab().readable(&name).map_err(|error| not_there(&name, error))?, call.lab())?,
     };
     if let Some(layers) = options.layers {
         model = model.first_layers(layers)?;

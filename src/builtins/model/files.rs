@@ -63,7 +63,7 @@ pub fn functions() -> Vec<Function> {
                 "true",
             )
             .fails("model::load(\"/etc\")", "outside this script's project")
-            .fails("model::load(\"smolm2\")", "did you mean `smollm2`?")
+            .fails("model::load(\"smolm2\")", "`smolm2`: no such file or folder")
             .fails("model::load(\"hub:nobody/nothing\")", "`hub:nobody/nothing` was not fetched into the store"),
         Function::new("model", "save", |call| {
             let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);

@@ -94,16 +94,19 @@ pub fn functions() -> Vec<Function> {
     ]
 }
 
-/// What is said of a path that is not there: a name that was mistyped is named rightly.
+/// What is said of a path that cannot be read: a name that was mistyped is named rightly.
 fn not_there(name: &str, error: AccessError) -> Fault {
     let fault = Fault::from(error);
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if fault.code != "access/path" || !is_name {
+    if !is_name {
         return fault;
     }
     let known: Vec<&str> = Model::fetchable().collect();
-    let meant = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`? "));
-    fault.hint(format!("{meant}models by name: {}; others are folders, or `hub:OWNER/NAME`", known.join(", ")))
+    let meant = nearest(&name.to_lowercase(), known.iter().copied());
+    let meant = meant.map_or(String::new(), |near| format!("did you mean `{near}`? "));
+    let said = format!("{meant}models by name: {}; others are folders, or `hub:OWNER/NAME`", known.join(", "));
+    let hint = fault.hint.clone().map_or(said.clone(), |grant| format!("{said}\n{grant}"));
+    fault.hint(hint)
 }
 
 fn load(call: &mut Call) -> Answer {

@@ -154,7 +154,8 @@ impl LlamaConfig {
         }
         if !self.head().is_multiple_of(2) {
             let must = "such that a head's features make pairs, which turn together".to_owned();
-            return Err(ModelError::Arch { field: "n_heads", must, got: format!("{} features a head", self.head()) });
+            let got = format!("{}: {} features a head", self.n_heads, self.head());
+            return Err(ModelError::Arch { field: "n_heads", must, got });
         }
         self.rope.check()
     }

@@ -1,7 +1,7 @@
 //! Randomly initialised models: the baseline of no pretraining, and models for data of one's own.
 
 use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope};
-use super::{Encoder, Model, ModelError};
+use super::{Encoder, Model, ModelError, thousands};
 use crate::host::data::Data;
 use crate::host::digest::Digest;
 use crate::host::random::Random;
@@ -120,15 +120,20 @@ pub fn untrained(data: &Data, made: impl Into<Blueprint>, seed: u64) -> Result<M
     let encoder = word_encoder(data)?;
     let Size { width, n_layers, context, .. } = made.size;
     let arch = made.arch(encoder.n_tokens());
-    arch.check()?;
     if context > MAX_CONTEXT {
         let must = format!("at most {MAX_CONTEXT} for a model made here");
         return Err(ModelError::Arch { field: "context", must, got: context.to_string() });
     }
+    arch.check()?;
     let n_params = arch.layout().n_params;
     if n_params > MAX_PARAMS {
-        let must = format!("small enough for {MAX_PARAMS} parameters");
-        return Err(ModelError::Arch { field: "width", must, got: format!("{n_params} parameters") });
+        let (words, most) = (thousands(arch.vocab()), thousands(MAX_PARAMS));
+        let must = format!("small enough, with `layers` and {words} words, for {most} parameters");
+        return Err(ModelError::Arch {
+            field: "width",
+            must,
+            got: format!("{width}: {} parameters", thousands(n_params)),
+        });
     }
     let mut digest = Digest::of("model/untrained", 1)
         .digest("tokenizer", encoder.digest())

@@ -153,7 +153,7 @@ struct Board(Option<Pages>);
 
 /// Bytes of a board. Chosen: large pages that are not touched take no memory.
 const BOARD: usize = 32 << 20;
-/// Boards that are kept. Chosen: the weights of MiniLM need two and a half.
+/// Boards that are kept, resident until the process ends. Chosen: the weights of MiniLM need two and a half.
 const SPARES: usize = 3;
 
 static SPARE: Mutex<Vec<Pages>> = Mutex::new(Vec::new());
@@ -338,7 +338,7 @@ unsafe fn rectangle<const PARTS: usize>(
                 let n_slots = n_slots::<PARTS>(steps(this));
                 let n_units = next.map_or(0, |next| n_places(next) * LANES);
                 let asked = Pace::new(PARTS * n_units, n_slots * n_blocks);
-                let packed = Pace::new(n_units, n_slots * n_blocks);
+                let packed_strip = Pace::new(n_units, n_slots * n_blocks);
                 for at in 0..n_blocks {
                     // Blocks are packed while the first strip meets those before them.
                     let next_block = if row == rows.start && at + 1 < n_blocks {
@@ -360,7 +360,9 @@ unsafe fn rectangle<const PARTS: usize>(
                         let slot = at * n_slots + slot;
                         match (next, next_packed) {
                             (Some(_), Some(strip)) => ask(strip, asked.share(slot)),
-                            (Some(next), None) => pack::<PARTS, true>(left, next, packed.share(slot), strip(n_strips)),
+                            (Some(next), None) => {
+                                pack::<PARTS, true>(left, next, packed_strip.share(slot), strip(n_strips))
+                            }
                             (None, _) => {}
                         }
                     };
@@ -426,7 +428,8 @@ fn split(par: bool, rows: usize, columns: usize) -> (usize, usize) {
 }
 
 /// The bits of `PARTS` bfloat16, each in the upper half of its lane, that sum to `x`: rounded, but for the third of three,
-/// which is what is left, exactly. A single one is rounded to even.
+/// which is what is left, exactly. A single one is rounded to even, and stays what it is if it is not a number. Of three, the
+/// first of a number beyond 3.39e38 is infinite, and what is left of an infinite one is not a number.
 #[target_feature(enable = "avx512f,avx512bw")]
 #[inline]
 fn split_up<const PARTS: usize>(x: __m512) -> [__m512i; PARTS] {
@@ -445,6 +448,12 @@ fn split_up<const PARTS: usize>(x: __m512) -> [__m512i; PARTS] {
             _mm512_set1_epi32(0x8000)
         };
         let rounded = _mm512_and_si512(_mm512_add_epi32(bits, half), upper);
+        // Rounding carries some of what is not a number into what is: those keep a bit that cannot be lost.
+        let quiet = _mm512_set1_epi32(0x7fc0_0000);
+        let rounded = match PARTS {
+            1 => _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(rest, rest), quiet),
+            _ => rounded,
+        };
         rest = _mm512_sub_ps(rest, _mm512_castsi512_ps(rounded));
         rounded
     })
@@ -577,7 +586,7 @@ unsafe fn finish(place: &Place, sums: *const f32, activation: Option<Activation>
 }
 
 /// The product of a strip and a block over `n` steps of 32 (at least one), into 32 rows of 32 sums; with `is_half` of the
-/// block's first 16 columns alone. `meanwhile` is called after each step's instructions, which the unit is still busy with
+/// block's first 16 columns alone. `meanwhile` is called after each slot's instructions, which the unit is still busy with
 /// then: what it does for the blocks before and after costs next to nothing.
 ///
 /// # Safety
@@ -714,4 +723,55 @@ mod half {
     }
 
     products!(right, times);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::precision::to_bf16;
+    use super::super::simd::Kernels;
+    use super::*;
+
+    #[test]
+    fn tasks_are_even_and_fit_the_caches() {
+        for n_threads in [1, 2, 3, 5, 16] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
+            for (rows, columns) in
+                [(64, 64), (384, 477), (384, 1536), (1152, 341), (1536, 384), (768, 1024), (3072, 4000)]
+            {
+                let (group, chunk) = pool.install(|| split(true, rows, columns));
+                assert!((1..=GROUP).contains(&group) && chunk.is_multiple_of(SIDE) && chunk > 0);
+                let (n_strips, n_blocks) = (rows.div_ceil(SIDE), columns.div_ceil(SIDE));
+                let n_tasks = rows.div_ceil(chunk) * columns.div_ceil(PANEL).div_ceil(group);
+                let busiest = n_tasks.div_ceil(n_threads) * (chunk / SIDE) * n_blocks.min(group * HALVES);
+                let total = n_strips * n_blocks;
+                let is_even = 2 * busiest * n_threads <= 3 * total;
+                assert!(
+                    is_even || total < 8 * n_threads,
+                    "{rows} × {columns}, {n_threads} threads: {busiest} of {total}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_part_is_rounded_as_everywhere() {
+        if Kernels::in_use() != Kernels::Amx {
+            return;
+        }
+        let bits = [0, 0x3f80_8000, 0x3f81_8000, 0xbf80_8001, 0x7f7f_ffff, 0x7f80_0000, 0xff80_0000, 0x7fff_ffff];
+        let more =
+            [0xffff_ffff, 0x7f80_0001, 0x7fc0_0000, 0x8000_0000, 0x3f80_0001, 0x4049_0fdb, 0xc2f6_e979, 0x0080_0000];
+        let mut values = [0.0f32; LANES];
+        values.iter_mut().zip(bits.into_iter().chain(more)).for_each(|(value, bits)| *value = f32::from_bits(bits));
+        let mut parts = [0.0f32; LANES];
+        // Safety: the processor has the instructions; both arrays are vectors.
+        unsafe {
+            let [part] = split_up::<1>(_mm512_loadu_ps(values.as_ptr()));
+            _mm512_storeu_ps(parts.as_mut_ptr(), _mm512_castsi512_ps(part));
+        }
+        for (value, part) in values.iter().zip(parts) {
+            let expected = to_bf16(*value);
+            assert!(part.to_bits() == expected.to_bits() || part.is_nan() && expected.is_nan(), "{value}: {part}");
+        }
+    }
 }

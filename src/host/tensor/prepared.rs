@@ -129,4 +129,44 @@ mod tests {
             }
         }
     }
+
+    /// More weights than one board holds, and weights where others were before.
+    #[test]
+    fn weights_on_one_shelf_do_not_touch_each_other() {
+        let (side, n) = (1024, 32);
+        let cols = Cols { n };
+        let mut panels = vec![0.0; cols.len(side)];
+        from_tokens(false, &normal(side * n + LANES, 9), side, cols, &mut panels);
+        let times = |weight: &Prepared| {
+            let mut y = vec![f32::NAN; cols.len(side)];
+            weight.times(true, &panels, cols, Onto::Nothing, &mut y);
+            y
+        };
+        let values: Vec<Vec<f32>> = (0..8).map(|seed| normal(side * side, seed)).collect();
+        let (first, last) = values.split_at(7);
+        let mut shelf = Shelf::default();
+        let of = |values, shelf: &mut Shelf| Prepared::new(values, side, side, Precision::F32, shelf);
+        let together: Vec<Prepared> = first.iter().map(|values| of(values, &mut shelf)).collect();
+        drop(shelf);
+        let later = of(&last[0], &mut Shelf::default());
+        let got: Vec<Vec<f32>> = together.iter().chain([&later]).map(&times).collect();
+        drop((together, later));
+        for (idx, values) in values.iter().enumerate() {
+            assert!(got[idx] == times(&of(values, &mut Shelf::default())), "weight {idx}");
+        }
+    }
+
+    /// What lies behind an operand is not read.
+    #[test]
+    fn nothing_behind_a_weight_gets_in() {
+        for (rows, depth) in [(64, 65), (65, 97)] {
+            let cols = Cols { n: 64 };
+            let mut w = vec![1.0; rows * depth];
+            w.extend([f32::NAN; 64]);
+            let (x, mut y) = (vec![1.0; cols.len(depth)], vec![f32::NAN; cols.len(rows)]);
+            let weight = Prepared::new(&w[..rows * depth], rows, depth, Precision::F32, &mut Shelf::default());
+            weight.times(false, &x, cols, Onto::Nothing, &mut y);
+            assert!(y.iter().all(|y| *y == depth as f32), "{rows} × {depth}");
+        }
+    }
 }

@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
             let near = (from..offsets.len()).take_while(|end| idx < n_batches && offsets[*end] <= share + sway);
             let lost = |end: &usize| (offsets[start] as isize - offsets[*end] as isize).rem_euclid(LANES as isize);
             let best = near.min_by_key(|end| (lost(end), offsets[*end].abs_diff(share)));
-            let end = best.unwrap_or_else(|| offsets.partition_point(|at| *at < share).max(start));
+            let end = best.unwrap_or_else(|| offsets.partition_point(|at| *at < share));
             start = end;
             end
         });
@@ -352,7 +352,11 @@ mod tests {
             let (batch, ranges) = cut(&lengths);
             let rows: Vec<usize> = ranges.iter().cloned().flatten().collect();
             assert_eq!(rows, (0..batch.n_rows()).collect::<Vec<_>>());
-            assert!(ranges.iter().all(|rows| !rows.is_empty()));
+            let longest = lengths.iter().max().expect("some row");
+            for rows in ranges {
+                let n = batch.offsets[rows.end] - batch.offsets[rows.start];
+                assert!(!rows.is_empty() && n <= TOKENS[1] * 5 / 4 + longest, "{rows:?} has {n} tokens");
+            }
         }
         let (batch, ranges) = cut(&short);
         let n = |rows: &Range<usize>| batch.offsets[rows.end] - batch.offsets[rows.start];

@@ -122,6 +122,9 @@ fn shapes() -> Vec<(Arch, Vec<usize>)> {
         (bert(24, 2, 3), vec![15, 140, 64, 3, 31]),
         (mpnet(8, 1, 2), vec![1, 2, 19]),
         (mpnet(24, 2, 3), vec![15, 140, 64, 3, 31]),
+        // Wide enough for tiles and for weights that are packed beforehand.
+        (bert(64, 2, 4), vec![40, 30, 20]),
+        (mpnet(64, 2, 4), vec![40, 30, 20]),
         (llama(8, 1, 2, 2, false), vec![3, 1, 12, 7]),
         (llama(24, 2, 4, 2, false), vec![12; 16]),
         (llama(24, 3, 4, 1, true), vec![5, 48, 17, 1, 33, 16]),

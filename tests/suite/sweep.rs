@@ -70,6 +70,16 @@ fn eight_cells_on_two_workers_are_those_of_a_plain_loop() {
 }
 
 #[test]
+fn workers_compute_where_the_first_process_does() {
+    let here = folder();
+    let call = "sweep::map([0, 1, 2, 3], |seed| trained(model, data, truth, seed, 4).n_classes, #{ workers: 2 })";
+    let swept = run(here.path(), &format!("print({call});"), &["--device", "candle"]);
+    assert_eq!(said(&swept).0, "[2, 2, 2, 2]\n", "{}", said(&swept).1);
+    // They are found under keys that name the device.
+    assert_eq!(found(here.path(), 1, "finetune").join(" "), "worker worker worker worker");
+}
+
+#[test]
 fn a_failing_cell_stops_or_is_passed() {
     let here = folder();
     let code = |on_error: &str| {

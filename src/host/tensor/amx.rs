@@ -260,13 +260,11 @@ unsafe fn parts<const PARTS: usize>(
     ready: Option<&Ready>,
     tile: impl Fn(Part, usize) -> Tile + Sync + Send,
 ) {
-    let last = Part { line: 0, n_lines: 1, from: 0, n_deep: 1 };
-    let columns = (shape.n_panels - 1) * PANEL + tile(last, shape.n_panels - 1).cols;
-    let (group, chunk) = split(par, shape.rows, columns);
-    let n_chunks = shape.rows.div_ceil(chunk);
-    tasks(par, n_chunks * shape.n_panels.div_ceil(group), |task| {
+    let (group, chunk) = split(par, shape.rows, shape.columns);
+    let (n_chunks, n_panels) = (shape.rows.div_ceil(chunk), shape.columns.div_ceil(PANEL));
+    tasks(par, n_chunks * n_panels.div_ceil(group), |task| {
         let (first, group_start) = (task % n_chunks * chunk, task / n_chunks * group);
-        let panels = group_start..shape.n_panels.min(group_start + group);
+        let panels = group_start..n_panels.min(group_start + group);
         // Safety: promised by the caller.
         unsafe { rectangle::<PARTS>(shape, first..shape.rows.min(first + chunk), panels, &left, &right, ready, &tile) };
     });
@@ -275,7 +273,7 @@ unsafe fn parts<const PARTS: usize>(
 /// These rows and panels of a product.
 #[target_feature(enable = "avx512f,avx512bw")]
 unsafe fn rectangle<const PARTS: usize>(
-    Shape { rows: all_rows, depth, activation, .. }: Shape,
+    Shape { rows: all_rows, depth, columns, activation }: Shape,
     rows: Range<usize>,
     panels: Range<usize>,
     left: &Lines<impl Fn(usize, usize) -> *const f32>,
@@ -292,7 +290,7 @@ unsafe fn rectangle<const PARTS: usize>(
         from,
         n_deep: (depth - from).min(slice),
     };
-    let n_columns = (panels.len() - 1) * PANEL + tile(part(rows.start, 0), panels.end - 1).cols;
+    let n_columns = columns.min(panels.end * PANEL) - panels.start * PANEL;
     let n_blocks = n_columns.div_ceil(SIDE);
     // A block's sums, which are finished during the next block's steps, before that one's are stored; two strips, of which
     // one is used while the other is packed; the blocks, and one more, since a slice's first is packed while the slice before

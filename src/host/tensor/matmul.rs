@@ -275,7 +275,7 @@ pub(crate) fn product(par: bool, left: Left, x: &[f32], cols: Cols, onto: Onto, 
         }
     };
     if packs {
-        let shape = Shape { rows, depth, n_panels: cols.n_panels(), activation };
+        let shape = Shape { rows, depth, columns: cols.padded(), activation };
         // Safety: as above; rows of the left operand are `depth` floats long.
         unsafe {
             let at =
@@ -352,7 +352,7 @@ pub(crate) fn weight_gradient(
     let (dw, db) = (Raw::new(dw), db.map(Raw::new));
     let n_chunks = rows.div_ceil(ROWS);
     if suits {
-        let shape = Shape { rows, depth: cols.n, n_panels: features.n_panels(), activation: None };
+        let shape = Shape { rows, depth: cols.n, columns: depth, activation: None };
         // Safety: lengths were checked above; each task writes its own rows and columns of the weight.
         unsafe {
             strips(

@@ -63,12 +63,13 @@ pub(crate) fn ready(
     None
 }
 
-/// A product of `rows × depth` and `depth × n_panels` panels.
+/// A product of `rows × depth` and `depth × columns`, these in panels.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub rows: usize,
     pub depth: usize,
-    pub n_panels: usize,
+    /// To whole vectors or not: as the last panel's [`Tile`] says.
+    pub columns: usize,
     /// What becomes of the sums; only where [`packs_both`].
     pub activation: Option<Activation>,
 }
@@ -131,7 +132,8 @@ pub(crate) unsafe fn strips(
     }
     let _ = (precision, right, ready);
     let left = left.at;
-    let Shape { rows, depth, n_panels, .. } = shape;
+    let Shape { rows, depth, columns, .. } = shape;
+    let n_panels = columns.div_ceil(PANEL);
     let n_chunks = rows.div_ceil(STRIP * STRIPS);
     let slice = slice_of(depth);
     tasks(par, n_chunks * n_panels.div_ceil(GROUP), |task| {

@@ -412,10 +412,7 @@ pub(crate) fn forward(par: bool, rows: Rows, q: Part, k: Part, v: Part, saved: &
                         greatest.at(stats + from),
                         reciprocal.at(stats + from),
                     );
-                    block(b.tile(ks, stride, qs.add(from), q_stride, head));
-                    if !b.bias.is_null() {
-                        biased(b);
-                    }
+                    b.compute(ks, stride, qs.add(from), q_stride, head);
                     softmax(b);
                     block(Tile {
                         a: vs,
@@ -458,9 +455,17 @@ unsafe fn scores(
 }
 
 impl Scores {
-    /// The product that makes the scores: keys, `head` rows of `stride`, times queries, `head` rows of `q_stride`.
-    fn tile(&self, keys: *const f32, stride: usize, queries: *const f32, q_stride: usize, head: usize) -> Tile {
-        Tile {
+    /// Makes the scores: keys, `head` rows of `stride`, times queries, `head` rows of `q_stride`, and what they get for their
+    /// distance. Gives the product.
+    unsafe fn compute(
+        self,
+        keys: *const f32,
+        stride: usize,
+        queries: *const f32,
+        q_stride: usize,
+        head: usize,
+    ) -> Tile {
+        let tile = Tile {
             a: keys,
             a_rows: 1,
             a_cols: stride,
@@ -473,7 +478,15 @@ impl Scores {
             rows: self.keys,
             depth: head,
             cols: self.width,
+        };
+        // Safety: the operands are as the caller promises.
+        unsafe {
+            block(tile);
+            if !self.bias.is_null() {
+                biased(self);
+            }
         }
+        tile
     }
 }
 
@@ -556,11 +569,7 @@ pub(crate) fn backward(
                             greatest.at(stats + from),
                             reciprocal.at(stats + from),
                         );
-                        let tile = b.tile(ks, stride, qs.add(from), q_stride, head);
-                        block(tile);
-                        if !b.bias.is_null() {
-                            biased(b);
-                        }
+                        let tile = b.compute(ks, stride, qs.add(from), q_stride, head);
                         probabilities(b);
                         block(Tile { a: vs, b: dos.add(from), c: ds, ..tile });
                         // dv[d, j] += Σ_i do[d, i] p[j, i]

@@ -104,9 +104,9 @@ fn not_there(name: &str, error: AccessError) -> Fault {
     let known: Vec<&str> = Model::fetchable().collect();
     let meant = nearest(&name.to_lowercase(), known.iter().copied());
     let meant = meant.map_or(String::new(), |near| format!("did you mean `{near}`? "));
-    let said = format!("{meant}models by name: {}; others are folders, or `hub:OWNER/NAME`", known.join(", "));
-    let hint = fault.hint.clone().map_or(said.clone(), |grant| format!("{said}\n{grant}"));
-    fault.hint(hint)
+    let grant = fault.hint.as_deref().map_or(String::new(), |grant| format!("\n{grant}"));
+    let names = known.join(", ");
+    fault.hint(format!("{meant}models by name: {names}; others are folders, or `hub:OWNER/NAME`{grant}"))
 }
 
 fn load(call: &mut Call) -> Answer {

@@ -182,20 +182,20 @@ impl<'a> Reader<'a> {
         let per_batch = (BATCH / self.map.n_up().max(1)).clamp(least, most);
         let n_batches = n_tokens.div_ceil(per_batch);
         let sway = per_batch / SWAY;
-        let mut start = 0;
-        let ends = (1..=n_batches).map(|idx| {
+        let (mut start, mut batches) = (0, Vec::with_capacity(n_batches));
+        for idx in 1..=n_batches {
             let share = n_tokens * idx / n_batches;
             let from = offsets.partition_point(|at| *at < share.saturating_sub(sway)).max(start + 1);
             let near = (from..offsets.len()).take_while(|end| idx < n_batches && offsets[*end] <= share + sway);
             let lost = |end: &usize| (offsets[start] as isize - offsets[*end] as isize).rem_euclid(LANES as isize);
             let best = near.min_by_key(|end| (lost(end), offsets[*end].abs_diff(share)));
             let end = best.unwrap_or_else(|| offsets.partition_point(|at| *at < share));
+            if end > start {
+                batches.push(start..end);
+            }
             start = end;
-            end
-        });
-        let ends: Vec<usize> = ends.collect();
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        starts.zip(&ends).map(|(start, end)| start..*end).filter(|rows| !rows.is_empty()).collect()
+        }
+        batches
     }
 
     /// Features of rows `rows`, row-major.
@@ -334,11 +334,8 @@ mod tests {
 
     /// Rows of so many tokens, cut into batches.
     fn cut(lengths: &[usize]) -> (Packed, Vec<Range<usize>>) {
-        let mut batch = Packed { tokens: Vec::new(), offsets: vec![0] };
-        for n in lengths {
-            batch.tokens.extend(std::iter::repeat_n(1, *n));
-            batch.offsets.push(batch.tokens.len());
-        }
+        let tokens = vec![1; 4000];
+        let batch = Packed::new(lengths.iter().map(|n| &tokens[..*n]));
         let model = tiny_bert(0);
         let ranges = Reader::new(&model.inner.arch, &model.inner.params.values, Precision::F32).cut(&batch);
         (batch, ranges)

@@ -7,11 +7,11 @@
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use w2s::host::digest::Digest;
-use w2s::host::lab::{Access, Lab, Memo, Settings};
-use w2s::host::store::StoreError;
-use w2s::host::store::hash::hash;
-use w2s::host::store::memo::{Content, Done, Operation, Partial, Step, perform};
+use w2s::core::context::{Access, Context, Memo, Settings};
+use w2s::core::digest::Digest;
+use w2s::store::StoreError;
+use w2s::store::hash::hash;
+use w2s::store::memo::{Content, Done, Operation, Partial, Step, perform};
 
 /// Rounds of each comparison: chosen, odd.
 const ROUNDS: usize = 31;
@@ -35,7 +35,7 @@ impl Operation for Numbers {
         }
     }
 
-    fn compute(&self, _lab: &Lab, _partial: &Partial) -> Result<Done<Vec<f32>>, StoreError> {
+    fn compute(&self, _lab: &Context, _partial: &Partial) -> Result<Done<Vec<f32>>, StoreError> {
         Ok(Done { value: (0..self.0).map(|at| at as f32).collect(), curve: Vec::new() })
     }
 
@@ -61,17 +61,17 @@ fn main() {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 512 << 20);
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { store: folder.path().to_owned(), memo: Memo::On, ..Lab::for_tests().settings };
-    let lab = Lab::new(settings, Access::default());
+    let settings = Settings { store: folder.path().to_owned(), memo: Memo::On, ..Context::for_tests().settings };
+    let ctx = Context::new(settings, Access::default());
     println!("{} threads\n", rayon::current_num_threads());
     println!("look-up, over reading and hashing the same bytes (at most 1.25 is wanted)");
     for n_bytes in [100 << 10, 1 << 20, 16 << 20, 128 << 20] {
         let numbers = Numbers(n_bytes / 4);
-        let value = perform(&numbers, &lab).expect("computed");
-        assert_eq!(perform(&numbers, &lab).expect("looked up"), value);
+        let value = perform(&numbers, &ctx).expect("computed");
+        assert_eq!(perform(&numbers, &ctx).expect("looked up"), value);
         let files = files_of(folder.path(), n_bytes as u64);
         let ratios = (0..ROUNDS).map(|_| {
-            let looked_up = time(|| drop(black_box(perform(&numbers, &lab).expect("looked up"))));
+            let looked_up = time(|| drop(black_box(perform(&numbers, &ctx).expect("looked up"))));
             let read = time(|| files.iter().for_each(|file| _ = black_box(hash(&std::fs::read(file).expect("there")))));
             (looked_up, read)
         });

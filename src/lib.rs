@@ -1,19 +1,35 @@
 //! `w2s`: a laboratory for weak-to-strong generalization, as a library.
 //!
-//! The house has five floors. Dependencies point down; a floor may be skipped, never climbed.
+//! A room for each concern; dependencies between rooms point down. From the top:
 //!
-//! | floor | what lives there |
+//! | room | what lives there |
 //! |---|---|
-//! | [`cli`] | the only floor that prints: script, repl, help, check, fetch |
-//! | [`session`] | builds the Rhai engine: sandbox, modules, script stdlib, documentation |
+//! | [`cli`] | commands and the prompt; the only room that prints |
+//! | [`lang`] | the Rhai engine: sandbox, modules, script stdlib, diagnostics |
 //! | [`builtins`] | everything a script can call: a folder per script module, a file per function |
 //! | [`bind`] | Rhai to Rust and back: values, options, callbacks, faults with source positions |
-//! | [`host`] | the laboratory itself, no Rhai in it; a room per noun |
+//! | [`record`], [`report`], [`sweep`] | what happened in a run; figures and pages; cells on worker processes |
+//! | [`domains`] | what experiments are about: the generated world |
+//! | [`train`], [`models`], [`stats`], [`data`] | training and labelling; architectures and checkpoints; metrics; data sets |
+//! | [`store`], [`frames`], [`autograd`] | results by content; polars tables; small differentiable tensors |
+//! | [`kernels`], [`core`] | f32 kernels over flat buffers; context, digests, random numbers |
 //!
 //! `ARCHITECTURE.md` is the map and states the invariants.
 
+pub mod autograd;
 pub mod bind;
 pub mod builtins;
 pub mod cli;
-pub mod host;
-pub mod session;
+pub mod core;
+pub mod data;
+pub mod domains;
+pub mod frames;
+pub mod kernels;
+pub mod lang;
+pub mod models;
+pub mod record;
+pub mod report;
+pub mod stats;
+pub mod store;
+pub mod sweep;
+pub mod train;

@@ -6,14 +6,14 @@ use std::io::{BufRead, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
-use w2s::host::frame::Frame;
-use w2s::host::lab::Lab;
-use w2s::host::model::trunk::{self, Packed, Tape};
-use w2s::host::model::{Head, Model};
-use w2s::host::tensor::Precision;
-use w2s::host::tensor::optim::{AdamW, AdamWOptions};
-use w2s::host::tensor::{Kernels, kernels_of, pages};
-use w2s::host::train::{CrossEntropy, finetune, logits};
+use w2s::core::context::Context;
+use w2s::frames::Frame;
+use w2s::kernels::Precision;
+use w2s::kernels::optim::{AdamW, AdamWOptions};
+use w2s::kernels::{Kernels, kernels_of, pages};
+use w2s::models::trunk::{self, Packed, Tape};
+use w2s::models::{Head, Model};
+use w2s::train::{CrossEntropy, finetune, logits};
 
 /// Runs the worker until its input ends.
 pub fn worker(work: &Work, store: &Path, folder: &Path) -> Result<(), String> {
@@ -153,9 +153,9 @@ impl Side for Training {
 /// The product's own calls on MiniLM and headlines. Their tokens are kept after the first round, as in a script.
 struct Real {
     work: Work,
-    lab: Lab,
+    ctx: Context,
     model: Model,
-    data: w2s::host::data::Data,
+    data: w2s::data::Data,
     truth: Frame,
     labels: Vec<u32>,
     folder: std::path::PathBuf,
@@ -163,16 +163,16 @@ struct Real {
 
 impl Real {
     fn new(work: &Work, store: &Path, folder: &Path) -> Result<Self, String> {
-        let lab = work::lab(store);
-        let (mut model, data) = work::real(work, &lab)?;
-        let truth = data.truth(&lab, "bench", "labels to train on").map_err(|error| error.to_string())?;
+        let ctx = work::ctx(store);
+        let (mut model, data) = work::real(work, &ctx)?;
+        let truth = data.truth(&ctx, "bench", "labels to train on").map_err(|error| error.to_string())?;
         let labels = work::read(folder, "labels.u32", u32::from_le_bytes)?;
         if work.kind == Kind::Label {
             let weight = work::made_up_head(model.inner.arch.width());
             model = model.with(|inner| inner.head = Some(std::sync::Arc::new(Head { weight, n_classes: CLASSES })));
         }
-        model.encode(&data, &lab).map_err(|error| error.to_string())?;
-        Ok(Real { work: *work, lab, model, data, truth, labels, folder: folder.to_owned() })
+        model.encode(&data, &ctx).map_err(|error| error.to_string())?;
+        Ok(Real { work: *work, ctx, model, data, truth, labels, folder: folder.to_owned() })
     }
 
     fn loss(&self, logits: &[f32]) -> f64 {
@@ -191,16 +191,16 @@ impl Real {
 
 impl Side for Real {
     fn round(&mut self) -> Result<(f64, f64), String> {
-        let Real { work, lab, model, data, truth, .. } = self;
-        let said = |error: w2s::host::train::TrainError| error.to_string();
+        let Real { work, ctx, model, data, truth, .. } = self;
+        let said = |error: w2s::train::TrainError| error.to_string();
         let start = Instant::now();
         if work.kind == Kind::Finetune {
-            let trained = finetune(model, data, truth, &CrossEntropy, &work::recipe(work), lab).map_err(said)?;
+            let trained = finetune(model, data, truth, &CrossEntropy, &work::recipe(work), ctx).map_err(said)?;
             let seconds = start.elapsed().as_secs_f64();
-            let (found, _) = logits(&trained, &data.head(64), Precision::F32, lab).map_err(said)?;
+            let (found, _) = logits(&trained, &data.head(64), Precision::F32, ctx).map_err(said)?;
             return Ok((seconds, self.loss(&found)));
         }
-        let (found, _) = logits(model, data, work.precision, lab).map_err(said)?;
+        let (found, _) = logits(model, data, work.precision, ctx).map_err(said)?;
         let seconds = start.elapsed().as_secs_f64();
         let bytes: Vec<u8> = found.iter().flat_map(|v| v.to_le_bytes()).collect();
         std::fs::write(self.folder.join("ours.f32"), bytes).map_err(|error| error.to_string())?;

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use w2s::host::data::Data;
-use w2s::host::lab::{Access, Lab, Memo, Settings};
-use w2s::host::model::arch::{Activation, Arch, CausalConfig};
-use w2s::host::model::trunk::Packed;
-use w2s::host::model::{Model, initial};
-use w2s::host::random::Random;
-use w2s::host::store::{Store, packages, sets};
-use w2s::host::tensor::Precision;
-use w2s::host::train::{Batches, Recipe};
+use w2s::core::context::{Access, Context, Memo, Settings};
+use w2s::core::random::Random;
+use w2s::data::Data;
+use w2s::kernels::Precision;
+use w2s::models::arch::{Activation, Arch, CausalConfig};
+use w2s::models::trunk::Packed;
+use w2s::models::{Model, initial};
+use w2s::store::{Store, packages, sets};
+use w2s::train::{Batches, Recipe};
 
 /// What a work does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,8 +173,8 @@ pub fn recipe(work: &Work) -> Recipe {
     Recipe { epochs: Some(1), batch: Some(work.batch), ..Recipe::default() }
 }
 
-/// The lab of the real works: nothing is looked up, everything is computed.
-pub fn lab(store: &Path) -> Lab {
+/// The context of the real works: nothing is looked up, everything is computed.
+pub fn ctx(store: &Path) -> Context {
     let settings = Settings {
         seed_offset: 0,
         n_threads: 2,
@@ -185,22 +185,22 @@ pub fn lab(store: &Path) -> Lab {
         checkpoint: None,
         run_dir: None,
     };
-    Lab::new(settings, Access::default())
+    Context::new(settings, Access::default())
 }
 
 /// MiniLM and the first rows of the shuffled headlines, fetched if they are not there.
-pub fn real(work: &Work, lab: &Lab) -> Result<(Model, Data), String> {
-    let store = Store::of(lab);
+pub fn real(work: &Work, ctx: &Context) -> Result<(Model, Data), String> {
+    let store = Store::of(ctx);
     for id in ["minilm", "sarcasm"] {
         let package = packages::find(id).ok_or("an unknown package")?;
         if !package.is_fetched(&store) {
-            package.fetch(&store, lab).map_err(|error| error.to_string())?;
+            package.fetch(&store, ctx).map_err(|error| error.to_string())?;
         }
     }
     let set = sets::find("sarcasm").ok_or("an unknown set")?;
-    let source = sets::load(lab, set, 0.2, 0).map_err(|error| error.to_string())?;
+    let source = sets::load(ctx, set, 0.2, 0).map_err(|error| error.to_string())?;
     let data = Data::new(Arc::new(source)).train().shuffle(0).head(work.rows);
-    let model = Model::fetched("minilm", lab).map_err(|error| error.to_string())?.ok_or("no model")?;
+    let model = Model::fetched("minilm", ctx).map_err(|error| error.to_string())?.ok_or("no model")?;
     Ok((model, data))
 }
 
@@ -300,15 +300,15 @@ fn made_up(work: &Work) -> Drawn {
 }
 
 fn from_text(work: &Work, store: &Path) -> Result<Drawn, String> {
-    let lab = lab(store);
-    let (model, data) = real(work, &lab)?;
-    let packed = model.encode(&data, &lab).map_err(|error| error.to_string())?;
+    let ctx = ctx(store);
+    let (model, data) = real(work, &ctx)?;
+    let packed = model.encode(&data, &ctx).map_err(|error| error.to_string())?;
     let plan = recipe(work).plan(&model, data.len()).map_err(|error| error.to_string())?;
     let lengths = packed.offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u32).collect();
     let mut drawn = Batches::new(lengths, plan.batch, plan.bucket, plan.seed);
     let batches = (0..plan.steps).map(|_| drawn.draw().0.to_vec()).collect();
     let lr = (0..plan.steps).map(|step| plan.lr_at(step)).collect();
-    let truth = data.truth(&lab, "bench", "labels to train on").map_err(|error| error.to_string())?;
+    let truth = data.truth(&ctx, "bench", "labels to train on").map_err(|error| error.to_string())?;
     let classes = truth.classes("label").map_err(|error| error.to_string())?;
     let labels = classes.values.iter().map(|class| *class as u32).collect();
     let width = model.inner.arch.width();

@@ -4,17 +4,17 @@ use super::convert::{FromDynamic, Mismatch};
 use super::fault::Fault;
 use super::function::{Function, Kind};
 use super::options::Options;
-use crate::host::lab::Lab;
+use crate::core::context::Context;
 use rhai::{Dynamic, FnPtr, Map, NativeCallContext};
 use std::sync::Arc;
 
-/// The arguments of a running call and the lab that it runs in.
+/// The arguments of a running call and the context that it runs in.
 pub struct Call<'a> {
     pub function: &'a Function,
     /// All arguments; for a method, operator or getter the receiver is the first.
     pub args: Vec<Dynamic>,
     pub context: &'a NativeCallContext<'a>,
-    lab: &'a Arc<Lab>,
+    ctx: &'a Arc<Context>,
 }
 
 impl<'a> Call<'a> {
@@ -22,14 +22,14 @@ impl<'a> Call<'a> {
         function: &'a Function,
         args: Vec<Dynamic>,
         context: &'a NativeCallContext<'a>,
-        lab: &'a Arc<Lab>,
+        ctx: &'a Arc<Context>,
     ) -> Self {
-        Call { function, args, context, lab }
+        Call { function, args, context, ctx }
     }
 
     /// The session's bench.
-    pub fn lab(&self) -> &'a Arc<Lab> {
-        self.lab
+    pub fn ctx(&self) -> &'a Arc<Context> {
+        self.ctx
     }
 
     /// Whether the first argument is a receiver that is not among the parameters.

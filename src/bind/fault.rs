@@ -1,8 +1,8 @@
 //! A fault: an error with a stable code, a hint, and, once Rhai has carried it up, a position.
 
-use crate::host::digest::Digest;
-use crate::host::explain::Explain;
-use crate::host::lab::Interrupted;
+use crate::core::context::Interrupted;
+use crate::core::digest::Digest;
+use crate::core::explain::Explain;
 use rhai::{Dynamic, EvalAltResult, Position};
 use std::fmt;
 

@@ -14,7 +14,7 @@ mod registry;
 pub mod trace;
 mod value;
 
-pub use crate::host::explain::{edit_distance, nearest};
+pub use crate::core::explain::{edit_distance, nearest};
 pub use call::Call;
 pub use convert::{FromDynamic, Mismatch, describe};
 pub use fault::Fault;
@@ -29,7 +29,7 @@ pub mod prelude {
     pub use super::{
         Call, Fault, FromDynamic, Function, Mismatch, OptionDoc, OptionSet, Options, Registry, Trace, Value, show,
     };
-    pub use crate::host::digest::Digest;
+    pub use crate::core::digest::Digest;
     pub use crate::options;
     pub use rhai::{Array, Dynamic, FnPtr, INT, ImmutableString, Map};
 

@@ -2,7 +2,7 @@
 
 use super::convert::FromDynamic;
 use super::fault::Fault;
-use crate::host::explain::nearest;
+use crate::core::explain::nearest;
 use rhai::{Dynamic, Map};
 
 /// One documented option.

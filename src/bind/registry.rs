@@ -4,7 +4,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::function::{Function, Kind};
 use super::value::{self, Value};
-use crate::host::lab::Lab;
+use crate::core::context::Context;
 use rhai::{Dynamic, Engine, FnNamespace, FuncRegistration, Module, NativeCallContext, RhaiFunc};
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -65,8 +65,8 @@ impl Registry {
         if exact.is_empty() { self.functions.iter().filter(|f| f.name == name).collect() } else { exact }
     }
 
-    /// Registers everything with `engine`; each call runs in `lab`.
-    pub fn install(&self, engine: &mut Engine, lab: &Arc<Lab>) {
+    /// Registers everything with `engine`; each call runs in `ctx`.
+    pub fn install(&self, engine: &mut Engine, ctx: &Arc<Context>) {
         for record in &self.types {
             (record.register)(engine);
         }
@@ -85,11 +85,11 @@ impl Registry {
                     let namespace =
                         if function.module.is_empty() { FnNamespace::Global } else { FnNamespace::Internal };
                     for n in least..=most {
-                        put(module, function, function.name, namespace, vec![TypeId::of::<Dynamic>(); n], lab);
+                        put(module, function, function.name, namespace, vec![TypeId::of::<Dynamic>(); n], ctx);
                     }
                     if let Some((_, id)) = function.also_method_of {
                         for n in least.max(1)..=most {
-                            put(&mut global, function, function.name, FnNamespace::Global, typed(id, n - 1), lab);
+                            put(&mut global, function, function.name, FnNamespace::Global, typed(id, n - 1), ctx);
                         }
                     }
                 }
@@ -102,12 +102,12 @@ impl Registry {
                             Some(second) => vec![id, second],
                             None => typed(id, n),
                         };
-                        put(&mut global, function, name, FnNamespace::Global, types, lab);
+                        put(&mut global, function, name, FnNamespace::Global, types, ctx);
                     }
                 }
                 Kind::Getter => {
                     let id = function.receiver.unwrap_or_else(TypeId::of::<Dynamic>);
-                    put(&mut global, function, &format!("get${}", function.name), FnNamespace::Global, vec![id], lab);
+                    put(&mut global, function, &format!("get${}", function.name), FnNamespace::Global, vec![id], ctx);
                 }
             }
         }
@@ -128,14 +128,14 @@ fn put(
     name: &str,
     namespace: FnNamespace,
     types: Vec<TypeId>,
-    lab: &Arc<Lab>,
+    ctx: &Arc<Context>,
 ) {
-    let (function, lab) = (function.clone(), lab.clone());
+    let (function, ctx) = (function.clone(), ctx.clone());
     let run = move |context: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
         let Some(context) = context else {
             return Err("a builtin was called without a context".into());
         };
-        run(&function, &lab, &context, args)
+        run(&function, &ctx, &context, args)
     };
     FuncRegistration::new(name).with_namespace(namespace).set_into_module_raw(
         module,
@@ -147,12 +147,12 @@ fn put(
 /// Runs one builtin: a panic below becomes a fault, and a fault gets the position of the call.
 fn run(
     function: &Function,
-    lab: &Arc<Lab>,
+    ctx: &Arc<Context>,
     context: &NativeCallContext,
     args: &mut [&mut Dynamic],
 ) -> Result<Dynamic, Box<rhai::EvalAltResult>> {
     let args = args.iter().map(|arg| arg.flatten_clone()).collect();
-    let mut call = Call::new(function, args, context, lab);
+    let mut call = Call::new(function, args, context, ctx);
     let answer = catch_unwind(AssertUnwindSafe(|| (function.run)(&mut call))).unwrap_or_else(|panic| {
         let said = panic
             .downcast_ref::<String>()

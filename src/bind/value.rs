@@ -1,7 +1,7 @@
 //! The laboratory's own types as script values, and how any value is shown to a person.
 
 use super::trace::Trace;
-use crate::host::digest::Digest;
+use crate::core::digest::Digest;
 use rhai::{Array, Dynamic, Map};
 use std::any::TypeId;
 use std::sync::{OnceLock, RwLock};

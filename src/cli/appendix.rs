@@ -1,8 +1,8 @@
 //! `w2s appendix RUN`: what a paper's authors paste.
 
 use super::{draw, exit, output};
-use crate::host::record::{Kept, Outcome, Record, RecordError, unaltered, write_appendix, write_pages};
-use crate::session::diagnostic::{Diagnostic, Severity};
+use crate::lang::diagnostic::{Diagnostic, Severity};
+use crate::record::{Kept, Outcome, Record, RecordError, unaltered, write_appendix, write_pages};
 use std::path::{Path, PathBuf};
 
 /// Writes the appendix of a run or of a bundle into the run's folder or into `into`, names the files and answers the exit

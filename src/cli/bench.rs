@@ -1,23 +1,23 @@
-//! Sets up what a command works at: the lab with its grants, the session over it, progress, the record, Ctrl-C.
+//! Sets up what a command works at: the context with its grants, the session over it, progress, the record, Ctrl-C.
 
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
-use crate::host::lab::{Access, Event, Lab, Memo, Settings};
-use crate::host::record::{self, Folder, Outcome, RecordError, Recorder};
-use crate::host::store::Store;
-use crate::host::store::bucket::{Bucket, is_url};
-use crate::session::diagnostic::Diagnostic;
-use crate::session::resolve::STDLIB;
-use crate::session::source::{Source, Sources};
-use crate::session::{Session, Setup};
+use crate::core::context::{Access, Context, Event, Memo, Settings};
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::resolve::STDLIB;
+use crate::lang::source::{Source, Sources};
+use crate::lang::{Session, Setup};
+use crate::record::{self, Folder, Outcome, RecordError, Recorder};
+use crate::store::Store;
+use crate::store::bucket::{Bucket, is_url};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A lab and what stands around it on the command line.
+/// A context and what stands around it on the command line.
 pub struct Bench {
-    pub lab: Arc<Lab>,
+    pub ctx: Arc<Context>,
     pub progress: Arc<Progress>,
     pub recorder: Option<Recorder>,
     /// Whether the reader of standard output went away.
@@ -39,7 +39,7 @@ impl Bench {
     pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Bench, Box<Diagnostic>> {
         let project = global.project.as_deref().unwrap_or(project);
         let project = project.canonicalize().map_err(|error| {
-            let why = crate::host::lab::plain(&error);
+            let why = crate::core::context::plain(&error);
             Box::new(Diagnostic::new("usage/project", format!("the project folder `{}`: {why}", project.display())))
         })?;
         let (store, url) = store_of(global);
@@ -92,18 +92,18 @@ impl Bench {
                 stdlib: STDLIB,
             })
         });
-        let mut lab = Lab::new(settings, access);
+        let mut ctx = Context::new(settings, access);
         if let Some(bucket) = bucket {
-            lab.use_bucket(bucket);
+            ctx.use_bucket(bucket);
         }
-        let lab = Arc::new(lab);
+        let ctx = Arc::new(ctx);
         let progress = Arc::new(Progress::new(global.quiet));
         if let (Some(folder), Some(recorder)) = (&mut folder, &recorder) {
             take_over(folder, recorder, &progress).map_err(refuse)?;
         }
         let sources: Arc<OnceLock<(Sources, PathBuf)>> = Arc::default();
         let (shown, kept, texts) = (progress.clone(), recorder.clone(), sources.clone());
-        lab.listen(move |event: Event| {
+        ctx.listen(move |event: Event| {
             if let Some(recorder) = &kept {
                 recorder.note(&event);
                 if let Some((sources, script)) = texts.get().filter(|_| recorder.is_due()) {
@@ -113,8 +113,8 @@ impl Bench {
             }
             shown.show(&event);
         });
-        heed_ctrl_c(&lab);
-        Ok(Bench { lab, progress, recorder, broken: Arc::default(), sources, _folder: folder })
+        heed_ctrl_c(&ctx);
+        Ok(Bench { ctx, progress, recorder, broken: Arc::default(), sources, _folder: folder })
     }
 
     /// Writes the record of a script that begins, and from now on again and again: a run that is ended by force is known by
@@ -127,7 +127,7 @@ impl Bench {
 
     /// A session that prints to standard output, between the progress bars. If nobody reads, the run is stopped.
     pub fn session(&self, name: &str, prelude: bool, args: &[String]) -> Session {
-        let (progress, lab, broken) = (self.progress.clone(), self.lab.clone(), self.broken.clone());
+        let (progress, ctx, broken) = (self.progress.clone(), self.ctx.clone(), self.broken.clone());
         let recorder = self.recorder.clone();
         let print = move |text: &str| {
             if let Some(recorder) = &recorder {
@@ -138,12 +138,12 @@ impl Bench {
             }
             if progress.apart(|| output::line(text)).is_err() {
                 broken.store(true, Ordering::Relaxed);
-                lab.interrupt.raise();
+                ctx.interrupt.raise();
             }
         };
         let setup =
             Setup { name: name.to_owned(), args: args.to_vec(), prelude, output: Arc::new(print), ..Setup::default() };
-        Session::with(self.lab.clone(), setup)
+        Session::with(self.ctx.clone(), setup)
     }
 
     /// Ends a command: draws its error, completes the record; the value, or the exit code.
@@ -199,7 +199,7 @@ fn keep(recorder: &Recorder, sources: &Sources, script: Option<&Path>, outcome: 
 /// Goes on in the folder of a run that did not end, if it was of the same command.
 fn take_over(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Result<(), RecordError> {
     let Some(earlier) = &folder.unfinished else { return Ok(()) };
-    let shown = crate::session::resolve::shown(&folder.path);
+    let shown = crate::lang::resolve::shown(&folder.path);
     if !recorder.is_same_command(earlier) {
         return Err(RecordError::OtherCommand { path: shown, command: earlier.command() });
     }
@@ -240,20 +240,20 @@ fn data_folder() -> PathBuf {
 }
 
 /// The first Ctrl-C asks running work to stop, a second one ends the program. There is one handler per process, for the
-/// lab that was set up last.
-fn heed_ctrl_c(lab: &Arc<Lab>) {
-    static LAB: OnceLock<std::sync::Mutex<Arc<Lab>>> = OnceLock::new();
+/// context that was set up last.
+fn heed_ctrl_c(ctx: &Arc<Context>) {
+    static LAB: OnceLock<std::sync::Mutex<Arc<Context>>> = OnceLock::new();
     if let Some(held) = LAB.get() {
-        *held.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = lab.clone();
+        *held.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = ctx.clone();
         return;
     }
-    let held = LAB.get_or_init(|| std::sync::Mutex::new(lab.clone()));
+    let held = LAB.get_or_init(|| std::sync::Mutex::new(ctx.clone()));
     // Without a handler, Ctrl-C ends the program at once, which is the next best thing.
     let _ = ctrlc::set_handler(move || {
-        let lab = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-        if !lab.interrupt.is_raised() {
+        let ctx = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if !ctx.interrupt.is_raised() {
             IGNORED.store(0, Ordering::Relaxed);
-            lab.interrupt.raise();
+            ctx.interrupt.raise();
         } else if IGNORED.fetch_add(1, Ordering::Relaxed) >= PATIENCE.load(Ordering::Relaxed) {
             std::process::exit(i32::from(exit::INTERRUPTED));
         } else {

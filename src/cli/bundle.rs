@@ -2,10 +2,10 @@
 
 use super::line::Global;
 use super::{draw, exit, output};
-use crate::host::record::bundle::{Packing, pack};
-use crate::host::record::{Kept, RecordError, Root, folder};
-use crate::session::diagnostic::Diagnostic;
-use crate::session::resolve::STDLIB;
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::resolve::STDLIB;
+use crate::record::bundle::{Packing, pack};
+use crate::record::{Kept, RecordError, Root, folder};
 use std::path::{Path, PathBuf};
 
 /// Writes the bundle and answers the exit code.

@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use super::line::Global;
 use super::{draw, exit};
-use crate::session::Session;
+use crate::lang::Session;
 use std::path::{Path, PathBuf};
 
 /// Checks every file and answers the exit code: a file that cannot be read weighs more than a finding.
@@ -13,7 +13,7 @@ pub fn run(global: &Global, files: &[PathBuf]) -> u8 {
     for file in files {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let checked = Bench::new(&Global { run: None, ..global.clone() }, folder, None)
-            .and_then(|bench| Session::for_scripts(bench.lab).check(file));
+            .and_then(|bench| Session::for_scripts(bench.ctx).check(file));
         match checked {
             Ok(findings) => {
                 findings.iter().for_each(draw::print);

@@ -1,6 +1,6 @@
 //! Draws a diagnostic: code, message, source line with a caret, hint, and the calls that led there.
 
-use crate::session::diagnostic::{Diagnostic, Place, Severity};
+use crate::lang::diagnostic::{Diagnostic, Place, Severity};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use unicode_width::UnicodeWidthChar;
@@ -183,7 +183,7 @@ pub fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::diagnostic::Step;
+    use crate::lang::diagnostic::Step;
 
     fn at(line: &str, column: usize) -> Diagnostic {
         let place = Place { source: "x.rhai".to_owned(), line: 12, column, text: Some(line.to_owned()) };

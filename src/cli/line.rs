@@ -1,7 +1,7 @@
 //! The command line.
 
 use super::units;
-use crate::host::tensor::{KINDS, Kernels, kernels_of};
+use crate::kernels::{KINDS, Kernels, kernels_of};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -24,8 +24,8 @@ mod units;
 mod verify;
 mod worker;
 
-use crate::session::diagnostic::Diagnostic;
-use crate::session::stack;
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::stack;
 use bench::Bench;
 use clap::{CommandFactory, Parser};
 use help::{Reference, Style};
@@ -108,7 +108,7 @@ fn with_bench(global: &Global, work: impl FnOnce(&Bench) -> u8) -> u8 {
     match Bench::new(global, Path::new("."), None) {
         Ok(bench) => {
             let code = work(&bench);
-            bench.lab.registration.finish(&bench.lab);
+            bench.ctx.registration.finish(&bench.ctx);
             code
         }
         Err(refused) => {
@@ -150,7 +150,7 @@ fn docs(folder: &Path) -> u8 {
     match Reference::shipped().write(folder) {
         Ok(n_files) => output::finish(output::line(&format!("{n_files} files below {}", folder.display()))),
         Err(error) => {
-            let why = format!("`{}` cannot be written: {}", folder.display(), crate::host::lab::plain(&error));
+            let why = format!("`{}` cannot be written: {}", folder.display(), crate::core::context::plain(&error));
             draw::print(&Diagnostic::new("docs/write", why));
             exit::FILE
         }

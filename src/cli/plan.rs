@@ -6,10 +6,10 @@ use super::columns::{Side, columns};
 use super::line::Global;
 use super::store::n_of;
 use super::{draw, exit, output, units};
-use crate::host::lab::{Event, Found};
-use crate::host::store::memo::{Estimate, Past};
-use crate::session::diagnostic::Diagnostic;
-use crate::session::{Session, Setup};
+use crate::core::context::{Event, Found};
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::{Session, Setup};
+use crate::store::memo::{Estimate, Past};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +50,7 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
     };
     let planned: Arc<Mutex<Vec<Planned>>> = Arc::default();
     let (held, shown) = (planned.clone(), bench.progress.clone());
-    bench.lab.listen(move |event| {
+    bench.ctx.listen(move |event| {
         shown.show(&event);
         if let Event::Operation { name, what, key, work, found, .. } = event {
             let is_stored = !matches!(found, Found::Planned);
@@ -64,11 +64,11 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
         }
     });
     let setup = Setup { name: "input".to_owned(), args: args.to_vec(), prelude: false, ..Setup::default() };
-    let mut session = Session::with(bench.lab.clone(), setup);
+    let mut session = Session::with(bench.ctx.clone(), setup);
     let answer = session.run_script(file);
     bench.progress.clear();
     let planned = std::mem::take(&mut *planned.lock().unwrap_or_else(PoisonError::into_inner));
-    let past = match Past::of(&bench.lab) {
+    let past = match Past::of(&bench.ctx) {
         Ok(past) => past,
         Err(error) => {
             draw::print(&Diagnostic::from_explained(&error));
@@ -112,7 +112,7 @@ fn account(planned: Vec<Planned>, mut past: Past, bench: &Bench) -> String {
             group.n_stored += 1;
             continue;
         }
-        let estimate = past.estimate(&one.operation, one.work, &bench.lab);
+        let estimate = past.estimate(&one.operation, one.work, &bench.ctx);
         n_measured += usize::from(matches!(estimate, Estimate::Measured(_)));
         group.n_computed += 1;
         group.seconds += estimate.seconds();

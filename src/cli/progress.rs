@@ -1,13 +1,13 @@
 //! Progress on standard error: bars on a terminal, plain lines elsewhere.
 
-use crate::host::lab::Event;
+use crate::core::context::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Shows what the lab tells.
+/// Shows what the context tells.
 pub struct Progress {
     quiet: bool,
     bars: Option<MultiProgress>,

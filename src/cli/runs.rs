@@ -1,9 +1,9 @@
 //! `w2s runs` and `w2s diff`: what was run, and what is different.
 
 use super::{columns, draw, exit, output};
-use crate::host::record::diff::{self, Change, Diff};
-use crate::host::record::{Account, Altered, Kept, Outcome, RecordError, kept};
-use crate::session::diagnostic::{Diagnostic, Severity};
+use crate::lang::diagnostic::{Diagnostic, Severity};
+use crate::record::diff::{self, Change, Diff};
+use crate::record::{Account, Altered, Kept, Outcome, RecordError, kept};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub fn runs(folder: &Path, json: bool) -> u8 {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            let why = format!("`{}`: {}", folder.display(), crate::host::lab::plain(&error));
+            let why = format!("`{}`: {}", folder.display(), crate::core::context::plain(&error));
             let hint = "runs are made by `w2s script FILE`, in the folder `runs`";
             draw::print(&Diagnostic::new("record/read", why).hint(hint));
             return exit::FILE;

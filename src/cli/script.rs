@@ -3,8 +3,8 @@
 use super::bench::{Bench, Run};
 use super::line::Global;
 use super::{draw, exit, worker};
-use crate::session::diagnostic::Diagnostic;
-use crate::session::source::read_script;
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::source::read_script;
 use std::path::Path;
 
 /// Runs the script and answers the exit code. Of a rerun nobody is told where its record is.
@@ -46,9 +46,9 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         Err(code) => code,
     };
     super::store::after_run(&bench);
-    bench.lab.registration.finish(&bench.lab);
-    if let Some(folder) = bench.lab.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
-        bench.progress.note(&format!("record: {}", crate::session::resolve::shown(&folder.join("record.json"))));
+    bench.ctx.registration.finish(&bench.ctx);
+    if let Some(folder) = bench.ctx.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
+        bench.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
     }
     code
 }

@@ -2,9 +2,9 @@
 
 use super::runs::{fail, print_json, warn_of};
 use super::{columns, draw, output};
-use crate::host::digest::short;
-use crate::host::frame::Bounds;
-use crate::host::record::{Account, How, Kept, Outcome, Record, What, altered};
+use crate::core::digest::short;
+use crate::frames::Bounds;
+use crate::record::{Account, How, Kept, Outcome, Record, What, altered};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! What has to be settled before anything runs: the allocator, thread pools, panics.
 
 use super::line::{Device, Global};
-use crate::host::explain::Explain;
-use crate::host::model::candle;
-use crate::session::diagnostic::Diagnostic;
-use crate::session::stack;
+use crate::core::explain::Explain;
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::stack;
+use crate::models::candle;
 
 /// Settles what can only be settled while no other thread runs.
 pub fn before_threads() {

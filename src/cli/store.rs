@@ -4,11 +4,11 @@ use super::bench::Bench;
 use super::columns::{Side, columns, cut};
 use super::line::StoreCommand;
 use super::{draw, exit, output, store_show, units};
-use crate::host::explain::Explain;
-use crate::host::record::Kept;
-use crate::host::store::memo::{Collect, Collected, Key, Listed};
-use crate::host::store::{Store, StoreError};
-use crate::session::diagnostic::Diagnostic;
+use crate::core::explain::Explain;
+use crate::lang::diagnostic::Diagnostic;
+use crate::record::Kept;
+use crate::store::memo::{Collect, Collected, Key, Listed};
+use crate::store::{Store, StoreError};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ const WHAT: usize = 48;
 
 /// Does what was asked; the exit code.
 pub fn run(bench: &Bench, command: &StoreCommand, run_folder: Option<&Path>) -> u8 {
-    let store = Store::of(&bench.lab);
+    let store = Store::of(&bench.ctx);
     let answer = match command {
         StoreCommand::Ls { operation, since } => ls(&store, operation.as_deref(), *since),
         StoreCommand::Show { key } => store.result(key).map(|listed| store_show::page(&store, &listed)),
@@ -117,10 +117,10 @@ pub(super) fn n_of(n: usize, what: &str) -> String {
 
 fn gc(bench: &Bench, store: &Store, mut collect: Collect) -> Said {
     // A bucket is not this machine's to keep small unless it is said how small.
-    if collect.max_bytes.is_none() && bench.lab.settings.bucket.is_none() {
+    if collect.max_bytes.is_none() && bench.ctx.settings.bucket.is_none() {
         collect.max_bytes = most()?;
     }
-    let done = store.collect(&collect, &bench.lab.interrupt)?;
+    let done = store.collect(&collect, &bench.ctx.interrupt)?;
     let max_bytes = collect.max_bytes;
     let verb = if collect.dry { "would remove" } else { "removed" };
     let mut text = format!(
@@ -165,18 +165,18 @@ pub fn most() -> Result<Option<u64>, StoreError> {
 
 /// After a run that added to the store: makes room if it is over its most.
 pub fn after_run(bench: &Bench) {
-    if !bench.lab.registration.has_added() {
+    if !bench.ctx.registration.has_added() {
         return;
     }
     // The folder alone: what a bucket holds is many machines'.
-    let store = Store::at(&bench.lab.settings.store);
+    let store = Store::at(&bench.ctx.settings.store);
     let collected = (|| {
         let Some(most) = most()? else { return Ok(None) };
         if store.n_computed_bytes()? <= most {
             return Ok(None);
         }
         let max_bytes = Some((most as f64 * ROOM) as u64);
-        let done = store.collect(&Collect { max_bytes, ..Collect::default() }, &bench.lab.interrupt)?;
+        let done = store.collect(&Collect { max_bytes, ..Collect::default() }, &bench.ctx.interrupt)?;
         Ok::<_, StoreError>(Some((most, done)))
     })();
     match collected {
@@ -193,7 +193,7 @@ pub fn after_run(bench: &Bench) {
 }
 
 fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
-    let audit = store.audit(&bench.lab)?;
+    let audit = store.audit(&bench.ctx)?;
     let mut text = String::new();
     for damaged in &audit.damaged {
         text += &format!("damaged: {}: {}\n", draw::plain(&damaged.file), draw::plain(&damaged.why));
@@ -211,7 +211,7 @@ fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
     }
     text += &format!("{} damaged", n_of(audit.damaged.len(), "file"));
     if remove {
-        let n_removed = store.remove_damaged(&audit, &bench.lab)?;
+        let n_removed = store.remove_damaged(&audit, &bench.ctx)?;
         text += &format!("; removed {}, what they held is computed again when it is needed", n_of(n_removed, "file"));
     } else {
         text += "; `w2s store check --remove` removes what can be computed again";
@@ -244,12 +244,12 @@ fn export(bench: &Bench, store: &Store, file: &Path, keys: &[String], run: Optio
         chosen =
             store.results()?.into_iter().filter(|listed| listed.manifest.is_ok()).map(|listed| listed.key).collect();
     }
-    let bytes = store.export(&chosen, file, &bench.lab)?;
+    let bytes = store.export(&chosen, file, &bench.ctx)?;
     Ok((format!("{} in {}, {}{note}", n_of(chosen.len(), "result"), file.display(), units::size(bytes)), exit::OK))
 }
 
 fn import(bench: &Bench, store: &Store, file: &Path) -> Said {
-    let done = store.import(file, &bench.lab)?;
+    let done = store.import(file, &bench.ctx)?;
     let text = format!(
         "{} new, {}; {} had been there",
         n_of(done.n_new, "result"),

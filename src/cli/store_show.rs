@@ -1,9 +1,9 @@
 //! `w2s store show`: one result with everything that the store knows of where it came from.
 
 use super::{draw, exit, units};
-use crate::host::digest::short;
-use crate::host::store::Store;
-use crate::host::store::memo::Listed;
+use crate::core::digest::short;
+use crate::store::Store;
+use crate::store::memo::Listed;
 
 /// The page, and the exit code: a damaged result is a finding.
 pub fn page(store: &Store, listed: &Listed) -> (String, u8) {

@@ -3,11 +3,11 @@
 use super::bench::Bench;
 use super::exit;
 use super::line::Global;
-use crate::host::lab::Lab;
-use crate::host::sweep::{Launcher, Post, Script};
-use crate::host::tensor::Kernels;
-use crate::session::source::Sources;
-use crate::session::{Session, Setup};
+use crate::core::context::Context;
+use crate::kernels::Kernels;
+use crate::lang::source::Sources;
+use crate::lang::{Session, Setup};
+use crate::sweep::{Launcher, Post, Script};
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub fn enable(bench: &Bench, sources: &Sources, global: &Global, file: &Path, ar
         let texts = sources.all().into_iter().map(|source| (source.name, source.text.to_string(), source.path));
         Script { file: file.clone(), args: args.clone(), texts: texts.collect() }
     };
-    bench.lab.sweep.enable(Launcher { program, flags, script: Box::new(script) });
+    bench.ctx.sweep.enable(Launcher { program, flags, script: Box::new(script) });
 }
 
 /// Serves until the input ends; the exit code.
@@ -41,19 +41,19 @@ pub fn run() -> u8 {
         return exit::USAGE;
     };
     let task = &post.task;
-    let mut lab = Lab::new(task.settings.clone(), task.access.clone());
-    if let Err(error) = lab.open_bucket() {
+    let mut ctx = Context::new(task.settings.clone(), task.access.clone());
+    if let Err(error) = ctx.open_bucket() {
         post.refuse(&error.to_string());
         return exit::FILE;
     }
-    let lab = Arc::new(lab);
-    lab.sweep.serve(post.clone());
+    let ctx = Arc::new(ctx);
+    ctx.sweep.serve(post.clone());
     let teller = post.clone();
-    lab.listen(move |event| teller.pass_on(event));
-    let heeding = lab.clone();
+    ctx.listen(move |event| teller.pass_on(event));
+    let heeding = ctx.clone();
     // Ctrl-C reaches every process of the terminal; without a handler it ends this one at once, and its cell is tried again.
     let _ = ctrlc::set_handler(move || heeding.interrupt.raise());
-    let listening = lab.clone();
+    let listening = ctx.clone();
     let listener = std::thread::Builder::new().name("w2s-orders".to_owned()).spawn(move || {
         Post::listen(input, cells, &listening);
         std::thread::sleep(GRACE);
@@ -64,7 +64,7 @@ pub fn run() -> u8 {
         return exit::FILE;
     }
     let setup = Setup { args: task.script.args.clone(), prelude: false, ..Setup::default() };
-    let mut session = Session::with(lab, setup);
+    let mut session = Session::with(ctx, setup);
     for (_, text, path) in &task.script.texts {
         if let Some(path) = path {
             session.sources.pin(path, text);

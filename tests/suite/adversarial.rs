@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use w2s::bind::{Function, Kind};
-use w2s::host::lab::{Interrupt, Lab};
-use w2s::session::diagnostic::Diagnostic;
-use w2s::session::limits::Limits;
-use w2s::session::{Session, Setup};
+use w2s::core::context::{Context, Interrupt};
+use w2s::lang::diagnostic::Diagnostic;
+use w2s::lang::limits::Limits;
+use w2s::lang::{Session, Setup};
 
 /// What nobody should give. All are legal expressions of the language.
 const BAD: &[&str] = &[
@@ -265,7 +265,7 @@ fn attack(function: &Function, answers: &mut BTreeMap<String, usize>) -> Vec<Str
     };
     let folder = tempfile::tempdir().expect("a folder");
     let mut session = session_in(folder.path());
-    let interrupt = session.lab.interrupt.clone();
+    let interrupt = session.ctx.interrupt.clone();
     let watchdog = Watchdog::new(interrupt.clone());
     if let Err(error) = session.eval(&cut.before) {
         return vec![format!("{}: the example's beginning fails: {error}", function.path())];
@@ -291,7 +291,7 @@ fn attack(function: &Function, answers: &mut BTreeMap<String, usize>) -> Vec<Str
 
 #[test]
 fn every_function_takes_every_bad_argument() {
-    w2s::session::stack::quiet_panics();
+    w2s::lang::stack::quiet_panics();
     let registry = w2s::builtins::registry();
     let only = std::env::var("W2S_ATTACK").unwrap_or_default();
     let mut answers = BTreeMap::new();
@@ -316,9 +316,9 @@ fn every_function_takes_every_bad_argument() {
 /// Runs `code` under small limits, with an interruption after a second.
 fn run(code: &str) -> Result<Dynamic, Box<Diagnostic>> {
     let limits = Limits { operations: 20_000_000, ..Limits::default() };
-    let lab = Arc::new(Lab::for_tests());
-    let watchdog = Watchdog::new(lab.interrupt.clone());
-    let mut session = Session::with(lab, Setup { limits, ..Setup::default() });
+    let ctx = Arc::new(Context::for_tests());
+    let watchdog = Watchdog::new(ctx.interrupt.clone());
+    let mut session = Session::with(ctx, Setup { limits, ..Setup::default() });
     watchdog.set(Some(Instant::now() + Duration::from_secs(20)));
     session.eval(code)
 }
@@ -413,11 +413,11 @@ fn harmless_oddities_run() {
 
 #[test]
 fn many_large_values_end_before_memory_does() {
-    let limits = Limits { memory: w2s::session::limits::resident() + (300 << 20), ..Limits::default() };
+    let limits = Limits { memory: w2s::lang::limits::resident() + (300 << 20), ..Limits::default() };
     if limits.memory == 300 << 20 {
         return; // This system does not tell how much memory a process holds.
     }
-    let mut session = Session::with(Arc::new(Lab::for_tests()), Setup { limits, ..Setup::default() });
+    let mut session = Session::with(Arc::new(Context::for_tests()), Setup { limits, ..Setup::default() });
     let code = "fn grow(n) { let s = \"x\"; s.pad(15000000, 'y'); if n > 0 { grow(n - 1) } s.len() } \
                 try { grow(100) } catch { 0 }";
     let error = session.eval(code).expect_err("too much");

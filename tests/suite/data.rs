@@ -2,7 +2,7 @@
 
 use crate::support::session_in;
 use std::path::Path;
-use w2s::session::Session;
+use w2s::lang::Session;
 
 fn session_with(folder: &Path, files: &[(&str, &str)]) -> Session {
     for (name, text) in files {

@@ -5,7 +5,7 @@ use crate::record::{experiment, record, run, w2s};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use w2s::host::record::{How, Record, What};
+use w2s::record::{How, Record, What};
 
 fn read(folder: &Path, file: &str) -> Vec<u8> {
     std::fs::read(folder.join(file)).expect("there")

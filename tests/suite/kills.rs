@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use w2s::host::lab::Lab;
-use w2s::host::random::Random;
-use w2s::host::store::Store;
+use w2s::core::context::Context;
+use w2s::core::random::Random;
+use w2s::store::Store;
 
 const SCRIPT: &str = include_str!("kills.rhai");
 
@@ -310,7 +310,7 @@ impl Bench {
         let mut check = Command::new(env!("CARGO_BIN_EXE_w2s"));
         let check = check.args(["store", "check", "--store"]).arg(store).output().expect("checks");
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
-        let audit = Store::at(store).audit(&Lab::for_tests()).expect("audited");
+        let audit = Store::at(store).audit(&Context::for_tests()).expect("audited");
         assert!(audit.damaged.is_empty(), "{:?}", audit.damaged);
         assert_eq!(audit.n_results, reference.operations.len());
         std::fs::remove_dir_all(run).expect("removed");

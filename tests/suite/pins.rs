@@ -8,15 +8,15 @@ use crate::support::root;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use w2s::host::data::Data;
-use w2s::host::digest::Digest;
-use w2s::host::lab::{Access, Lab};
-use w2s::host::model::arch::{Activation, Arch, BertConfig};
-use w2s::host::model::{Encoder, Model, Precision, Size, untrained};
-use w2s::host::random::Random;
-use w2s::host::store::Store;
-use w2s::host::tensor::Kernels;
-use w2s::host::world::{TaskOptions, World, WorldOptions, task};
+use w2s::core::context::{Access, Context};
+use w2s::core::digest::Digest;
+use w2s::core::random::Random;
+use w2s::data::Data;
+use w2s::domains::world::{TaskOptions, World, WorldOptions, task};
+use w2s::kernels::Kernels;
+use w2s::models::arch::{Activation, Arch, BertConfig};
+use w2s::models::{Encoder, Model, Precision, Size, untrained};
+use w2s::store::Store;
 
 /// What was computed, by a name for people: the digest of the derivation, and the hash of what came out.
 type Pins = BTreeMap<String, [String; 2]>;
@@ -94,7 +94,7 @@ fn save_encoder(folder: &Path) {
     let model = Model::new("bert", arch, values, encoder, digest, "random numbers").expect("a model");
     let granted = vec![folder.to_owned()];
     let access = Access { read: granted.clone(), write: granted, net: vec![], project: folder.to_owned() };
-    model.save(Path::new("bert"), Precision::F32, &Lab::new(Lab::for_tests().settings, access)).expect("saved");
+    model.save(Path::new("bert"), Precision::F32, &Context::new(Context::for_tests().settings, access)).expect("saved");
 }
 
 /// What the script leaves in the store with these kernels, and how the class and its version are called.
@@ -127,7 +127,7 @@ fn complaints(class: &str, pinned: &Pins, found: &Pins) -> Vec<String> {
             Some([held, _]) if held == digest => complaints.push(format!(
                 "`{name}` gives other bits than were pinned, under the same digest ({class}). If what it computes was \
                  changed, raise the version in its `Digest::of(\"…\", version)`; if a kernel was, raise the class in \
-                 `host::tensor::class_of`"
+                 `kernels::class_of`"
             )),
             _ => {}
         }

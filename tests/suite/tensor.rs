@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use w2s::autograd::{Axis, Tensor};
 use w2s::bind::{Kind, Registry};
-use w2s::host::autograd::{Axis, Tensor};
-use w2s::host::lab::Lab;
-use w2s::session::Session;
+use w2s::core::context::Context;
+use w2s::lang::Session;
 
 /// Every operation through which a gradient flows, by the path of its record, with a call of the variable `t` (3 × 2,
 /// away from ties and kinks) and the constant `o` (3 × 2, positive).
@@ -113,7 +113,7 @@ fn weighted(session: &mut Session, code: &str, t: &[f64]) -> (f64, Option<Vec<f6
 
 #[test]
 fn every_gradient_agrees_with_finite_differences() {
-    let mut session = Session::new(Arc::new(Lab::for_tests()));
+    let mut session = Session::new(Arc::new(Context::for_tests()));
     for (_, code) in DIFFERENTIABLE {
         let (_, gradient) = weighted(&mut session, code, &T);
         let gradient = gradient.unwrap_or_else(|| panic!("{code} cuts the gradient"));
@@ -132,7 +132,7 @@ fn every_gradient_agrees_with_finite_differences() {
 
 #[test]
 fn constants_carry_no_gradient() {
-    let mut session = Session::new(Arc::new(Lab::for_tests()));
+    let mut session = Session::new(Arc::new(Context::for_tests()));
     for (_, code) in CONSTANT.iter().filter(|(_, code)| !code.is_empty()) {
         assert_eq!(weighted(&mut session, code, &T).1, None, "{code}");
     }

@@ -2,9 +2,9 @@
 
 use crate::support::session_in;
 use w2s::bind::show;
-use w2s::host::lab::Event;
-use w2s::host::model::Model;
-use w2s::session::Session;
+use w2s::core::context::Event;
+use w2s::lang::Session;
+use w2s::models::Model;
 
 /// Twelve rows whose class is one word, a model that reads them, and their truth.
 const SET_UP: &str = "let rows = [];\n\
@@ -112,8 +112,8 @@ fn options_and_rows_that_cannot_be_are_refused() {
 fn ctrl_c_ends_a_finetuning_and_no_try_swallows_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut session = session_in(folder.path());
-    let interrupt = session.lab.interrupt.clone();
-    session.lab.listen(move |event| {
+    let interrupt = session.ctx.interrupt.clone();
+    session.ctx.listen(move |event| {
         if matches!(event, Event::Progress { .. }) {
             interrupt.raise();
         }
@@ -123,7 +123,7 @@ fn ctrl_c_ends_a_finetuning_and_no_try_swallows_it() {
     );
     let error = session.eval(&code).expect_err("is interrupted");
     assert!(error.interrupted, "{error}");
-    session.lab.interrupt.clear();
+    session.ctx.interrupt.clear();
     assert_eq!(show(&session.eval("kept").expect("the session goes on")), "7");
 }
 
@@ -140,36 +140,36 @@ fn a_trained_model_survives_a_folder() {
 
 #[test]
 fn a_training_with_a_loss_of_ones_own_goes_on_to_the_same_bits() {
-    use w2s::host::lab::{Access, Lab, Memo};
+    use w2s::core::context::{Access, Context, Memo};
     let code = format!(
         "{SET_UP}let loss = |logits, weak, at| logits.cross_entropy(weak * (1.0 - 0.5 * at.progress) + logits.softmax().detach() * (0.5 * at.progress));\n\
          model.finetune(data, truth, #{{ steps: 20, batch: 4, loss: loss }})"
     );
     let bits = |model: Model| model.inner.params.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     let session = |folder: &std::path::Path| {
-        let mut lab = Lab::new(Lab::for_tests().settings, Access::default());
-        lab.settings.store = folder.to_owned();
-        lab.settings.memo = Memo::On;
-        lab.settings.checkpoint = Some(std::time::Duration::ZERO);
-        let lab = std::sync::Arc::new(lab);
-        (Session::with(lab.clone(), w2s::session::Setup::default()), lab)
+        let mut ctx = Context::new(Context::for_tests().settings, Access::default());
+        ctx.settings.store = folder.to_owned();
+        ctx.settings.memo = Memo::On;
+        ctx.settings.checkpoint = Some(std::time::Duration::ZERO);
+        let ctx = std::sync::Arc::new(ctx);
+        (Session::with(ctx.clone(), w2s::lang::Setup::default()), ctx)
     };
     let folder = tempfile::tempdir().expect("a folder");
     let whole = bits(session(folder.path()).0.eval(&code).expect("trains").cast::<Model>());
     for end in [1, 9, 19] {
         let folder = tempfile::tempdir().expect("a folder");
-        let (mut stopped, lab) = session(folder.path());
-        let interrupt = lab.interrupt.clone();
-        lab.listen(move |event| {
+        let (mut stopped, ctx) = session(folder.path());
+        let interrupt = ctx.interrupt.clone();
+        ctx.listen(move |event| {
             if matches!(event, Event::Progress { done, .. } if done == end) {
                 interrupt.raise();
             }
         });
         stopped.eval(&code).expect_err("stops");
-        let (mut again, lab) = session(folder.path());
+        let (mut again, ctx) = session(folder.path());
         let first = std::sync::Arc::new(std::sync::Mutex::new(None));
         let held = first.clone();
-        lab.listen(move |event| {
+        ctx.listen(move |event| {
             if let Event::Progress { done, .. } = event {
                 held.lock().expect("whole").get_or_insert(done);
             }
@@ -200,7 +200,7 @@ fn a_loss_that_changes_an_outer_variable_is_trained_again_and_says_why() {
     let mut session = session_in(folder.path());
     let told = Arc::new(Mutex::new(Vec::new()));
     let sink = told.clone();
-    session.lab.listen(move |event| {
+    session.ctx.listen(move |event| {
         if matches!(event, Event::Warning { .. } | Event::Operation { .. }) {
             sink.lock().expect("whole").push(event);
         }
@@ -212,6 +212,7 @@ fn a_loss_that_changes_an_outer_variable_is_trained_again_and_says_why() {
     let told = told.lock().expect("whole");
     let warned =
         |event: &&Event| matches!(event, Event::Warning { text } if text.contains("changes the outer variable `kept`"));
-    let computed = |event: &&Event| matches!(event, Event::Operation { found: w2s::host::lab::Found::Computed, .. });
+    let computed =
+        |event: &&Event| matches!(event, Event::Operation { found: w2s::core::context::Found::Computed, .. });
     assert_eq!((told.iter().filter(warned).count(), told.iter().filter(computed).count()), (2, 2));
 }

@@ -4,7 +4,7 @@
 use super::losses::{Names, Outer, is_changeable, outside};
 use super::tree::{ANONYMOUS, anonymous, plain, raw};
 use super::{ScriptModules, Trace};
-use crate::host::digest::{Digest, DigestBuilder};
+use crate::core::digest::{Digest, DigestBuilder};
 use rhai::{Dynamic, FnPtr, Module, NativeCallContext, ScriptFuncDef};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,7 @@ mod tree;
 pub use losses::OUTSIDE;
 
 use super::value::digester;
-use crate::host::digest::Digest;
+use crate::core::digest::Digest;
 use rhai::{Array, Blob, Dynamic, FnPtr, Map, Module, NativeCallContext, Shared};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::builtins::script::Folded;
-use crate::host::metric::Estimate;
+use crate::stats::Estimate;
 
 /// An engine with `digest(value)`, and `lost(value)` and `untraceable(value)`, the reasons or an empty text.
 fn engine() -> rhai::Engine {

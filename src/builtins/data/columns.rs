@@ -2,9 +2,9 @@
 
 use super::rows::{from_value, to_value};
 use crate::bind::prelude::*;
-use crate::host::data::DataError;
-use crate::host::data::columns::Mapping;
-use crate::host::data::read::Records;
+use crate::data::DataError;
+use crate::data::columns::Mapping;
+use crate::data::read::Records;
 
 /// A column by its name, or a function of a row.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! What a data set says about itself, and its inputs as a frame.
 
 use crate::bind::prelude::*;
-use crate::host::data::{Data, DataError};
+use crate::data::{Data, DataError};
 
 /// The records.
 pub fn functions() -> Vec<Function> {

@@ -3,9 +3,9 @@
 use super::columns::{Column, Columns};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
-use crate::host::data::{Data, Source, columns, read};
-use crate::host::store::sets;
-use crate::host::world::{self, TaskOptions, World, WorldOptions};
+use crate::data::{Data, Source, columns, read};
+use crate::domains::world::{self, TaskOptions, World, WorldOptions};
+use crate::store::sets;
 use std::sync::Arc;
 
 options! {
@@ -61,7 +61,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
-    let (seed, n_train, n_test) = (call.lab().seed(options.seed), options.n_train, options.n_test);
+    let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let test_share = options.test_share.unwrap_or(TEST_SHARE);
     let columns = Columns {
         text: options.text,
@@ -73,7 +73,7 @@ fn run(call: &mut Call) -> Answer {
         classes: options.classes,
     };
     if is_file(&name) {
-        let mut records = read::read(call.lab(), &name)?;
+        let mut records = read::read(call.ctx(), &name)?;
         let mapping = columns.apply(call, &mut records)?;
         return counted(columns::source(&records, &name, &mapping, test_share, seed)?, n_train, n_test, seed);
     }
@@ -93,7 +93,7 @@ fn run(call: &mut Call) -> Answer {
         return Ok(Dynamic::from(Data::of_task(rows)?));
     }
     match sets::find(&name) {
-        Some(set) => counted(sets::load(call.lab(), set, test_share, seed)?, n_train, n_test, seed),
+        Some(set) => counted(sets::load(call.ctx(), set, test_share, seed)?, n_train, n_test, seed),
         None => Err(unknown(&name)),
     }
 }

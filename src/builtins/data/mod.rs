@@ -10,7 +10,7 @@ mod views;
 
 use crate::bind::Registry;
 use crate::bind::prelude::{Digest, Trace, Value};
-use crate::host::data::{Data, Split};
+use crate::data::{Data, Split};
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {

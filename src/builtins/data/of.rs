@@ -3,9 +3,9 @@
 use super::columns::{Column, Columns};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
-use crate::host::data::read::{Records, from_table};
-use crate::host::data::{Data, DataError, columns};
-use crate::host::frame::Frame;
+use crate::data::read::{Records, from_table};
+use crate::data::{Data, DataError, columns};
+use crate::frames::Frame;
 use std::sync::Arc;
 
 options! {
@@ -66,7 +66,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let options: OfOptions = call.options()?;
     let mut records = records(call)?;
-    let seed = call.lab().seed(options.seed);
+    let seed = call.ctx().seed(options.seed);
     let (name, test_share) = (options.name, options.test_share);
     let columns = Columns {
         text: options.text,
@@ -85,7 +85,7 @@ fn run(call: &mut Call) -> Answer {
 fn records(call: &Call) -> Result<Records, Fault> {
     let given: Dynamic = call.arg(0)?;
     if let Some(frame) = given.clone().try_cast::<Frame>() {
-        return Ok(from_table(call.lab(), "frame", frame.table())?);
+        return Ok(from_table(call.ctx(), "frame", frame.table())?);
     }
     let rows: Array = given.into_array().map_err(|kind| {
         let kind = kind.rsplit("::").next().unwrap_or(kind).to_owned();

@@ -1,7 +1,7 @@
 //! Cells of records to script values and back.
 
 use crate::bind::{Fault, describe};
-use crate::host::data::read::Records;
+use crate::data::read::Records;
 use rhai::{Array, Dynamic, Map};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! `Data.truth`
 
 use crate::bind::prelude::*;
-use crate::host::data::Data;
+use crate::data::Data;
 
 /// The record.
 pub fn function() -> Function {
@@ -28,5 +28,5 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let (data, purpose): (Data, String) = (call.receiver()?, call.arg(0)?);
-    Ok(Dynamic::from(data.truth(call.lab(), "Data.truth", &purpose)?))
+    Ok(Dynamic::from(data.truth(call.ctx(), "Data.truth", &purpose)?))
 }

@@ -1,8 +1,8 @@
 //! Parts of a data set: by share, by draw, by id, by position.
 
 use crate::bind::prelude::*;
-use crate::host::data::Data;
-use crate::host::frame::Frame;
+use crate::data::Data;
+use crate::frames::Frame;
 
 options! {
     /// How a sample is drawn.
@@ -31,7 +31,7 @@ macro_rules! four_rows {
 fn halves() -> Function {
     Function::new("data", "halves", |call| {
         let (data, seed): (Data, Option<u64>) = (call.arg(0)?, call.optional(1)?);
-        let halves = data.halves(call.lab().seed(seed))?;
+        let halves = data.halves(call.ctx().seed(seed))?;
         Ok(Dynamic::from(halves.into_iter().map(Dynamic::from).collect::<Array>()))
     })
     .about("Two halves: one for the supervisor, one for the student.")
@@ -50,7 +50,7 @@ fn halves() -> Function {
 fn split() -> Function {
     Function::new("data", "split", |call| {
         let (data, shares, seed): (Data, Vec<f64>, Option<u64>) = (call.arg(0)?, call.arg(1)?, call.optional(2)?);
-        let parts = data.split(&shares, call.lab().seed(seed))?;
+        let parts = data.split(&shares, call.ctx().seed(seed))?;
         Ok(Dynamic::from(parts.into_iter().map(Dynamic::from).collect::<Array>()))
     })
     .about("Parts with given shares of the rows, by group and balanced by class.")
@@ -69,7 +69,7 @@ fn sample() -> Function {
     Function::new("data", "sample", |call| {
         let (data, n, seed): (Data, usize, Option<u64>) = (call.arg(0)?, call.arg(1)?, call.optional(2)?);
         let options: SampleOptions = call.options()?;
-        let seed = call.lab().seed(seed);
+        let seed = call.ctx().seed(seed);
         let sample = if options.balanced { data.sample(n, seed)? } else { data.sample_unbalanced(n, seed)? };
         Ok(Dynamic::from(sample))
     })
@@ -94,7 +94,7 @@ fn balance() -> Function {
         let (data, seed): (Data, Option<u64>) = (call.arg(0)?, call.optional(1)?);
         // 0.55 of two classes, and as far above an equal share of more.
         let above = 1.1 / data.n_classes() as f64;
-        Ok(Dynamic::from(data.balance(above, call.lab().seed(seed))?))
+        Ok(Dynamic::from(data.balance(above, call.ctx().seed(seed))?))
     })
     .about("Down-samples the larger classes to the smallest where one has more than 55 % of two classes' rows.")
     .details("With K classes the bound is 1.1 / K of the rows. Unchanged where no class is above it. By group.")
@@ -117,7 +117,7 @@ fn balance() -> Function {
 fn shuffle() -> Function {
     Function::method::<Data>("shuffle", |call| {
         let (data, seed): (Data, Option<u64>) = (call.receiver()?, call.optional(0)?);
-        Ok(Dynamic::from(data.shuffle(call.lab().seed(seed))))
+        Ok(Dynamic::from(data.shuffle(call.ctx().seed(seed))))
     })
     .about("The same rows in drawn order.")
     .optional::<u64>("seed", "draws the order")

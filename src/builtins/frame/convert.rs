@@ -2,8 +2,8 @@
 
 use crate::bind::describe;
 use crate::bind::prelude::*;
-use crate::host::frame::expr::{Expr, Literal};
-use crate::host::frame::{Frame, Kind};
+use crate::frames::expr::{Expr, Literal};
+use crate::frames::{Frame, Kind};
 use polars::prelude::{AnyValue, Column};
 
 /// One operand of an expression: an expression, or a constant.

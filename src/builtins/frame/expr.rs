@@ -3,8 +3,8 @@
 use super::convert::{Names, Operand};
 use super::values::{StrExpr, When};
 use crate::bind::prelude::*;
-use crate::host::frame::Kind;
-use crate::host::frame::expr::{Aggregate, Binary, Expr, RankMethod, Unary};
+use crate::frames::Kind;
+use crate::frames::expr::{Aggregate, Binary, Expr, RankMethod, Unary};
 
 /// Lists the functions.
 pub fn register(registry: &mut Registry) {

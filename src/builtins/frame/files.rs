@@ -1,7 +1,7 @@
 //! Frames from files and to files, and as text for papers.
 
 use crate::bind::prelude::*;
-use crate::host::frame::{Format, Frame};
+use crate::frames::{Format, Frame};
 
 /// What differs between records of one sort: name, code that runs, and three texts.
 type Row = (&'static str, fn(&mut Call) -> Answer, &'static str, &'static str, &'static str);
@@ -14,7 +14,7 @@ pub fn register(registry: &mut Registry) {
 }
 
 fn read(call: &Call, format: Format) -> Answer {
-    Ok(Dynamic::from(Frame::read(call.lab(), &call.arg::<String>(0)?, format)?))
+    Ok(Dynamic::from(Frame::read(call.ctx(), &call.arg::<String>(0)?, format)?))
 }
 
 fn reading(registry: &mut Registry) {
@@ -62,7 +62,7 @@ fn reading(registry: &mut Registry) {
 }
 
 fn write(call: &Call, format: Format) -> Answer {
-    call.receiver::<Frame>()?.write(call.lab(), &call.arg::<String>(0)?, format)?;
+    call.receiver::<Frame>()?.write(call.ctx(), &call.arg::<String>(0)?, format)?;
     Ok(Dynamic::UNIT)
 }
 

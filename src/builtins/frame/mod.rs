@@ -11,8 +11,8 @@ mod verbs;
 pub use convert::{Names, to_array, to_column, to_map};
 
 use crate::bind::Registry;
-use crate::host::frame::Frame;
-use crate::host::frame::expr::Expr;
+use crate::frames::Frame;
+use crate::frames::expr::Expr;
 
 /// Lists the module's functions and types.
 pub fn register(registry: &mut Registry) {

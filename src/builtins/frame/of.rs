@@ -3,8 +3,8 @@
 use super::convert::to_column;
 use crate::bind::describe;
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::metric::Estimate;
+use crate::frames::Frame;
+use crate::stats::Estimate;
 
 options! {
     /// How a frame is built.
@@ -56,7 +56,7 @@ fn run(call: &mut Call) -> Answer {
     let frame = Frame::from_columns(held)?;
     let mut names = options.columns.clone();
     names.extend(frame.columns().into_iter().filter(|name| !options.columns.contains(name)));
-    let exprs: Vec<_> = names.into_iter().map(crate::host::frame::expr::Expr::column).collect();
+    let exprs: Vec<_> = names.into_iter().map(crate::frames::expr::Expr::column).collect();
     Ok(Dynamic::from(if options.columns.is_empty() { frame } else { frame.select(&exprs)? }))
 }
 

@@ -3,7 +3,7 @@
 
 use super::convert::Operand;
 use crate::bind::prelude::*;
-use crate::host::frame::expr::{Binary, Expr, Unary};
+use crate::frames::expr::{Binary, Expr, Unary};
 
 type Row = (&'static str, fn(&mut Call) -> Answer, fn(&mut Call) -> Answer, &'static str, &'static str, &'static str);
 

@@ -1,9 +1,9 @@
 //! The types of the module as script values.
 
 use crate::bind::{Trace, Value};
-use crate::host::digest::Digest;
-use crate::host::frame::expr::Expr;
-use crate::host::frame::{BOUNDS, Frame};
+use crate::core::digest::Digest;
+use crate::frames::expr::Expr;
+use crate::frames::{BOUNDS, Frame};
 
 impl Value for Frame {
     const NAME: &'static str = "Frame";

@@ -3,8 +3,8 @@
 use super::convert::{Names, Selections, to_array, to_map};
 use super::values::GroupBy;
 use crate::bind::prelude::*;
-use crate::host::frame::expr::Expr;
-use crate::host::frame::{Frame, FrameError, How};
+use crate::frames::expr::Expr;
+use crate::frames::{Frame, FrameError, How};
 
 /// Lists the functions.
 pub fn register(registry: &mut Registry) {
@@ -163,7 +163,7 @@ fn rows(registry: &mut Registry) {
     registry.add(
         Function::method::<Frame>("sample", |call| {
             let frame: Frame = call.receiver()?;
-            let seed = call.lab().seed(call.optional::<u64>(1)?);
+            let seed = call.ctx().seed(call.optional::<u64>(1)?);
             Ok(Dynamic::from(frame.sample(call.arg(0)?, seed)?))
         })
         .about("`n` different rows drawn at random, in the frame's order.")

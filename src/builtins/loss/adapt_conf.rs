@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::AdaptConf;
+use crate::train::AdaptConf;
 
 options! {
     /// Options of `loss::adapt_conf`.

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::BootstrapHard;
+use crate::train::BootstrapHard;
 
 options! {
     /// Options of `loss::bootstrap_hard`.

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::BootstrapSoft;
+use crate::train::BootstrapSoft;
 
 options! {
     /// Options of `loss::bootstrap_soft`.

@@ -1,8 +1,8 @@
 //! A loss that a script wrote: a closure over tensors, called at every step.
 
+use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::host::autograd::Tensor;
-use crate::host::train::{Loss, LossBatch, LossError, LossValue};
+use crate::train::{Loss, LossBatch, LossError, LossValue};
 use std::cell::RefCell;
 
 /// A closure `|logits, weak, at|` as the training loop sees it.
@@ -25,7 +25,7 @@ impl<'a, 'c> ClosureLoss<'a, 'c> {
         let mut trace = Trace::new(call.context);
         let made = Digest::of("loss/closure", 3).digest("closure", trace.closure(&closure));
         // What it draws without a seed of its own moves with the session's.
-        let digest = made.int("seed", call.lab().seed(None) as i64).finish();
+        let digest = made.int("seed", call.ctx().seed(None) as i64).finish();
         let untraceable = trace.untraceable().map(|why| format!("of the loss, {why}"));
         Ok(ClosureLoss { call, closure, digest, untraceable, fault: RefCell::new(None) })
     }

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::{Confidence, ConfidenceForm, LossError};
+use crate::train::{Confidence, ConfidenceForm, LossError};
 
 options! {
     /// Options of `loss::confidence`.

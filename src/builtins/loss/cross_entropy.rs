@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::CrossEntropy;
+use crate::train::CrossEntropy;
 
 /// The record.
 pub fn function() -> Function {

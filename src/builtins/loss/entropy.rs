@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::Entropy;
+use crate::train::Entropy;
 
 options! {
     /// Options of `loss::entropy`.

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::Gce;
+use crate::train::Gce;
 
 options! {
     /// Options of `loss::gce`.

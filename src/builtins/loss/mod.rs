@@ -14,7 +14,7 @@ mod symmetric;
 mod window;
 
 use crate::bind::prelude::*;
-use crate::host::train::{Loss as HostLoss, LossError};
+use crate::train::{Loss as HostLoss, LossError};
 use std::sync::Arc;
 
 pub use closure::ClosureLoss;

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::Product;
+use crate::train::Product;
 
 options! {
     /// Options of `loss::product`.

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::ReverseKl;
+use crate::train::ReverseKl;
 
 options! {
     /// Options of `loss::reverse_kl`.

@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::Symmetric;
+use crate::train::Symmetric;
 
 options! {
     /// Options of `loss::symmetric`.

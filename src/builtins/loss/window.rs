@@ -2,7 +2,7 @@
 
 use super::built;
 use crate::bind::prelude::*;
-use crate::host::train::Window;
+use crate::train::Window;
 
 options! {
     /// Options of `loss::window`.

@@ -2,8 +2,8 @@
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::metric::agreement;
+use crate::frames::Frame;
+use crate::stats::agreement;
 
 /// Lists the functions.
 pub fn register(registry: &mut Registry) {

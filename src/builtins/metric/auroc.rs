@@ -2,7 +2,7 @@
 
 use super::truth::{Truth, scored};
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
+use crate::frames::Frame;
 
 /// The record.
 pub fn function() -> Function {

@@ -2,8 +2,8 @@
 
 use super::truth::{Truth, scored};
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::metric::scores::DEFAULT_BINS;
+use crate::frames::Frame;
+use crate::stats::scores::DEFAULT_BINS;
 
 options! {
     /// How rows are binned.

@@ -1,7 +1,7 @@
 //! `Estimate` as a script value: a number that keeps its doubt, and is no number itself.
 
 use crate::bind::prelude::*;
-use crate::host::metric::Estimate;
+use crate::stats::Estimate;
 
 impl Value for Estimate {
     const NAME: &'static str = "Estimate";

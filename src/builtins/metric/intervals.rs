@@ -3,9 +3,9 @@
 use super::pgr::LevelOptions;
 use super::truth::{Truth, scored};
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::metric::intervals::{self, LEVEL, Resampling};
-use crate::host::metric::paired;
+use crate::frames::Frame;
+use crate::stats::intervals::{self, LEVEL, Resampling};
+use crate::stats::paired;
 use polars::prelude::Column;
 
 /// Lists the functions.
@@ -63,8 +63,8 @@ fn bootstrap() -> Function {
         let options: BootstrapOptions = call.options()?;
         let metric = options.metric.parse()?;
         let how =
-            Resampling { draws: options.draws, seed: call.lab().seed(options.seed), level: options.level };
-        Ok(Dynamic::from(intervals::bootstrap(call.lab(), &scored(call)?, metric, how)?))
+            Resampling { draws: options.draws, seed: call.ctx().seed(options.seed), level: options.level };
+        Ok(Dynamic::from(intervals::bootstrap(call.ctx(), &scored(call)?, metric, how)?))
     })
     .about("A metric of one seed's predictions with a percentile bootstrap interval over the test rows.")
     .details(

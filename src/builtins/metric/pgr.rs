@@ -2,9 +2,9 @@
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::metric::intervals::LEVEL;
-use crate::host::metric::{Estimate, Scored, pgr};
+use crate::frames::Frame;
+use crate::stats::intervals::LEVEL;
+use crate::stats::{Estimate, Scored, pgr};
 
 options! {
     /// How sure an interval is.

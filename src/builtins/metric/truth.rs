@@ -1,9 +1,9 @@
 //! What the functions of the module take: truth, and values by seed.
 
 use crate::bind::prelude::*;
-use crate::host::data::Data;
-use crate::host::frame::Frame;
-use crate::host::metric::Scored;
+use crate::data::Data;
+use crate::frames::Frame;
+use crate::stats::Scored;
 
 /// Where truth comes from: data, whose truth is sealed, or a frame with `id` and `label`.
 pub enum Truth {
@@ -27,7 +27,7 @@ impl Truth {
     /// The labels. Data's truth is read under the running function's name, and the record keeps it.
     pub fn labels(self, call: &Call) -> Result<Frame, Fault> {
         match self {
-            Truth::Data(data) => Ok(data.truth(call.lab(), &call.function.path(), "evaluation")?),
+            Truth::Data(data) => Ok(data.truth(call.ctx(), &call.function.path(), "evaluation")?),
             Truth::Frame(frame) => Ok(frame),
         }
     }

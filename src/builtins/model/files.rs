@@ -1,9 +1,9 @@
 //! Models from the program, from folders and into folders: `model::ladder`, `model::load`, `model::save`.
 
 use crate::bind::prelude::*;
-use crate::host::explain::nearest;
-use crate::host::lab::AccessError;
-use crate::host::model::{Model, Precision, ladder};
+use crate::core::context::AccessError;
+use crate::core::explain::nearest;
+use crate::models::{Model, Precision, ladder};
 use std::path::Path;
 
 options! {
@@ -28,7 +28,7 @@ options! {
 pub fn functions() -> Vec<Function> {
     vec![
         Function::new("model", "ladder", |call| {
-            let models = ladder(&call.arg::<String>(0)?, call.lab())?;
+            let models = ladder(&call.arg::<String>(0)?, call.ctx())?;
             Ok(models.into_iter().map(Dynamic::from).collect::<Array>().into())
         })
         .about("The pretrained models of a ladder, smallest first.")
@@ -69,7 +69,7 @@ pub fn functions() -> Vec<Function> {
             let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);
             let options: SaveOptions = call.options()?;
             let precision = if options.half { Precision::F16 } else { Precision::F32 };
-            model.save(Path::new(&path), precision, call.lab())?;
+            model.save(Path::new(&path), precision, call.ctx())?;
             Ok(Dynamic::UNIT)
         })
         .about("Writes a model into a folder, which is made if its last part is missing.")
@@ -112,9 +112,9 @@ fn not_there(name: &str, error: AccessError) -> Fault {
 fn load(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
-    let mut model = match Model::fetched(&name, call.lab())? {
+    let mut model = match Model::fetched(&name, call.ctx())? {
         Some(model) => model,
-        None => Model::load(&call.lab().readable(&name).map_err(|error| not_there(&name, error))?, call.lab())?,
+        None => Model::load(&call.ctx().readable(&name).map_err(|error| not_there(&name, error))?, call.ctx())?,
     };
     if let Some(layers) = options.layers {
         model = model.first_layers(layers)?;

@@ -2,10 +2,10 @@
 
 use crate::bind::prelude::*;
 use crate::builtins::loss::{AnyLoss, ClosureLoss};
-use crate::host::data::Data;
-use crate::host::frame::Frame;
-use crate::host::model::Model;
-use crate::host::train::{self, CrossEntropy, HeadStart, Lora, Optimizer, Recipe, Schedule};
+use crate::data::Data;
+use crate::frames::Frame;
+use crate::models::Model;
+use crate::train::{self, CrossEntropy, HeadStart, Lora, Optimizer, Recipe, Schedule};
 
 options! {
     /// Options of `model::finetune`.
@@ -111,13 +111,13 @@ fn run(call: &mut Call) -> Answer {
     let labels: Frame = call.arg(2)?;
     let options: FinetuneOptions = call.options()?;
     let recipe = recipe(call, &options)?;
-    let lab = call.lab();
+    let ctx = call.ctx();
     let trained = match options.loss {
-        None => train::finetune(&model, &data, &labels, &CrossEntropy, &recipe, lab)?,
-        Some(AnyLoss::Built(loss)) => train::finetune(&model, &data, &labels, &*loss.0, &recipe, lab)?,
+        None => train::finetune(&model, &data, &labels, &CrossEntropy, &recipe, ctx)?,
+        Some(AnyLoss::Built(loss)) => train::finetune(&model, &data, &labels, &*loss.0, &recipe, ctx)?,
         Some(AnyLoss::Closure(closure)) => {
             let loss = ClosureLoss::new(call, closure)?;
-            let trained = train::finetune(&model, &data, &labels, &loss, &recipe, lab);
+            let trained = train::finetune(&model, &data, &labels, &loss, &recipe, ctx);
             trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
         }
     };
@@ -165,6 +165,6 @@ fn recipe(call: &Call, options: &FinetuneOptions) -> Result<Recipe, Fault> {
         head,
         bucket: options.bucket,
         max_tokens: options.max_tokens,
-        seed: call.lab().seed(options.seed),
+        seed: call.ctx().seed(options.seed),
     })
 }

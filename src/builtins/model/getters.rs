@@ -1,7 +1,7 @@
 //! What a model tells about itself.
 
 use crate::bind::prelude::*;
-use crate::host::model::Model;
+use crate::models::Model;
 
 /// The records.
 pub fn functions() -> Vec<Function> {

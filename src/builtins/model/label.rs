@@ -2,9 +2,9 @@
 
 use super::predict::precision;
 use crate::bind::prelude::*;
-use crate::host::data::Data;
-use crate::host::model::Model;
-use crate::host::train;
+use crate::data::Data;
+use crate::models::Model;
+use crate::train;
 
 options! {
     /// Options of `model::label`.
@@ -44,5 +44,5 @@ fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
     let options: LabelOptions = call.options()?;
     let precision = precision(&options.precision)?;
-    Ok(Dynamic::from(train::label(&model, &data, options.hard, precision, call.lab())?))
+    Ok(Dynamic::from(train::label(&model, &data, options.hard, precision, call.ctx())?))
 }

@@ -9,7 +9,7 @@ mod pretrain;
 mod untrained;
 
 use crate::bind::prelude::*;
-use crate::host::model::Model;
+use crate::models::Model;
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {

@@ -1,10 +1,10 @@
 //! `model::predict`
 
 use crate::bind::prelude::*;
-use crate::host::data::Data;
-use crate::host::model::Model;
-use crate::host::tensor::Precision;
-use crate::host::train;
+use crate::data::Data;
+use crate::kernels::Precision;
+use crate::models::Model;
+use crate::train;
 
 options! {
     /// Options of `model::predict`.
@@ -56,7 +56,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
     let options: PredictOptions = call.options()?;
-    Ok(Dynamic::from(train::predict(&model, &data, precision(&options.precision)?, call.lab())?))
+    Ok(Dynamic::from(train::predict(&model, &data, precision(&options.precision)?, call.ctx())?))
 }
 
 /// The option `precision`.

@@ -1,9 +1,9 @@
 //! `model::pretrain`
 
 use crate::bind::prelude::*;
-use crate::host::model::{Blueprint, Family, Size};
-use crate::host::train::PretrainOptions;
-use crate::host::world::World;
+use crate::domains::world::World;
+use crate::models::{Blueprint, Family, Size};
+use crate::train::PretrainOptions;
 
 /// The record.
 pub fn function() -> Function {
@@ -82,9 +82,9 @@ fn run(call: &mut Call) -> Answer {
         betas,
         warm_up: asked.warm_up,
         clip: asked.clip,
-        seed: call.lab().seed(asked.seed),
+        seed: call.ctx().seed(asked.seed),
         checkpoints: asked.checkpoints,
     };
-    let models = crate::host::train::pretrain(call.lab(), &asked.name, made, &world, &options)?;
+    let models = crate::train::pretrain(call.ctx(), &asked.name, made, &world, &options)?;
     Ok(Dynamic::from_array(models.into_iter().map(Dynamic::from).collect()))
 }

@@ -1,8 +1,8 @@
 //! `model::untrained`
 
 use crate::bind::prelude::*;
-use crate::host::data::Data;
-use crate::host::model::{Blueprint, Family, ModelError, Size, untrained};
+use crate::data::Data;
+use crate::models::{Blueprint, Family, ModelError, Size, untrained};
 
 options! {
     /// Options of `model::untrained`.
@@ -62,7 +62,7 @@ fn run(call: &mut Call) -> Answer {
     let family = Family::parse(&options.architecture)?;
     let UntrainedOptions { width, layers: n_layers, heads: n_heads, context, seed, .. } = options;
     let size = Size { width, n_layers, n_heads, context };
-    let made = untrained(&data, Blueprint { family, size }, call.lab().seed(seed)).map_err(of_options)?;
+    let made = untrained(&data, Blueprint { family, size }, call.ctx().seed(seed)).map_err(of_options)?;
     Ok(Dynamic::from(made))
 }
 

@@ -2,8 +2,8 @@
 
 use super::TitleOptions;
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::report::{self, AccuracyRow, columns};
+use crate::frames::Frame;
+use crate::report::{self, AccuracyRow, columns};
 
 /// The record.
 pub fn function() -> Function {

@@ -1,7 +1,7 @@
 //! What a script can ask a `Figure`.
 
 use crate::bind::prelude::*;
-use crate::host::report::Figure;
+use crate::report::Figure;
 
 /// Lists the getters.
 pub fn register(registry: &mut Registry) {

@@ -1,8 +1,8 @@
 //! `plot::heatmap`
 
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::report::{self, Cell, HeatMap, columns};
+use crate::frames::Frame;
+use crate::report::{self, Cell, HeatMap, columns};
 
 crate::options! {
     /// Which columns are drawn.

@@ -1,8 +1,8 @@
 //! `plot::lines`
 
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::report::{self, Lines, Point, ReportError, Series, columns};
+use crate::frames::Frame;
+use crate::report::{self, Lines, Point, ReportError, Series, columns};
 
 crate::options! {
     /// Which columns are drawn.

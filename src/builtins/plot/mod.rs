@@ -1,4 +1,4 @@
-//! `plot`: figures from frames. What is drawn, and how, is `host::report`'s; here a frame's columns are read.
+//! `plot`: figures from frames. What is drawn, and how, is `report`'s; here a frame's columns are read.
 
 mod accuracy;
 mod figure;
@@ -7,8 +7,8 @@ mod lines;
 mod pgr;
 
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::report::{Figure, columns};
+use crate::frames::Frame;
+use crate::report::{Figure, columns};
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {

@@ -2,9 +2,9 @@
 
 use super::{NameOptions, places};
 use crate::bind::prelude::*;
-use crate::host::lab::Event;
-use crate::host::record::folder::write;
-use crate::host::report::Figure;
+use crate::core::context::Event;
+use crate::record::folder::write;
+use crate::report::Figure;
 
 /// The record.
 pub fn function() -> Function {
@@ -29,20 +29,20 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let figure: Figure = call.arg(0)?;
     let options: NameOptions = call.options()?;
-    let lab = call.lab();
-    if lab.writes_nothing() {
+    let ctx = call.ctx();
+    if ctx.writes_nothing() {
         return Ok(format!("{}.svg", options.name.as_deref().unwrap_or(figure.kind())).into());
     }
-    if lab.settings.run_dir.is_none() {
+    if ctx.settings.run_dir.is_none() {
         let name = options.name.unwrap_or_else(|| figure.kind().to_owned());
-        lab.warn(format!("`{name}.svg` was not written: there is no run folder here; `w2s script FILE` makes one"));
+        ctx.warn(format!("`{name}.svg` was not written: there is no run folder here; `w2s script FILE` makes one"));
         return Ok(Dynamic::UNIT);
     }
-    let (name, paths) = places(lab, options.name, figure.kind(), &["svg", "tikz"])?;
+    let (name, paths) = places(ctx, options.name, figure.kind(), &["svg", "tikz"])?;
     for (path, text) in paths.iter().zip([figure.svg(), figure.tikz()]) {
         write(path, text.as_bytes())?;
     }
     let file = format!("{name}.svg");
-    lab.tell(Event::Written { kind: "figure".to_owned(), name, files: paths });
+    ctx.tell(Event::Written { kind: "figure".to_owned(), name, files: paths });
     Ok(file.into())
 }

@@ -5,9 +5,9 @@ mod number;
 mod table;
 
 use crate::bind::prelude::*;
-use crate::host::lab::Lab;
-use crate::host::record::folder::announce;
-use crate::host::record::{RecordError, place};
+use crate::core::context::Context;
+use crate::record::folder::announce;
+use crate::record::{RecordError, place};
 use std::path::PathBuf;
 
 /// Lists the module's functions.
@@ -27,9 +27,14 @@ crate::options! {
 }
 
 /// Where files called `name` go, one path per extension; `stem` is the name where the script gives none. Names are given once.
-fn places(lab: &Lab, name: Option<String>, stem: &str, extensions: &[&str]) -> Result<(String, Vec<PathBuf>), Fault> {
+fn places(
+    ctx: &Context,
+    name: Option<String>,
+    stem: &str,
+    extensions: &[&str],
+) -> Result<(String, Vec<PathBuf>), Fault> {
     let all = |name: &str| -> Result<Vec<PathBuf>, RecordError> {
-        extensions.iter().map(|extension| place(lab, name, extension)).collect()
+        extensions.iter().map(|extension| place(ctx, name, extension)).collect()
     };
     let taken = |paths: &[PathBuf]| paths.iter().any(|path| path.symlink_metadata().is_ok());
     if let Some(name) = name {
@@ -38,14 +43,14 @@ fn places(lab: &Lab, name: Option<String>, stem: &str, extensions: &[&str]) -> R
             return Err(Fault::new("report/taken", format!("this run has already kept something called `{name}`"))
                 .hint("give it another name"));
         }
-        announce(lab, &paths)?;
+        announce(ctx, &paths)?;
         return Ok((name, paths));
     }
     for number in 1..=MAX_NUMBERED {
         let name = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
         let paths = all(&name)?;
         if !taken(&paths) {
-            announce(lab, &paths)?;
+            announce(ctx, &paths)?;
             return Ok((name, paths));
         }
     }

@@ -24,5 +24,5 @@ fn run(call: &mut Call) -> Answer {
         let message = format!("`decimals` must be at most {MAX_DECIMALS}, got `{decimals}`");
         return Err(Fault::new("report/decimals", message));
     }
-    Ok(crate::host::report::number(value.unwrap_or(f64::NAN), decimals).into())
+    Ok(crate::report::number(value.unwrap_or(f64::NAN), decimals).into())
 }

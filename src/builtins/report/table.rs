@@ -2,10 +2,10 @@
 
 use super::{NameOptions, places};
 use crate::bind::prelude::*;
-use crate::host::frame::Frame;
-use crate::host::lab::Event;
-use crate::host::record::folder::write;
-use crate::host::report::{TABLE_EXTENSIONS, table_files};
+use crate::core::context::Event;
+use crate::frames::Frame;
+use crate::record::folder::write;
+use crate::report::{TABLE_EXTENSIONS, table_files};
 
 /// The record.
 pub fn function() -> Function {
@@ -25,24 +25,24 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let frame: Frame = call.arg(0)?;
     let options: NameOptions = call.options()?;
-    let lab = call.lab();
+    let ctx = call.ctx();
     let names = |name: &str| -> Array {
         TABLE_EXTENSIONS.iter().map(|extension| format!("{name}.{extension}").into()).collect()
     };
-    if lab.writes_nothing() {
+    if ctx.writes_nothing() {
         return Ok(names(options.name.as_deref().unwrap_or("table")).into());
     }
-    if lab.settings.run_dir.is_none() {
+    if ctx.settings.run_dir.is_none() {
         let name = options.name.unwrap_or_else(|| "table".to_owned());
-        lab.warn(format!("`{name}.csv` was not written: there is no run folder here; `w2s script FILE` makes one"));
+        ctx.warn(format!("`{name}.csv` was not written: there is no run folder here; `w2s script FILE` makes one"));
         return Ok(Dynamic::UNIT);
     }
     let contents = table_files(&frame)?;
-    let (name, paths) = places(lab, options.name, "table", &TABLE_EXTENSIONS)?;
+    let (name, paths) = places(ctx, options.name, "table", &TABLE_EXTENSIONS)?;
     for (path, content) in paths.iter().zip(&contents) {
         write(path, content)?;
     }
     let files = names(&name);
-    lab.tell(Event::Written { kind: "table".to_owned(), name, files: paths });
+    ctx.tell(Event::Written { kind: "table".to_owned(), name, files: paths });
     Ok(files.into())
 }

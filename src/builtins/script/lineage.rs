@@ -1,7 +1,7 @@
 //! `script::lineage`
 
 use crate::bind::prelude::*;
-use crate::host::store::Store;
+use crate::store::Store;
 
 /// The record.
 pub fn function() -> Function {
@@ -27,7 +27,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let value: Dynamic = call.arg(0)?;
     let digest = super::digest::of(call, &value)?;
-    let lineage = Store::of(call.lab()).lineage()?;
+    let lineage = Store::of(call.ctx()).lineage()?;
     let Some(made) = lineage.of(digest) else {
         return Ok(format!("{}  made by no operation whose result the store keeps", digest.short()).into());
     };

@@ -21,7 +21,7 @@ fn run(call: &mut Call) -> Answer {
     if n > MAX_SEEDS {
         return Err(Fault::new("script/seeds", format!("`n` must be at most {MAX_SEEDS}, got `{n}`")));
     }
-    let first = call.lab().settings.seed_offset;
-    let seed = |idx: u64| Dynamic::from(call.lab().seed(Some(first.wrapping_add(idx))) as INT);
+    let first = call.ctx().settings.seed_offset;
+    let seed = |idx: u64| Dynamic::from(call.ctx().seed(Some(first.wrapping_add(idx))) as INT);
     Ok((0..n as u64).map(seed).collect::<Array>().into())
 }

@@ -26,7 +26,7 @@ fn run(call: &mut Call) -> Answer {
     })?;
     let fits = significant(this) == Some(wanted);
     if !fits {
-        call.lab().warn(format!("the script was written for w2s {said}, this is w2s {this}: results may differ"));
+        call.ctx().warn(format!("the script was written for w2s {said}, this is w2s {this}: results may differ"));
     }
     Ok(Dynamic::from(fits))
 }

@@ -1,8 +1,8 @@
 //! `sweep::map`
 
 use crate::bind::prelude::*;
-use crate::host::lab::{Lab, Memo};
-use crate::host::sweep::{self, Fate, Held, Launcher, Missing, Post, Sweep, SweepError, Word};
+use crate::core::context::{Context, Memo};
+use crate::sweep::{self, Fate, Held, Launcher, Missing, Post, Sweep, SweepError, Word};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -66,7 +66,7 @@ fn run(call: &mut Call) -> Answer {
     let (cells, closure): (Vec<Dynamic>, FnPtr) = (call.arg(0)?, call.arg(1)?);
     let options: MapOptions = call.options()?;
     let map = Map::new(call, cells, closure, options)?;
-    let desk = &call.lab().sweep;
+    let desk = &call.ctx().sweep;
     let number = desk.number();
     if let (Some(post), Some(number)) = (desk.post(), number)
         && post.task.call == number
@@ -82,7 +82,7 @@ fn run(call: &mut Call) -> Answer {
 /// A call.
 struct Map<'a, 'c> {
     call: &'a Call<'c>,
-    lab: &'a Lab,
+    ctx: &'a Context,
     cells: Vec<Dynamic>,
     closure: FnPtr,
     goes_on: bool,
@@ -123,27 +123,27 @@ impl<'a, 'c> Map<'a, 'c> {
             let what = format!("the function of `sweep::map` takes one parameter, this one takes {taken}");
             return Err(Fault::new("sweep/closure", what).hint("sweep::map(cells, |cell| …)"));
         }
-        Ok(Map { call, lab: call.lab(), cells, closure, goes_on, options })
+        Ok(Map { call, ctx: call.ctx(), cells, closure, goes_on, options })
     }
 
     /// How workers are started, if they may be.
     fn launcher(&self) -> Option<&'a Launcher> {
-        let alone = self.lab.settings.memo != Memo::On || self.lab.sweep.post().is_some();
+        let alone = self.ctx.settings.memo != Memo::On || self.ctx.sweep.post().is_some();
         if alone || self.n_workers() < 2 || self.cells.len() < 2 {
             return None;
         }
-        let launcher = self.lab.sweep.launcher()?;
-        if self.lab.sweep.is_spoilt() {
+        let launcher = self.ctx.sweep.launcher()?;
+        if self.ctx.sweep.is_spoilt() {
             let why =
                 "something before it was computed that the store does not keep, and a worker would compute it again";
-            self.lab.warn(format!("`sweep::map` runs in one process: {why}"));
+            self.ctx.warn(format!("`sweep::map` runs in one process: {why}"));
             return None;
         }
         Some(launcher)
     }
 
     fn n_workers(&self) -> usize {
-        let n_threads = self.lab.settings.n_threads;
+        let n_threads = self.ctx.settings.n_threads;
         self.options.workers.unwrap_or(n_threads).min(n_threads)
     }
 
@@ -159,7 +159,7 @@ impl<'a, 'c> Map<'a, 'c> {
     /// Runs one cell here.
     fn answer(&self, idx: usize) -> Answer {
         let cell = self.cells.get(idx).cloned().unwrap_or_default();
-        self.lab.sweep.inside(|| self.call.call_back(&self.closure, vec![cell]))
+        self.ctx.sweep.inside(|| self.call.call_back(&self.closure, vec![cell]))
     }
 
     /// Every cell in this process, one after the other.
@@ -177,11 +177,11 @@ impl<'a, 'c> Map<'a, 'c> {
         };
         let which = format!("cell {idx} of {} (`{}`)", self.cells.len(), self.shown(idx));
         if !self.goes_on {
-            self.lab.warn(format!("`sweep::map` stopped at {which}"));
+            self.ctx.warn(format!("`sweep::map` stopped at {which}"));
             return Err(fault);
         }
         let fault = fault.settled();
-        self.lab.warn(format!("{which} failed: {}", fault.message));
+        self.ctx.warn(format!("{which} failed: {}", fault.message));
         Ok(Dynamic::from(fault))
     }
 
@@ -199,7 +199,7 @@ impl<'a, 'c> Map<'a, 'c> {
         let digest = match self.digest() {
             Ok(digest) => digest,
             Err(why) => {
-                self.lab.warn(format!("`sweep::map` runs in one process: of its function, {why}"));
+                self.ctx.warn(format!("`sweep::map` runs in one process: of its function, {why}"));
                 return self.alone();
             }
         };
@@ -214,14 +214,14 @@ impl<'a, 'c> Map<'a, 'c> {
                 // A failure stops the call before cells that were not begun.
                 let failed = fates.iter().find(|(_, fate)| **fate != Fate::Ready).map(|(idx, _)| *idx);
                 if let Some(failed) = failed.filter(|_| !self.goes_on) {
-                    looked.release_before(failed, self.lab);
+                    looked.release_before(failed, self.ctx);
                     let answer = self.final_answer(failed, fates.get(&failed));
                     looked.done.insert(failed, (Ok(self.kept(failed, answer)?), Vec::new()));
                 }
             }
             let answer = match looked.done.remove(&idx) {
                 Some((answer, held)) => {
-                    sweep::release(held, self.lab);
+                    sweep::release(held, self.ctx);
                     answer
                 }
                 None => {
@@ -254,11 +254,11 @@ impl<'a, 'c> Map<'a, 'c> {
             call,
             digest: digest.to_owned(),
         };
-        match sweep::run(&sweep, launcher, self.lab) {
+        match sweep::run(&sweep, launcher, self.ctx) {
             Ok(fates) => Ok(fates),
             Err(SweepError::Interrupted) => Err(Fault::interrupted()),
             Err(error) => {
-                self.lab.warn(format!("{error}; `sweep::map` runs in one process"));
+                self.ctx.warn(format!("{error}; `sweep::map` runs in one process"));
                 Ok(BTreeMap::new())
             }
         }
@@ -279,8 +279,8 @@ impl<'a, 'c> Map<'a, 'c> {
     fn look(&self) -> Result<Looked, Fault> {
         let mut looked = Looked::default();
         for idx in 0..self.cells.len() {
-            let (answer, held, missing) = self.lab.sweep.look(|| self.answer(idx));
-            self.lab.interrupt.check()?;
+            let (answer, held, missing) = self.ctx.sweep.look(|| self.answer(idx));
+            self.ctx.interrupt.check()?;
             match missing {
                 None => {
                     let ends = answer.is_err() && !self.goes_on;
@@ -307,7 +307,7 @@ impl<'a, 'c> Map<'a, 'c> {
             Ok(_) => post.refuse("its cells or its function have another digest"),
             Err(why) => post.refuse(&why),
         }
-        while let Some(cell) = post.next(self.lab) {
+        while let Some(cell) = post.next(self.ctx) {
             match self.answer(cell) {
                 Ok(_) => post.say(&Word::Ready { cell }),
                 Err(fault) if fault.interruption => break,
@@ -321,9 +321,9 @@ impl<'a, 'c> Map<'a, 'c> {
 
 impl Looked {
     /// Tells what the cells before `idx` would have told.
-    fn release_before(&mut self, idx: usize, lab: &Lab) {
+    fn release_before(&mut self, idx: usize, ctx: &Context) {
         for (_, held) in self.done.range_mut(..idx).map(|(_, done)| done) {
-            sweep::release(std::mem::take(held), lab);
+            sweep::release(std::mem::take(held), ctx);
         }
     }
 }

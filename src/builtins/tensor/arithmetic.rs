@@ -1,8 +1,8 @@
 //! `+`, `-`, `*`, `/` between tensors and numbers, both ways, and unary minus.
 
 use super::{Operand, answer};
+use crate::autograd::{Tensor, TensorError};
 use crate::bind::prelude::*;
-use crate::host::autograd::{Tensor, TensorError};
 
 const BROADCASTING: &str = "Number by number. An axis of length 1 is repeated to the other's length: a column `[n, 1]` \
     meets every column of `[n, k]`, a row `[1, k]` every row, a number everything. Other lengths must be equal.";

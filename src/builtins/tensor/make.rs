@@ -1,8 +1,8 @@
 //! Making tensors: `tensor::of`, `tensor::full`, `tensor::one_hot`.
 
 use super::answer;
+use crate::autograd::{MAX_ELEMENTS, Tensor, TensorError};
 use crate::bind::prelude::*;
-use crate::host::autograd::{MAX_ELEMENTS, Tensor, TensorError};
 
 /// The records.
 pub fn functions() -> Vec<Function> {

@@ -9,8 +9,8 @@ mod reduce;
 mod rows;
 mod r#where;
 
+use crate::autograd::{Axis, Tensor};
 use crate::bind::prelude::*;
-use crate::host::autograd::{Axis, Tensor};
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {

@@ -1,8 +1,8 @@
 //! Parts of tensors and comparisons.
 
 use super::{Operand, answer};
+use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::host::autograd::Tensor;
 
 /// The records.
 pub fn functions() -> Vec<Function> {

@@ -1,7 +1,7 @@
 //! Numbers out of tensors.
 
+use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::host::autograd::Tensor;
 
 /// The records.
 pub fn functions() -> Vec<Function> {

@@ -1,8 +1,8 @@
 //! Sums, means, extremes and quantiles.
 
 use super::{answer, axis};
+use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::host::autograd::Tensor;
 
 const AXIS: &str = "left out: over all numbers; 0: over the rows; 1: over the columns";
 const KEPT: &str = "The reduced axis stays with length 1, so that `p / p.sum(1)` divides every row by its own sum.";

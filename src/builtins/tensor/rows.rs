@@ -1,8 +1,8 @@
 //! What a loss computes of each row of logits.
 
 use super::answer;
+use crate::autograd::{Axis, Tensor};
 use crate::bind::prelude::*;
-use crate::host::autograd::{Axis, Tensor};
 
 /// The records.
 pub fn functions() -> Vec<Function> {

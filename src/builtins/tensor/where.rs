@@ -1,8 +1,8 @@
 //! `tensor::where`
 
 use super::{Operand, answer};
+use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::host::autograd::Tensor;
 
 /// The record.
 pub fn function() -> Function {

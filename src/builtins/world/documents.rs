@@ -1,7 +1,7 @@
 //! `world::documents`
 
 use crate::bind::prelude::*;
-use crate::host::world::World;
+use crate::domains::world::World;
 
 /// The most documents of one call: chosen, for a look and for statistics, not for a corpus on disk.
 const MAX_DOCUMENTS: usize = 100_000;

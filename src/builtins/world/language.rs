@@ -1,7 +1,7 @@
 //! `world::language`
 
 use crate::bind::prelude::*;
-use crate::host::world::{World, WorldOptions};
+use crate::domains::world::{World, WorldOptions};
 
 /// The record.
 pub fn function() -> Function {

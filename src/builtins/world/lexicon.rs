@@ -1,9 +1,9 @@
 //! `world::lexicon`
 
 use crate::bind::prelude::*;
-use crate::host::digest::Digest;
-use crate::host::frame::Frame;
-use crate::host::world::{SUBJECTS, Word, WordClass, World};
+use crate::core::digest::Digest;
+use crate::domains::world::{SUBJECTS, Word, WordClass, World};
+use crate::frames::Frame;
 use polars::prelude::{Column, DataFrame};
 
 /// The record.
@@ -26,9 +26,9 @@ fn run(call: &mut Call) -> Answer {
     let world: World = call.arg(0)?;
     let lexicon = world.lexicon();
     let words: Vec<(&Word, &str, [&str; 2])> = [
-        (WordClass::Noun, "noun", crate::host::world::ERAS),
-        (WordClass::Adjective, "adjective", crate::host::world::VERDICTS),
-        (WordClass::Verb, "verb", crate::host::world::MOODS),
+        (WordClass::Noun, "noun", crate::domains::world::ERAS),
+        (WordClass::Adjective, "adjective", crate::domains::world::VERDICTS),
+        (WordClass::Verb, "verb", crate::domains::world::MOODS),
     ]
     .into_iter()
     .flat_map(|(class, name, values)| lexicon.words(class).iter().map(move |word| (word, name, values)))

@@ -1,9 +1,9 @@
 //! `world::loss`
 
 use crate::bind::prelude::*;
-use crate::host::model::Model;
-use crate::host::train::language_loss;
-use crate::host::world::World;
+use crate::domains::world::World;
+use crate::models::Model;
+use crate::train::language_loss;
 
 /// The record.
 pub fn function() -> Function {
@@ -31,5 +31,5 @@ options! {
 fn run(call: &mut Call) -> Answer {
     let (model, world): (Model, World) = (call.arg(0)?, call.arg(1)?);
     let Options { n_documents, seed } = call.options()?;
-    Ok(Dynamic::from(language_loss(call.lab(), &model, &world, n_documents, seed)?))
+    Ok(Dynamic::from(language_loss(call.ctx(), &model, &world, n_documents, seed)?))
 }

@@ -9,7 +9,7 @@ mod tasks;
 mod tokens;
 
 use crate::bind::prelude::*;
-use crate::host::world::World;
+use crate::domains::world::World;
 
 impl Value for World {
     const NAME: &'static str = "World";

@@ -1,8 +1,8 @@
 //! `world::task`
 
 use crate::bind::prelude::*;
-use crate::host::data::Data;
-use crate::host::world::{TaskOptions, World};
+use crate::data::Data;
+use crate::domains::world::{TaskOptions, World};
 
 /// The record.
 pub fn function() -> Function {
@@ -41,6 +41,6 @@ options! {
 fn run(call: &mut Call) -> Answer {
     let (world, name): (World, String) = (call.arg(0)?, call.arg(1)?);
     let Options { seed, n_train, n_test, ask } = call.options()?;
-    let rows = crate::host::world::task(&world, &name, &TaskOptions { seed, n_train, n_test, ask })?;
+    let rows = crate::domains::world::task(&world, &name, &TaskOptions { seed, n_train, n_test, ask })?;
     Ok(Dynamic::from(Data::of_task(rows)?))
 }

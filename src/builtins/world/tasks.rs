@@ -12,7 +12,7 @@ pub fn function() -> Function {
 }
 
 fn run(_call: &mut Call) -> Answer {
-    let tasks = crate::host::world::tasks().iter().map(|task| {
+    let tasks = crate::domains::world::tasks().iter().map(|task| {
         let mut map = Map::new();
         map.insert("name".into(), task.name.into());
         map.insert("about".into(), task.about.into());

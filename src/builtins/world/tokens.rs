@@ -1,7 +1,7 @@
 //! `world::tokens`
 
 use crate::bind::prelude::*;
-use crate::host::world::World;
+use crate::domains::world::World;
 
 /// The record.
 pub fn function() -> Function {

@@ -55,7 +55,7 @@ impl Reference {
 
     /// The reference of everything that comes with the program.
     pub fn shipped() -> Self {
-        Reference::new(crate::builtins::registry(), crate::session::resolve::STDLIB)
+        Reference::new(crate::builtins::registry(), crate::lang::resolve::STDLIB)
     }
 
     /// What `name` stands for: a path first, else every entry whose last part is `name`.

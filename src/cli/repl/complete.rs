@@ -3,8 +3,8 @@
 use super::commands::COMMANDS;
 use super::names::{Callable, Names};
 use super::place::{Place, place};
-use crate::host::lab::Access;
-use crate::host::report::scan::KEYWORDS;
+use crate::core::context::Access;
+use crate::report::scan::KEYWORDS;
 use rustyline::completion::Pair;
 use std::path::Path;
 

@@ -4,20 +4,20 @@ use super::complete::complete;
 use super::highlight::highlight;
 use super::hint::{Suggestion, hint};
 use super::names::Names;
-use crate::host::lab::Lab;
-use crate::host::report::scan::Scan;
+use crate::core::context::Context;
+use crate::report::scan::Scan;
+use rustyline::Helper;
 use rustyline::completion::{Completer, Pair};
 use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::{Hinter, HistoryHinter};
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Context, Helper};
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The editor's view of the session.
 pub struct Editing {
     names: Arc<Mutex<Names>>,
-    lab: Arc<Lab>,
+    ctx: Arc<Context>,
     earlier: HistoryHinter,
     /// Columns of the terminal.
     pub columns: usize,
@@ -27,8 +27,8 @@ pub struct Editing {
 
 impl Editing {
     /// A helper over the session's names.
-    pub fn new(names: Arc<Mutex<Names>>, lab: Arc<Lab>) -> Self {
-        Editing { names, lab, earlier: HistoryHinter::new(), columns: 80, prompt: 0 }
+    pub fn new(names: Arc<Mutex<Names>>, ctx: Arc<Context>) -> Self {
+        Editing { names, ctx, earlier: HistoryHinter::new(), columns: 80, prompt: 0 }
     }
 
     fn names(&self) -> MutexGuard<'_, Names> {
@@ -41,15 +41,15 @@ impl Helper for Editing {}
 impl Completer for Editing {
     type Candidate = Pair;
 
-    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
-        Ok(complete(&self.names(), &self.lab.access, line, pos))
+    fn complete(&self, line: &str, pos: usize, _: &rustyline::Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        Ok(complete(&self.names(), &self.ctx.access, line, pos))
     }
 }
 
 impl Hinter for Editing {
     type Hint = Suggestion;
 
-    fn hint(&self, line: &str, pos: usize, context: &Context<'_>) -> Option<Suggestion> {
+    fn hint(&self, line: &str, pos: usize, context: &rustyline::Context<'_>) -> Option<Suggestion> {
         if pos < line.len() || line.trim().is_empty() {
             return None;
         }

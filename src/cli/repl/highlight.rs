@@ -1,7 +1,7 @@
 //! Colours of what is typed: keywords, strings, numbers, comments, known functions, the bracket that belongs.
 
 use super::names::Names;
-use crate::host::report::scan::{Kind, Scan};
+use crate::report::scan::{Kind, Scan};
 use std::fmt::Write;
 
 /// `line` with escape sequences; `pos` is the cursor.

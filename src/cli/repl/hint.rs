@@ -4,7 +4,7 @@
 use super::names::{Callable, Names};
 use super::place::{map_of_call, open_call};
 use crate::bind::OptionDoc;
-use crate::host::report::scan::{Kind, Scan};
+use crate::report::scan::{Kind, Scan};
 use rustyline::hint::Hint;
 
 /// A hint; only one from the history can be taken over with the right arrow.

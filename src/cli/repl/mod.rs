@@ -16,9 +16,9 @@ use super::bench::Bench;
 use super::help::{Reference, Style, terms};
 use super::{draw, exit, output};
 use crate::bind::show;
-use crate::host::report::scan::Scan;
-use crate::session::Session;
-use crate::session::diagnostic::Diagnostic;
+use crate::lang::Session;
+use crate::lang::diagnostic::Diagnostic;
+use crate::report::scan::Scan;
 use commands::{COMMANDS, Input};
 use helper::Editing;
 use names::{Defined, Names};
@@ -126,7 +126,7 @@ impl<'a> Prompt<'a> {
     }
 
     fn evaluate(&mut self, code: &str, timed: bool) -> Next {
-        self.bench.lab.interrupt.clear();
+        self.bench.ctx.interrupt.clear();
         let start = Instant::now();
         let answer = self.session.eval(code);
         let seconds = start.elapsed().as_secs_f64();
@@ -158,7 +158,7 @@ impl<'a> Prompt<'a> {
             let ["import", path, "as", alias] = window else { continue };
             let Ok(target) = self.session.resolver.target(None, path.trim_matches('"')) else { continue };
             let Ok(ast) = self.session.resolver.compile(&self.session.engine, &target) else { continue };
-            let functions = crate::session::resolve::functions_of(&ast).into_iter();
+            let functions = crate::lang::resolve::functions_of(&ast).into_iter();
             let functions = functions.map(|f| Defined { module: (*alias).to_owned(), name: f.name, params: f.params });
             self.aliases.insert((*alias).to_owned(), functions.collect());
         }
@@ -204,7 +204,7 @@ impl<'a> Prompt<'a> {
     }
 
     fn load(&mut self, path: &str) -> Next {
-        match crate::session::source::read_script(Path::new(path)) {
+        match crate::lang::source::read_script(Path::new(path)) {
             Ok(text) => self.evaluate(&text, self.timed),
             Err(why) => self.complain("prompt/load", &format!("`{path}` {why}")),
         }
@@ -227,8 +227,10 @@ impl<'a> Prompt<'a> {
                 self.saved.push(file);
                 self.say(&format!("saved {shown}; run it with: w2s script {shown}"))
             }
-            Err(error) => self
-                .complain("prompt/save", &format!("`{shown}` cannot be written: {}", crate::host::lab::plain(&error))),
+            Err(error) => self.complain(
+                "prompt/save",
+                &format!("`{shown}` cannot be written: {}", crate::core::context::plain(&error)),
+            ),
         }
     }
 
@@ -308,7 +310,7 @@ fn editor(prompt: &Prompt) -> rustyline::Result<Editor<Editing, FileHistory>> {
         .bell_style(rustyline::config::BellStyle::None)
         .build();
     let mut editor = Editor::with_config(config)?;
-    editor.set_helper(Some(Editing::new(prompt.names.clone(), prompt.bench.lab.clone())));
+    editor.set_helper(Some(Editing::new(prompt.names.clone(), prompt.bench.ctx.clone())));
     Ok(editor)
 }
 
@@ -341,7 +343,7 @@ fn from_pipe(prompt: &mut Prompt) -> u8 {
                 text.push('\n');
             }
             Err(error) => {
-                let why = format!("standard input cannot be read: {}", crate::host::lab::plain(&error));
+                let why = format!("standard input cannot be read: {}", crate::core::context::plain(&error));
                 draw::print(&Diagnostic::new("prompt/input", why));
                 return exit::FILE;
             }

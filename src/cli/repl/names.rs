@@ -5,8 +5,8 @@
 
 use crate::bind::{Function, Kind, OptionDoc};
 use crate::cli::help::Reference;
-use crate::host::report::scan::{Kind as TokenKind, Scan, Token};
-use crate::session::Session;
+use crate::lang::Session;
+use crate::report::scan::{Kind as TokenKind, Scan, Token};
 use rhai::{Array, Dynamic, Map};
 use std::any::TypeId;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Where the cursor stands in what is typed: which names fit there, and in which argument of which call.
 
 use super::names::{Callable, Names};
-use crate::host::report::scan::{Kind, Scan, Within};
+use crate::report::scan::{Kind, Scan, Within};
 
 /// What is being typed.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 //! Inputs stand in the order in which they were typed, so variables may be defined anew as they were. A function that
 //! was defined anew is kept in its last form only, because a script may define it once.
 
-use crate::host::report::scan::{Kind, Scan, Token};
+use crate::report::scan::{Kind, Scan, Token};
 
 /// An input that ran to its end, or the part of one that did.
 struct Entry {

@@ -1,0 +1,260 @@
+//! Data sets: rows with ids, splits and groups; truth apart from inputs, and sealed.
+//!
+//! A [`Source`] is a data set as loaded; a [`Data`] is a view of some of its rows in an order. **Sealed** means: no
+//! function hands out a row's class, or anything that differs from row to row because of it, except [`Data::truth`],
+//! and that tells the context who asked and what for. Aggregates are not sealed: how many rows a class has is printed with
+//! the data set and its drawn parts (not with rows that a caller chose: of one row the count is the class), and splits and
+//! samples are balanced by class, as the literature's protocol has it (Burns et al. 2023). Which rows a balanced part gets
+//! depends on truth; the part does not say which of its rows are of which class.
+//!
+//! Reading files is in [`read`]; what their columns mean is in [`columns`].
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod columns;
+mod error;
+pub mod read;
+mod share;
+mod tasks;
+mod view;
+
+pub use error::DataError;
+pub use view::Data;
+
+use crate::core::digest::Digest;
+use std::collections::HashMap;
+
+/// Which side a row is on for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Split {
+    Train,
+    Test,
+}
+
+impl Split {
+    /// `train` or `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        }
+    }
+}
+
+/// One row, without its truth.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Unique within the data set; frames are joined by it.
+    pub id: String,
+    pub text: String,
+    /// Rows of one group stay on one side of every split.
+    pub group: String,
+    pub split: Split,
+    /// 0 (easy) to 1 (hard), NaN where unknown.
+    pub difficulty: f32,
+}
+
+/// A data set as loaded: shared by every view of it.
+pub struct Source {
+    pub name: String,
+    pub rows: Vec<Row>,
+    pub classes: Vec<String>,
+    /// Class index per row. Private: reading it is an act that the record keeps.
+    truth: Option<Vec<u16>>,
+    /// For each row the number of its group, in order of first appearance.
+    group_of: Vec<u32>,
+    pub digest: Digest,
+}
+
+/// The most rows of one data set: chosen, so that row numbers and their frames stay far from every limit.
+pub const MAX_ROWS: usize = 20_000_000;
+/// The most bytes of one row's text: chosen; far beyond any context window.
+pub const MAX_TEXT: usize = 1 << 20;
+/// The most bytes of an id, a group or a class name: chosen.
+pub const MAX_NAME: usize = 1 << 10;
+/// The most classes: chosen; labels hold one column of probabilities for each.
+pub const MAX_CLASSES: usize = 1000;
+
+impl Source {
+    /// A data set from its rows, class names and, where it is known, the class index of each row.
+    ///
+    /// Fails on no rows, a repeated id, a group with train and test rows, fewer than two classes or a repeated one,
+    /// a truth of another length or with an index beyond the classes, a difficulty outside 0..1 (NaN is allowed),
+    /// and on rows or texts beyond the limits of this module.
+    pub fn new(
+        name: impl Into<String>,
+        rows: Vec<Row>,
+        classes: Vec<String>,
+        truth: Option<Vec<u16>>,
+    ) -> Result<Source, DataError> {
+        let name = name.into();
+        check_classes(&name, &classes)?;
+        let group_of = check_rows(&name, &rows)?;
+        if let Some(truth) = &truth {
+            check_truth(&name, &rows, &classes, truth)?;
+        }
+        let digest = content_digest(&name, &rows, &classes, truth.as_deref());
+        Ok(Source { name, rows, classes, truth, group_of, digest })
+    }
+
+    /// Whether the classes of the rows are known.
+    pub fn has_truth(&self) -> bool {
+        self.truth.is_some()
+    }
+}
+
+fn check_classes(name: &str, classes: &[String]) -> Result<(), DataError> {
+    if classes.len() < 2 {
+        let held = classes.first().cloned();
+        return Err(DataError::OneClass { name: name.to_owned(), class: held });
+    }
+    if classes.len() > MAX_CLASSES {
+        return Err(DataError::TooMany { what: "classes".into(), n: classes.len(), most: MAX_CLASSES });
+    }
+    let mut sorted: Vec<&String> = classes.iter().collect();
+    sorted.sort();
+    let repeated = sorted.windows(2).find_map(|pair| match pair {
+        [a, b] if a == b => Some((*a).clone()),
+        _ => None,
+    });
+    match repeated {
+        Some(class) => Err(DataError::RepeatedClass { class }),
+        None => Ok(()),
+    }
+}
+
+/// Checks ids, groups, sizes and difficulties; the number of each row's group.
+fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
+    if rows.is_empty() {
+        return Err(DataError::NoRows { name: name.to_owned(), what: "rows".into() });
+    }
+    if rows.len() > MAX_ROWS {
+        return Err(DataError::TooMany { what: "rows".into(), n: rows.len(), most: MAX_ROWS });
+    }
+    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
+    let mut groups: HashMap<&str, (u32, Split, usize)> = HashMap::new();
+    let mut group_of = Vec::with_capacity(rows.len());
+    for (idx, row) in rows.iter().enumerate() {
+        if let Some(first) = seen.insert(&row.id, idx) {
+            return Err(DataError::RepeatedId { id: row.id.clone(), first: first + 1, second: idx + 1 });
+        }
+        for (field, text, most) in
+            [("id", &row.id, MAX_NAME), ("group", &row.group, MAX_TEXT), ("text", &row.text, MAX_TEXT)]
+        {
+            if text.len() > most {
+                return Err(DataError::TooLong { row: idx + 1, field, bytes: text.len(), most });
+            }
+        }
+        if row.difficulty < 0.0 || row.difficulty > 1.0 {
+            return Err(DataError::Difficulty { row: idx + 1, value: row.difficulty });
+        }
+        let fresh = groups.len() as u32;
+        let (number, split, first) = *groups.entry(&row.group).or_insert((fresh, row.split, idx));
+        if split != row.split {
+            return Err(DataError::GroupCrosses {
+                group: row.group.clone(),
+                first: first + 1,
+                first_split: split.name(),
+                second: idx + 1,
+                second_split: row.split.name(),
+            });
+        }
+        group_of.push(number);
+    }
+    Ok(group_of)
+}
+
+fn check_truth(name: &str, rows: &[Row], classes: &[String], truth: &[u16]) -> Result<(), DataError> {
+    if truth.len() != rows.len() {
+        return Err(DataError::TruthLength { name: name.to_owned(), n_truth: truth.len(), n_rows: rows.len() });
+    }
+    match truth.iter().position(|class| usize::from(*class) >= classes.len()) {
+        Some(idx) => Err(DataError::ClassRange {
+            row: idx + 1,
+            class: truth.get(idx).copied().unwrap_or_default().into(),
+            n_classes: classes.len(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn content_digest(name: &str, rows: &[Row], classes: &[String], truth: Option<&[u16]>) -> Digest {
+    let mut builder = Digest::of("data/source", 1).text("name", name).int("n_rows", rows.len() as i64);
+    for class in classes {
+        builder = builder.text("class", class);
+    }
+    for row in rows {
+        builder = builder
+            .text("id", &row.id)
+            .text("text", &row.text)
+            .text("group", &row.group)
+            .text("split", row.split.name())
+            .float("difficulty", f64::from(row.difficulty));
+    }
+    if let Some(truth) = truth {
+        let bytes: Vec<u8> = truth.iter().flat_map(|class| class.to_le_bytes()).collect();
+        builder = builder.bytes("truth", &bytes);
+    }
+    builder.finish()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// `n` rows with texts `text 0`…, classes by turns of `pattern`, the last `n_test` of them test rows.
+    pub(crate) fn toy(n: usize, n_test: usize, pattern: &[u16]) -> Data {
+        let rows = (0..n)
+            .map(|idx| Row {
+                id: format!("r{idx}"),
+                text: format!("text {idx}"),
+                group: format!("g{idx}"),
+                split: if idx + n_test >= n { Split::Test } else { Split::Train },
+                difficulty: idx as f32 / n as f32,
+            })
+            .collect();
+        let truth = (0..n).map(|idx| pattern[idx % pattern.len()]).collect();
+        let source = Source::new("toy", rows, vec!["no".into(), "yes".into()], Some(truth)).expect("valid");
+        Data::new(Arc::new(source))
+    }
+
+    fn row(id: &str, group: &str, split: Split) -> Row {
+        Row { id: id.into(), text: "t".into(), group: group.into(), split, difficulty: f32::NAN }
+    }
+
+    fn fails(rows: Vec<Row>, classes: &[&str], truth: Vec<u16>) -> String {
+        let classes = classes.iter().map(|class| (*class).to_owned()).collect();
+        Source::new("toy", rows, classes, Some(truth)).map(|_| ()).expect_err("invalid").to_string()
+    }
+
+    #[test]
+    fn a_source_refuses_what_cannot_be_meant() {
+        let two = || vec![row("a", "g", Split::Train), row("b", "h", Split::Test)];
+        let classes = ["no", "yes"];
+        assert!(Source::new("toy", two(), vec!["no".into(), "yes".into()], Some(vec![0, 1])).is_ok());
+        assert!(Source::new("toy", two(), vec!["no".into(), "yes".into()], None).is_ok());
+        let repeated = vec![row("a", "g", Split::Train), row("a", "h", Split::Test)];
+        assert_eq!(fails(repeated, &classes, vec![0, 1]), "the id `a` occurs twice: rows 1 and 2");
+        let crossing = vec![row("a", "g", Split::Train), row("b", "g", Split::Test)];
+        assert!(fails(crossing, &classes, vec![0, 1]).contains("`g` has train rows and test rows"));
+        assert!(fails(two(), &classes, vec![0]).contains("has 1 rows, the data has 2"));
+        assert!(fails(two(), &classes, vec![0, 2]).contains("row 2 has the class index `2`"));
+        assert!(fails(two(), &["no"], vec![0, 0]).contains("one class"));
+        assert!(fails(two(), &["no", "no"], vec![0, 0]).contains("`no` is listed twice"));
+        assert!(fails(Vec::new(), &classes, Vec::new()).contains("no rows"));
+        let mut hard = two();
+        hard[0].difficulty = 1.5;
+        assert!(fails(hard, &classes, vec![0, 1]).contains("difficulty"));
+        let mut long = two();
+        long[0].text = "x".repeat(MAX_TEXT + 1);
+        assert!(fails(long, &classes, vec![0, 1]).contains("`text` has"));
+    }
+
+    #[test]
+    fn the_digest_is_of_the_content() {
+        let one = toy(10, 2, &[0, 1]);
+        assert_eq!(one.digest(), toy(10, 2, &[0, 1]).digest());
+        assert_ne!(one.digest(), toy(10, 3, &[0, 1]).digest());
+        assert_ne!(one.digest(), toy(10, 2, &[1, 0]).digest());
+    }
+}

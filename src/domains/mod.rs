@@ -1,0 +1,3 @@
+//! What experiments are about: a folder for each domain, with its inputs, its targets, its readers and its measures.
+
+pub mod world;

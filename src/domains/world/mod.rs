@@ -1,0 +1,97 @@
+//! The generated world: short documents in an invented language whose hidden variables persist to the document's end.
+//!
+//! A language model turns a hidden variable into a feature when that variable helps to predict the rest of the
+//! document, and only then. Every document here draws a subject, a verdict, a mood, an era and a register; each of
+//! them decides which words come. A task shows one sentence and asks for one variable. A model that was pretrained
+//! long and wide enough carries it as a nearly linear feature; a smaller one has it in part or not at all.
+//!
+//! What lives here: the language ([`Lexicon`]), its documents ([`World::document`]), the tasks ([`task`]) and the
+//! tokenizer. What does not: pretraining (`train`) and the ladder's weights (`models`).
+
+mod grammar;
+mod lexicon;
+mod options;
+mod syllables;
+mod tasks;
+mod vocabulary;
+
+pub use grammar::{Facts, Kind, Line, Sentence};
+pub use lexicon::{ERAS, Lexicon, MOODS, SUBJECTS, VERDICTS, Word, WordClass};
+pub use options::{WorldError, WorldOptions};
+pub use tasks::{TaskAbout, TaskOptions, TaskRow, TaskRows, about, task, tasks};
+pub use vocabulary::Vocabulary;
+
+use crate::core::digest::Digest;
+use crate::core::random::Random;
+use crate::models::trunk::Packed;
+use std::sync::Arc;
+
+/// Raised whenever equal options and seeds give another language, other documents or other task rows.
+pub const VERSION: u32 = 1;
+
+/// One language with its documents. Cheap to clone.
+#[derive(Clone)]
+pub struct World {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: WorldOptions,
+    lexicon: Lexicon,
+    vocabulary: Vocabulary,
+    documents: grammar::Tables,
+    digest: Digest,
+}
+
+impl World {
+    /// The world that `options` describe. The same options give the same world on every machine.
+    pub fn new(options: WorldOptions) -> Result<World, WorldError> {
+        options.check()?;
+        let lexicon = Lexicon::new(&options);
+        let vocabulary = Vocabulary::new(&lexicon)?;
+        let documents = grammar::Tables::new(&lexicon, &options, 1.0, |_| true);
+        let digest = options.digest();
+        Ok(World { inner: Arc::new(Inner { options, lexicon, vocabulary, documents, digest }) })
+    }
+
+    /// The parameters.
+    pub fn options(&self) -> &WorldOptions {
+        &self.inner.options
+    }
+
+    /// The words and what they stand for.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.inner.lexicon
+    }
+
+    /// The tokens: one per word.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.inner.vocabulary
+    }
+
+    /// The derivation: version and options.
+    pub fn digest(&self) -> Digest {
+        self.inner.digest
+    }
+
+    /// The next document of the stream `random`, as tokens.
+    pub fn document(&self, random: &mut Random) -> Vec<u32> {
+        grammar::document(&self.inner.lexicon, &self.inner.options, &self.inner.documents, random).1
+    }
+
+    /// The next `n` documents of the stream, each a row that starts at the document's start and is cut at
+    /// `max_tokens`.
+    pub fn windows(&self, random: &mut Random, n: usize, max_tokens: usize) -> Packed {
+        let rows: Vec<Vec<u32>> = (0..n).map(|_| self.document(random)).collect();
+        Packed::new(rows.iter().map(|row| row.get(..max_tokens).unwrap_or(row)))
+    }
+
+    /// `n` documents of the stream that belongs to `seed`, as text.
+    pub fn texts(&self, seed: u64, n: usize) -> Vec<String> {
+        let mut random = Random::new(seed, "world/text");
+        (0..n).map(|_| self.vocabulary().text(&self.document(&mut random))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The texts that a session has seen, by the names that errors call them: for carets, and for the run's copies.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// One script text.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What errors call it: `scripts/bootstrap.rhai`, `w2s`, `input`.
+    pub name: String,
+    pub text: Arc<str>,
+    /// The file it was read from, links resolved; none for the script stdlib and for typed code.
+    pub path: Option<PathBuf>,
+}
+
+/// All texts of a session. Cheap to clone; clones share.
+#[derive(Clone, Default)]
+pub struct Sources(Arc<RwLock<BTreeMap<String, Source>>>, Arc<RwLock<BTreeMap<PathBuf, String>>>);
+
+impl Sources {
+    /// Keeps `text` under `name`, in place of an earlier text of that name.
+    pub fn keep(&self, name: &str, text: &str, path: Option<&Path>) {
+        let source = Source { name: name.to_owned(), text: text.into(), path: path.map(Path::to_owned) };
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
+    }
+
+    /// Makes the file at `path` (links resolved) read as `text`, whatever it holds by now.
+    pub fn pin(&self, path: &Path, text: &str) {
+        self.1.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), text.to_owned());
+    }
+
+    /// The text of the script file at `path`: what it was pinned to, or what it holds. The error says what is wrong with it.
+    pub fn read(&self, path: &Path) -> Result<String, String> {
+        let pinned = self.1.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        pinned.map_or_else(|| read_script(path), Ok)
+    }
+
+    /// The text called `name`.
+    pub fn find(&self, name: &str) -> Option<Source> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Every text, by name.
+    pub fn all(&self) -> Vec<Source> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Line `line` (from 1) of the text called `name`.
+    pub fn line(&self, name: &str, line: usize) -> Option<String> {
+        let source = self.find(name)?;
+        source.text.lines().nth(line.checked_sub(1)?).map(str::to_owned)
+    }
+}
+
+/// The largest script file, in bytes (chosen: far above any written by hand, far below what slows the parser).
+pub const MAX_SCRIPT: u64 = 2 << 20;
+
+/// Reads a script file: bounded, UTF-8, without a byte order mark. The error says what is wrong with the file.
+pub fn read_script(path: &Path) -> Result<String, String> {
+    let facts = std::fs::metadata(path).map_err(|error| crate::core::context::plain(&error))?;
+    if facts.is_dir() {
+        return Err("is a folder, not a script".to_owned());
+    }
+    if !facts.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    if facts.len() > MAX_SCRIPT {
+        return Err(format!("has {} bytes, a script may have {MAX_SCRIPT}", facts.len()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| crate::core::context::plain(&error))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("is not UTF-8: byte {} starts no character", error.utf8_error().valid_up_to()))?;
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+}

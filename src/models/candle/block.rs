@@ -1,0 +1,172 @@
+//! What a trunk is made of, from the embeddings to the last norm. An architecture that differs in a norm, an activation,
+//! its positions or a bias of attention differs in one of these functions.
+
+use super::padded::once;
+use super::{Padded, Trunk, rounded};
+use crate::core::math;
+use crate::kernels::attention::relative::bucket;
+use crate::models::arch::{Activation, Arch};
+use candle_core::{D, Device, Result, Tensor};
+use candle_nn::ops::{layer_norm_slow, softmax};
+
+impl Trunk {
+    /// The sum of the embeddings, `[n_rows, n_positions, width]`: what the first block reads.
+    pub(super) fn embedded(&self, batch: &Padded) -> Result<Tensor> {
+        let x = self.tensor("embed.token")?.index_select(&batch.tokens, 0)?;
+        let x = x.reshape((batch.n_rows, batch.n_positions, self.arch.width()))?;
+        if let Arch::Llama(_) = self.arch {
+            return Ok(x);
+        }
+        let x = x.broadcast_add(&self.tensor("embed.position")?.narrow(0, 0, batch.n_positions)?)?;
+        match self.arch {
+            Arch::Causal(_) | Arch::Llama(_) => Ok(x),
+            Arch::Bert(ref config) if config.n_token_types == 0 => self.norm("embed.norm", &x),
+            Arch::Bert(_) => {
+                let x = x.broadcast_add(&self.tensor("embed.type")?.narrow(0, 0, 1)?)?;
+                self.norm("embed.norm", &x)
+            }
+        }
+    }
+
+    /// Block `idx` of `x`, `[n_rows, n_positions, width]`.
+    pub(super) fn block(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
+        let (norm1, norm2) = (format!("{idx}.norm1"), format!("{idx}.norm2"));
+        match self.arch {
+            Arch::Causal(_) | Arch::Llama(_) => {
+                let x = (x + self.attention(idx, &self.norm(&norm1, x)?, batch)?)?;
+                &x + self.feed_forward(idx, &self.norm(&norm2, &x)?)?
+            }
+            Arch::Bert(_) => {
+                let x = self.norm(&norm1, &(x + self.attention(idx, x, batch)?)?)?;
+                self.norm(&norm2, &(&x + self.feed_forward(idx, &x)?)?)
+            }
+        }
+    }
+
+    /// What follows the last block.
+    pub(super) fn ended(&self, x: &Tensor) -> Result<Tensor> {
+        match self.arch {
+            Arch::Causal(_) | Arch::Llama(_) => self.norm("norm", x),
+            Arch::Bert(_) => Ok(x.clone()),
+        }
+    }
+
+    fn norm(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let eps = match &self.arch {
+            Arch::Causal(c) => c.norm_eps,
+            Arch::Bert(c) => c.norm_eps,
+            Arch::Llama(c) => {
+                let square = x.sqr()?.mean_keepdim(D::Minus1)?;
+                let unit = x.broadcast_div(&(square + f64::from(c.norm_eps))?.sqrt()?)?;
+                return unit.broadcast_mul(self.tensor(&format!("{name}.weight"))?);
+            }
+        };
+        layer_norm_slow(x, self.tensor(&format!("{name}.weight"))?, self.tensor(&format!("{name}.bias"))?, eps)
+    }
+
+    /// `x · weightᵀ + bias` of `[n_rows, n_positions, n_in]`, as one matrix product; without a bias where there is none.
+    fn linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
+        let weight = self.tensor(&format!("{name}.weight"))?;
+        let (n_rows, n_positions, n_in) = x.dims3()?;
+        let x = rounded(&x.reshape((n_rows * n_positions, n_in))?, self.precision)?;
+        let y = x.matmul(&weight.t()?)?;
+        let y = match self.tensors.get(&format!("{name}.bias")) {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        y.reshape((n_rows, n_positions, weight.dim(0)?))
+    }
+
+    fn feed_forward(&self, idx: usize, x: &Tensor) -> Result<Tensor> {
+        let bent = self.activated(&self.linear(&format!("{idx}.up"), x)?)?;
+        self.linear(&format!("{idx}.down"), &bent)
+    }
+
+    fn activated(&self, x: &Tensor) -> Result<Tensor> {
+        let activation = match &self.arch {
+            Arch::Causal(c) => c.activation,
+            Arch::Bert(c) => c.activation,
+            Arch::Llama(c) => {
+                let (gate, up) = (x.narrow(D::Minus1, 0, c.inner)?, x.narrow(D::Minus1, c.inner, c.inner)?);
+                return gate.silu()? * up;
+            }
+        };
+        match activation {
+            Activation::GeluErf => x.gelu_erf(),
+            Activation::GeluTanh => x.gelu(),
+        }
+    }
+
+    fn attention(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
+        let (n_rows, n_positions, width) = x.dims3()?;
+        let n_heads = self.arch.n_heads();
+        let n_kv_heads = match &self.arch {
+            Arch::Llama(c) => c.n_kv_heads,
+            _ => n_heads,
+        };
+        let per_head = width / n_heads.max(1);
+        let qkv = self.linear(&format!("{idx}.qkv"), x)?;
+        // `[n_rows, n_heads, n_positions, per_head]`.
+        let part = |first: usize, n: usize| {
+            let part = qkv.narrow(D::Minus1, first * per_head, n * per_head)?;
+            part.reshape((n_rows, n_positions, n, per_head))?.transpose(1, 2)?.contiguous()
+        };
+        let q = self.turned(part(0, n_heads)?, batch)?;
+        let k = of_each(self.turned(part(n_heads, n_kv_heads)?, batch)?, n_heads)?;
+        let v = of_each(part(n_heads + n_kv_heads, n_kv_heads)?, n_heads)?;
+        let scores = (q.matmul(&k.t()?)? * (per_head as f64).sqrt().recip())?;
+        let shares = softmax(&scores.broadcast_add(&self.attention_bias(batch)?)?, D::Minus1)?;
+        let o = shares.matmul(&v)?.transpose(1, 2)?.reshape((n_rows, n_positions, width))?;
+        self.linear(&format!("{idx}.out"), &o)
+    }
+
+    /// Queries or keys, `[n_rows, n_heads, n_positions, per_head]`, turned by their positions where these are rotary.
+    fn turned(&self, x: Tensor, batch: &Padded) -> Result<Tensor> {
+        let Arch::Llama(config) = &self.arch else { return Ok(x) };
+        let (_, _, n, head) = x.dims4()?;
+        let half = head / 2;
+        let tables = || {
+            let angles = (0..n * half).map(|at| f64::from(config.rope.angle(head, at % half, at / half)));
+            let angles: Vec<f64> = angles.collect();
+            // Made in double precision, which the devices need not have.
+            let table = |of: fn(f64) -> f64| {
+                let values = angles.iter().map(|angle| of(*angle)).collect::<Vec<f64>>();
+                Tensor::from_vec(values, (n, half), &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device())
+            };
+            Ok([table(math::cos)?, table(math::sin)?])
+        };
+        let [cos, sin] = once(&batch.turns, tables)?;
+        let (a, b) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
+        let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
+        let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
+        Tensor::cat(&[first, second], D::Minus1)
+    }
+
+    /// What is added to attention's scores, broadcast to `[n_rows, n_heads, n_positions, n_positions]`.
+    fn attention_bias(&self, batch: &Padded) -> Result<Tensor> {
+        match &self.arch {
+            Arch::Bert(config) if config.relative => {
+                let (n, table) = (batch.n_positions, self.tensor("embed.relative")?);
+                let buckets = once(&batch.buckets, || {
+                    let buckets: Vec<u32> = (0..n * n).map(|at| bucket(at / n, at % n) as u32).collect();
+                    Tensor::from_vec(buckets, n * n, table.device())
+                })?;
+                let of_pairs = table.index_select(&buckets, 0)?;
+                let of_heads = of_pairs.reshape((1, n, n, config.n_heads))?.permute((0, 3, 1, 2))?;
+                batch.mask.broadcast_add(&of_heads)
+            }
+            _ => Ok(batch.mask.clone()),
+        }
+    }
+}
+
+/// Keys or values, `[n_rows, n_kv_heads, n_positions, per_head]`, each head as often as queries have heads for it.
+fn of_each(x: Tensor, n_heads: usize) -> Result<Tensor> {
+    let (n_rows, n_kv_heads, n, head) = x.dims4()?;
+    if n_kv_heads == n_heads {
+        return Ok(x);
+    }
+    let group = n_heads / n_kv_heads.max(1);
+    let copies = vec![x.unsqueeze(2)?; group];
+    Tensor::cat(&copies, 2)?.reshape((n_rows, n_heads, n, head))
+}

@@ -1,0 +1,102 @@
+//! What can be wrong with a model.
+
+use crate::core::context::{AccessError, Interrupted};
+use crate::core::explain::Explain;
+use crate::store::StoreError;
+
+/// An error of this room.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ModelError {
+    #[error("the model `{name}` has {n_values} numbers, its architecture needs {n_params}")]
+    ParamCount { name: String, n_values: usize, n_params: usize },
+    #[error("the tokenizer of `{name}` has {n_tokens} tokens, the architecture {vocab}")]
+    Vocabulary { name: String, n_tokens: usize, vocab: usize },
+    #[error("`{field}` of the architecture must be {must}, got `{got}`")]
+    Arch { field: &'static str, must: String, got: String },
+    #[error("`architecture` must be causal, bert, mpnet or llama, got `{got}`")]
+    Family { got: String },
+    #[error("the tokenizer failed: {0}")]
+    Tokenizer(String),
+    #[error("row `{id}` has no tokens")]
+    EmptyRow { id: String },
+    #[error("the model `{name}` has no head: it cannot classify")]
+    NoHead { name: String },
+    #[error("the model `{name}` tells {n_classes} classes apart, the data has {n_data}")]
+    Classes { name: String, n_classes: usize, n_data: usize },
+    #[error("`layers` must be from 1 to {n_layers} for `{name}`, got `{asked}`")]
+    Layers { name: String, asked: usize, n_layers: usize },
+    #[error(
+        "`{name}` is a causal model, of which the first layers alone are no model: its last norm belongs to the last layer"
+    )]
+    LayersOfCausal { name: String },
+    #[error("`max_tokens` must be from 1 to {context} for `{name}`, got `{asked}`")]
+    MaxTokens { name: String, asked: usize, context: usize },
+    #[error("the model file `{file}` cannot be used: {reason}")]
+    File { file: String, reason: String },
+    #[error("there is no ladder `{name}`")]
+    NoLadder { name: String, known: Vec<String> },
+    #[error("models cannot compute on `{name}`: this build of w2s has no support for it")]
+    NotBuilt { name: String, feature: &'static str },
+    #[error("models cannot compute on `{name}`: {reason}")]
+    Device { name: String, reason: String },
+    #[error("the engine failed: {0}")]
+    Engine(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Interrupted> for ModelError {
+    fn from(_: Interrupted) -> Self {
+        ModelError::Interrupted
+    }
+}
+
+impl Explain for ModelError {
+    fn code(&self) -> &'static str {
+        match self {
+            ModelError::ParamCount { .. } => "model/parameters",
+            ModelError::Vocabulary { .. } => "model/vocabulary",
+            ModelError::Arch { .. } | ModelError::Family { .. } => "model/architecture",
+            ModelError::Tokenizer(_) => "model/tokenizer",
+            ModelError::EmptyRow { .. } => "model/empty-row",
+            ModelError::NoHead { .. } => "model/no-head",
+            ModelError::Classes { .. } => "model/classes",
+            ModelError::Layers { .. } | ModelError::LayersOfCausal { .. } => "model/layers",
+            ModelError::MaxTokens { .. } => "model/max-tokens",
+            ModelError::File { .. } => "model/file",
+            ModelError::NoLadder { .. } => "model/no-ladder",
+            ModelError::NotBuilt { .. } | ModelError::Device { .. } => "model/device",
+            ModelError::Engine(_) => "model/engine",
+            ModelError::Store(error) => error.code(),
+            ModelError::Access(error) => error.code(),
+            ModelError::Interrupted => "run/interrupted",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            ModelError::EmptyRow { id } => Some(format!("leave out row `{id}`, or give it a text")),
+            ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
+            ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
+            ModelError::NotBuilt { feature, .. } => {
+                Some(format!("build it so: cargo build --release --features {feature}; or leave --device out"))
+            }
+            ModelError::Device { .. } => Some("leave --device out to compute on the CPU".to_owned()),
+            ModelError::Engine(text) if text.to_lowercase().replace('_', " ").contains("out of memory") => {
+                Some("make batches smaller, or train with accumulate: 4 or recompute: true".to_owned())
+            }
+            ModelError::NoLadder { known, .. } => Some(format!("ladders: {}", known.join(", "))),
+            ModelError::Store(error) => error.hint(),
+            ModelError::Access(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    fn is_interruption(&self) -> bool {
+        matches!(self, ModelError::Interrupted | ModelError::Store(StoreError::Interrupted))
+    }
+}

@@ -1,0 +1,594 @@
+//! Checkpoints with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our own layout. Here BERT
+//! and MPNet; [`llama`] for Llama and Qwen2.
+//!
+//! Query, key and value become one fused matrix; pooler and other heads are left out. MPNet counts positions from 2, after
+//! that of padding: its first two are left out as well. Where `sentence_bert_config.json`
+//! is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2), else the position embeddings.
+
+pub(super) mod llama;
+
+use super::arch::{Activation, Arch, BertConfig};
+use super::checkpoint::{WEIGHTS, tensor};
+use super::{Encoder, Model, ModelError, gguf};
+use crate::core::context::Context;
+use crate::core::digest::Digest;
+use crate::kernels::attention::relative::BUCKETS;
+use crate::store::hub::HubId;
+use crate::store::{StoreError, packages};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+/// The files of a checkpoint.
+pub struct HfFiles {
+    pub config: Vec<u8>,
+    pub weights: Vec<u8>,
+    pub tokenizer: Vec<u8>,
+    pub sentence_config: Option<Vec<u8>>,
+}
+
+/// What `config.json` calls its architecture.
+#[derive(Debug, Deserialize)]
+struct Kind {
+    model_type: String,
+}
+
+/// What is read of `config.json` of a BERT or MPNet.
+#[derive(Debug, Deserialize)]
+struct Config {
+    model_type: String,
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    intermediate_size: usize,
+    max_position_embeddings: usize,
+    #[serde(default)]
+    type_vocab_size: Option<usize>,
+    hidden_act: String,
+    layer_norm_eps: f32,
+    #[serde(default = "absolute")]
+    position_embedding_type: String,
+    #[serde(default)]
+    relative_attention_num_buckets: Option<usize>,
+}
+
+/// What is read of `sentence_bert_config.json`.
+#[derive(Debug, Deserialize)]
+struct SentenceConfig {
+    max_seq_length: Option<usize>,
+}
+
+fn absolute() -> String {
+    "absolute".to_owned()
+}
+
+/// Rows of MPNet's position embeddings before that of a row's first token: padding is 1, and counting goes on from there.
+const POSITIONS_BEFORE: usize = 2;
+/// Rungs of the ladder that is made of MiniLM: its first k layers. Chosen: 5 adds little to 4.
+const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
+
+impl Model {
+    /// A fetched model by name: `minilm` and others from their packages, `hub:OWNER/NAME` from the hub. `None` for any other name.
+    /// Fails with the command to type where it was not fetched.
+    pub fn fetched(name: &str, ctx: &Context) -> Result<Option<Model>, ModelError> {
+        if name.starts_with("hub:") {
+            let id = HubId::parse(name)?;
+            let read = |file: &str| id.read_for(ctx, file);
+            return hf_files(read).and_then(|files| Model::from_hf(id.name(), &files)).map(Some);
+        }
+        let Some(package) = packages::find(name) else { return Ok(None) };
+        if package.has(gguf::FILE) {
+            let bytes = package.read_for(ctx, gguf::FILE)?;
+            ctx.interrupt.check()?;
+            return Model::from_gguf(name, &bytes).map(Some);
+        }
+        if !package.has(WEIGHTS) {
+            return Ok(None);
+        }
+        hf_files(|file| package.read_for(ctx, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
+    }
+
+    /// The models that `w2s fetch` knows by name.
+    pub fn fetchable() -> impl Iterator<Item = &'static str> {
+        let models = packages::PACKAGES.iter().filter(|package| package.has(gguf::FILE) || package.has(WEIGHTS));
+        models.map(|package| package.id)
+    }
+
+    /// The ladder of MiniLM's first 1, 2, 3, 4 and all 6 layers, smallest first.
+    pub fn minilm_ladder(ctx: &Context) -> Result<Vec<Model>, ModelError> {
+        let whole = Model::fetched("minilm", ctx)?.ok_or_else(|| StoreError::Missing { id: "minilm".into() })?;
+        ctx.interrupt.check()?;
+        MINILM_RUNGS.iter().map(|layers| whole.first_layers(*layers)).collect()
+    }
+
+    /// A model without a head from a checkpoint of BERT, MPNet, Llama or Qwen2. Its digest is that of the files' content.
+    pub fn from_hf(name: &str, files: &HfFiles) -> Result<Model, ModelError> {
+        let kind: Kind = from_config(&files.config)?;
+        let arch = match kind.model_type.as_str() {
+            "bert" | "mpnet" => from_config::<Config>(&files.config)?.arch()?,
+            "llama" | "qwen2" => llama::arch(&files.config)?,
+            other => {
+                let reason = format!("`model_type` must be bert, mpnet, llama or qwen2, got `{other}`");
+                return Err(unusable("config.json", &reason));
+            }
+        };
+        arch.check()?;
+        let values = values(&files.weights, &arch)?;
+        let sentence = files.sentence_config.as_deref().unwrap_or_default();
+        let digest = Digest::of("model/hf", 1)
+            .bytes("config", &files.config)
+            .bytes("weights", &files.weights)
+            .bytes("tokenizer", &files.tokenizer)
+            .bytes("sentence_config", sentence)
+            .finish();
+        let longest = match sentence {
+            [] => None,
+            json => {
+                let read: Result<SentenceConfig, _> = serde_json::from_slice(json);
+                read.map_err(|error| unusable("sentence_bert_config.json", &error.to_string()))?.max_seq_length
+            }
+        };
+        let context = arch.context();
+        let model = Model::new(name, arch, values, Encoder::from_json(&files.tokenizer)?, digest, "pretrained")?;
+        let model = model.with_max_tokens(longest.unwrap_or(context).min(context))?;
+        Ok(model.with(|model| model.digest = digest))
+    }
+}
+
+fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, StoreError>) -> Result<HfFiles, ModelError> {
+    Ok(HfFiles {
+        config: read("config.json")?,
+        weights: read("model.safetensors")?,
+        tokenizer: read("tokenizer.json")?,
+        sentence_config: match read("sentence_bert_config.json") {
+            Ok(json) => Some(json),
+            Err(StoreError::Missing { .. }) => None,
+            Err(error) => return Err(error.into()),
+        },
+    })
+}
+
+impl Config {
+    fn arch(&self) -> Result<Arch, ModelError> {
+        let must = |field: &str, must: &str, got: &str| {
+            unusable("config.json", &format!("`{field}` must be {must}, got `{got}`"))
+        };
+        let relative = self.model_type == "mpnet";
+        let (buckets, expected) = (self.relative_attention_num_buckets.unwrap_or(BUCKETS), BUCKETS.to_string());
+        if relative && buckets != BUCKETS {
+            return Err(must("relative_attention_num_buckets", &expected, &buckets.to_string()));
+        }
+        let n_token_types = match self.type_vocab_size {
+            _ if relative => 0,
+            Some(n) => n,
+            None => return Err(unusable("config.json", "missing field `type_vocab_size`")),
+        };
+        if self.position_embedding_type != "absolute" {
+            return Err(must("position_embedding_type", "absolute", &self.position_embedding_type));
+        }
+        let activation = match self.hidden_act.as_str() {
+            "gelu" => Activation::GeluErf,
+            "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
+            other => return Err(must("hidden_act", "gelu or gelu_new", other)),
+        };
+        Ok(Arch::Bert(BertConfig {
+            vocab: self.vocab_size,
+            context: self.max_position_embeddings.saturating_sub(if relative { POSITIONS_BEFORE } else { 0 }),
+            width: self.hidden_size,
+            n_layers: self.num_hidden_layers,
+            n_heads: self.num_attention_heads,
+            inner: self.intermediate_size,
+            activation,
+            norm_eps: self.layer_norm_eps,
+            n_token_types,
+            relative,
+        }))
+    }
+}
+
+/// The trunk's parameters in the order of our layout.
+fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
+    let stored =
+        SafeTensors::deserialize(weights).map_err(|error| unusable("model.safetensors", &error.to_string()))?;
+    let has = |name: &str| stored.names().contains(&name);
+    if let Arch::Llama(config) = arch {
+        // A checkpoint that predicts tokens keeps its trunk under `model.`.
+        let prefix = if has("model.embed_tokens.weight") { "model." } else { "" };
+        return llama::values(config, |piece, shape| match piece {
+            "embed.out" => tensor(&stored, "lm_head.weight", shape),
+            _ => tensor(&stored, &format!("{prefix}{}", llama::hf_name(piece)), shape),
+        });
+    }
+    // A checkpoint of a task model keeps its encoder under its kind; old ones call a norm's numbers gamma and beta.
+    let kind = format!("{}.", arch.kind());
+    let prefix = if has(&format!("{kind}embeddings.word_embeddings.weight")) { &kind } else { "" };
+    let is_mpnet = matches!(arch, Arch::Bert(config) if config.relative);
+    let read = |name: String, shape: &[usize]| {
+        let name = format!("{prefix}{name}");
+        let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        tensor(&stored, if has(&name) || !has(&old) { &name } else { &old }, shape)
+    };
+    let layout = arch.layout();
+    let mut values = Vec::with_capacity(layout.n_params);
+    for entry in &layout.entries {
+        match fused(&entry.name) {
+            Some((layer, kind)) => {
+                // Rows of the fused matrix: those of q, then k, then v.
+                let mut shape = entry.shape.clone();
+                if let Some(rows) = shape.first_mut() {
+                    *rows /= 3;
+                }
+                let (place, parts) =
+                    if is_mpnet { ("attn", ["q", "k", "v"]) } else { ("self", ["query", "key", "value"]) };
+                for part in parts {
+                    values.extend(read(format!("encoder.layer.{layer}.attention.{place}.{part}.{kind}"), &shape)?);
+                }
+            }
+            None if is_mpnet => {
+                let (name, mut shape) = (mpnet_name(&entry.name), entry.shape.clone());
+                let before = if entry.name == "embed.position" { POSITIONS_BEFORE } else { 0 };
+                shape.iter_mut().take(1).for_each(|rows| *rows += before);
+                let skipped = before * shape.last().copied().unwrap_or(0);
+                values.extend(read(name, &shape)?.into_iter().skip(skipped));
+            }
+            None => values.extend(read(hf_name(&entry.name), &entry.shape)?),
+        }
+    }
+    Ok(values)
+}
+
+/// `3.qkv.weight` as `("3", "weight")`.
+fn fused(name: &str) -> Option<(&str, &str)> {
+    name.split_once(".qkv.")
+}
+
+/// Of one of our names within a block: the block, the part, and which of its tensors.
+pub(super) fn in_layer(name: &str) -> [&str; 3] {
+    let (layer, rest) = name.split_once('.').unwrap_or((name, ""));
+    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
+    [layer, part, kind]
+}
+
+/// Their name for one of our tensors that is not fused.
+fn hf_name(name: &str) -> String {
+    match name {
+        "embed.token" => return "embeddings.word_embeddings.weight".into(),
+        "embed.position" => return "embeddings.position_embeddings.weight".into(),
+        "embed.type" => return "embeddings.token_type_embeddings.weight".into(),
+        "embed.norm.weight" => return "embeddings.LayerNorm.weight".into(),
+        "embed.norm.bias" => return "embeddings.LayerNorm.bias".into(),
+        _ => (),
+    }
+    let [layer, part, kind] = in_layer(name);
+    let place = match part {
+        "out" => "attention.output.dense",
+        "norm1" => "attention.output.LayerNorm",
+        "up" => "intermediate.dense",
+        "down" => "output.dense",
+        "norm2" => "output.LayerNorm",
+        other => other,
+    };
+    format!("encoder.layer.{layer}.{place}.{kind}")
+}
+
+/// The same in MPNet.
+fn mpnet_name(name: &str) -> String {
+    match name {
+        "embed.relative" => "encoder.relative_attention_bias.weight".into(),
+        _ => hf_name(name)
+            .replace("attention.output.dense", "attention.attn.o")
+            .replace("attention.output.LayerNorm", "attention.LayerNorm"),
+    }
+}
+
+fn from_config<T: serde::de::DeserializeOwned>(config: &[u8]) -> Result<T, ModelError> {
+    serde_json::from_slice(config).map_err(|error| unusable("config.json", &error.to_string()))
+}
+
+fn unusable(file: &str, reason: &str) -> ModelError {
+    ModelError::File { file: file.to_owned(), reason: reason.to_owned() }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::testing::words;
+    use super::super::trunk::{Packed, Tape, features, lm_logits, token_states};
+    use super::*;
+    use crate::core::random::Random;
+    use candle_core::{DType, Device, Tensor};
+    use candle_nn::VarBuilder;
+    use candle_transformers::models::bert::{BertModel, Config as CandleConfig};
+    use std::collections::HashMap;
+
+    const CONFIG: &str = r#"{"model_type": "bert", "vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "intermediate_size": 48, "max_position_embeddings": 16, "type_vocab_size": 2,
+        "hidden_act": "gelu", "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.0, "initializer_range": 0.02,
+        "pad_token_id": 0}"#;
+
+    /// Every tensor of a small BERT under its Hugging Face name, filled with drawn numbers.
+    fn random_tensors() -> HashMap<String, Tensor> {
+        let mut shapes: Vec<(String, Vec<usize>)> = vec![
+            ("embeddings.word_embeddings.weight".into(), vec![40, 24]),
+            ("embeddings.position_embeddings.weight".into(), vec![16, 24]),
+            ("embeddings.token_type_embeddings.weight".into(), vec![2, 24]),
+        ];
+        let mut pair = |name: String, shape: Vec<usize>| {
+            shapes.push((format!("{name}.bias"), vec![shape[0]]));
+            shapes.push((format!("{name}.weight"), shape));
+        };
+        pair("embeddings.LayerNorm".into(), vec![24]);
+        for layer in 0..3 {
+            let at = |part: &str| format!("encoder.layer.{layer}.{part}");
+            for part in ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"]
+            {
+                pair(at(part), vec![24, 24]);
+            }
+            pair(at("attention.output.LayerNorm"), vec![24]);
+            pair(at("intermediate.dense"), vec![48, 24]);
+            pair(at("output.dense"), vec![24, 48]);
+            pair(at("output.LayerNorm"), vec![24]);
+        }
+        let mut random = Random::new(5, "hf test");
+        let filled = shapes.into_iter().map(|(name, shape)| {
+            let mean = if name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 };
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| mean + 0.3 * random.normal() as f32).collect();
+            (name, Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor"))
+        });
+        filled.collect()
+    }
+
+    pub(crate) fn files(tensors: &HashMap<String, Tensor>, config: &str) -> HfFiles {
+        let mut sorted: Vec<(&String, &Tensor)> = tensors.iter().collect();
+        sorted.sort_by_key(|(name, _)| *name);
+        let list: Vec<String> = (1..40).map(|idx| format!("w{idx}")).collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let tokenizer = words(&list).tokenizer().to_string(false).expect("serialises");
+        HfFiles {
+            config: config.as_bytes().to_vec(),
+            weights: safetensors::serialize(sorted, None).expect("serialises"),
+            tokenizer: tokenizer.into_bytes(),
+            sentence_config: Some(br#"{"max_seq_length": 12}"#.to_vec()),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_computes_what_candle_transformers_computes() {
+        let tensors = random_tensors();
+        let model = Model::from_hf("toy", &files(&tensors, CONFIG)).expect("fits");
+        assert_eq!((model.inner.max_tokens, model.inner.arch.context()), (12, 16));
+        let rows: [&[u32]; 3] = [&[2, 7, 1, 39, 7], &[3], &[5; 16]];
+        let packed = Packed::new(rows);
+        let ours = token_states(&model.inner.arch, &model.inner.params.values, &packed, &mut Tape::new());
+        let pooled = features(&model.inner.arch, &model.inner.params.values, &packed, &mut Tape::new());
+        let config: CandleConfig = serde_json::from_str(CONFIG).expect("a config");
+        let vars = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
+        let theirs = BertModel::load(vars, &config).expect("loads");
+        let mut at = 0;
+        for (idx, row) in rows.iter().enumerate() {
+            let ids = Tensor::from_slice(row, (1, row.len()), &Device::Cpu).expect("ids");
+            let types = ids.zeros_like().expect("zeros");
+            let states = theirs.forward(&ids, &types, None).expect("runs");
+            let mean = states.mean(1).and_then(|mean| mean.flatten_all()?.to_vec1::<f32>()).expect("mean");
+            let states = states.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).expect("states");
+            let mine = &ours[at..at + states.len()];
+            let worst = states.iter().zip(mine).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "row {idx}: {worst}");
+            let worst = mean.iter().zip(&pooled[idx * 24..]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "pooled row {idx}: {worst}");
+            at += states.len();
+        }
+    }
+
+    /// What `tests/reference/tiny.py` wrote.
+    #[derive(Deserialize)]
+    struct Tiny {
+        configs: HashMap<String, serde_json::Value>,
+        cases: Vec<TinyCase>,
+    }
+
+    #[derive(Deserialize)]
+    struct TinyCase {
+        model: String,
+        tokens: Vec<u32>,
+        mean: Vec<f32>,
+        last: Vec<f32>,
+        #[serde(default)]
+        logits: Option<Vec<f32>>,
+    }
+
+    /// The weights that `tests/reference/tiny.py` draws for a tensor.
+    fn drawn(name: &str, shape: &[usize]) -> Tensor {
+        let mix = |x: u64| {
+            let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            x ^ (x >> 31)
+        };
+        let seed = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let centre = if name.contains("orm") && name.ends_with("weight") { 1.0 } else { 0.0 };
+        let value = |at: usize| {
+            let bits = mix(seed.wrapping_add((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 40;
+            centre + 0.5 * (bits as f32 / (1 << 23) as f32 - 1.0)
+        };
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+    }
+
+    /// Holds the model of drawn tensors of these names and shapes to what transformers' class computes.
+    fn holds_to_transformers(kind: &str, shapes: &[(String, Vec<usize>)]) {
+        let json = include_str!("../../tests/reference/tiny.json");
+        let mut tiny: Tiny = serde_json::from_str(json).expect("the reference values");
+        let config = tiny.configs.remove(kind).expect("a config").to_string();
+        let tensors = shapes.iter().map(|(name, shape)| (name.clone(), drawn(name, shape))).collect();
+        let files = HfFiles { sentence_config: None, ..files(&tensors, &config) };
+        let model = Model::from_hf("toy", &files).expect("fits");
+        let (arch, params) = (&model.inner.arch, &model.inner.params.values);
+        assert_eq!(model.inner.max_tokens, 64);
+        let cases: Vec<TinyCase> = tiny.cases.into_iter().filter(|case| case.model == kind).collect();
+        assert_eq!(cases.len(), 3);
+        for case in cases {
+            let packed = Packed::new([&case.tokens[..]]);
+            let states = token_states(arch, params, &packed, &mut Tape::new());
+            let close = |got: &[f32], expected: &[f32], what: &str| {
+                assert_eq!(got.len(), expected.len());
+                let worst = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 2e-5, "{kind}, {} tokens, {what}: {worst}", case.tokens.len());
+            };
+            close(&states[states.len() - arch.width()..], &case.last, "last");
+            let (n, width) = (case.tokens.len(), arch.width());
+            let mean = |at: usize| states.iter().skip(at).step_by(width).sum::<f32>() / n as f32;
+            close(&(0..width).map(mean).collect::<Vec<_>>(), &case.mean, "mean");
+            if let Some(expected) = &case.logits {
+                close(&lm_logits(arch, params, &packed, &mut Tape::new()), expected, "logits");
+            }
+        }
+    }
+
+    fn named(names: &[(&str, &[usize])]) -> Vec<(String, Vec<usize>)> {
+        names.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect()
+    }
+
+    #[test]
+    fn mpnet_computes_what_transformers_computes() {
+        let mut shapes = named(&[
+            ("embeddings.word_embeddings.weight", &[40, 24]),
+            ("embeddings.position_embeddings.weight", &[66, 24]),
+            ("embeddings.LayerNorm.weight", &[24]),
+            ("embeddings.LayerNorm.bias", &[24]),
+            ("encoder.relative_attention_bias.weight", &[32, 3]),
+        ]);
+        for layer in 0..2 {
+            let mut add = |part: &str, shape: &[usize]| {
+                shapes.push((format!("encoder.layer.{layer}.{part}.weight"), shape.to_vec()));
+                shapes.push((format!("encoder.layer.{layer}.{part}.bias"), vec![shape[0]]));
+            };
+            for part in ["attn.q", "attn.k", "attn.v", "attn.o"] {
+                add(&format!("attention.{part}"), &[24, 24]);
+            }
+            add("attention.LayerNorm", &[24]);
+            add("intermediate.dense", &[44, 24]);
+            add("output.dense", &[24, 44]);
+            add("output.LayerNorm", &[24]);
+        }
+        holds_to_transformers("mpnet", &shapes);
+    }
+
+    /// Names and shapes of the tensors of `tiny.py`'s Llamas.
+    fn llama_shapes(qkv_bias: bool, tied: bool) -> Vec<(String, Vec<usize>)> {
+        let mut shapes = named(&[("model.embed_tokens.weight", &[40, 24]), ("model.norm.weight", &[24])]);
+        if !tied {
+            shapes.push(("lm_head.weight".to_owned(), vec![40, 24]));
+        }
+        for layer in 0..2 {
+            let mut add = |part: &str, shape: &[usize]| {
+                shapes.push((format!("model.layers.{layer}.{part}"), shape.to_vec()));
+            };
+            for (part, n) in [("q", 24), ("k", 12), ("v", 12)] {
+                add(&format!("self_attn.{part}_proj.weight"), &[n, 24]);
+                if qkv_bias {
+                    add(&format!("self_attn.{part}_proj.bias"), &[n]);
+                }
+            }
+            add("self_attn.o_proj.weight", &[24, 24]);
+            add("mlp.gate_proj.weight", &[44, 24]);
+            add("mlp.up_proj.weight", &[44, 24]);
+            add("mlp.down_proj.weight", &[24, 44]);
+            add("input_layernorm.weight", &[24]);
+            add("post_attention_layernorm.weight", &[24]);
+        }
+        shapes
+    }
+
+    #[test]
+    fn llamas_compute_what_transformers_computes() {
+        holds_to_transformers("llama", &llama_shapes(false, true));
+        holds_to_transformers("llama-untied", &llama_shapes(false, false));
+        holds_to_transformers("qwen2", &llama_shapes(true, true));
+    }
+
+    #[test]
+    fn a_llama_that_is_not_understood_is_refused_with_the_reason() {
+        const CONFIG: &str = r#"{"model_type": "llama", "vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 44, "hidden_act": "silu",
+            "max_position_embeddings": 131072, "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "rope_theta": 5e5,
+            "rope_scaling": null}"#;
+        let tensors = llama_shapes(false, true).into_iter().map(|(name, shape)| {
+            let tensor = drawn(&name, &shape);
+            (name, tensor)
+        });
+        let tensors: HashMap<String, Tensor> = tensors.collect();
+        let with = |config: &str| Model::from_hf("toy", &HfFiles { sentence_config: None, ..files(&tensors, config) });
+        let model = with(CONFIG).expect("usable");
+        let Arch::Llama(config) = &model.inner.arch else { panic!("a Llama") };
+        assert_eq!((config.context, config.rope.theta, config.rope.scaling), (1 << 16, 5e5, None));
+        let swap = |from: &str, to: &str| with(&CONFIG.replace(from, to)).err().expect("misfit").to_string();
+        let scaled = |json: &str| swap(r#""rope_scaling": null"#, &format!(r#""rope_scaling": {json}"#));
+        assert!(scaled(r#"{"type": "yarn", "factor": 4.0}"#).contains("default, linear or llama3, got `yarn`"));
+        assert!(scaled(r#"{"rope_type": "llama3", "factor": 4.0}"#).contains("lacks `low_freq_factor`"));
+        assert!(scaled(r#"{"type": "linear"}"#).contains("lacks `factor`"));
+        assert!(scaled(r#"{"type": "linear", "factor": 0.5}"#).contains("`rope factor`"));
+        assert!(swap(r#""silu""#, r#""gelu""#).contains("`hidden_act` must be silu, got `gelu`"));
+        assert!(swap(r#""rms_norm_eps""#, r#""mlp_bias": true, "rms_norm_eps""#).contains("`mlp_bias` must be false"));
+        assert!(swap(r#""rms_norm_eps""#, r#""head_dim": 8, "rms_norm_eps""#).contains("`head_dim`"));
+        assert!(swap(r#""num_key_value_heads": 2"#, r#""num_key_value_heads": 3"#).contains("`n_kv_heads`"));
+        assert!(swap(r#""num_attention_heads": 4"#, r#""num_attention_heads": 8"#).contains("pairs"));
+        assert!(swap(r#"embeddings": true"#, r#"embeddings": false"#).contains("`lm_head.weight` is missing"));
+        assert!(swap(r#""num_hidden_layers": 2"#, r#""num_hidden_layers": 3"#).contains("model.layers.2."));
+    }
+
+    #[test]
+    fn old_names_half_precision_and_prefixes_are_read() {
+        let tensors = random_tensors();
+        let plain = Model::from_hf("toy", &files(&tensors, CONFIG)).expect("fits");
+        let old = tensors.iter().map(|(name, tensor)| {
+            let name = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            (format!("bert.{name}"), tensor.clone())
+        });
+        let old = Model::from_hf("toy", &files(&old.collect(), CONFIG)).expect("fits");
+        assert_eq!(old.inner.params.values, plain.inner.params.values);
+        for (dtype, within) in [(DType::F16, 1e-3), (DType::BF16, 1e-2)] {
+            let half = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.to_dtype(dtype).expect("cast")));
+            let half = Model::from_hf("toy", &files(&half.collect(), CONFIG)).expect("fits");
+            for (h, f) in half.inner.params.values.iter().zip(&plain.inner.params.values) {
+                assert!((h - f).abs() <= within * f.abs() + 1e-6, "{h} {f}");
+            }
+        }
+        let first = plain.first_layers(1).expect("a rung");
+        assert_eq!(first.inner.params.values[..], plain.inner.params.values[..first.inner.params.values.len()]);
+    }
+
+    #[test]
+    fn misfits_are_named() {
+        let tensors = random_tensors();
+        let fails = |files: HfFiles| Model::from_hf("toy", &files).err().expect("misfit").to_string();
+        let swap = |from: &str, to: &str| fails(files(&tensors, &CONFIG.replace(from, to)));
+        assert!(
+            swap(r#""bert""#, r#""roberta""#)
+                .contains("`model_type` must be bert, mpnet, llama or qwen2, got `roberta`")
+        );
+        assert!(swap(r#""gelu""#, r#""relu""#).contains("`hidden_act` must be"));
+        assert!(swap("1e-12,", r#"1e-12, "position_embedding_type": "relative_key","#).contains("absolute"));
+        assert!(swap(r#""num_hidden_layers": 3"#, r#""num_hidden_layers": 4"#).contains("encoder.layer.3"));
+        assert!(swap(r#""hidden_size": 24"#, r#""hidden_size": 28"#).contains("has shape"));
+        assert!(swap(r#""hidden_size": 24"#, r#""hidden_size": 25"#).contains("n_heads"));
+        assert!(swap(r#""vocab_size": 40"#, r#""vocab_size": 400000000000"#).contains("vocab"));
+        assert!(swap(r#""vocab_size": 40,"#, "").contains("config.json"));
+        let mut cut = files(&tensors, CONFIG);
+        cut.weights.truncate(1000);
+        assert!(fails(cut).contains("model.safetensors"));
+        let mut odd = files(&tensors, CONFIG);
+        odd.sentence_config = Some(b"[]".to_vec());
+        assert!(fails(odd).contains("sentence_bert_config.json"));
+    }
+
+    #[test]
+    fn a_model_that_was_not_fetched_says_what_to_type() {
+        use crate::core::explain::Explain;
+        let ctx = Context::for_tests();
+        let error = Model::fetched("hub:nobody/nothing", &ctx).err().expect("not fetched");
+        assert_eq!(error.hint().as_deref(), Some("type: w2s fetch hub:nobody/nothing"));
+        assert!(Model::fetched("hub:nobody", &ctx).is_err());
+        assert!(matches!(Model::fetched("elsewhere", &ctx), Ok(None)));
+    }
+}

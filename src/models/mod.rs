@@ -1,0 +1,312 @@
+//! Models: architecture, parameters, head, tokenizer. Immutable; training returns a new one.
+
+pub mod arch;
+pub mod candle;
+mod checkpoint;
+mod encoder;
+mod error;
+mod gguf;
+mod hf;
+mod ladder;
+pub mod trunk;
+mod untrained;
+
+pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
+pub use encoder::{Encoder, Keep};
+pub use error::ModelError;
+pub use hf::HfFiles;
+pub use ladder::{LADDERS, ladder};
+pub use untrained::{Blueprint, Family, Size, initial, untrained};
+
+use crate::core::context::Context;
+use crate::core::digest::Digest;
+use crate::data::Data;
+use arch::{Arch, Layout, Params};
+use std::sync::Arc;
+use trunk::Packed;
+
+/// A classification head without bias: `logits = features · weightᵀ`.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Row-major `[n_classes, width]`.
+    pub weight: Vec<f32>,
+    pub n_classes: usize,
+}
+
+/// A model. Cheap to clone; the trunk's parameters are shared until training replaces them.
+#[derive(Clone)]
+pub struct Model {
+    pub inner: Arc<ModelInner>,
+}
+
+/// What a model is made of.
+#[derive(Clone)]
+pub struct ModelInner {
+    /// Such as `world-3` or `all-MiniLM-L6-v2[..2]`.
+    pub name: String,
+    pub arch: Arch,
+    pub params: Arc<Params>,
+    pub head: Option<Arc<Head>>,
+    pub encoder: Arc<Encoder>,
+    /// The longest row in tokens: at most the architecture's context. Longer rows are cut.
+    pub max_tokens: usize,
+    /// The derivation key: how this model came to be.
+    pub digest: Digest,
+    /// One line for a person: `world-0, finetuned on 800 rows of world/subject`.
+    pub lineage: String,
+    /// The last training's loss and settled options, empty for a model that was not trained here.
+    pub recipe: String,
+}
+
+impl Model {
+    /// A model without a head. `values` holds the trunk's parameters in the order of [`Arch::layout`]; `digest` says how
+    /// they came to be.
+    pub fn new(
+        name: impl Into<String>,
+        arch: Arch,
+        values: Vec<f32>,
+        encoder: Arc<Encoder>,
+        digest: Digest,
+        lineage: impl Into<String>,
+    ) -> Result<Model, ModelError> {
+        let name = name.into();
+        arch.check()?;
+        let layout = arch.layout();
+        if values.len() != layout.n_params {
+            return Err(ModelError::ParamCount { name, n_values: values.len(), n_params: layout.n_params });
+        }
+        if encoder.n_tokens() > arch.vocab() {
+            return Err(ModelError::Vocabulary { name, n_tokens: encoder.n_tokens(), vocab: arch.vocab() });
+        }
+        let max_tokens = arch.context();
+        let params = Arc::new(Params { layout, values });
+        let lineage = lineage.into();
+        Ok(Model {
+            inner: Arc::new(ModelInner {
+                name,
+                arch,
+                params,
+                head: None,
+                encoder,
+                max_tokens,
+                digest,
+                lineage,
+                recipe: String::new(),
+            }),
+        })
+    }
+
+    /// The same model with some parts replaced by `change`, which must state a new digest.
+    #[must_use]
+    pub fn with(&self, change: impl FnOnce(&mut ModelInner)) -> Model {
+        let mut inner = ModelInner::clone(&self.inner);
+        change(&mut inner);
+        Model { inner: Arc::new(inner) }
+    }
+
+    /// Numbers in the trunk and, where there is one, the head.
+    pub fn n_params(&self) -> usize {
+        self.inner.params.values.len() + self.inner.head.as_ref().map_or(0, |head| head.weight.len())
+    }
+
+    /// The head's classes, if the model has a head.
+    pub fn n_classes(&self) -> Option<usize> {
+        self.inner.head.as_ref().map(|head| head.n_classes)
+    }
+
+    /// The tokens of every row. Rows longer than the model's `max_tokens` are cut, and the context is told how many: a
+    /// causal model keeps a row's end, because it is read at the last token; a BERT its beginning.
+    pub fn encode(&self, data: &Data, ctx: &Context) -> Result<Arc<Packed>, ModelError> {
+        let keep = if self.inner.arch.is_causal() { Keep::End } else { Keep::Start };
+        let max_tokens = self.inner.max_tokens;
+        let (packed, n_cut) = self.inner.encoder.encode_data(data, max_tokens, keep, &ctx.interrupt)?;
+        if n_cut > 0 {
+            let end = if keep == Keep::End { "last" } else { "first" };
+            let (name, of) = (&self.inner.name, data.len());
+            ctx.warn(format!(
+                "{n_cut} of {of} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
+            ));
+        }
+        Ok(packed)
+    }
+
+    /// The first `layers` blocks of a BERT as a model of its own, without head.
+    pub fn first_layers(&self, layers: usize) -> Result<Model, ModelError> {
+        let inner = &self.inner;
+        let Arch::Bert(config) = &inner.arch else {
+            return Err(ModelError::LayersOfCausal { name: inner.name.clone() });
+        };
+        if layers == 0 || layers > config.n_layers {
+            return Err(ModelError::Layers { name: inner.name.clone(), asked: layers, n_layers: config.n_layers });
+        }
+        if layers == config.n_layers {
+            return Ok(self.clone());
+        }
+        let arch = Arch::Bert(arch::BertConfig { n_layers: layers, ..config.clone() });
+        // Blocks lie one after the other behind the embeddings, so the first ones are a prefix of the buffer.
+        let layout: Layout = arch.layout();
+        let values = inner.params.values.iter().take(layout.n_params).copied().collect();
+        let digest = Digest::of("model/first_layers", 1).digest("model", inner.digest).int("layers", layers as i64);
+        let name = format!("{}[..{layers}]", inner.name);
+        let lineage = format!("{}, first {layers} of {} layers", inner.lineage, config.n_layers);
+        let cut = Model::new(name, arch, values, inner.encoder.clone(), digest.finish(), lineage)?;
+        Ok(cut.with(|cut| cut.max_tokens = inner.max_tokens))
+    }
+
+    /// The same model reading at most `max_tokens` tokens of a row.
+    pub fn with_max_tokens(&self, max_tokens: usize) -> Result<Model, ModelError> {
+        let inner = &self.inner;
+        if max_tokens == 0 || max_tokens > inner.arch.context() {
+            let (name, context) = (inner.name.clone(), inner.arch.context());
+            return Err(ModelError::MaxTokens { name, asked: max_tokens, context });
+        }
+        if max_tokens == inner.max_tokens {
+            return Ok(self.clone());
+        }
+        let digest =
+            Digest::of("model/max_tokens", 1).digest("model", inner.digest).int("max_tokens", max_tokens as i64);
+        Ok(self.with(|changed| {
+            changed.max_tokens = max_tokens;
+            changed.digest = digest.finish();
+        }))
+    }
+
+    /// One line: name, shape, parameters, lineage.
+    pub fn show(&self) -> String {
+        let inner = &self.inner;
+        let head = self.n_classes().map_or("no head".to_owned(), |n| format!("head of {n} classes"));
+        let n_layers = inner.arch.n_layers();
+        let shape = format!("{n_layers} layer{} × width {}", if n_layers == 1 { "" } else { "s" }, inner.arch.width());
+        format!(
+            "Model {}: {}, {shape}, {} parameters, {head}; {}",
+            inner.name,
+            inner.arch.kind(),
+            thousands(self.n_params()),
+            inner.lineage
+        )
+    }
+}
+
+/// 22713216 as `22 713 216`.
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::arch::{Activation, BertConfig, CausalConfig, LlamaConfig, Rope};
+    use super::*;
+    use crate::core::random::Random;
+    use tokenizers::models::wordlevel::WordLevel;
+    use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
+
+    /// A tokenizer that knows these words (ids from 1) and `[UNK]` (0).
+    pub fn words(words: &[&str]) -> Arc<Encoder> {
+        let vocab = std::iter::once("[UNK]").chain(words.iter().copied());
+        let vocab = vocab.enumerate().map(|(id, word)| (word.to_owned(), id as u32)).collect();
+        let model = WordLevel::builder().vocab(vocab).unk_token("[UNK]".to_owned()).build().expect("valid");
+        let mut tokenizer = tokenizers::Tokenizer::new(model);
+        tokenizer.with_pre_tokenizer(Some(WhitespaceSplit));
+        Encoder::new(&tokenizer).expect("valid")
+    }
+
+    /// A randomly initialised causal model over the words `w0`…`w19` and `.`.
+    pub fn tiny(seed: u64) -> Model {
+        let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
+        let (activation, norm_eps) = (Activation::GeluTanh, 1e-5);
+        let config = CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps };
+        random_model(seed, "tiny", Arch::Causal(config))
+    }
+
+    /// The same words read by a small bidirectional encoder.
+    pub fn tiny_bert(seed: u64) -> Model {
+        let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
+        let (activation, norm_eps, n_token_types, relative) = (Activation::GeluErf, 1e-12, 2, false);
+        let config = BertConfig {
+            vocab,
+            context,
+            width,
+            n_layers,
+            n_heads,
+            inner,
+            n_token_types,
+            activation,
+            norm_eps,
+            relative,
+        };
+        random_model(seed, "tiny-bert", Arch::Bert(config))
+    }
+
+    /// The same, whose scores depend on distance.
+    pub fn tiny_mpnet(seed: u64) -> Model {
+        let Arch::Bert(config) = tiny_bert(0).inner.arch.clone() else { panic!("a BERT") };
+        random_model(seed, "tiny-mpnet", Arch::Bert(BertConfig { n_token_types: 0, relative: true, ..config }))
+    }
+
+    /// A causal decoder of the other kind, with fewer heads of keys and what reads next tokens apart.
+    pub fn tiny_llama(seed: u64) -> Model {
+        let (vocab, context, width, n_layers, n_heads, n_kv_heads, inner) = (22, 16, 16, 2, 2, 1, 24);
+        let (norm_eps, rope) = (1e-5, Rope { theta: 1e4, scaling: None });
+        let (qkv_bias, tied) = (true, false);
+        let config =
+            LlamaConfig { vocab, context, width, n_layers, n_heads, n_kv_heads, inner, norm_eps, rope, qkv_bias, tied };
+        random_model(seed, "tiny-llama", Arch::Llama(config))
+    }
+
+    fn random_model(seed: u64, name: &str, arch: Arch) -> Model {
+        let list: Vec<String> = (0..20).map(|i| format!("w{i}")).chain([".".to_owned()]).collect();
+        let list: Vec<&str> = list.iter().map(String::as_str).collect();
+        let mut random = Random::new(seed, "test model");
+        let layout = arch.layout();
+        let mut values = vec![0.0; layout.n_params];
+        for entry in &layout.entries {
+            let size: usize = entry.shape.iter().product();
+            let gain =
+                entry.name.ends_with("norm.weight") || entry.name.contains("norm1.w") || entry.name.contains("norm2.w");
+            for value in &mut values[entry.offset..entry.offset + size] {
+                *value = if gain { 1.0 } else { 0.1 * random.normal() as f32 };
+            }
+        }
+        let digest = Digest::of("test model", 1).int("seed", seed as i64).text("arch", &format!("{arch:?}")).finish();
+        Model::new(name, arch, values, words(&list), digest, "random numbers").expect("valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn a_model_prints_what_a_person_wants_to_know() {
+        let model = tiny(0);
+        let n = thousands(model.n_params());
+        assert_eq!(
+            model.show(),
+            format!("Model tiny: causal, 2 layers × width 16, {n} parameters, no head; random numbers")
+        );
+        assert_eq!(thousands(22_713_216), "22 713 216");
+        assert_eq!(thousands(12), "12");
+    }
+
+    #[test]
+    fn parameters_and_limits_must_fit() {
+        let inner = tiny(0).inner;
+        let short = Model::new("x", inner.arch.clone(), vec![0.0; 3], inner.encoder.clone(), inner.digest, "");
+        assert!(matches!(short, Err(ModelError::ParamCount { .. })));
+        let many: Vec<String> = (0..40).map(|i| format!("x{i}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let wide = Model::new("x", inner.arch.clone(), inner.params.values.clone(), words(&many), inner.digest, "");
+        assert!(matches!(wide, Err(ModelError::Vocabulary { .. })));
+        assert!(tiny(0).with_max_tokens(17).is_err() && tiny(0).with_max_tokens(0).is_err());
+        assert!(tiny(0).first_layers(1).is_err(), "only a BERT is cut");
+    }
+}

@@ -1,0 +1,277 @@
+//! Where each tensor of a trunk lies, without names: the same order as [`Arch::layout`], cheap enough for every step.
+
+use crate::kernels::attention::relative::BUCKETS;
+use crate::models::arch::{Activation, Arch, Rope};
+use std::ops::Range;
+
+/// Block parameters beyond which operations split their work instead of the batch being split: a shard then costs more
+/// memory for its gradients than it saves in waiting. Chosen; between the .2 M of 4 × 64 and the 3.2 M of 4 × 256.
+pub(super) const BIG: usize = 1_000_000;
+
+/// What stands between a feed-forward layer's halves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Feed {
+    Bent(Activation),
+    /// SiLU opens one half of the features for the other.
+    Gated,
+}
+
+/// A weight (or a norm's scale) and its bias, which is empty where there is none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Pair {
+    pub weight: Range<usize>,
+    pub bias: Range<usize>,
+}
+
+/// One block.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Layer {
+    pub norm1: Pair,
+    pub qkv: Pair,
+    pub out: Pair,
+    pub norm2: Pair,
+    pub up: Pair,
+    pub down: Pair,
+}
+
+impl Layer {
+    /// Its first parameter.
+    pub(super) fn start(&self) -> usize {
+        self.norm1.weight.start
+    }
+
+    /// All but the weight matrices: norms and biases.
+    pub(super) fn sums(&self) -> [Range<usize>; 6] {
+        let whole = |norm: &Pair| norm.weight.start..norm.bias.end;
+        let bias = |pair: &Pair| pair.bias.clone();
+        [whole(&self.norm1), bias(&self.qkv), bias(&self.out), whole(&self.norm2), bias(&self.up), bias(&self.down)]
+    }
+}
+
+/// An architecture as numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Map {
+    pub causal: bool,
+    pub vocab: usize,
+    pub width: usize,
+    pub n_heads: usize,
+    pub n_kv_heads: usize,
+    pub inner: usize,
+    pub feed: Feed,
+    /// How queries and keys turn with their position.
+    pub rope: Option<Rope>,
+    pub eps: f32,
+    pub token: Range<usize>,
+    /// What next tokens are read by: the token embedding, or a matrix behind it.
+    pub unembed: Range<usize>,
+    /// Empty where positions turn queries and keys.
+    pub position: Range<usize>,
+    /// Empty in a causal trunk and in MPNet.
+    pub types: Range<usize>,
+    /// What scores get for their distance, `[buckets, heads]`; empty but in MPNet.
+    pub relative: Range<usize>,
+    /// The embedding's norm (BERT) or the last one (causal).
+    pub norm: Pair,
+    pub layers: Vec<Layer>,
+    pub n_params: usize,
+}
+
+/// Hands out consecutive ranges.
+struct Cursor(usize);
+
+impl Cursor {
+    fn take(&mut self, n: usize) -> Range<usize> {
+        let start = self.0;
+        self.0 += n;
+        start..self.0
+    }
+
+    fn pair(&mut self, weight: usize, bias: usize) -> Pair {
+        Pair { weight: self.take(weight), bias: self.take(bias) }
+    }
+}
+
+impl Map {
+    /// Where the blocks begin, after the embeddings and BERT's norm.
+    pub(super) fn blocks_start(&self) -> usize {
+        let of_tokens = self.tokens_end().max(self.position.end);
+        of_tokens.max(if self.causal { 0 } else { self.norm.bias.end })
+    }
+
+    pub(super) fn new(arch: &Arch) -> Self {
+        let (vocab, width, inner) = (arch.vocab(), arch.width(), arch.inner());
+        let (causal, n_heads) = (arch.is_causal(), arch.n_heads());
+        let mut cursor = Cursor(0);
+        let token = cursor.take(vocab * width);
+        let mut map = Map {
+            causal,
+            vocab,
+            width,
+            n_heads,
+            n_kv_heads: n_heads,
+            inner,
+            feed: Feed::Gated,
+            rope: None,
+            eps: 0.0,
+            unembed: token.clone(),
+            token,
+            position: 0..0,
+            types: 0..0,
+            relative: 0..0,
+            norm: Pair::default(),
+            layers: Vec::new(),
+            n_params: 0,
+        };
+        // Whether queries, keys and values have a bias, and whether everything else has one.
+        let (mut qkv_bias, mut biases) = (true, true);
+        match arch {
+            Arch::Causal(config) => {
+                (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
+                map.position = cursor.take(config.context * width);
+            }
+            Arch::Bert(config) => {
+                (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
+                map.position = cursor.take(config.context * width);
+                map.types = cursor.take(config.n_token_types * width);
+                map.relative = cursor.take(if config.relative { BUCKETS * n_heads } else { 0 });
+                map.norm = cursor.pair(width, width);
+            }
+            Arch::Llama(config) => {
+                (map.rope, map.eps, map.n_kv_heads) = (Some(config.rope), config.norm_eps, config.n_kv_heads);
+                (qkv_bias, biases) = (config.qkv_bias, false);
+                if !config.tied {
+                    map.unembed = cursor.take(vocab * width);
+                }
+            }
+        }
+        let (n_qkv, n_up) = (map.n_qkv(), map.n_up());
+        let some = |biased: bool, n: usize| if biased { n } else { 0 };
+        map.layers = (0..arch.n_layers())
+            .map(|_| Layer {
+                norm1: cursor.pair(width, some(biases, width)),
+                qkv: cursor.pair(n_qkv * width, some(qkv_bias, n_qkv)),
+                out: cursor.pair(width * width, some(biases, width)),
+                norm2: cursor.pair(width, some(biases, width)),
+                up: cursor.pair(n_up * width, some(biases, n_up)),
+                down: cursor.pair(width * inner, some(biases, width)),
+            })
+            .collect();
+        if causal {
+            map.norm = cursor.pair(width, some(biases, width));
+        }
+        map.n_params = cursor.0;
+        map
+    }
+
+    /// Features of a head.
+    pub(super) fn head(&self) -> usize {
+        self.width / self.n_heads.max(1)
+    }
+
+    /// Features of all heads' keys, and of their values.
+    pub(super) fn kv(&self) -> usize {
+        self.n_kv_heads * self.head()
+    }
+
+    /// Features of queries, keys and values together.
+    pub(super) fn n_qkv(&self) -> usize {
+        self.width + 2 * self.kv()
+    }
+
+    /// Features of a feed-forward layer's first half: a gated one's gate has as many as what it opens.
+    pub(super) fn n_up(&self) -> usize {
+        if self.feed == Feed::Gated { 2 * self.inner } else { self.inner }
+    }
+
+    /// Where the embeddings of tokens, on the way in and out, end.
+    pub(super) fn tokens_end(&self) -> usize {
+        self.token.end.max(self.unembed.end)
+    }
+
+    /// Parameters but for the embeddings of tokens and positions.
+    pub(super) fn n_block(&self) -> usize {
+        self.n_params - self.tokens_end() - self.position.len()
+    }
+
+    /// Whether operations split their work over the pool.
+    pub(super) fn is_big(&self) -> bool {
+        self.n_block() > BIG
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::arch::{BertConfig, CausalConfig, LlamaConfig};
+
+    #[test]
+    fn the_map_is_the_layout() {
+        let causal = CausalConfig {
+            vocab: 11,
+            context: 7,
+            width: 6,
+            n_layers: 2,
+            n_heads: 2,
+            inner: 10,
+            activation: Activation::GeluTanh,
+            norm_eps: 1e-5,
+        };
+        let bert = BertConfig {
+            vocab: 11,
+            context: 7,
+            width: 6,
+            n_layers: 2,
+            n_heads: 2,
+            inner: 10,
+            activation: Activation::GeluErf,
+            norm_eps: 1e-12,
+            n_token_types: 2,
+            relative: false,
+        };
+        let mpnet = BertConfig { n_token_types: 0, relative: true, ..bert.clone() };
+        let llama = LlamaConfig {
+            vocab: 11,
+            context: 7,
+            width: 12,
+            n_layers: 2,
+            n_heads: 6,
+            n_kv_heads: 2,
+            inner: 10,
+            norm_eps: 1e-5,
+            rope: Rope { theta: 1e4, scaling: None },
+            qkv_bias: false,
+            tied: true,
+        };
+        let qwen = LlamaConfig { qkv_bias: true, tied: false, ..llama.clone() };
+        let archs = [Arch::Causal(causal), Arch::Bert(bert), Arch::Bert(mpnet), Arch::Llama(llama), Arch::Llama(qwen)];
+        for arch in archs {
+            let (map, layout) = (Map::new(&arch), arch.layout());
+            assert_eq!(map.n_params, layout.n_params);
+            let found = |name: &str| {
+                let entry = layout.find(name)?;
+                Some(entry.offset..entry.offset + entry.shape.iter().product::<usize>())
+            };
+            let range = |name: &str| found(name).expect("the layout has it");
+            let pair = |name: &str| {
+                let weight = range(&format!("{name}.weight"));
+                Pair { bias: found(&format!("{name}.bias")).unwrap_or(weight.end..weight.end), weight }
+            };
+            assert_eq!((&map.token, &map.position), (&range("embed.token"), &found("embed.position").unwrap_or(0..0)));
+            assert_eq!(map.unembed, found("embed.out").unwrap_or(map.token.clone()));
+            assert_eq!(map.blocks_start(), range("0.norm1.weight").start);
+            assert_eq!(map.norm, pair(if map.causal { "norm" } else { "embed.norm" }));
+            for (idx, layer) in map.layers.iter().enumerate() {
+                let named = |name: &str| pair(&format!("{idx}.{name}"));
+                let expected = Layer {
+                    norm1: named("norm1"),
+                    qkv: named("qkv"),
+                    out: named("out"),
+                    norm2: named("norm2"),
+                    up: named("up"),
+                    down: named("down"),
+                };
+                assert_eq!(*layer, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Where a batch's tokens stand in their rows, as rotary positions turn them; nothing where an architecture has none.
+#![allow(clippy::indexing_slicing)] // Offsets were checked at the trunk's door.
+
+use super::map::Map;
+use crate::kernels::panel::Cols;
+use crate::kernels::rotary::{Angles, Turns};
+use std::ops::Range;
+
+/// The turns of a batch's tokens, and of its rows' last ones.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    angles: Angles,
+    all: Turns,
+    last: Turns,
+}
+
+impl Places {
+    /// Lays out the turns of the rows at `offsets`, of which the longest has `longest` tokens.
+    pub(super) fn lay(&mut self, par: bool, map: &Map, offsets: &[usize], longest: usize) {
+        let Some(rope) = map.rope else { return };
+        self.angles.reach(rope, map.head(), longest);
+        let lengths = offsets.windows(2).map(|row| row[1] - row[0]);
+        self.all.lay(par, &self.angles, lengths.clone().flat_map(|n| 0..n));
+        self.last.lay(par, &self.angles, lengths.map(|n| n - 1));
+    }
+
+    /// Turns `features` of `x`, which has `rows` of them for each token, or turns them `back`.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn turn(
+        &self,
+        par: bool,
+        map: &Map,
+        x: &mut [f32],
+        rows: usize,
+        features: Range<usize>,
+        cols: Cols,
+        back: bool,
+    ) {
+        if map.rope.is_some() {
+            self.all.turn(par, x, rows, features, map.head(), cols, back);
+        }
+    }
+
+    /// The same with the queries of the rows' last tokens.
+    pub(super) fn turn_last(&self, par: bool, map: &Map, q: &mut [f32], columns: Cols, back: bool) {
+        if map.rope.is_some() {
+            self.last.turn(par, q, map.width, 0..map.width, map.head(), columns, back);
+        }
+    }
+}

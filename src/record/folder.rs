@@ -1,0 +1,381 @@
+//! The run folder: made new, never mixed with another run's, and the only place that a script writes to.
+
+use super::claim::{Claim, claim};
+use super::kept::{MAX_RECORD, RECORD, inside, read_inside};
+use super::schema::{Outcome, Record};
+use crate::core::context::{AccessError, Context, plain};
+use crate::core::explain::Explain;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Why nothing could be written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecordError {
+    #[error("this session has no run folder to write `{name}` into")]
+    NoRun { name: String },
+    #[error("`{name}` is not a file name: {reason}")]
+    Name { name: String, reason: &'static str },
+    #[error("the folder `{path}` already holds a run, which ended")]
+    Taken { path: String },
+    #[error("a run works in the folder `{path}` right now")]
+    Live { path: String },
+    #[error("a run works in the folder `{path}` or was ended by force: this file system does not tell")]
+    Untold { path: String },
+    #[error("the folder `{path}` holds an unfinished run of another command: `{command}`")]
+    OtherCommand { path: String, command: String },
+    #[error("`{path}` could not be written: {reason}")]
+    Write { path: String, reason: String },
+    #[error("`{path}` could not be read: {reason}")]
+    Read { path: String, reason: String },
+    #[error("`{path}` was written with `{schema}`, an older format")]
+    Older { path: String, schema: String },
+    #[error("`{path}` was written with `{schema}`, a newer format")]
+    Newer { path: String, schema: String },
+    #[error("`{path}` is damaged: {reason}")]
+    Damaged { path: String, reason: String },
+    #[error("`{path}` is no run folder: it has no `record.json`")]
+    NoRecord { path: String },
+    #[error("`{path}` is not what the run left: changed or gone since then is {files}")]
+    Altered {
+        path: String,
+        files: String,
+        /// Whether it is only what the program makes anew.
+        only_pages: bool,
+    },
+    #[error("the record names the path `{path}`: {reason}")]
+    Path { path: String, reason: &'static str },
+    #[error("`{path}` is no usable bundle: {reason}")]
+    Bundle { path: String, reason: String },
+    #[error("the script read `{path}`, and that file is not at hand with the content that the record names")]
+    Data { path: String },
+    #[error("the run used `{id}`, which was not fetched into the store")]
+    NotFetched { id: String },
+    #[error("the run cannot be verified: {reason}")]
+    Unfit { reason: String },
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+impl Explain for RecordError {
+    fn code(&self) -> &'static str {
+        match self {
+            RecordError::NoRun { .. } => "record/no-run",
+            RecordError::Name { .. } => "record/name",
+            RecordError::Taken { .. } => "record/taken",
+            RecordError::Live { .. } => "record/live",
+            RecordError::Untold { .. } => "record/untold",
+            RecordError::OtherCommand { .. } => "record/other-command",
+            RecordError::Write { .. } => "record/write",
+            RecordError::Read { .. } => "record/read",
+            RecordError::Older { .. } => "record/older",
+            RecordError::Newer { .. } => "record/newer",
+            RecordError::Damaged { .. } => "record/damaged",
+            RecordError::NoRecord { .. } => "record/none",
+            RecordError::Altered { .. } => "record/altered",
+            RecordError::Path { .. } => "record/path",
+            RecordError::Bundle { .. } => "bundle/broken",
+            RecordError::Data { .. } => "record/data",
+            RecordError::NotFetched { .. } => "store/not-fetched",
+            RecordError::Unfit { .. } => "verify/unfit",
+            RecordError::Access(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RecordError::NoRun { .. } => {
+                Some("run it with `w2s script FILE`, or give the prompt `--run DIR`".to_owned())
+            }
+            RecordError::Name { .. } => {
+                Some("use letters, digits, `-`, `_` and `.`, such as \"pgr-by-gap\"".to_owned())
+            }
+            RecordError::Taken { .. } => {
+                Some("name another folder with --run DIR, or leave it out for a new one below `runs`".to_owned())
+            }
+            RecordError::Live { .. } => Some("wait until it ends, or name another folder with --run DIR".to_owned()),
+            RecordError::Untold { .. } => Some(
+                "name another folder with --run DIR; if no run works there, its record.json can be removed".to_owned(),
+            ),
+            RecordError::OtherCommand { .. } => Some(
+                "that command takes it up where it stopped; for this one name another folder with --run DIR".to_owned(),
+            ),
+            RecordError::Altered { only_pages: true, path, .. } => {
+                Some(format!("the page and the appendix are made anew from the rest: w2s appendix {path}"))
+            }
+            RecordError::Altered { .. } => {
+                Some("run its script again for a run that is whole, or see what differs: w2s verify RUN".to_owned())
+            }
+            RecordError::Unfit { .. } => Some(
+                "run its script again: what it has computed is looked up, and a stopped training goes on".to_owned(),
+            ),
+            RecordError::Older { .. } => Some("run its script again with this w2s".to_owned()),
+            RecordError::Newer { .. } => Some("read it with the w2s that wrote it, or a later one".to_owned()),
+            RecordError::NoRecord { .. } => Some("`w2s runs` lists run folders".to_owned()),
+            RecordError::Data { .. } => {
+                Some("name the folder that it was read from, with its content of then: --project DIR".to_owned())
+            }
+            RecordError::Bundle { .. } => {
+                Some("a run is named by its folder, the `record.json` in it, or what `w2s bundle` made".to_owned())
+            }
+            RecordError::NotFetched { id } => Some(format!("type: w2s fetch {id}")),
+            RecordError::Write { .. }
+            | RecordError::Read { .. }
+            | RecordError::Damaged { .. }
+            | RecordError::Path { .. } => None,
+            RecordError::Access(error) => error.hint(),
+        }
+    }
+}
+
+/// A folder for a run.
+#[derive(Debug)]
+pub struct Folder {
+    pub path: PathBuf,
+    /// Keeps other runs out of it while it lives.
+    pub claim: Claim,
+    /// The record of a run that was stopped, by its user or a full disk, or ended by force and left the folder unfinished.
+    pub unfinished: Option<Record>,
+}
+
+impl Folder {
+    /// A folder, which exists, unless a run works or ended in it.
+    fn at(path: &Path) -> Result<Folder, RecordError> {
+        let shown = || path.display().to_string();
+        let path = path.canonicalize().map_err(|error| RecordError::Write { path: shown(), reason: plain(&error) })?;
+        let claim = claim(&path);
+        if matches!(claim, Claim::Held) {
+            return Err(RecordError::Live { path: shown() });
+        }
+        if path.join(RECORD).symlink_metadata().is_err() {
+            return Ok(Folder { path, claim, unfinished: None });
+        }
+        let record = read_inside(&path, RECORD, MAX_RECORD).and_then(|text| Record::parse(RECORD, &text));
+        match record {
+            Ok(record) if record.outcome.is_stopped() => Ok(Folder { path, claim, unfinished: Some(record) }),
+            // Where folders are not locked, it may run still.
+            Ok(record) if record.outcome == Outcome::Running && matches!(claim, Claim::Ours(_)) => {
+                Ok(Folder { path, claim, unfinished: Some(record) })
+            }
+            Ok(record) if record.outcome == Outcome::Running => Err(RecordError::Untold { path: shown() }),
+            _ => Err(RecordError::Taken { path: shown() }),
+        }
+    }
+
+    /// Removes what the unfinished run left, by its record; whatever else is there stays.
+    pub fn clear(&mut self) -> Result<(), RecordError> {
+        let Some(record) = self.unfinished.take() else { return Ok(()) };
+        let written = record.written().into_iter().chain(&record.pages).map(|file| file.path.as_str());
+        let known = record.sources.iter().map(|source| source.file.as_str()).chain(written);
+        let announced = read_inside(&self.path, ANNOUNCED, MAX_RECORD).unwrap_or_default();
+        let announced = String::from_utf8_lossy(&announced);
+        for path in known.chain(announced.lines()).chain([RECORD]) {
+            let file = self.path.join(inside(path)?);
+            // A link that leads out of the folder: what lies there is not the run's.
+            if !file.parent().and_then(|at| at.canonicalize().ok()).is_some_and(|at| at.starts_with(&self.path)) {
+                continue;
+            }
+            remove(&file)?;
+        }
+        // What was being written when it ended.
+        for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY));
+            if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Removes a file, if it is there.
+fn remove(file: &Path) -> Result<(), RecordError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(RecordError::Write { path: file.display().to_string(), reason: plain(&error) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folder of a run: `asked`, or the first free `runs/<stem>-NNN` under `here`.
+pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<Folder, RecordError> {
+    let failed = |path: &Path, error: &std::io::Error| RecordError::Write {
+        path: path.display().to_string(),
+        reason: plain(error),
+    };
+    if let Some(path) = asked {
+        let path = here.join(path);
+        std::fs::create_dir_all(&path).map_err(|error| failed(&path, &error))?;
+        return Folder::at(&path);
+    }
+    let runs = here.join("runs");
+    std::fs::create_dir_all(&runs).map_err(|error| failed(&runs, &error))?;
+    let stem = plain_name(stem);
+    for number in 1..100_000 {
+        let path = runs.join(format!("{stem}-{number:03}"));
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Folder::at(&path),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(&path, &error)),
+        }
+    }
+    Err(RecordError::Taken { path: runs.join(stem).display().to_string() })
+}
+
+/// How the names of files begin that are being written, and others that only a run in progress has.
+const TEMPORARY: &str = ".w2s-";
+
+/// The names of files that a run in progress is about to write, one a line: if it is ended by force before its record names
+/// them, they are known to be its own.
+const ANNOUNCED: &str = ".w2s-announced";
+
+/// Says that the run is about to write these files, which are not there yet, into its folder.
+pub fn announce(ctx: &Context, files: &[PathBuf]) -> Result<(), RecordError> {
+    let Some(folder) = &ctx.settings.run_dir else { return Ok(()) };
+    let path = folder.join(ANNOUNCED);
+    let names = files.iter().filter_map(|file| Some(format!("{}\n", file.file_name()?.to_str()?)));
+    let names: String = names.collect();
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    opened
+        .and_then(|mut file| file.write_all(names.as_bytes()))
+        .map_err(|error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) })
+}
+
+/// Forgets what was announced: the record names it.
+pub fn settle(folder: &Path) -> Result<(), RecordError> {
+    remove(&folder.join(ANNOUNCED))
+}
+
+/// The files that the program writes into every run's folder.
+const OWN: [&str; 6] =
+    ["record.json", "report.html", "script.rhai", "appendix.tex", "appendix-standalone.tex", "appendix.md"];
+
+/// Where a script's file called `name` with `extension` goes: into the run folder. A later file of one name replaces
+/// the earlier one.
+pub fn place(ctx: &Context, name: &str, extension: &str) -> Result<PathBuf, RecordError> {
+    place_named(ctx, &format!("{name}.{extension}"))
+}
+
+/// As [`place`], for a name with its extension.
+pub fn place_named(ctx: &Context, name: &str) -> Result<PathBuf, RecordError> {
+    let refuse = |reason| Err(RecordError::Name { name: name.to_owned(), reason });
+    if name.starts_with('.') || name.is_empty() {
+        return refuse("it is empty or begins with a dot");
+    }
+    if name.len() > 120 {
+        return refuse("it is longer than 120 bytes");
+    }
+    if plain_name(name) != name {
+        return refuse("it has a character that not every file system takes");
+    }
+    if OWN.contains(&name) {
+        return refuse("the run's own file is called so");
+    }
+    let Some(folder) = &ctx.settings.run_dir else {
+        return Err(RecordError::NoRun { name: name.to_owned() });
+    };
+    Ok(ctx.access.writable(&folder.join(name))?)
+}
+
+/// `name` with every character that some file system refuses made a dash.
+pub fn plain_name(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = name.chars().map(plain).collect();
+    name.trim_matches(['-', '.']).to_owned()
+}
+
+/// Writes a file whole or not at all: to a temporary file beside it, then renamed. Its folder is made if it is missing.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+    let failed = |error: std::io::Error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    readable_by_others(file.as_file());
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// Temporary files are private; a run's files are ordinary ones.
+#[cfg(unix)]
+fn readable_by_others(file: &std::fs::File) {
+    use std::os::unix::fs::PermissionsExt;
+    // A file system without permissions refuses; the file is written all the same.
+    let _ = file.set_permissions(std::fs::Permissions::from_mode(0o644));
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_file: &std::fs::File) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::context::Access;
+
+    #[test]
+    fn run_folders_are_numbered_and_never_shared() {
+        let here = tempfile::tempdir().expect("a folder");
+        let first = create(here.path(), None, "boot strap").expect("made");
+        let second = create(here.path(), None, "boot strap").expect("made");
+        assert!(first.path.ends_with("runs/boot-strap-001") && second.path.ends_with("runs/boot-strap-002"));
+        let asked = create(here.path(), Some(Path::new("mine")), "x").expect("made");
+        write(&asked.path.join("record.json"), b"{}").expect("written");
+        let again = || create(here.path(), Some(Path::new("mine")), "x");
+        if cfg!(unix) {
+            assert!(matches!(again(), Err(RecordError::Live { .. })), "its claim lives");
+        }
+        drop(asked);
+        assert!(matches!(again(), Err(RecordError::Taken { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_unfinished_run_leaves_its_folder_to_the_next_and_only_its_own_files_go() {
+        let here = tempfile::tempdir().expect("a folder");
+        let run = here.path().join("mine");
+        std::fs::create_dir(&run).expect("made");
+        let recorder = super::super::Recorder::for_tests(&run, &["5".to_owned()]);
+        let again = || create(here.path(), Some(Path::new("mine")), "x");
+        let failed = |code: &str| Outcome::Failed { code: code.to_owned(), message: String::new(), place: None };
+        for outcome in [Outcome::Running, Outcome::Interrupted, failed("store/full")] {
+            std::fs::write(run.join("t.csv"), "a\n1\n").expect("written");
+            std::fs::write(run.join("notes.txt"), "mine").expect("written");
+            let files = vec![run.join("t.csv")];
+            recorder.note(&crate::core::context::Event::Written {
+                kind: "table".to_owned(),
+                name: "t".to_owned(),
+                files,
+            });
+            recorder.write(outcome).expect("written");
+            let mut folder = again().expect("taken over");
+            assert!(recorder.is_same_command(folder.unfinished.as_ref().expect("a record")));
+            let other = super::super::Recorder::for_tests(&run, &["6".to_owned()]);
+            assert!(!other.is_same_command(folder.unfinished.as_ref().expect("a record")));
+            assert!(matches!(again(), Err(RecordError::Live { .. })), "it is held again");
+            folder.clear().expect("cleared");
+            let left: Vec<_> = std::fs::read_dir(&run).expect("there").map(|e| e.expect("one").file_name()).collect();
+            assert_eq!(left, ["notes.txt"]);
+        }
+        for outcome in [Outcome::Done, failed("metric/shape")] {
+            recorder.write(outcome).expect("written");
+            assert!(matches!(again(), Err(RecordError::Taken { .. })));
+        }
+    }
+
+    #[test]
+    fn a_script_names_files_of_the_run_folder_only() {
+        let here = tempfile::tempdir().expect("a folder");
+        let folder = here.path().canonicalize().expect("real");
+        let settings =
+            crate::core::context::Settings { run_dir: Some(folder.clone()), ..Context::for_tests().settings };
+        let ctx = Context::new(settings, Access { write: vec![folder.clone()], ..Access::default() });
+        assert_eq!(place(&ctx, "pgr", "csv").expect("fits"), folder.join("pgr.csv"));
+        for bad in ["../x", "/etc/x", "", ".hidden", "a/b", "a\\b", "record"] {
+            let extension = if bad == "record" { "json" } else { "csv" };
+            let answer = if bad.is_empty() { place_named(&ctx, "") } else { place(&ctx, bad, extension) };
+            assert!(matches!(answer, Err(RecordError::Name { .. })), "{bad}: {answer:?}");
+        }
+        let none = place(&Context::for_tests(), "x", "csv");
+        assert!(matches!(none, Err(RecordError::NoRun { .. })));
+    }
+}

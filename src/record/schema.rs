@@ -1,0 +1,430 @@
+//! The content of `record.json`, and how it is read back. `docs/record.md` describes each field.
+
+use super::folder::RecordError;
+use super::seal::seal;
+use crate::core::context::Found;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The name and version of the format of `record.json`. Raise the version whenever a field changes its meaning.
+pub const SCHEMA: &str = "w2s-run/3";
+
+/// Events that a record keeps; further ones are only counted (chosen: some tens of megabytes of JSON).
+pub const MAX_EVENTS: usize = 100_000;
+
+/// What stands before the version in every schema of a record.
+const FAMILY: &str = "w2s-run/";
+
+/// The content of `record.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub schema: String,
+    /// Such as `w2s 0.1.0`.
+    pub program: String,
+    pub formats: Formats,
+    /// What the run folder was called.
+    pub name: String,
+    /// The script modules that came with the program.
+    pub stdlib: Vec<Library>,
+    /// The script as it was named on the command line.
+    pub script: String,
+    pub arguments: Vec<String>,
+    pub settings: RecordedSettings,
+    /// What the command line granted beyond the project.
+    pub grants: Grants,
+    /// The way from the run folder to the project, where both lie in one folder of the user's.
+    pub project: Option<String>,
+    pub machine: Machine,
+    /// UTC, RFC 3339.
+    pub started: String,
+    pub seconds: f64,
+    pub outcome: Outcome,
+    /// The script and everything it imported, with the digests of their texts.
+    pub sources: Vec<Copied>,
+    /// Every file that was read, once per content.
+    pub reads: Vec<FileRead>,
+    /// Every file of a fetched data set or model that was read.
+    pub fetched: Vec<FetchedFile>,
+    /// Every seed that was used, in order of size.
+    pub seeds: Vec<u64>,
+    pub printed: Printed,
+    pub events: Vec<Recorded>,
+    /// Events beyond the most that are kept.
+    pub n_events_dropped: usize,
+    /// What the program made of all this: the page, and the appendix of a run that ended well. Whoever has the rest can
+    /// make them again.
+    pub pages: Vec<WrittenFile>,
+}
+
+/// The versions of the file formats that this program writes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Formats {
+    /// Of a saved model's folder.
+    pub model: u32,
+    /// Of a bundle.
+    pub bundle: String,
+}
+
+/// A script module that came with the program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Library {
+    pub name: String,
+    /// The blake3 hash of its text.
+    pub digest: String,
+}
+
+/// Settings that can change a result, and those that must not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecordedSettings {
+    pub seed_offset: u64,
+    pub device: String,
+    /// The class and version of the kernels: results of one class are equal to the bit.
+    pub kernels: String,
+    pub n_threads: usize,
+    /// `on`, `off` or `plan`.
+    pub memo: String,
+}
+
+/// Command-line grants, as paths from the project; without the project, the store and the run folder themselves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Grants {
+    pub read: Vec<String>,
+    pub write: Vec<String>,
+    /// Hosts.
+    pub net: Vec<String>,
+}
+
+/// The class of the machine: enough to say why two runs took different times, too little to tell whose it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    pub os: String,
+    pub arch: String,
+    pub n_cores: usize,
+    pub features: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Not ended yet, or ended by force.
+    Running,
+    Done,
+    Interrupted,
+    Failed {
+        code: String,
+        message: String,
+        place: Option<String>,
+    },
+}
+
+/// The code of the one failure that is not the script's own and passes without a change to it: the store's disk was full.
+const FULL: &str = "store/full";
+
+impl Outcome {
+    /// Whether the run was stopped before its script came to an end of its own: by its user, or by a full disk.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Outcome::Interrupted => true,
+            Outcome::Failed { code, .. } => code == FULL,
+            Outcome::Running | Outcome::Done => false,
+        }
+    }
+
+    /// One word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Running => "running",
+            Outcome::Done => "done",
+            Outcome::Interrupted => "interrupted",
+            Outcome::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// One copied text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copied {
+    /// What messages call it.
+    pub name: String,
+    /// Where it lies, from the project; none for a module of the program and for typed code.
+    pub path: Option<String>,
+    /// Its copy, relative to the run folder.
+    pub file: String,
+    /// The blake3 hash of its text.
+    pub digest: String,
+}
+
+/// Where a file's path starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Root {
+    /// At the project; the path may begin with `..`.
+    Project,
+    /// At the run folder.
+    Run,
+    /// Somewhere else: only the file's name is recorded.
+    Outside,
+}
+
+/// One file that the script read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileRead {
+    pub root: Root,
+    pub path: String,
+    pub blake3: String,
+    pub bytes: u64,
+}
+
+/// One file of a fetched data set or model that the script read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FetchedFile {
+    /// As `w2s fetch` takes it.
+    pub id: String,
+    pub file: String,
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+/// What the script printed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Printed {
+    /// The first texts, one per call of `print`.
+    pub lines: Vec<String>,
+    /// How many there were.
+    pub n_lines: usize,
+    /// The blake3 hash of all of them, each with a line end.
+    pub blake3: String,
+}
+
+impl Printed {
+    /// The texts that were kept, and a note where there were more.
+    pub fn text(&self) -> String {
+        let mut text: String = self.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        if self.n_lines > self.lines.len() {
+            text.push_str("\n… the script printed more\n");
+        }
+        text
+    }
+}
+
+/// One event with its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Seconds since the start.
+    pub at: f64,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The events that a record keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// A costly operation was answered.
+    Operation {
+        name: String,
+        what: String,
+        /// The derivation of its result.
+        digest: String,
+        /// What the store looked up.
+        key: String,
+        /// The digests of its inputs, by name.
+        inputs: Vec<(String, String)>,
+        options: String,
+        found: How,
+        /// What this run spent on it.
+        seconds: f64,
+        /// The training loss: step (from 1) and value.
+        #[serde(with = "curve")]
+        curve: Vec<(u64, f64)>,
+    },
+    /// Sealed truth was read: the oracle log.
+    TruthRead {
+        data: String,
+        /// Of the rows that were read: equal digests, equal rows in the same order.
+        digest: String,
+        n_rows: usize,
+        by: String,
+        purpose: String,
+    },
+    Warning {
+        text: String,
+    },
+    /// A table, a figure, a page, a frame or a model was written.
+    Written {
+        kind: String,
+        name: String,
+        files: Vec<WrittenFile>,
+    },
+}
+
+/// One file that the run wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenFile {
+    pub root: Root,
+    pub path: String,
+    /// Empty where the file could not be read back.
+    pub blake3: String,
+    pub bytes: u64,
+}
+
+/// Where an operation's result came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum How {
+    Computed,
+    /// The store had it; computing it took this many seconds once.
+    Stored {
+        seconds: f64,
+    },
+    /// A worker process of this run computed it, which took it this many seconds.
+    Worker {
+        seconds: f64,
+    },
+    /// The same, and the run ended before the script came to it: it is in the store, and nothing of the run depends on it.
+    Ahead {
+        seconds: f64,
+    },
+    Planned,
+}
+
+impl From<Found> for How {
+    fn from(found: Found) -> How {
+        match found {
+            Found::Computed => How::Computed,
+            Found::Stored { seconds } => How::Stored { seconds },
+            Found::Worker { seconds } => How::Worker { seconds },
+            Found::Planned => How::Planned,
+        }
+    }
+}
+
+impl Record {
+    /// Reads the text of a `record.json`; `name` is what errors call it. Fails with the reason where it is of another
+    /// version of the format, or damaged.
+    pub fn parse(name: &str, text: &[u8]) -> Result<Record, RecordError> {
+        let damaged = |reason: String| RecordError::Damaged { path: name.to_owned(), reason };
+        let held: serde_json::Value = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
+        let schema = held.get("schema").and_then(serde_json::Value::as_str);
+        let schema = schema.ok_or_else(|| damaged("it names no `schema`".to_owned()))?;
+        if schema != SCHEMA {
+            let version = |schema: &str| schema.strip_prefix(FAMILY).and_then(|version| version.parse::<u64>().ok());
+            let (path, schema) = (name.to_owned(), schema.to_owned());
+            return Err(match (version(&schema), version(SCHEMA)) {
+                (Some(found), Some(this)) if found > this => RecordError::Newer { path, schema },
+                (Some(_), _) => RecordError::Older { path, schema },
+                _ => damaged(format!("`{schema}` is no schema of a run's record")),
+            });
+        }
+        let record: Record = serde_json::from_value(held).map_err(|error| damaged(error.to_string()))?;
+        if record.events.len() > MAX_EVENTS {
+            return Err(damaged(format!("it has {} events, a record has at most {MAX_EVENTS}", record.events.len())));
+        }
+        Ok(record)
+    }
+
+    /// The record as text, sealed.
+    pub fn to_text(&self) -> Result<String, RecordError> {
+        let text = serde_json::to_string_pretty(self);
+        let refused =
+            |error: serde_json::Error| RecordError::Write { path: "record.json".to_owned(), reason: error.to_string() };
+        Ok(seal(&text.map_err(refused)?))
+    }
+
+    /// The script and its arguments, as they were typed.
+    pub fn command(&self) -> String {
+        let arguments: String = self.arguments.iter().map(|argument| format!(" {argument}")).collect();
+        if arguments.is_empty() { self.script.clone() } else { format!("{} --{arguments}", self.script) }
+    }
+
+    /// Every file that the run wrote into its folder, the last of each name, in order of writing.
+    pub fn written(&self) -> Vec<&WrittenFile> {
+        let mut files: Vec<&WrittenFile> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for event in self.events.iter().rev() {
+            if let What::Written { files: written, .. } = &event.what {
+                let inside = written.iter().rev().filter(|file| file.root == Root::Run);
+                files.extend(inside.filter(|file| seen.insert(file.path.as_str())));
+            }
+        }
+        files.reverse();
+        files
+    }
+}
+
+/// A curve in JSON, which has no NaN and no infinity: these are the texts `NaN`, `inf` and `-inf`.
+pub(crate) mod curve {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Value {
+        Number(f64),
+        Text(String),
+    }
+
+    pub fn serialize<S: Serializer>(curve: &[(u64, f64)], to: S) -> Result<S::Ok, S::Error> {
+        let point = |(step, value): &(u64, f64)| {
+            let value = if value.is_finite() { Value::Number(*value) } else { Value::Text(value.to_string()) };
+            (*step, value)
+        };
+        to.collect_seq(curve.iter().map(point))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(u64, f64)>, D::Error> {
+        let points: Vec<(u64, Value)> = Vec::deserialize(from)?;
+        let point = |(step, value)| match value {
+            Value::Number(value) => Ok((step, value)),
+            Value::Text(text) => match text.as_str() {
+                "NaN" => Ok((step, f64::NAN)),
+                "inf" => Ok((step, f64::INFINITY)),
+                "-inf" => Ok((step, f64::NEG_INFINITY)),
+                _ => Err(serde::de::Error::custom(format!("`{text}` is not a loss"))),
+            },
+        };
+        points.into_iter().map(point).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curved(curve: Vec<(u64, f64)>) -> Recorded {
+        let text = || "x".to_owned();
+        let what = What::Operation {
+            name: text(),
+            what: text(),
+            digest: text(),
+            key: text(),
+            inputs: vec![("data".to_owned(), text())],
+            options: text(),
+            found: How::Stored { seconds: 1.5 },
+            seconds: 0.25,
+            curve,
+        };
+        Recorded { at: 0.5, what }
+    }
+
+    #[test]
+    fn an_event_comes_back_whatever_its_loss_was() {
+        let event = curved(vec![(1, 0.1 + 0.2), (2, f64::INFINITY), (3, f64::NEG_INFINITY)]);
+        let text = serde_json::to_string(&event).expect("text");
+        assert_eq!(serde_json::from_str::<Recorded>(&text).expect("reads"), event, "{text}");
+        let text = serde_json::to_string(&curved(vec![(1, f64::NAN)])).expect("text");
+        let back: Recorded = serde_json::from_str(&text).expect("reads");
+        assert!(matches!(back.what, What::Operation { curve, .. } if curve[0].1.is_nan()), "{text}");
+    }
+
+    #[test]
+    fn a_record_of_another_version_or_damaged_says_so() {
+        let said = |text: &str| Record::parse("r/record.json", text.as_bytes()).expect_err("refused").to_string();
+        assert!(said(r#"{"schema": "w2s-run/2"}"#).contains("`w2s-run/2`, an older format"));
+        assert!(said(r#"{"schema": "w2s-run/99"}"#).contains("`w2s-run/99`, a newer format"));
+        assert!(said(r#"{"schema": "else"}"#).contains("no schema of a run's record"));
+        assert!(said(r#"{"schem"#).contains("is damaged"));
+        assert!(said("[]").contains("names no `schema`"));
+        assert!(said(&format!(r#"{{"schema": "{SCHEMA}"}}"#)).contains("missing field `program`"));
+    }
+}

@@ -1,0 +1,278 @@
+//! Nothing twice: a costly operation is a pure function of values that know their digest, so its result is looked up
+//! before it is computed.
+//!
+//! An operation implements [`Operation`]; [`perform`] answers it. Below the store's folder, `keys/ab/KEY.json` names a
+//! result's content and how it was made (its [`Manifest`]); `objects/ab/HASH.safetensors` is the content, named by its
+//! blake3 hash and checked whenever it is read; `partial/KEY.safetensors` is the state of work that was interrupted;
+//! `locks/KEY` is held by the process that computes. Every file is written under a temporary name, flushed and renamed.
+
+mod archive;
+mod audit;
+mod content;
+mod files;
+mod gc;
+mod lineage;
+mod listing;
+mod lock;
+mod partial;
+mod plan;
+mod registration;
+mod remote;
+mod source;
+
+pub use archive::Imported;
+pub use audit::{Audit, Damaged};
+pub use content::{Content, Facts};
+pub use gc::{Collect, Collected};
+pub use lineage::Lineage;
+pub use listing::Listed;
+pub use partial::Partial;
+pub use plan::{Estimate, Past};
+pub use registration::Registration;
+
+use super::{Store, StoreError};
+use crate::core::context::{Context, Event, Found, Interrupted, Memo};
+use crate::core::digest::Digest;
+use crate::kernels::class_on;
+use crate::sweep::Missing;
+use files::LookedUp;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// What the store looks up: the digest of a derivation and of whatever else decides the bits of its result.
+pub type Key = Digest;
+
+/// A costly operation before it is computed: what it is called, what its result will be called, and from what.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The operation's name, such as `finetune`.
+    pub operation: &'static str,
+    /// For people: `world-3 on 800 rows of era`.
+    pub what: String,
+    /// The digest of the result: its derivation. Portable between machines.
+    pub digest: Digest,
+    /// The values it is made from, by name: `model`, `data`, `labels`, `loss`.
+    pub inputs: Vec<(&'static str, Digest)>,
+    /// Every option with its settled value, as text that tells two settings apart.
+    pub options: String,
+    /// Floating-point operations, estimated: how long it will take is read off from earlier ones.
+    pub work: f64,
+    /// Why its result must not be looked up, if that is so: something in it has no digest.
+    pub untraceable: Option<String>,
+}
+
+impl Step {
+    /// What the store looks up: the derivation, and whatever else decides the bits. The number of threads is not in it.
+    pub fn key(&self, ctx: &Context) -> Key {
+        key_of(self.digest, &ctx.settings.device, class_on(&ctx.settings.device))
+    }
+}
+
+/// The look-up key of a derivation that was computed on a device by a class of kernels.
+pub fn key_of(value: Digest, device: &str, kernels: &str) -> Key {
+    Digest::of("memo/key", 1).digest("value", value).text("device", device).text("kernels", kernels).finish()
+}
+
+/// How a result was made and what it is: a small JSON file named by the look-up key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub operation: String,
+    pub what: String,
+    /// The derivation, 64 hexadecimal characters.
+    pub digest: String,
+    pub inputs: Vec<(String, String)>,
+    pub options: String,
+    /// The blake3 hash of the content: its name among the objects.
+    pub content: String,
+    pub bytes: u64,
+    pub work: f64,
+    /// What computing took.
+    pub seconds: f64,
+    /// The training loss: step (from 1) and value, where there is one.
+    pub curve: Vec<(u64, f64)>,
+    pub kernels: String,
+    pub device: String,
+    pub program: String,
+}
+
+/// What an operation's computation gives.
+pub struct Done<T> {
+    pub value: T,
+    /// The training loss: step (from 1) and value, some dozens at most.
+    pub curve: Vec<(u64, f64)>,
+}
+
+/// A costly operation. Its value must be a pure function of what [`Step::digest`] covers.
+pub trait Operation {
+    type Value;
+    type Error: From<StoreError> + From<Interrupted>;
+
+    /// What it is; cheap, and known before it is computed.
+    fn step(&self) -> Step;
+
+    /// Computes the value. Long work leaves its state in `partial` now and then and takes it up again from there.
+    fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Self::Value>, Self::Error>;
+
+    /// The value as the store holds it.
+    fn pack(&self, value: &Self::Value) -> Content;
+
+    /// The value from what the store holds; why not, where it does not fit.
+    fn unpack(&self, content: Content) -> Result<Self::Value, String>;
+
+    /// A value of the right shape for a plan, which computes nothing. Its numbers mean nothing and must differ between
+    /// steps (draw them from [`Step::digest`]), so that nothing made from them is taken for something made.
+    fn stand_in(&self) -> Self::Value;
+}
+
+/// What a value is called: its derivation; and its content as well, where something in the derivation has no digest, so that
+/// nothing made from it is taken for what was made from another one.
+fn name_of<O: Operation>(operation: &O, step: &Step, value: &O::Value) -> Result<Digest, StoreError> {
+    if step.untraceable.is_none() {
+        return Ok(step.digest);
+    }
+    let content = operation.pack(value).to_bytes()?;
+    Ok(Digest::of("untraceable", 1).digest("derivation", step.digest).bytes("content", &content).finish())
+}
+
+/// The operation's value: from the store if it was ever computed, computed and kept otherwise.
+///
+/// Among processes that share a store one computes and the others wait; if it dies, another takes over.
+pub fn perform<O: Operation>(operation: &O, ctx: &Context) -> Result<O::Value, O::Error> {
+    perform_named(operation, ctx).map(|(value, _)| value)
+}
+
+/// As [`perform`], with the digest that the value is called by from here on.
+pub fn perform_named<O: Operation>(operation: &O, ctx: &Context) -> Result<(O::Value, Digest), O::Error> {
+    let step = operation.step();
+    let key = step.key(ctx);
+    let tell = |digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
+        ctx.tell(Event::Operation {
+            name: step.operation.to_owned(),
+            what: step.what.clone(),
+            digest: digest.to_hex(),
+            // What cannot be looked up has no key.
+            key: if step.untraceable.is_some() { String::new() } else { key.to_hex() },
+            inputs: named(&step.inputs),
+            options: step.options.clone(),
+            work: step.work,
+            found,
+            seconds,
+            curve,
+        });
+    };
+    let compute = |partial: &Partial| -> Result<(Done<O::Value>, f64), O::Error> {
+        let started = Instant::now();
+        let done = operation.compute(ctx, partial)?;
+        Ok((done, started.elapsed().as_secs_f64()))
+    };
+    let plain = ctx.settings.memo == Memo::Off || step.untraceable.is_some();
+    if let Some(why) = step.untraceable.as_ref().filter(|_| ctx.settings.memo != Memo::Off) {
+        ctx.warn(format!("`{}` of {} is not looked up or kept: {why}", step.operation, step.what));
+    }
+    if plain && ctx.settings.memo != Memo::Plan {
+        if ctx.sweep.refuses(Missing::Untraceable) {
+            return Err(Interrupted.into());
+        }
+        let (done, seconds) = compute(&Partial::none())?;
+        let name = name_of(operation, &step, &done.value)?;
+        tell(name, Found::Computed, seconds, done.curve);
+        return Ok((done.value, name));
+    }
+    let store = Store::of(ctx);
+    let stored = |warns: bool| -> Result<Option<O::Value>, O::Error> {
+        let started = Instant::now();
+        let found = store.find(key);
+        store.tell_troubles(ctx);
+        let (manifest, content) = match found? {
+            LookedUp::Whole(manifest, content) => (manifest, content),
+            LookedUp::Missing => return Ok(None),
+            LookedUp::Damaged(file, why) => {
+                if warns {
+                    ctx.warn(format!("`{file}` of the store is damaged and what it held is computed again: {why}"));
+                }
+                return Ok(None);
+            }
+        };
+        match operation.unpack(content) {
+            Ok(value) => {
+                let took = started.elapsed().as_secs_f64();
+                match ctx.sweep.take_computed(&key.to_hex()) {
+                    Some(seconds) => tell(step.digest, Found::Worker { seconds }, took + seconds, manifest.curve),
+                    None => tell(step.digest, Found::Stored { seconds: manifest.seconds }, took, manifest.curve),
+                }
+                Ok(Some(value))
+            }
+            Err(why) => {
+                if warns {
+                    ctx.warn(format!("the stored result `{}` does not fit and is computed again: {why}", key.short()));
+                }
+                Ok(None)
+            }
+        }
+    };
+    if !plain {
+        if ctx.settings.memo == Memo::On {
+            ctx.registration.note(key, &store, ctx);
+        }
+        if let Some(value) = stored(true)? {
+            return Ok((value, step.digest));
+        }
+    }
+    if ctx.settings.memo == Memo::Plan {
+        let value = operation.stand_in();
+        let name = name_of(operation, &step, &value)?;
+        tell(name, Found::Planned, 0.0, Vec::new());
+        return Ok((value, name));
+    }
+    if ctx.sweep.refuses(Missing::Result { work: step.work }) {
+        return Err(Interrupted.into());
+    }
+    let computing = store.lock(key, &format!("{} {}", step.operation, step.what), ctx)?;
+    // Another process may have computed it while this one waited.
+    if let Some(value) = stored(false)? {
+        return Ok((value, step.digest));
+    }
+    let was_left = computing.lease.as_ref().is_some_and(|lease| lease.was_left);
+    let partial = Partial::of(&store, key, was_left);
+    let computed = compute(&partial);
+    store.tell_troubles(ctx);
+    let (done, seconds) = computed?;
+    let manifest = Manifest {
+        operation: step.operation.to_owned(),
+        what: step.what.clone(),
+        digest: step.digest.to_hex(),
+        inputs: named(&step.inputs),
+        options: step.options.clone(),
+        content: String::new(),
+        bytes: 0,
+        work: step.work,
+        seconds: seconds + partial.earlier(),
+        curve: done.curve.clone(),
+        kernels: class_on(&ctx.settings.device).to_owned(),
+        device: ctx.settings.device.clone(),
+        program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let manifest = store.keep_result(key, manifest, &operation.pack(&done.value), &ctx.interrupt)?;
+    ctx.registration.added();
+    let shared = store.share(key, &manifest);
+    store.tell_troubles(ctx);
+    // It is kept here: whoever is to stop does not wait until it is sent, and it is sent when it is used again.
+    if !matches!(shared, Err(StoreError::Interrupted)) {
+        shared?;
+    }
+    partial.forget();
+    tell(step.digest, Found::Computed, seconds, done.curve);
+    Ok((done.value, step.digest))
+}
+
+/// Locks a file until it is dropped.
+pub(super) fn alone(path: &std::path::Path) -> Result<std::fs::File, StoreError> {
+    lock::hold(path, true, &crate::core::context::Interrupt::default())
+}
+
+fn named(inputs: &[(&'static str, Digest)]) -> Vec<(String, String)> {
+    inputs.iter().map(|(name, digest)| ((*name).to_owned(), digest.to_hex())).collect()
+}
+
+#[cfg(test)]
+mod tests;

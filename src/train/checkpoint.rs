@@ -1,0 +1,336 @@
+//! The state of a training between two steps: left in the store now and then, and taken up again to the same bits.
+//!
+//! A state is everything that later steps read: parameters, the optimiser's moments, how many steps were done, where the
+//! random stream stands, the loss curve so far. The order of batches is not in it, because drawing them again is cheap.
+
+use super::weights::Weights;
+use crate::core::context::{Context, Interrupted};
+use crate::core::digest::Digest;
+use crate::core::random::Random;
+use crate::models::ModelError;
+use crate::store::memo::{Content, Facts, Partial};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// The share of a training's time that saving its state may take.
+const SHARE: f64 = 0.03;
+/// What was done in less time is done again rather than saved: chosen.
+const LEAST: Duration = Duration::from_secs(2);
+/// Bytes a second, before a save was measured: chosen, a slow disk's.
+const WRITING: f64 = 1e8;
+/// Raised when the meaning of a state changes.
+const FORMAT: u64 = 1;
+/// Points of a loss curve: chosen, enough for an eye.
+const POINTS: usize = 50;
+
+/// A training between two steps, but for its parameters and optimiser.
+pub(super) struct State {
+    /// Steps done.
+    pub step: usize,
+    pub curve: Curve,
+    /// The stream that steps draw from; a finetuning draws nothing from it.
+    pub random: Random,
+    /// Parameters as they were after each of the training's `kept_at` that is past.
+    pub kept: Vec<Vec<f32>>,
+}
+
+/// Saves a training's state as often as it is worth, and finds the one that was left.
+pub(super) struct Checkpoints<'a> {
+    ctx: &'a Context,
+    partial: &'a Partial,
+    /// The derivation of what is trained.
+    of: Digest,
+    steps: usize,
+    kept_at: &'a [usize],
+    started: Instant,
+    /// Seconds that it took before it was ended.
+    earlier: f64,
+    /// When a state was last saved or taken up, at which step, and how long saving took.
+    last: Instant,
+    at: usize,
+    cost: Option<Duration>,
+    spent: Duration,
+    warned: bool,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// For a training of `steps` that makes `of` and keeps its parameters after the steps `kept_at`.
+    pub fn new(ctx: &'a Context, partial: &'a Partial, of: Digest, steps: usize, kept_at: &'a [usize]) -> Self {
+        let now = Instant::now();
+        Checkpoints {
+            ctx,
+            partial,
+            of,
+            steps,
+            kept_at,
+            started: now,
+            earlier: 0.0,
+            last: now,
+            at: 0,
+            cost: None,
+            spent: Duration::ZERO,
+            warned: false,
+        }
+    }
+
+    /// The state that was left, or else `fresh`. One that is damaged or belongs to something else is not trusted.
+    pub fn take_up(&mut self, fresh: State, weights: &mut dyn Weights) -> Result<State, ModelError> {
+        let n = weights.n_numbers();
+        let read = self.partial.read().and_then(|found| found.map(|found| self.read(n, found)).transpose());
+        let state = match read {
+            Ok(None) => fresh,
+            Ok(Some(Read { step, params, first, second, curve, position, kept, seconds })) => {
+                self.earlier = seconds;
+                self.partial.goes_on_after(seconds);
+                let mut random = fresh.random;
+                random.seek(position);
+                weights.resume(step, [params, first, second])?;
+                State { step, curve, random, kept }
+            }
+            Err(why) => {
+                self.ctx.warn(format!("the saved state of this training is not used, it begins anew: {why}"));
+                fresh
+            }
+        };
+        (self.at, self.last) = (state.step, Instant::now());
+        Ok(state)
+    }
+
+    /// Between two steps: saves the state if it is time or work is to stop, and says whether it is.
+    pub fn heed(&mut self, state: &State, weights: &dyn Weights) -> Result<(), Interrupted> {
+        let go_on = self.ctx.interrupt.check();
+        if !self.partial.is_kept() || state.step == self.at || state.step >= self.steps {
+            return go_on;
+        }
+        let since = self.last.elapsed();
+        let is_due = match self.ctx.settings.checkpoint {
+            Some(every) => since >= every,
+            None => {
+                let expected = self.cost.unwrap_or_else(|| first_cost(state, weights));
+                let within = (self.spent + expected).as_secs_f64() <= SHARE * self.started.elapsed().as_secs_f64();
+                since >= LEAST && (within || (go_on.is_err() && since >= expected))
+            }
+        };
+        if is_due {
+            self.save(state, weights);
+        }
+        go_on
+    }
+
+    fn save(&mut self, state: &State, weights: &dyn Weights) {
+        let started = Instant::now();
+        if let Err(error) = self.write(state, weights)
+            && !std::mem::replace(&mut self.warned, true)
+        {
+            self.ctx.warn(format!("the state of this training could not be saved, it goes on without: {error}"));
+        }
+        let cost = started.elapsed();
+        (self.at, self.last, self.cost) = (state.step, Instant::now(), Some(cost));
+        self.spent += cost;
+    }
+
+    fn write(&self, state: &State, weights: &dyn Weights) -> Result<(), ModelError> {
+        let (params, [first, second]) = (weights.params()?, weights.moments()?);
+        let held = [("params", &params), ("first", &first), ("second", &second)];
+        let mut rows: Vec<(String, &[f32])> = held.map(|(name, values)| (name.to_owned(), &**values)).into();
+        rows.extend(state.kept.iter().enumerate().map(|(idx, kept)| (format!("kept.{idx}"), kept.as_slice())));
+        Ok(self.partial.write(&self.facts(state), &rows)?)
+    }
+
+    fn facts(&self, state: &State) -> Facts {
+        let mut facts = Facts::new();
+        facts.insert("format".to_owned(), FORMAT.into());
+        facts.insert("of".to_owned(), self.of.to_hex().into());
+        facts.insert("step".to_owned(), state.step.into());
+        facts.insert("steps".to_owned(), self.steps.into());
+        facts.insert("seconds".to_owned(), (self.earlier + self.started.elapsed().as_secs_f64()).into());
+        facts.insert("curve".to_owned(), state.curve.to_json());
+        facts.insert("random".to_owned(), state.random.position().to_string().into());
+        facts
+    }
+
+    fn read(&self, n: usize, mut content: Content) -> Result<Read, String> {
+        let facts = std::mem::take(&mut content.facts);
+        let number = |name: &str| facts.get(name).and_then(Value::as_u64).ok_or_else(|| format!("it has no `{name}`"));
+        if number("format")? != FORMAT {
+            return Err("another version of w2s wrote it".to_owned());
+        }
+        if facts.get("of").and_then(Value::as_str) != Some(self.of.to_hex().as_str()) {
+            return Err("it belongs to another training".to_owned());
+        }
+        let (step, steps) = (number("step")? as usize, number("steps")? as usize);
+        if steps != self.steps || step == 0 || step >= steps {
+            return Err(format!("it stands at step {step} of {steps}, this training has {}", self.steps));
+        }
+        let position = facts.get("random").and_then(Value::as_str).and_then(|held| held.parse::<u128>().ok());
+        let curve = facts.get("curve").and_then(|held| Curve::from_json(self.steps, held));
+        let mut take = |name: &str| content.take(name, &[n]);
+        let n_kept = self.kept_at.iter().filter(|at| **at <= step).count();
+        Ok(Read {
+            step,
+            params: take("params")?,
+            first: take("first")?,
+            second: take("second")?,
+            curve: curve.ok_or("its loss curve cannot be read")?,
+            // For estimates of time alone.
+            seconds: facts.get("seconds").and_then(Value::as_f64).filter(|s| s.is_finite() && *s >= 0.0).unwrap_or(0.0),
+            position: position.ok_or("it has no place in the random stream")?,
+            kept: (0..n_kept).map(|idx| take(&format!("kept.{idx}"))).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// What a saved state holds.
+struct Read {
+    step: usize,
+    params: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    curve: Curve,
+    position: u128,
+    kept: Vec<Vec<f32>>,
+    seconds: f64,
+}
+
+/// What saving is expected to take before it was measured.
+fn first_cost(state: &State, weights: &dyn Weights) -> Duration {
+    let n = weights.n_numbers() * (3 + state.kept.len());
+    Duration::from_secs_f64(4.0 * n as f64 / WRITING)
+}
+
+/// The training loss by step: some dozens of points, each the mean over the steps since the one before.
+pub(super) struct Curve {
+    steps: usize,
+    points: Vec<(u64, f64)>,
+    sum: f64,
+    n: u64,
+}
+
+impl Curve {
+    /// For a training of so many steps.
+    pub fn new(steps: usize) -> Curve {
+        Curve { steps, points: Vec::new(), sum: 0.0, n: 0 }
+    }
+
+    /// Notes the loss of a step, counted from 1. Whether it ended a point.
+    pub fn note(&mut self, step: usize, loss: f64) -> bool {
+        self.sum += loss;
+        self.n += 1;
+        let ends = step.is_multiple_of(self.steps.div_ceil(POINTS).max(1)) || step == self.steps;
+        if ends {
+            // Seven digits: what JSON gives back to the bit.
+            let mean = format!("{:.6e}", self.sum / self.n as f64).parse().unwrap_or(f64::NAN);
+            self.points.push((step as u64, mean));
+            (self.sum, self.n) = (0.0, 0);
+        }
+        ends
+    }
+
+    /// The points: step (from 1) and loss.
+    pub fn points(self) -> Vec<(u64, f64)> {
+        self.points
+    }
+
+    fn to_json(&self) -> Value {
+        serde_json::json!({ "points": self.points, "sum": self.sum.to_bits(), "n": self.n })
+    }
+
+    fn from_json(steps: usize, held: &Value) -> Option<Curve> {
+        let pair = |point: &Value| Some((point.get(0)?.as_u64()?, point.get(1)?.as_f64()?));
+        let points = held.get("points")?.as_array()?.iter().map(pair).collect::<Option<_>>()?;
+        Some(Curve { steps, points, sum: f64::from_bits(held.get("sum")?.as_u64()?), n: held.get("n")?.as_u64()? })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::core::context::{Access, Event, Memo, Settings};
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    /// A context whose store lies in `folder` and whose trainings are saved between any two steps.
+    pub fn lab_in(folder: &Path) -> Context {
+        let plain = Context::for_tests().settings;
+        let settings = Settings { store: folder.to_owned(), memo: Memo::On, checkpoint: Some(Duration::ZERO), ..plain };
+        Context::new(settings, Access::default())
+    }
+
+    /// Everything the context tells from now on.
+    pub fn heard(ctx: &Context) -> Arc<Mutex<Vec<Event>>> {
+        let all = Arc::new(Mutex::new(Vec::new()));
+        let held = all.clone();
+        ctx.listen(move |event| held.lock().expect("whole").push(event));
+        all
+    }
+
+    /// The curves of the operations called `name`, and the warnings.
+    pub fn curves_and_warnings(events: &Mutex<Vec<Event>>, name: &str) -> (Vec<Vec<(u64, f64)>>, Vec<String>) {
+        let (mut curves, mut warnings) = (Vec::new(), Vec::new());
+        for event in events.lock().expect("whole").iter() {
+            match event {
+                Event::Operation { name: of, curve, .. } if of == name => curves.push(curve.clone()),
+                Event::Warning { text } => warnings.push(text.clone()),
+                _ => {}
+            }
+        }
+        (curves, warnings)
+    }
+
+    /// The first step that was told about.
+    pub fn first_done(events: &Mutex<Vec<Event>>) -> Option<u64> {
+        let done = |event: &Event| if let Event::Progress { done, .. } = event { Some(*done) } else { None };
+        events.lock().expect("whole").iter().find_map(done)
+    }
+
+    /// Stops the context's work when it tells that `done` steps are done.
+    pub fn stop_at(ctx: &Context, at: u64) {
+        let interrupt = ctx.interrupt.clone();
+        ctx.listen(move |event| {
+            if matches!(event, Event::Progress { done, .. } if done == at) {
+                interrupt.raise();
+            }
+        });
+    }
+
+    /// The one file of saved state in the store.
+    pub fn state_file(folder: &Path) -> Option<std::path::PathBuf> {
+        let mut files = std::fs::read_dir(folder.join("partial")).ok()?.map(|entry| entry.expect("an entry").path());
+        let first = files.next();
+        assert!(files.next().is_none(), "one training, one state");
+        first
+    }
+
+    /// The work on a pool of so many threads.
+    pub fn on<T: Send>(n_threads: usize, work: impl FnOnce() -> T + Send) -> T {
+        rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool").install(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_has_some_dozens_of_points_and_survives_json() {
+        for steps in [1, 7, 50, 51, 104, 4000] {
+            let loss = |step: usize| 1.0 / (step as f64 + 0.3);
+            let mut whole = Curve::new(steps);
+            (1..=steps).for_each(|step| _ = whole.note(step, loss(step)));
+            let mut halved = Curve::new(steps);
+            for step in 1..=steps {
+                halved.note(step, loss(step));
+                let text = halved.to_json().to_string();
+                halved = Curve::from_json(steps, &serde_json::from_str(&text).expect("JSON")).expect("a curve");
+            }
+            assert_eq!(whole.points, halved.points, "to the bit");
+            let points = whole.points();
+            assert!(points.len() <= POINTS + 1 && points.len() >= steps.min(POINTS / 2), "{steps}: {}", points.len());
+            assert_eq!(points.last().map(|(step, _)| *step), Some(steps as u64));
+        }
+        let mut two = Curve::new(100);
+        two.note(1, 1.0);
+        assert!(two.note(2, 2.0));
+        assert_eq!(two.points(), [(2, 1.5)]);
+    }
+}

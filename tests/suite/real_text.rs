@@ -40,7 +40,7 @@ fn lab_with(id: &str) -> Option<Context> {
     match package.fetch(&store, &ctx) {
         Ok(()) => Some(ctx),
         Err(why @ (StoreError::NoPip { .. } | StoreError::Pip { .. })) => {
-            eprintln!("skipped: {why}");
+            crate::support::skipped(&why.to_string());
             None
         }
         Err(error) => panic!("{error}"),

@@ -1,7 +1,7 @@
 //! `w2s check FILE…`: findings without a run.
 
-use super::bench::Bench;
 use super::line::Global;
+use super::runtime::Runtime;
 use super::{draw, exit};
 use crate::lang::Session;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ pub fn run(global: &Global, files: &[PathBuf]) -> u8 {
     let mut n_findings = 0;
     for file in files {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let checked = Bench::new(&Global { run: None, ..global.clone() }, folder, None)
-            .and_then(|bench| Session::for_scripts(bench.ctx).check(file));
+        let checked = Runtime::new(&Global { run: None, ..global.clone() }, folder, None)
+            .and_then(|runtime| Session::for_scripts(runtime.ctx).check(file));
         match checked {
             Ok(findings) => {
                 findings.iter().for_each(draw::print);

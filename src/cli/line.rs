@@ -57,9 +57,6 @@ pub struct Global {
     /// Let the script write this file or folder too
     #[arg(long, global = true, value_name = "PATH")]
     pub allow_write: Vec<PathBuf>,
-    /// Let a script reach this network host; no function asks for one yet, and `fetch` needs no grant
-    #[arg(long, global = true, value_name = "HOST")]
-    pub allow_net: Vec<String>,
     /// No progress, only warnings and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,

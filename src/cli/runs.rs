@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Changed cells of one table, and lines of one text, that `diff` shows (chosen); `--json` has all.
+/// Changed cells of one table, and lines of one text, that `diff` shows (arbitrary); `--json` has all.
 const MAX_CHANGES: usize = 60;
 
 /// One line of `w2s runs`.

@@ -1,7 +1,7 @@
 //! `w2s script FILE [-- args]`: one run with its folder.
 
-use super::bench::{Bench, Run};
 use super::line::Global;
+use super::runtime::{Run, Runtime};
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::source::read_script;
@@ -26,29 +26,29 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         draw::print(&error);
         return exit::USAGE;
     }
-    let bench = match Bench::new(global, folder, Some(Run { script: file, args })) {
-        Ok(bench) => bench,
+    let runtime = match Runtime::new(global, folder, Some(Run { script: file, args })) {
+        Ok(runtime) => runtime,
         Err(refused) => {
             draw::print(&refused);
             return exit::FILE;
         }
     };
-    let mut session = bench.session("input", false, args);
-    worker::enable(&bench, &session.sources, global, file, args);
+    let mut session = runtime.session("input", false, args);
+    worker::enable(&runtime, &session.sources, global, file, args);
     session.sources.keep(&file.display().to_string(), &text, file.canonicalize().ok().as_deref());
-    if let Err(refused) = bench.begin(&session.sources, file) {
+    if let Err(refused) = runtime.begin(&session.sources, file) {
         draw::print(&refused);
         return exit::FILE;
     }
     let answer = session.run_script(file);
-    let code = match bench.end(answer, &session.sources, Some(file)) {
+    let code = match runtime.end(answer, &session.sources, Some(file)) {
         Ok(_) => exit::OK,
         Err(code) => code,
     };
-    super::store::after_run(&bench);
-    bench.ctx.registration.finish(&bench.ctx);
-    if let Some(folder) = bench.ctx.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
-        bench.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
+    super::store::after_run(&runtime);
+    runtime.store.finish(&runtime.ctx);
+    if let Some(folder) = runtime.ctx.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
+        runtime.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
     }
     code
 }

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Operations of a run that are all listed (chosen): of more, kinds and the slowest.
+/// Operations of a run that are all listed (arbitrary): of more, kinds and the slowest.
 const MAX_OPERATIONS: usize = 16;
 
-/// The slowest operations that are listed (chosen).
+/// The slowest operations that are listed (arbitrary).
 const MAX_SLOWEST: usize = 10;
 
-/// A table of a run on a terminal: as a script prints it, with more rows (chosen).
+/// A table of a run on a terminal: as a script prints it, with more rows (arbitrary).
 const BOUNDS: Bounds = Bounds { width: 160, rows: 60, cell: 40 };
 
 /// `w2s show RUN`: for a person, with every operation if `all`, or the record as JSON.

@@ -1,7 +1,7 @@
 //! `w2s verify RUN`: reruns the recorded script from nothing and compares everything that the record holds.
 
-use super::bench::store_of;
 use super::line::{Device, Global};
+use super::runtime::store_of;
 use super::{draw, exit, output, start};
 use crate::core::explain::Explain;
 use crate::kernels::{Kernels, kernels_of};

@@ -13,7 +13,8 @@ pub trait Explain: std::error::Error {
         None
     }
 
-    /// Whether this is the user's interruption (Ctrl-C), which a script's `try` must not swallow.
+    /// Whether it ends the script for good: the user's interruption (Ctrl-C), or the end of a dry run. A script's `try` must
+    /// not swallow it.
     fn is_interruption(&self) -> bool {
         false
     }

@@ -7,14 +7,14 @@
 //! samples are balanced by class, as the literature's protocol has it (Burns et al. 2023). Which rows a balanced part gets
 //! depends on truth; the part does not say which of its rows are of which class.
 //!
-//! Reading files is in [`read`]; what their columns mean is in [`columns`].
+//! Reading files is in [`read`]; what their columns mean is in [`columns`]; data sets that are fetched are in [`sets`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod columns;
 mod error;
 pub mod read;
+pub mod sets;
 mod share;
-mod tasks;
 mod view;
 
 pub use error::DataError;

@@ -5,7 +5,7 @@ use super::content::Kind;
 use super::error::FrameError;
 use super::{Frame, MAX_ROWS};
 use crate::core::context::{Context, plain};
-use crate::record;
+use crate::core::files;
 use polars::prelude::{Column, Schema};
 use polars_io::SerReader;
 use polars_io::SerWriter;
@@ -65,8 +65,10 @@ impl Frame {
         let real = ctx.access.writable(&ctx.in_run(Path::new(path)))?;
         let bytes = self.to_bytes(format)?;
         ctx.interrupt.check()?;
-        record::folder::write(&real, &bytes)
-            .map_err(|error| FrameError::File { path: path.to_owned(), reason: error.to_string() })?;
+        files::write(&real, &bytes).map_err(|error| {
+            let reason = format!("could not be written: {}", plain(&error));
+            FrameError::File { path: path.to_owned(), reason }
+        })?;
         ctx.note_written("frame", path, vec![real]);
         Ok(())
     }

@@ -102,7 +102,7 @@ impl Session {
         limits::apply(&mut engine, &setup.limits, &ctx);
         registry.install(&mut engine, &ctx);
         let (printer, held) = (setup.output.clone(), ctx.clone());
-        print::apply(&mut engine, &(Arc::new(move |text: &str| held.sweep.print(text, &printer)) as Output));
+        print::apply(&mut engine, &(Arc::new(move |text: &str| held.print(text, &printer)) as Output));
         print::remove(&mut engine);
         engine.set_strict_variables(true);
         engine.set_module_resolver(resolver.clone());

@@ -209,7 +209,8 @@ impl Model {
         let mut written = Vec::new();
         for (name, bytes) in [(TOKENIZER, &files.tokenizer), (WEIGHTS, &files.weights), (CONFIG, &files.config)] {
             let path = ctx.access.writable(&folder.join(name))?;
-            crate::record::folder::write(&path, bytes).map_err(|error| file(name, &error.to_string()))?;
+            crate::core::files::write(&path, bytes)
+                .map_err(|error| file(name, &format!("could not be written: {}", plain(&error))))?;
             written.push(path);
         }
         ctx.note_written("model", &asked.display().to_string(), written);
@@ -440,7 +441,7 @@ mod tests {
             run_dir: None,
         };
         let granted = vec![dir.path().to_path_buf()];
-        let access = Access { read: granted.clone(), write: granted, net: vec![], project: dir.path().into() };
+        let access = Access { read: granted.clone(), write: granted, project: dir.path().into() };
         let ctx = Context::new(settings, access);
         tiny(1).save(Path::new("one"), Precision::F32, &ctx).expect("saves");
         let back = Model::load(Path::new("one"), &ctx).expect("loads");

@@ -8,6 +8,7 @@ mod error;
 mod gguf;
 mod hf;
 mod ladder;
+mod speed;
 pub mod trunk;
 mod untrained;
 
@@ -16,6 +17,7 @@ pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
+pub use speed::flops_per_second;
 pub use untrained::{Blueprint, Family, Size, initial, untrained};
 
 use crate::core::context::Context;

@@ -146,7 +146,7 @@ fn changed(old: BTreeMap<String, String>, new: BTreeMap<String, String>) -> Vec<
 
 fn settings(record: &Record) -> BTreeMap<String, String> {
     let (settings, machine) = (&record.settings, &record.machine);
-    let Grants { read, write, net } = &record.grants;
+    let Grants { read, write } = &record.grants;
     let stdlib = record.stdlib.iter().map(|library| format!("{} {}", library.name, short(&library.digest)));
     let pairs = [
         ("program", record.program.clone()),
@@ -161,7 +161,6 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
         ("machine", format!("{} {}", machine.os, machine.arch)),
         ("granted to read", read.join(", ")),
         ("granted to write", write.join(", ")),
-        ("granted to reach", net.join(", ")),
         ("outcome", record.outcome.word().to_owned()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

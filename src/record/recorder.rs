@@ -97,11 +97,10 @@ impl Recorder {
                 memo: match start.settings.memo {
                     Memo::On => "on",
                     Memo::Off => "off",
-                    Memo::Plan => "plan",
                 }
                 .to_owned(),
             },
-            grants: Grants { read: granted(start.read), write: granted(start.write), net: start.access.net.clone() },
+            grants: Grants { read: granted(start.read), write: granted(start.write) },
             project: places.project_from_run(),
             machine: machine(),
             started: clock::rfc3339(SystemTime::now()),

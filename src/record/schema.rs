@@ -3,6 +3,7 @@
 use super::folder::RecordError;
 use super::seal::seal;
 use crate::core::context::Found;
+use crate::core::curve;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -81,7 +82,7 @@ pub struct RecordedSettings {
     /// The class and version of the kernels: results of one class are equal to the bit.
     pub kernels: String,
     pub n_threads: usize,
-    /// `on`, `off` or `plan`.
+    /// `on` or `off`.
     pub memo: String,
 }
 
@@ -90,8 +91,6 @@ pub struct RecordedSettings {
 pub struct Grants {
     pub read: Vec<String>,
     pub write: Vec<String>,
-    /// Hosts.
-    pub net: Vec<String>,
 }
 
 /// The class of the machine: enough to say why two runs took different times, too little to tell whose it is.
@@ -350,40 +349,6 @@ impl Record {
         }
         files.reverse();
         files
-    }
-}
-
-/// A curve in JSON, which has no NaN and no infinity: these are the texts `NaN`, `inf` and `-inf`.
-pub(crate) mod curve {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Value {
-        Number(f64),
-        Text(String),
-    }
-
-    pub fn serialize<S: Serializer>(curve: &[(u64, f64)], to: S) -> Result<S::Ok, S::Error> {
-        let point = |(step, value): &(u64, f64)| {
-            let value = if value.is_finite() { Value::Number(*value) } else { Value::Text(value.to_string()) };
-            (*step, value)
-        };
-        to.collect_seq(curve.iter().map(point))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(u64, f64)>, D::Error> {
-        let points: Vec<(u64, Value)> = Vec::deserialize(from)?;
-        let point = |(step, value)| match value {
-            Value::Number(value) => Ok((step, value)),
-            Value::Text(text) => match text.as_str() {
-                "NaN" => Ok((step, f64::NAN)),
-                "inf" => Ok((step, f64::INFINITY)),
-                "-inf" => Ok((step, f64::NEG_INFINITY)),
-                _ => Err(serde::de::Error::custom(format!("`{text}` is not a loss"))),
-            },
-        };
-        points.into_iter().map(point).collect()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Models of a hub that speaks the Hugging Face protocol: `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`.
 //!
 //! A file's SHA-256 is recorded when it is first fetched and checked whenever it is read or fetched again.
-#![allow(clippy::disallowed_methods)]
 
 use super::{Store, StoreError, copy_hashed};
 use crate::core::context::{Context, Event};
@@ -12,7 +11,7 @@ use std::time::Duration;
 /// Where the hub is unless `HF_ENDPOINT` names another host: the hub's own address.
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// A file of a model repository: its name, the most bytes of it that are taken (chosen), and whether it must be there.
+/// A file of a model repository: its name, the most bytes of it that are taken (arbitrary), and whether it must be there.
 const FILES: [(&str, u64, bool); 4] = [
     ("config.json", 1 << 20, true),
     ("tokenizer.json", 64 << 20, true),
@@ -171,7 +170,7 @@ impl Hub {
         if let Some(recorded) = record.get(file).filter(|recorded| **recorded != sha256) {
             return Err(StoreError::NotAsRecorded { url, recorded: recorded.clone(), found: sha256 });
         }
-        store.keep(part, &id.place(file))?;
+        store.persist_flushed(part, &id.place(file))?;
         record.insert(file.to_owned(), sha256);
         let bytes = serde_json::to_vec_pretty(&record).unwrap_or_default();
         store.write(&id.place("digests.json"), &bytes)

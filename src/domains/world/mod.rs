@@ -8,6 +8,7 @@
 //! What lives here: the language ([`Lexicon`]), its documents ([`World::document`]), the tasks ([`task`]) and the
 //! tokenizer. What does not: pretraining (`train`) and the ladder's weights (`models`).
 
+mod data;
 mod grammar;
 mod lexicon;
 mod options;
@@ -23,7 +24,7 @@ pub use vocabulary::Vocabulary;
 
 use crate::core::digest::Digest;
 use crate::core::random::Random;
-use crate::models::trunk::Packed;
+use crate::kernels::packed::Packed;
 use std::sync::Arc;
 
 /// Raised whenever equal options and seeds give another language, other documents or other task rows.

@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// How often whoever waits for a lease looks at it: chosen.
+/// How often whoever waits for a lease looks at it. Arbitrary.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How often whoever waits sees whether it is to stop.
 const POLL: Duration = Duration::from_millis(25);
 
-/// The longest term of another holder that is believed: chosen.
+/// The longest term of another holder that is believed. Arbitrary.
 const LONGEST: f64 = 600.0;
 
-/// How often the file of a session is written again though nothing was added to it, so that others see that it lives: chosen.
+/// How often the file of a session is written again though nothing was added to it, so that others see that it lives. Arbitrary.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(180);
 
-/// How often this session's file is sent while it grows, at least: chosen.
+/// How often this session's file is sent while it grows, at least. Arbitrary.
 const SEND_EVERY: Duration = Duration::from_secs(5);
 
 /// The last line of the file of a session that is over.
@@ -49,11 +49,11 @@ pub struct Leases {
     backend: Arc<dyn Backend>,
     machine: String,
     term: Duration,
-    state: Mutex<State>,
+    state: Mutex<LeaseState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LeaseState {
     held: BTreeMap<String, Held>,
     run: Option<RunFile>,
     is_kept: bool,
@@ -171,7 +171,7 @@ impl Leases {
     }
 
     /// Starts the thread that renews. It ends when nobody has the leases any more.
-    fn keep(self: &Arc<Self>, state: &mut State) {
+    fn keep(self: &Arc<Self>, state: &mut LeaseState) {
         if std::mem::replace(&mut state.is_kept, true) {
             return;
         }
@@ -223,7 +223,7 @@ impl Leases {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LeaseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,7 +9,8 @@ use super::registration::keys_of;
 use super::{Key, Manifest};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
-use crate::store::{Store, StoreError};
+use crate::core::files;
+use crate::store::{Store, StoreError, TEMPORARY};
 use blake3::Hasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,11 +19,11 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// The most bytes of a manifest that are read, and the most members of an archive: chosen.
+/// The most bytes of a manifest that are read, and the most members of an archive. Arbitrary.
 const MAX_MANIFEST: u64 = 16 << 20;
 const MAX_MEMBERS: usize = 10_000_000;
 
-/// Bytes that are copied at once: chosen.
+/// Bytes that are copied at once. Arbitrary.
 const PIECE: usize = 1 << 20;
 
 /// What an import brought.
@@ -45,10 +46,7 @@ impl Store {
     pub fn export(&self, keys: &BTreeSet<Key>, to: &Path, ctx: &Context) -> Result<u64, StoreError> {
         let fails = |error: &std::io::Error| StoreError::io(to, error);
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|error| fails(&error))?;
+        let file = files::temporary(folder, TEMPORARY).map_err(|error| fails(&error))?;
         let mut zip = ZipWriter::new(file);
         let zipped = |error: zip::result::ZipError| match error {
             zip::result::ZipError::Io(error) => fails(&error),
@@ -203,7 +201,7 @@ impl Store {
                 if hash.as_deref() != Some(&manifest.content) {
                     return Err(refused(format!("the content `{}` changed while it was read", manifest.content)));
                 }
-                self.settle(file, &place, true)?;
+                self.persist(file, &place, true)?;
                 imported.n_bytes += n_bytes;
             }
             self.write_manifest(*key, manifest, true)?;

@@ -16,13 +16,13 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// Bytes that are written at once, while they are hashed: chosen, small enough for a processor's cache.
+/// Bytes that are written at once, while they are hashed: small enough for a processor's cache.
 const PIECE: usize = 1 << 20;
 
-/// Arrays with fewer bytes are written and hashed by one thread: chosen.
+/// Arrays with fewer bytes are written and hashed by one thread. Arbitrary.
 const SHARED: usize = 8 << 20;
 
-/// Bytes that are read before it is known what lies where: chosen, as many as BLAKE3 hashes at once, so that what follows is
+/// Bytes that are read before it is known what lies where: as many as BLAKE3 hashes at once, so that what follows is
 /// hashed as fast.
 const FIRST: usize = 16 << 10;
 

@@ -70,7 +70,7 @@ impl Partial {
         let mut hasher = hasher_of(*key);
         write_hashed(facts, &rows, &mut file, &mut hasher, fails)?;
         file.write_all(hasher.finalize().as_bytes()).map_err(|error| fails(&error))?;
-        store.keep(file, &place)?;
+        store.persist_flushed(file, &place)?;
         self.is_shared.set(store.share_partial(*key)? || self.is_shared.get());
         Ok(())
     }

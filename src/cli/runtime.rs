@@ -1,4 +1,5 @@
-//! Sets up what a command works at: the context with its grants, the session over it, progress, the record, Ctrl-C.
+//! What a command works with: the runtime owns the store's session, the sweeps, the recorder and the progress bars, and lends
+//! the context what its functions need of them.
 
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
@@ -8,16 +9,19 @@ use crate::lang::resolve::STDLIB;
 use crate::lang::source::{Source, Sources};
 use crate::lang::{Session, Setup};
 use crate::record::{self, Folder, Outcome, RecordError, Recorder};
-use crate::store::Store;
-use crate::store::bucket::{Bucket, is_url};
+use crate::store::StoreSession;
+use crate::store::bucket::is_url;
+use crate::sweep::SweepState;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A context and what stands around it on the command line.
-pub struct Bench {
+/// Everything that lives as long as a command.
+pub struct Runtime {
     pub ctx: Arc<Context>,
+    pub store: Arc<StoreSession>,
+    pub sweep: Arc<SweepState>,
     pub progress: Arc<Progress>,
     pub recorder: Option<Recorder>,
     /// Whether the reader of standard output went away.
@@ -34,9 +38,9 @@ pub struct Run<'a> {
     pub args: &'a [String],
 }
 
-impl Bench {
-    /// A bench whose project is `--project`, or else `project`. A script run always gets a run folder.
-    pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Bench, Box<Diagnostic>> {
+impl Runtime {
+    /// The runtime of a command whose project is `--project`, or else `project`. A script run always gets a run folder.
+    pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Runtime, Box<Diagnostic>> {
         let project = global.project.as_deref().unwrap_or(project);
         let project = project.canonicalize().map_err(|error| {
             let why = crate::core::context::plain(&error);
@@ -44,10 +48,10 @@ impl Bench {
         })?;
         let (store, url) = store_of(global);
         // A bucket that is not there is no reason for a run folder.
-        let bucket = url.as_ref().map(|url| Bucket::open(url, &Store::at(&store))).transpose();
-        let bucket = bucket.map_err(|error| Box::new(Diagnostic::from_explained(&error)))?;
-        if let Some(bucket) = bucket.as_ref().filter(|_| run.is_some() && !global.no_memo) {
-            bucket.meet(&Store::at(&store)).map_err(|error| Box::new(Diagnostic::from_explained(&error)))?;
+        let no_store = |error| Box::new(Diagnostic::from_explained(&error));
+        let store_session = StoreSession::open(&store, url.as_deref()).map_err(no_store)?;
+        if run.is_some() && !global.no_memo {
+            store_session.connect(&store).map_err(no_store)?;
         }
         let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
         let mut folder = match (&run, &global.run) {
@@ -64,11 +68,7 @@ impl Bench {
             device: global.device.name().to_owned(),
             store: store.clone(),
             bucket: url,
-            memo: match (global.plan, global.no_memo) {
-                (true, _) => Memo::Plan,
-                (_, true) => Memo::Off,
-                _ => Memo::On,
-            },
+            memo: if global.no_memo { Memo::Off } else { Memo::On },
             checkpoint: checkpoint_seconds(),
             run_dir: run_dir.clone(),
         };
@@ -76,7 +76,6 @@ impl Bench {
         let access = Access {
             read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
             write: run_dir.iter().cloned().chain(global.allow_write.iter().cloned()).collect(),
-            net: global.allow_net.clone(),
             project,
         };
         let recorder = run_dir.as_ref().map(|folder| {
@@ -92,18 +91,17 @@ impl Bench {
                 stdlib: STDLIB,
             })
         });
-        let mut ctx = Context::new(settings, access);
-        if let Some(bucket) = bucket {
-            ctx.use_bucket(bucket);
-        }
-        let ctx = Arc::new(ctx);
+        let (store, sweep) = (Arc::new(store_session), Arc::new(SweepState::default()));
+        let ctx = store.lend(Context::new(settings, access)).with(sweep.clone());
+        let ctx = Arc::new(if global.plan { ctx.planning() } else { ctx });
         let progress = Arc::new(Progress::new(global.quiet));
         if let (Some(folder), Some(recorder)) = (&mut folder, &recorder) {
-            take_over(folder, recorder, &progress).map_err(refuse)?;
+            resume(folder, recorder, &progress).map_err(refuse)?;
         }
         let sources: Arc<OnceLock<(Sources, PathBuf)>> = Arc::default();
-        let (shown, kept, texts) = (progress.clone(), recorder.clone(), sources.clone());
+        let (observing, shown, kept, texts) = (sweep.clone(), progress.clone(), recorder.clone(), sources.clone());
         ctx.listen(move |event: Event| {
+            let Some(event) = observing.observe(event) else { return };
             if let Some(recorder) = &kept {
                 recorder.note(&event);
                 if let Some((sources, script)) = texts.get().filter(|_| recorder.is_due()) {
@@ -113,8 +111,8 @@ impl Bench {
             }
             shown.show(&event);
         });
-        heed_ctrl_c(&ctx);
-        Ok(Bench { ctx, progress, recorder, broken: Arc::default(), sources, _folder: folder })
+        handle_ctrl_c(&ctx);
+        Ok(Runtime { ctx, store, sweep, progress, recorder, broken: Arc::default(), sources, _folder: folder })
     }
 
     /// Writes the record of a script that begins, and from now on again and again: a run that is ended by force is known by
@@ -197,7 +195,7 @@ fn keep(recorder: &Recorder, sources: &Sources, script: Option<&Path>, outcome: 
 }
 
 /// Goes on in the folder of a run that did not end, if it was of the same command.
-fn take_over(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Result<(), RecordError> {
+fn resume(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Result<(), RecordError> {
     let Some(earlier) = &folder.unfinished else { return Ok(()) };
     let shown = crate::lang::resolve::shown(&folder.path);
     if !recorder.is_same_command(earlier) {
@@ -241,13 +239,13 @@ fn data_folder() -> PathBuf {
 
 /// The first Ctrl-C asks running work to stop, a second one ends the program. There is one handler per process, for the
 /// context that was set up last.
-fn heed_ctrl_c(ctx: &Arc<Context>) {
-    static LAB: OnceLock<std::sync::Mutex<Arc<Context>>> = OnceLock::new();
-    if let Some(held) = LAB.get() {
+fn handle_ctrl_c(ctx: &Arc<Context>) {
+    static CONTEXT: OnceLock<std::sync::Mutex<Arc<Context>>> = OnceLock::new();
+    if let Some(held) = CONTEXT.get() {
         *held.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = ctx.clone();
         return;
     }
-    let held = LAB.get_or_init(|| std::sync::Mutex::new(ctx.clone()));
+    let held = CONTEXT.get_or_init(|| std::sync::Mutex::new(ctx.clone()));
     // Without a handler, Ctrl-C ends the program at once, which is the next best thing.
     let _ = ctrlc::set_handler(move || {
         let ctx = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();

@@ -1,7 +1,7 @@
 //! From a task of the generated world to a data set: here its truth is sealed.
 
-use super::{Data, DataError, Row, Source, Split};
-use crate::domains::world::TaskRows;
+use super::TaskRows;
+use crate::data::{Data, DataError, Row, Source, Split};
 use std::sync::Arc;
 
 impl Data {

@@ -5,6 +5,7 @@ pub mod candle;
 mod checkpoint;
 mod encoder;
 mod error;
+pub mod families;
 mod gguf;
 mod hf;
 mod ladder;

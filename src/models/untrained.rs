@@ -4,7 +4,7 @@ use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope}
 use super::{Encoder, Model, ModelError, thousands};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
-use crate::data::Data;
+use crate::data::{Data, InputKind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokenizers::models::wordlevel::WordLevel;
@@ -173,10 +173,13 @@ pub fn initial(arch: &Arch, random: &mut Random) -> Vec<f32> {
 /// A tokenizer of whole words: the most frequent ones, ties in the order of the alphabet.
 fn word_encoder(data: &Data) -> Result<Arc<Encoder>, ModelError> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    for row in data.rows() {
-        for word in split_words(&row.text) {
+    for text in data.rows().flat_map(|row| row.input.texts()) {
+        for word in split_words(text) {
             *counts.entry(word).or_default() += 1;
         }
+    }
+    if counts.is_empty() && matches!(data.input(), InputKind::Tokens | InputKind::Features) {
+        return Err(ModelError::NoWords { data: data.name().to_owned(), held: data.input().name() });
     }
     let mut ranked: Vec<(&str, usize)> = counts.into_iter().collect();
     ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
@@ -213,7 +216,7 @@ mod tests {
     fn data(texts: &[&str]) -> Data {
         let row = |(idx, text): (usize, &&str)| Row {
             id: format!("r{idx}"),
-            text: (*text).to_owned(),
+            input: (*text).into(),
             group: format!("r{idx}"),
             split: Split::Train,
             difficulty: f32::NAN,

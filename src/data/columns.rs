@@ -51,9 +51,11 @@ pub fn source(
     let asked = TargetColumn::of(records, mapping, &input)?;
     let cells = Cells { records };
     let n = records.records.len();
-    let row = |idx| places.row(&cells, idx, input.read(&cells, idx)?);
-    let rows = (0..n).map(row).collect::<Result<Vec<Row>, DataError>>()?;
-    let n_sequences = rows.first().map_or(1, |row| row.input.n_sequences());
+    let mut rows = Vec::with_capacity(n);
+    for idx in 0..n {
+        rows.push(places.row(&cells, idx, input.read(&cells, idx)?)?);
+    }
+    let n_sequences = rows.first().map_or(1, |row: &Row| row.input.n_sequences());
     let target = match asked {
         TargetColumn::Classes(Some(column)) => {
             let (names, truth) = cells.classes(column, mapping.classes.as_deref())?;
@@ -74,7 +76,11 @@ pub fn source(
     };
     let all_train = Source::with_target(name, rows, target)?;
     refuse_one_class(&all_train)?;
-    if places.split.is_some() || test_share == 0.0 { Ok(all_train) } else { with_test_rows(all_train, test_share, seed) }
+    if places.split.is_some() || test_share == 0.0 {
+        Ok(all_train)
+    } else {
+        with_test_rows(all_train, test_share, seed)
+    }
 }
 
 /// Fails unless it is at least 0 and below 1.
@@ -223,8 +229,7 @@ enum TargetColumn {
 impl TargetColumn {
     fn of(records: &Records, mapping: &Mapping, input: &InputColumns) -> Result<TargetColumn, DataError> {
         let Mapping { label, preference, answer, classes, .. } = mapping;
-        let given =
-            [("label", label.is_some()), ("preference", preference.is_some()), ("answer", answer.is_some())];
+        let given = [("label", label.is_some()), ("preference", preference.is_some()), ("answer", answer.is_some())];
         let of_prompt = matches!(input, InputColumns::Prompt { .. });
         let own = |name: &str| records.column(name).is_ok();
         match one_of(&given)? {
@@ -287,7 +292,8 @@ impl Cells<'_> {
     }
 
     fn tokens(&self, record: usize, column: usize) -> Result<Vec<u32>, DataError> {
-        let token = |value: f64| (value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value)).then_some(value as u32);
+        let token =
+            |value: f64| (value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value)).then_some(value as u32);
         let tokens = self.numbers(record, column).and_then(|numbers| numbers.into_iter().map(token).collect());
         tokens.ok_or_else(|| self.misfit(record, column, "tokens: an array of integers, 0 or above"))
     }
@@ -500,6 +506,104 @@ mod tests {
         assert_eq!(why(&TWO, &unlabelled), "there is no column `label`");
         let classes = Some(vec!["a".to_owned(), "b".to_owned()]);
         assert!(!made(&TWO, &Mapping { classes, ..unlabelled }).expect("unlabelled").has_truth());
+    }
+
+    #[test]
+    fn inputs_are_read_from_their_columns() {
+        let read = |line: &str, mapping: Mapping| made(&[line], &mapping).map(|source| source.rows[0].input.clone());
+        let tokens = read(r#"{"ids": [3, 1]}"#, Mapping { tokens: Some("ids".into()), ..unlabelled() });
+        assert_eq!(tokens.expect("fits"), Input::Tokens([3, 1].into()));
+        let spaced = read(r#"{"tokens": "3 1"}"#, unlabelled()).expect("fits");
+        assert_eq!(spaced, Input::Tokens([3, 1].into()), "as a frame shows them");
+        let features = read(r#"{"features": [0.5, -2]}"#, unlabelled()).expect("fits");
+        assert_eq!(features, Input::Features([0.5, -2.0].into()));
+        let prompt = read(r#"{"prompt": "q", "continuations": [" a", " b"]}"#, Mapping::default()).expect("fits");
+        assert_eq!(prompt.texts().collect::<Vec<_>>(), ["q", " a", " b"]);
+        let cases = [
+            (
+                r#"{"tokens": [1.5]}"#,
+                "field `tokens`: expected tokens: an array of integers, 0 or above, got an array of 1",
+            ),
+            (r#"{"tokens": []}"#, "field `tokens`: expected tokens"),
+            (r#"{"features": ["x"]}"#, "field `features`: expected an array of numbers, got an array of 1 items"),
+            (r#"{"features": [null]}"#, "field `features`: expected an array of numbers"),
+            (r#"{"continuations": ["a", 3]}"#, "field `continuations`: expected texts: an array of them, none empty"),
+        ];
+        for (line, part) in cases {
+            let said = read(line, unlabelled()).expect_err("misfit").to_string();
+            assert!(said.contains(part), "{said}");
+        }
+        let both = Mapping { text: Some("a".into()), features: Some("b".into()), ..Mapping::default() };
+        assert_eq!(
+            read(r#"{"a": "x", "b": [1]}"#, both).expect_err("both").to_string(),
+            "give one of `text` and `features`"
+        );
+    }
+
+    fn unlabelled() -> Mapping {
+        Mapping { classes: Some(vec!["no".into(), "yes".into()]), ..Mapping::default() }
+    }
+
+    #[test]
+    fn targets_are_read_from_their_columns() {
+        use crate::data::TargetKind;
+        let line =
+            |preference: &str| format!(r#"{{"prompt": "q", "continuations": ["a", "b"], "preference": {preference}}}"#);
+        let read = |preferences: &[&str], mapping: &Mapping| {
+            let lines: Vec<String> = preferences.iter().map(|preference| line(preference)).collect();
+            made(&lines.iter().map(String::as_str).collect::<Vec<_>>(), mapping)
+        };
+        let named = read(&["1", "\"first\"", "[0.25, 0.75]"], &Mapping::default()).expect("fits");
+        assert_eq!((named.kind, named.truth.classes), (TargetKind::Preference, Some(vec![1, 0, 1])));
+        assert_eq!(named.truth.soft, Some(vec![0.0, 1.0, 1.0, 0.0, 0.25, 0.75]));
+        let why =
+            |preference| read(&["0", preference], &Mapping::default()).map(|_| ()).expect_err("misfit").to_string();
+        for wrong in ["2", "\"third\"", "null", "[1.0]", "0.5"] {
+            let said = why(wrong);
+            assert!(
+                said.contains(
+                    "line 2, field `preference`: expected the preferred continuation, first, second or 0..1, or 2"
+                ),
+                "{said}"
+            );
+        }
+        assert_eq!(why("[0.5, 0.5]"), "row 2 prefers no continuation: 0.5, 0.5");
+        assert!(
+            read(&["0", "0"], &Mapping::default())
+                .map(|_| ())
+                .expect_err("one place")
+                .to_string()
+                .contains("only one class, `first`")
+        );
+        let open = made(&[r#"{"prompt": "q", "continuations": ["a", "b"]}"#], &Mapping::default()).expect("fits");
+        assert_eq!((open.kind, open.has_truth()), (TargetKind::Preference, false));
+        let single = made(&[r#"{"prompt": "q", "continuations": ["a"]}"#], &Mapping::default()).expect("fits");
+        assert_eq!(single.kind, TargetKind::None);
+        let labelled = made(&[r#"{"continuations": ["a", "b"], "label": 1}"#], &Mapping::default());
+        assert!(labelled.map(|_| ()).expect_err("of which?").to_string().contains("2 continuations a row"));
+        let answer = Mapping { answer: Some("a".into()), ..Mapping::default() };
+        let answers = made(&[r#"{"text": "2 + 2", "a": 4}"#], &answer).expect("fits");
+        assert_eq!((answers.kind, answers.truth.answers), (TargetKind::Answer, Some(vec!["4".into()])));
+        let two = Mapping { label: Some("a".into()), ..answer };
+        assert_eq!(
+            made(&[r#"{"text": "x", "a": 4}"#], &two).map(|_| ()).expect_err("two").to_string(),
+            "give one of `label` and `answer`"
+        );
+    }
+
+    #[test]
+    fn rows_with_one_input_are_one_group() {
+        let groups = |lines: &[&str]| {
+            let source = made(lines, &unlabelled()).expect("fits");
+            source.rows.iter().map(|row| row.group.clone()).collect::<Vec<_>>()
+        };
+        let tokens = groups(&[r#"{"tokens": [1, 2]}"#, r#"{"tokens": "1 2"}"#, r#"{"tokens": [12]}"#]);
+        assert!(tokens[0] == tokens[1] && tokens[0] != tokens[2]);
+        let features = groups(&[r#"{"features": [1, 2]}"#, r#"{"features": [2, 1]}"#]);
+        assert_ne!(features[0], features[1]);
+        let prompts = [r#"{"prompt": "q", "continuations": ["a"]}"#, r#"{"prompt": "q", "continuations": ["b"]}"#];
+        let source = made(&prompts, &Mapping::default()).expect("fits");
+        assert!(source.rows.iter().all(|row| row.group == "q"));
     }
 
     #[test]

@@ -158,11 +158,15 @@ impl Explain for DataError {
             DataError::ClassesOfContinuations { .. } => {
                 Some("say which one is preferred, #{ preference: \"…\" }, or load a row for each continuation".into())
             }
-            DataError::NoContinuations { .. } => Some("such as #{ prompt: \"…\", continuations: [\"…\", \"…\"] }".into()),
+            DataError::NoContinuations { .. } => {
+                Some("such as #{ prompt: \"…\", continuations: [\"…\", \"…\"] }".into())
+            }
             DataError::EqualContinuations { .. } | DataError::NoPreference { .. } => {
                 Some("leave the row out: nothing can be learned from it".into())
             }
-            DataError::Preference { .. } => Some("one for each continuation, summing to 1, such as [0.25, 0.75]".into()),
+            DataError::Preference { .. } => {
+                Some("one for each continuation, summing to 1, such as [0.25, 0.75]".into())
+            }
             DataError::OneOf { .. } => Some("leave one of the two out".into()),
             DataError::GroupCrosses { .. } => Some("rows of one group belong on one side of every split".into()),
             DataError::NoTruth { .. } => Some("name its column when loading: #{ label: \"…\" }".into()),

@@ -188,7 +188,10 @@ mod tests {
     #[test]
     fn a_preference_has_a_class_for_each_continuation() {
         let source = made(pairs(2), Target::Preference { truth: Some(vec![1.0, 0.0, 0.25, 0.75]) }).expect("fits");
-        assert_eq!((source.classes.as_slice(), source.kind.name()), (&["first".into(), "second".into()][..], "preference"));
+        assert_eq!(
+            (source.classes.as_slice(), source.kind.name()),
+            (&["first".into(), "second".into()][..], "preference")
+        );
         let data = Data::new(Arc::new(source));
         assert_eq!(data.class_counts(), Some(vec![1, 1]));
         let truth = data.truth(&crate::core::context::Context::for_tests(), "test", "a test").expect("known");
@@ -207,7 +210,10 @@ mod tests {
         assert!(why(pairs(1), soft(&[f32::NAN, 1.0])).contains("no probabilities"));
         assert_eq!(why(pairs(2), soft(&[1.0, 0.0])), "the truth of `toy` has 1 rows, the data has 2");
         let same = rows(vec![prompt("p", &["a", "a"])]);
-        assert_eq!(why(same, Target::Preference { truth: None }), "row 1: its second continuation is the same as an earlier one");
+        assert_eq!(
+            why(same, Target::Preference { truth: None }),
+            "row 1: its second continuation is the same as an earlier one"
+        );
         let single = rows(vec![prompt("p", &["a"])]);
         assert_eq!(
             why(single, Target::Preference { truth: None }),

@@ -369,8 +369,8 @@ impl Data {
             None => Vec::new(),
             Some(Input::Text(_)) => vec![self.texts("text".into(), 0)],
             Some(Input::Prompt(prompt)) => {
-                let continuations = (0..prompt.continuations.len())
-                    .map(|idx| self.texts(format!("continuation{idx}"), idx + 1));
+                let continuations =
+                    (0..prompt.continuations.len()).map(|idx| self.texts(format!("continuation{idx}"), idx + 1));
                 std::iter::once(self.texts("prompt".into(), 0)).chain(continuations).collect()
             }
             Some(Input::Tokens(_)) => {
@@ -593,6 +593,33 @@ mod tests {
             assert!(!said.contains("yes") && !said.contains("no`"), "{said}");
         }
         assert!(data.head(20).sample(10, 0).is_ok(), "balance still works");
+    }
+
+    #[test]
+    fn a_frame_shows_what_each_input_holds() {
+        use crate::data::input::tests::{prompt, rows};
+        use crate::data::{Input, Target};
+        let frame = |inputs| {
+            let source = Source::with_target("toy", rows(inputs), Target::None).expect("valid");
+            Data::new(Arc::new(source)).frame().expect("a frame")
+        };
+        let behind = ["group", "split", "difficulty"];
+        let columns =
+            |own: &[&str]| [&["id"], own, &behind].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let prompts = frame(vec![prompt("p", &["a", "b"]), prompt("q", &["c", "d"])]);
+        assert_eq!(prompts.columns(), columns(&["prompt", "continuation0", "continuation1"]));
+        assert_eq!(prompts.strings("continuation1").expect("texts"), ["b", "d"]);
+        let tokens = frame(vec![Input::Tokens([1, 20].into())]);
+        assert_eq!(
+            (tokens.columns(), tokens.strings("tokens").expect("text")),
+            (columns(&["tokens"]), vec!["1 20".into()])
+        );
+        let features = frame(vec![Input::Features([0.5, 2.0].into()), Input::Features([1.0, -1.0].into())]);
+        assert_eq!(
+            (features.columns(), features.floats("x1").expect("numbers")),
+            (columns(&["x0", "x1"]), vec![2.0, -1.0])
+        );
+        assert_eq!(toy(1, 0, &[0]).frame().expect("a frame").columns(), columns(&["text"]));
     }
 
     #[test]

@@ -150,7 +150,9 @@ impl Model {
         let kind = match read.head.as_deref() {
             None => HeadKind::Class,
             Some(SCALAR) => HeadKind::Scalar,
-            Some(other) => return Err(file(CONFIG, &format!("`head` must be \"{SCALAR}\" or left out, got `{other}`"))),
+            Some(other) => {
+                return Err(file(CONFIG, &format!("`head` must be \"{SCALAR}\" or left out, got `{other}`")));
+            }
         };
         let fits = |n: usize| if kind == HeadKind::Scalar { n == 1 } else { (2..=1 << 16).contains(&n) };
         let head = match read.n_classes {

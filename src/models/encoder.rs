@@ -121,7 +121,13 @@ impl Encoder {
 
     /// A continuation's tokens behind its prompt's, encoded as one text. What is cut off is the prompt's beginning, never the
     /// continuation's end; `keep` says whether special tokens at the beginning stay.
-    fn continued(&self, prompt: &str, continuation: &str, max_tokens: usize, keep: Keep) -> Result<Sequence, ModelError> {
+    fn continued(
+        &self,
+        prompt: &str,
+        continuation: &str,
+        max_tokens: usize,
+        keep: Keep,
+    ) -> Result<Sequence, ModelError> {
         let text = format!("{prompt}{continuation}");
         let encoding: Encoding =
             self.tokenizer.encode(text, true).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
@@ -211,7 +217,8 @@ impl Encoder {
     fn remember(&self, fresh: Known) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.push(fresh);
-        let size = |encoded: &Encoded| encoded.packed.tokens.len() + encoded.packed.offsets.len() + encoded.starts.len();
+        let size =
+            |encoded: &Encoded| encoded.packed.tokens.len() + encoded.packed.offsets.len() + encoded.starts.len();
         while known.iter().map(|k| size(&k.encoded)).sum::<usize>() > MAX_KEPT {
             known.remove(0);
         }
@@ -222,6 +229,71 @@ impl Encoder {
 mod tests {
     use super::super::testing::words;
     use super::*;
+    use crate::data::{Prompt, Row, Source, Split, Target};
+
+    fn data(inputs: Vec<Input>) -> Data {
+        let row = |(idx, input)| Row {
+            id: format!("r{idx}"),
+            input,
+            group: format!("g{idx}"),
+            split: Split::Train,
+            difficulty: f32::NAN,
+        };
+        let rows = inputs.into_iter().enumerate().map(row).collect();
+        Data::new(Arc::new(Source::with_target("toy", rows, Target::None).expect("valid")))
+    }
+
+    fn prompt(text: &str, continuations: &[&str]) -> Input {
+        let continuations = continuations.iter().map(|text| (*text).to_owned()).collect();
+        Input::Prompt(Box::new(Prompt { text: text.to_owned(), continuations }))
+    }
+
+    fn encoded(encoder: &Encoder, data: &Data, max: usize, keep: Keep) -> Encoded {
+        encoder.encode_data(data, max, keep, &Interrupt::default()).expect("encodes")
+    }
+
+    #[test]
+    fn a_prompt_is_a_sequence_for_each_continuation_and_says_where_it_starts() {
+        let encoder = words(&["a", "b", "c", "d", "."]);
+        let pairs = data(vec![prompt("a b", &[" c .", " d"]), prompt("", &["a", "zzz"]), prompt("c", &[" x", " y"])]);
+        let found = encoded(&encoder, &pairs, 9, Keep::End);
+        let rows: Vec<&[u32]> = found.packed.rows().collect();
+        assert_eq!(rows, [&[1, 2, 3, 5][..], &[1, 2, 4], &[1], &[0], &[3, 0], &[3, 0]]);
+        assert_eq!(*found.starts, [2, 2, 0, 0, 1, 1]);
+        assert_eq!((found.n_cut, found.n_alike), (0, 1), "both continuations of the last row are unknown words");
+        let short = encoded(&encoder, &pairs, 2, Keep::End);
+        assert_eq!(short.packed.rows().collect::<Vec<_>>(), [&[3, 5][..], &[2, 4], &[1], &[0], &[3, 0], &[3, 0]]);
+        assert_eq!((&*short.starts, short.n_cut), (&[0, 1, 0, 0, 1, 1][..], 1));
+        let again = encoded(&encoder, &pairs, 2, Keep::End);
+        assert_eq!((again.n_cut, again.n_alike, again.packed), (0, 0, short.packed), "said once");
+    }
+
+    #[test]
+    fn special_tokens_stay_around_a_prompt_that_is_cut() {
+        use tokenizers::processors::bert::BertProcessing;
+        let mut tokenizer = words(&["a", "b", "c", "[CLS]", "[SEP]"]).tokenizer().clone();
+        tokenizer.with_post_processor(Some(BertProcessing::new(("[SEP]".into(), 5), ("[CLS]".into(), 4))));
+        let encoder = Encoder::new(&tokenizer).expect("valid");
+        let rows = data(vec![prompt("a b", &[" c"])]);
+        let whole = encoded(&encoder, &rows, 9, Keep::Start);
+        assert_eq!((whole.packed.tokens.as_slice(), &*whole.starts), (&[4, 1, 2, 3, 5][..], &[3][..]));
+        let cut = encoded(&encoder, &rows, 4, Keep::Start);
+        assert_eq!((cut.packed.tokens.as_slice(), &*cut.starts), (&[4, 2, 3, 5][..], &[2][..]));
+    }
+
+    #[test]
+    fn tokens_are_read_as_they_are_and_must_be_known() {
+        let encoder = words(&["a", "b", "c"]);
+        let rows = data(vec![Input::Tokens([3, 1, 2].into()), Input::Tokens([2].into())]);
+        let found = encoded(&encoder, &rows, 2, Keep::End);
+        assert_eq!(found.packed.rows().collect::<Vec<_>>(), [&[1, 2][..], &[2]]);
+        assert_eq!((found.n_cut, found.starts.len()), (1, 0));
+        assert_eq!(encoded(&encoder, &rows, 2, Keep::Start).packed.tokens, [3, 1, 2]);
+        let unknown = data(vec![Input::Tokens([4].into())]);
+        let error =
+            encoder.encode_data(&unknown, 9, Keep::End, &Interrupt::default()).expect_err("unknown").to_string();
+        assert_eq!(error, "row `r0` has the token 4, and the model's tokenizer has 4 tokens");
+    }
 
     #[test]
     fn the_kept_end_is_the_one_that_is_read() {

@@ -237,6 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn words_come_from_prompts_and_continuations_and_from_nothing_else() {
+        use crate::data::{Input, Prompt, Target};
+        let size = Size { width: 8, n_layers: 1, n_heads: 2, context: 8 };
+        let made = |input| {
+            let row = Row { id: "r".into(), input, group: "r".into(), split: Split::Train, difficulty: f32::NAN };
+            untrained(
+                &Data::new(Arc::new(Source::with_target("toy", vec![row], Target::None).expect("valid"))),
+                size,
+                0,
+            )
+        };
+        let prompt = Prompt { text: "the dog".into(), continuations: vec![" barks".into(), " sings".into()] };
+        assert_eq!(made(Input::Prompt(Box::new(prompt))).expect("valid").inner.encoder.n_tokens(), 5);
+        let refused = made(Input::Tokens([1].into())).err().expect("no words").to_string();
+        assert_eq!(refused, "a new model's words are those of the rows' texts, and rows of `toy` hold tokens");
+    }
+
+    #[test]
     fn a_seed_fixes_the_parameters() {
         let size = Size { width: 8, n_layers: 2, n_heads: 2, context: 8 };
         let make = |seed| untrained(&data(&["a b"]), size, seed).expect("valid").inner;

@@ -41,7 +41,8 @@ pub fn finetune(
     let head = first_head(model, kind, n_classes, plan.head)?;
     let adapters = plan.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let adapters = adapters.as_ref();
-    let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, kind, adapters, n_classes };
+    let work =
+        Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, kind, adapters, n_classes };
     let (trained, digest) = perform_named(&work, ctx)?;
     Ok(work.model_of(trained, digest))
 }

@@ -43,7 +43,8 @@ impl Scoring<'_> {
     /// The model's scalar head.
     fn head(&self) -> Result<&Head, ModelError> {
         let name = || self.model.inner.name.clone();
-        let head = self.model.inner.head.as_ref().ok_or_else(|| ModelError::NoScores { name: name(), has: "no head" })?;
+        let head =
+            self.model.inner.head.as_ref().ok_or_else(|| ModelError::NoScores { name: name(), has: "no head" })?;
         match head.kind {
             HeadKind::Scalar => Ok(head),
             HeadKind::Class => Err(ModelError::NoScores { name: name(), has: "a head that classifies" }),
@@ -52,7 +53,11 @@ impl Scoring<'_> {
 
     fn digest(&self) -> Digest {
         let (model, data) = (self.model.inner.digest, self.data.digest());
-        Digest::of("score", 1).digest("model", model).digest("data", data).text("precision", self.precision.name()).finish()
+        Digest::of("score", 1)
+            .digest("model", model)
+            .digest("data", data)
+            .text("precision", self.precision.name())
+            .finish()
     }
 
     fn shape(&self) -> [usize; 2] {

@@ -127,8 +127,9 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
             .filter_map(|(column, cell)| cell.as_ref().map(|cell| (column.as_str().into(), to_value(cell))))
             .collect();
         let answer = call.call_back(&compute, vec![Dynamic::from(row)])?;
-        let value = from_value(&answer)
-            .map_err(|why| -> DataError { records.misfit(idx, &name, "text, a number, a truth value or an array", &why) })?;
+        let value = from_value(&answer).map_err(|why| -> DataError {
+            records.misfit(idx, &name, "text, a number, a truth value or an array", &why)
+        })?;
         values.push(value);
     }
     records.columns.push(name.clone());

@@ -127,7 +127,10 @@ fn run(call: &mut Call) -> Answer {
                 let said = "option `ask` of `data::load` is for tasks with classes, and `world/preference` has pairs";
                 return Err(Fault::new("data/not-a-task", said).hint("leave it out"));
             }
-            return Ok(Dynamic::from(preference::of_world(world::pairs(&world, &PairOptions { seed, n_train, n_test })?)?));
+            return Ok(Dynamic::from(preference::of_world(world::pairs(
+                &world,
+                &PairOptions { seed, n_train, n_test },
+            )?)?));
         }
         let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
         return Ok(Dynamic::from(Data::of_task(rows)?));

@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn white_space_between_prompt_and_continuation_is_added_where_there_is_none() {
         let lines = [pair("q", "a", " b"), pair("q ", "a", "b"), r#"{"chosen": "a", "rejected": "b"}"#.to_owned()];
-        let rows = |lines: &[String], mapping: &Mapping| source(&jsonl(lines), "a", mapping, 0.0, 0).expect("fits").rows;
+        let rows =
+            |lines: &[String], mapping: &Mapping| source(&jsonl(lines), "a", mapping, 0.0, 0).expect("fits").rows;
         let sorted = |row: &Row| texts(row).into_iter().map(str::to_owned).collect::<BTreeSet<String>>();
         let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
         let read = rows(&lines[..2], &Mapping::default());
@@ -143,10 +144,16 @@ mod tests {
             part(r#"{"prompt": "q", "chosen": "x", "rejected": "x "}"#),
             "`a.jsonl` line 2, field `rejected`: expected another text than the chosen one, got the text `x `"
         );
-        assert!(part(r#"{"prompt": "q", "chosen": " ", "rejected": "x"}"#).contains("line 2, field `chosen`: expected text, got empty"));
+        assert!(
+            part(r#"{"prompt": "q", "chosen": " ", "rejected": "x"}"#)
+                .contains("line 2, field `chosen`: expected text, got empty")
+        );
         assert!(part(r#"{"prompt": "q", "chosen": "x"}"#).contains("line 2, field `rejected`: expected texts"));
         assert!(part(r#"{"prompt": "q", "chosen": "x", "rejected": ["y", ""]}"#).contains("line 2, field `rejected`"));
-        assert!(part(r#"{"prompt": 3, "chosen": "x", "rejected": "y"}"#).contains("field `prompt`: expected text, got the number `3`"));
+        assert!(
+            part(r#"{"prompt": 3, "chosen": "x", "rejected": "y"}"#)
+                .contains("field `prompt`: expected text, got the number `3`")
+        );
         assert!(part(r#"{"prompt": "q", "chosen": "x", "rejected": ["y", "z"]}"#).contains("3 continuations, row 1 2"));
         assert!(why(&[r#"{"chosen": "x"}"#.to_owned()]).contains("there is no column `rejected`"));
     }
@@ -185,7 +192,8 @@ mod tests {
         }
         for (lines, size) in [(lines, 3), (bare, 2)] {
             for seed in 0..5 {
-                let data = Data::new(Arc::new(source(&jsonl(&lines), "a", &Mapping::default(), 0.3, seed).expect("fits")));
+                let data =
+                    Data::new(Arc::new(source(&jsonl(&lines), "a", &Mapping::default(), 0.3, seed).expect("fits")));
                 let groups = |data: &Data| data.rows().map(|row| row.group.clone()).collect::<BTreeSet<_>>();
                 assert_eq!(groups(&data).len(), 60 / size);
                 assert!(groups(&data.train()).is_disjoint(&groups(&data.test())));

@@ -33,7 +33,10 @@ mod tests {
         let world = World::new(WorldOptions::default()).expect("a world");
         let options = PairOptions { n_train: 400, n_test: 100, ..PairOptions::default() };
         let data = of_world(pairs(&world, &options).expect("rows")).expect("valid");
-        assert_eq!((data.name(), data.input(), data.target()), ("world/preference", InputKind::Prompt, TargetKind::Preference));
+        assert_eq!(
+            (data.name(), data.input(), data.target()),
+            ("world/preference", InputKind::Prompt, TargetKind::Preference)
+        );
         assert_eq!((data.train().class_counts(), data.test().class_counts()), (Some(vec![200; 2]), Some(vec![50; 2])));
         assert_eq!(data.classes(), ["first", "second"]);
         let groups = |data: &Data| data.rows().map(|row| row.group.clone()).collect::<BTreeSet<_>>();

@@ -3,9 +3,7 @@
 use super::super::checkpoint::testing::{curves_and_warnings, heard};
 use super::super::device::{OnDevice, Over};
 use super::super::job::{Hold, Learner, Own, Pass, Whole};
-use super::super::{
-    CrossEntropy, HeadStart, Lora, Loss, LossBatch, Recipe, finetune, label, logits, predict, score,
-};
+use super::super::{CrossEntropy, HeadStart, Lora, Loss, LossBatch, Recipe, finetune, label, logits, predict, score};
 use super::Several;
 use crate::core::context::{Access, Context};
 use crate::core::random::Random;
@@ -101,11 +99,13 @@ fn gradients_of_the_scalar_head_are_those_of_finite_differences() {
         };
         let (_, gradient) = own(params.clone());
         let over = Over { arch, layout, packed: &packed, base: &[], adapters: None, recompute: false };
-        let mut learner = OnDevice::over(over, &params, 1, AdamWOptions::default(), &device, &ctx.interrupt).expect("fits");
+        let mut learner =
+            OnDevice::over(over, &params, 1, AdamWOptions::default(), &device, &ctx.interrupt).expect("fits");
         let (_, on_candle) = loss_and_gradient(&mut learner, &data, &weak);
         assert_eq!(gradient.len(), on_candle.len());
         // Numbers of the head, and some of every kind of the trunk's, the largest gradient among them.
-        let largest = (0..layout.n_params).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs())).expect("some");
+        let largest =
+            (0..layout.n_params).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs())).expect("some");
         let of_trunk = layout.entries.iter().map(|entry| entry.offset + entry.shape.iter().product::<usize>() / 2);
         let of_head = layout.n_params..layout.n_params + head.len();
         for at in of_trunk.chain([largest]).chain(of_head) {
@@ -118,8 +118,16 @@ fn gradients_of_the_scalar_head_are_those_of_finite_differences() {
             let slope = (moved(step) - moved(-step)) / f64::from(2.0 * step);
             let off = |found: f32| (slope - f64::from(found)).abs() / (1e-3 + slope.abs());
             let name = &model.inner.name;
-            assert!(off(gradient[at]) < 0.05 || (slope - f64::from(gradient[at])).abs() < 2e-4, "{name} {at}: {slope} {}", gradient[at]);
-            assert!(off(on_candle[at]) < 0.05 || (slope - f64::from(on_candle[at])).abs() < 2e-4, "{name} {at}: {slope} {}", on_candle[at]);
+            assert!(
+                off(gradient[at]) < 0.05 || (slope - f64::from(gradient[at])).abs() < 2e-4,
+                "{name} {at}: {slope} {}",
+                gradient[at]
+            );
+            assert!(
+                off(on_candle[at]) < 0.05 || (slope - f64::from(on_candle[at])).abs() < 2e-4,
+                "{name} {at}: {slope} {}",
+                on_candle[at]
+            );
         }
         let head_slope = gradient[layout.n_params..].iter().map(|g| g.abs()).fold(0.0, f32::max);
         assert!(head_slope > 1e-2 && gradient[largest].abs() > 1e-2, "something is tested");
@@ -146,7 +154,12 @@ fn cross_entropy_on_scores_is_the_likelihood_of_bradley_and_terry() {
     };
     let found = ask(&scores, &weak);
     assert!((found.value - 1.239_588_989_130_301_8).abs() < 1e-7, "{}", found.value);
-    for (row, expected) in found.gradient.chunks(2).zip([-0.080_205_325_206_151_76, -0.242_671_942_312_160_9, 0.0625, 0.013_143_531_705_608_336]) {
+    for (row, expected) in found.gradient.chunks(2).zip([
+        -0.080_205_325_206_151_76,
+        -0.242_671_942_312_160_9,
+        0.0625,
+        0.013_143_531_705_608_336,
+    ]) {
         assert!((f64::from(row[0]) - expected).abs() < 1e-7 && row[1] == -row[0], "{row:?} {expected}");
     }
     // The same number added to both scores of a row changes nothing beyond rounding; these sums are exact.
@@ -226,7 +239,8 @@ fn swapping_the_continuations_negates_every_margin_bit_for_bit() {
         assert!(one.iter().any(|margin| margin.abs() > 0.5));
         assert!(one.iter().zip(&two).all(|(a, b)| a.to_bits() == (-b).to_bits()), "{}", model.inner.name);
         let ctx = Context::for_tests();
-        let p = |data: &Data, column| label(&student, data, false, Precision::F32, &ctx).expect("labels").floats(column);
+        let p =
+            |data: &Data, column| label(&student, data, false, Precision::F32, &ctx).expect("labels").floats(column);
         assert_eq!(p(&data, "p0").expect("numbers"), p(&swapped, "p1").expect("numbers"));
     }
 }
@@ -239,24 +253,31 @@ fn heads_answer_only_what_they_were_trained_for() {
     let once = Recipe { steps: Some(1), ..Recipe::default() };
     let scalar = finetune(&tiny(0), &data, &labels, &CrossEntropy, &once, &ctx).expect("trains");
     let class = finetune(&tiny(0), &texts, &of_texts, &CrossEntropy, &once, &ctx).expect("trains");
-    let why = |model: &Model, data: &Data| predict(model, data, Precision::F32, &ctx).err().expect("refused").to_string();
+    let why =
+        |model: &Model, data: &Data| predict(model, data, Precision::F32, &ctx).err().expect("refused").to_string();
     assert_eq!(why(&scalar, &texts), "the model `tiny` has a head that scores, and `toy` asks for classes");
     assert_eq!(why(&class, &data), "the model `tiny` has a head that classifies, and `pairs` asks for preferences");
-    assert!(score(&class, &data, Precision::F32, &ctx).is_err() && score(&tiny(0), &data, Precision::F32, &ctx).is_err());
+    assert!(
+        score(&class, &data, Precision::F32, &ctx).is_err() && score(&tiny(0), &data, Precision::F32, &ctx).is_err()
+    );
     assert_eq!(scores(&scalar, &texts).len(), 20, "a score for each text");
     let keep = Recipe { head: HeadStart::Keep, ..once.clone() };
     let kept = |model: &Model| finetune(model, &data, &labels, &CrossEntropy, &keep, &ctx);
     assert!(kept(&scalar).is_ok());
     let refused = kept(&class).err().expect("refused").to_string();
     assert_eq!(refused, "`head` is \"keep\", but the model's head classifies, and the data asks for preferences");
-    let none = Data::new(Arc::new(Source::with_target("bare", data.source().rows.clone(), Target::None).expect("valid")));
+    let none =
+        Data::new(Arc::new(Source::with_target("bare", data.source().rows.clone(), Target::None).expect("valid")));
     let refused = finetune(&tiny(0), &none, &labels, &CrossEntropy, &once, &ctx).err().expect("refused").to_string();
     assert_eq!(refused, "`bare` asks for nothing, which no head of a model answers");
     assert_eq!(scores(&scalar, &none), scores(&scalar, &data), "scores need no question");
     let features = Row { input: Input::Features([1.0, 2.0].into()), ..data.rows().next().expect("a row").clone() };
     let classes = Target::Classes { names: vec!["no".into(), "yes".into()], truth: None };
     let features = Data::new(Arc::new(Source::with_target("numbers", vec![features], classes).expect("valid")));
-    assert_eq!(why(&class, &features), "the model `tiny` reads text, tokens and prompts, and rows of `numbers` hold features");
+    assert_eq!(
+        why(&class, &features),
+        "the model `tiny` reads text, tokens and prompts, and rows of `numbers` hold features"
+    );
 }
 
 #[test]
@@ -265,8 +286,12 @@ fn what_a_model_cannot_tell_apart_is_said() {
     let ctx = Context::for_tests();
     let told = heard(&ctx);
     let short = tiny(0).with_max_tokens(1).expect("short");
-    finetune(&short, &data, &labels, &CrossEntropy, &Recipe { steps: Some(1), ..Recipe::default() }, &ctx).expect("trains");
+    finetune(&short, &data, &labels, &CrossEntropy, &Recipe { steps: Some(1), ..Recipe::default() }, &ctx)
+        .expect("trains");
     let (_, warnings) = curves_and_warnings(&told, "finetune");
     assert!(warnings.iter().any(|said| said.contains("cut to their last 1 tokens")), "{warnings:?}");
-    assert!(warnings.iter().any(|said| said.starts_with("in 20 of 20 rows `tiny` reads the same tokens")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|said| said.starts_with("in 20 of 20 rows `tiny` reads the same tokens")),
+        "{warnings:?}"
+    );
 }

@@ -21,9 +21,10 @@ pub struct Mapping {
 /// What stands between a prompt and a continuation where nothing else is said.
 pub const SEPARATOR: &str = " ";
 
-/// Whether records are pairs by their own columns: they have `chosen` and `rejected`.
+/// Whether records are pairs by their own columns: they have `chosen` and `rejected`, and no `label`.
 pub fn applies(records: &Records) -> bool {
-    ["chosen", "rejected"].iter().all(|column| records.column(column).is_ok())
+    let has = |column| records.column(column).is_ok();
+    has("chosen") && has("rejected") && !has("label")
 }
 
 /// A data set of preferences from records.

@@ -6,6 +6,7 @@ mod checkpoint;
 mod encoder;
 mod error;
 mod gguf;
+mod head;
 mod hf;
 mod ladder;
 pub mod trunk;
@@ -14,6 +15,7 @@ mod untrained;
 pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
 pub use encoder::{Encoder, Keep};
 pub use error::ModelError;
+pub use head::Head;
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
 pub use untrained::{Blueprint, Family, Size, initial, untrained};
@@ -24,14 +26,6 @@ use crate::data::Data;
 use arch::{Arch, Layout, Params};
 use std::sync::Arc;
 use trunk::Packed;
-
-/// A classification head without bias: `logits = features · weightᵀ`.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// Row-major `[n_classes, width]`.
-    pub weight: Vec<f32>,
-    pub n_classes: usize,
-}
 
 /// A model. Cheap to clone; the trunk's parameters are shared until training replaces them.
 #[derive(Clone)]

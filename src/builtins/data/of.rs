@@ -15,7 +15,7 @@ options! {
         name: String = "rows".to_owned(),
         /// The column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
-        /// The column or function that gives the class, by name or index: `label` without it.
+        /// The column or function that gives the class, by name in every row or by index in every row: `label` without it.
         label: Option<Column> = None,
         /// The column or function that gives the id: `id` if there is one, else the row's number.
         id: Option<Column> = None,
@@ -41,7 +41,8 @@ pub fn function() -> Function {
         .details(
             "Columns are mapped as in `data::load`. Rows with the same text are one group unless a column says \
              otherwise, so that no text is on two sides of a split. Without labels give `classes`: the data can then \
-             be labelled by a model but has no truth.",
+             be labelled by a model but has no truth. Labels are read in one way for the whole column: by name if each is the name \
+             of a class; by index if `classes` is given, each is an index and none is a name; else the call fails. A frame's class names are used where it has some.",
         )
         .param_typed("rows", "array of object map|Frame", "the rows")
         .options::<OfOptions>()
@@ -57,6 +58,10 @@ pub fn function() -> Function {
             "[\"false\", \"true\"]",
         )
         .fails(
+            "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }, #{ text: \"c\", label: 2 }], #{ classes: [\"1\", \"2\", \"3\"] })",
+            "`0` of row 1 is an index, got `1`, which is the name of a class",
+        )
+        .fails(
             "data::of([#{ text: \"good\", label: 1 }, #{ text: 5, label: 0 }])",
             "`rows` row 2, field `text`: expected text, got the number `5`",
         )
@@ -64,8 +69,8 @@ pub fn function() -> Function {
 }
 
 fn run(call: &mut Call) -> Answer {
-    let options: OfOptions = call.options()?;
-    let mut records = records(call)?;
+    let mut options: OfOptions = call.options()?;
+    let mut records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
     let (name, test_share) = (options.name, options.test_share);
     let columns = Columns {
@@ -82,9 +87,19 @@ fn run(call: &mut Call) -> Answer {
     Ok(Dynamic::from(Data::new(Arc::new(source))))
 }
 
-fn records(call: &Call) -> Result<Records, Fault> {
+fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
     let given: Dynamic = call.arg(0)?;
-    if let Some(frame) = given.clone().try_cast::<Frame>() {
+    if let Some(mut frame) = given.clone().try_cast::<Frame>() {
+        let label = match &options.label {
+            None => Some("label"),
+            Some(Column::Named(name)) => Some(name.as_str()),
+            Some(Column::Computed(_)) => None,
+        };
+        // Indices of a frame mean its own classes, whatever order or names the options have.
+        if let Some((spelled, names)) = label.map(|label| frame.spelled(label)).transpose()?.flatten() {
+            frame = spelled;
+            options.classes.get_or_insert(names);
+        }
         return Ok(from_table(call.ctx(), "frame", frame.table())?);
     }
     let rows: Array = given.into_array().map_err(|kind| {

@@ -176,7 +176,9 @@ impl Cells<'_> {
         }
         let unnamed = by_name.iter().position(Option::is_none);
         match (named, unnamed) {
-            (Some(named), Some(unnamed)) => Err(self.mixed(column, (named, "the name of a class"), (unnamed, "an index"))),
+            (Some(named), Some(unnamed)) => {
+                Err(self.mixed(column, (named, "the name of a class"), (unnamed, "an index")))
+            }
             (None, _) => Ok((given.to_vec(), by_index.into_iter().flatten().collect())),
             (Some(_), None) => Ok((given.to_vec(), by_name.into_iter().flatten().collect())),
         }
@@ -187,7 +189,12 @@ impl Cells<'_> {
         let at = |record: usize| self.records.records.get(record).map_or(record + 1, |record| record.at);
         let label = |record: usize| self.scalar(record, column).unwrap_or_default();
         let [(first, first_is), (second, second_is)] = if one.0 < other.0 { [one, other] } else { [other, one] };
-        let expected = format!("labels that are read in one way: `{}` of {} {} is {first_is}", label(first), self.records.counted, at(first));
+        let expected = format!(
+            "labels that are read in one way: `{}` of {} {} is {first_is}",
+            label(first),
+            self.records.counted,
+            at(first)
+        );
         let got = format!("`{}`, which is {second_is}", label(second));
         match self.misfit_of(second, column, &expected, &got) {
             DataError::Malformed { place, what, .. } => DataError::Malformed {
@@ -273,7 +280,11 @@ mod tests {
     #[test]
     fn a_column_of_labels_is_read_in_one_way() {
         let rows = |labels: &[&str]| -> Vec<String> {
-            labels.iter().enumerate().map(|(at, label)| format!("{{\"text\": \"t{at}\", \"label\": {label}}}")).collect()
+            labels
+                .iter()
+                .enumerate()
+                .map(|(at, label)| format!("{{\"text\": \"t{at}\", \"label\": {label}}}"))
+                .collect()
         };
         let read = |labels: &[&str], classes: Option<&[&str]>| {
             let lines = rows(labels);
@@ -296,9 +307,17 @@ mod tests {
                 Some(&["1", "2", "3"]),
                 "line 2, field `label`: expected labels that are read in one way: `0` of line 1 is an index, got `1`, which is the name of a class",
             ),
-            (&["\"yes\"", "0", "1"], Some(&["no", "yes"]), "line 2, field `label`: expected labels that are read in one way: `yes` of line 1 is the name of a class, got `0`, which is an index"),
+            (
+                &["\"yes\"", "0", "1"],
+                Some(&["no", "yes"]),
+                "line 2, field `label`: expected labels that are read in one way: `yes` of line 1 is the name of a class, got `0`, which is an index",
+            ),
             (&["1", "\"no\""], Some(&["no", "yes"]), "`1` of line 1 is an index, got `no`"),
-            (&["\"yes\"", "\"no\"", "1"], None, "line 3, field `label`: expected labels that are read in one way: `yes` of line 1 is a word, got `1`, which is an integer"),
+            (
+                &["\"yes\"", "\"no\"", "1"],
+                None,
+                "line 3, field `label`: expected labels that are read in one way: `yes` of line 1 is a word, got `1`, which is an integer",
+            ),
             (&["0", "true"], None, "`0` of line 1 is an integer, got `true`, which is a word"),
             (&["\"01\"", "0"], Some(&["no", "yes"]), "expected one of no, yes, or an index 0..1"),
         ];

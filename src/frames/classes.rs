@@ -163,6 +163,18 @@ impl Frame {
         Ok(Some((Frame::new(table), held.names.to_vec())))
     }
 
+    /// The table with every column of class indices spelled as names, which are those of a Parquet file's metadata.
+    pub fn spelled_by(table: DataFrame, names: &str) -> Result<DataFrame, FrameError> {
+        let mut frame = Frame::new(table).with_stored_names(names)?;
+        let columns = frame.classes.as_ref().map(|held| held.columns.clone()).unwrap_or_default();
+        for column in columns {
+            if let Some((spelled, _)) = frame.spelled(&column)? {
+                frame = Frame { classes: frame.classes.clone(), ..spelled };
+            }
+        }
+        Ok(frame.table().clone())
+    }
+
     /// The class names of `from`, for its class columns that are still here, for those that `moved` brought under another
     /// name (pairs of old and new), and for what is called `p0`, `p1`, …, `label` or `prediction`. None where no such
     /// column is left.
@@ -393,8 +405,7 @@ mod tests {
     #[test]
     fn columns_that_were_renamed_change_places_too() {
         let pairs = [("p0", "q0_2"), ("p1", "q1_2"), ("label", "chosen")];
-        let renamed =
-            labels().rename(&pairs.map(|(old, new)| (old.to_owned(), new.to_owned()))).expect("renames");
+        let renamed = labels().rename(&pairs.map(|(old, new)| (old.to_owned(), new.to_owned()))).expect("renames");
         let turned = turned(&renamed);
         assert_eq!(turned.floats("q0_2").expect("floats"), [0.25, 0.875]);
         assert_eq!(turned.column("chosen").expect("there").i64().expect("ints").get(0), Some(1));
@@ -414,9 +425,10 @@ mod tests {
             ["p0", "p1", "label"].iter().map(|name| ((*name).to_owned(), format!("weak_{name}"))).collect();
         let joined = labels().join(&other.rename(&renamed).expect("renames"), &on, How::Left, "").expect("joins");
         assert_eq!(joined.floats("weak_p1").expect("floats"), labels().floats("p1").expect("floats"));
-        let more = other.rename(&[]).expect("the same").with_columns(&[Expr::literal(Literal::String("c".into()))
-            .alias("id")
-            .expect("small")]);
+        let more = other
+            .rename(&[])
+            .expect("the same")
+            .with_columns(&[Expr::literal(Literal::String("c".into())).alias("id").expect("small")]);
         let both = Frame::concat(&[labels(), more.expect("adds").head(1)]).expect("stacks");
         assert_eq!(both.floats("p1").expect("floats"), [0.25, 0.875, 0.25]);
         let odd = labels().with_classes(&names(&["no", "yes"])).expect("two names");
@@ -439,7 +451,8 @@ mod tests {
         assert_eq!((parquet.class_names(), &parquet.classes), (frame.class_names(), &frame.classes));
         assert_eq!(parquet.digest(), Frame::new(frame.table().clone()).with_names(frame.classes.clone()).digest());
         assert!(back(Format::Csv).class_names().is_none() && back(Format::Json).class_names().is_none());
-        for text in ["", "{}", "{\"names\": [\"a\", \"a\"], \"columns\": []}", "{\"names\": [\"a\"], \"columns\": []}"] {
+        for text in ["", "{}", "{\"names\": [\"a\", \"a\"], \"columns\": []}", "{\"names\": [\"a\"], \"columns\": []}"]
+        {
             assert!(frame.clone().with_stored_names(text).is_err(), "{text}");
         }
         let gone = frame.clone().with_stored_names("{\"names\": [\"a\", \"b\"], \"columns\": [\"z\"]}").expect("fits");
@@ -453,7 +466,13 @@ mod tests {
         assert!(plain.with_classes(&names(&["a", " "])).is_err());
         let error = plain.with_classes(&names(&["a", "b", "c"])).err().expect("two probabilities");
         assert_eq!(error.to_string(), "3 class names were given, the frame has probabilities of 2 classes");
-        assert!(plain.drop_columns(&names(&["p0", "p1", "label"])).expect("drops").with_classes(&names(&["a", "b"])).is_err());
+        assert!(
+            plain
+                .drop_columns(&names(&["p0", "p1", "label"]))
+                .expect("drops")
+                .with_classes(&names(&["a", "b"]))
+                .is_err()
+        );
         let cut = labels().drop_columns(&names(&["p1"])).expect("drops");
         assert!(cut.probabilities().is_err());
     }
@@ -473,7 +492,13 @@ mod tests {
     #[test]
     fn indices_are_spelled_where_there_are_names() {
         let (spelled, classes) = labels().spelled("label").expect("reads").expect("has names");
-        assert_eq!((spelled.strings("label").expect("texts"), classes), (names(&["neg", "pos"]), names(&["neg", "pos"])));
+        assert_eq!(
+            (spelled.strings("label").expect("texts"), classes),
+            (names(&["neg", "pos"]), names(&["neg", "pos"]))
+        );
         assert!(labels().spelled("id").expect("reads").is_none());
+        let stored = labels().stored_names().expect("writes").expect("has names");
+        let table = Frame::spelled_by(labels().table().clone(), &stored).expect("reads");
+        assert_eq!(Frame::new(table).strings("label").expect("texts"), names(&["neg", "pos"]));
     }
 }

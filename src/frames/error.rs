@@ -138,9 +138,9 @@ impl Explain for FrameError {
                     names.join(", ")
                 ))
             }
-            FrameError::NameCount { .. } | FrameError::ClassName { .. } => {
-                Some("a name for each class, in the order of p0, p1, …: frame.with_classes([\"no\", \"yes\"])".to_owned())
-            }
+            FrameError::NameCount { .. } | FrameError::ClassName { .. } => Some(
+                "a name for each class, in the order of p0, p1, …: frame.with_classes([\"no\", \"yes\"])".to_owned(),
+            ),
             FrameError::NoClassColumn { columns } => Some(format!(
                 "class columns are p0, p1, …, and the integers `label` and `prediction`; there are: {}",
                 columns.join(", ")

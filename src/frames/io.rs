@@ -7,7 +7,7 @@ use super::error::FrameError;
 use super::{Frame, MAX_ROWS};
 use crate::core::context::{Context, plain};
 use crate::record;
-use polars::prelude::{Column, Schema};
+use polars::prelude::{self as pl, Column, Schema};
 use polars_io::SerReader;
 use polars_io::SerWriter;
 use polars_io::csv::read::CsvReadOptions;
@@ -117,8 +117,7 @@ fn from_parquet(bytes: Vec<u8>) -> Result<Frame, FrameError> {
         if n_rows > MAX_ROWS {
             return Ok(Err(n_rows));
         }
-        let metadata = reader.get_metadata()?.key_value_metadata().iter().flatten();
-        let names = metadata.filter(|pair| pair.key == KEY).find_map(|pair| pair.value.clone());
+        let names = stored_names(&mut reader)?;
         reader.finish().map(|table| Ok((table, names)))
     }));
     match read {
@@ -128,6 +127,12 @@ fn from_parquet(bytes: Vec<u8>) -> Result<Frame, FrameError> {
         Ok(Err(error)) => Err(damaged(&FrameError::from(error).to_string())),
         Err(_) => Err(damaged("it is damaged")),
     }
+}
+
+/// The class names in a Parquet file's metadata, as [`Frame::spelled_by`] takes them.
+pub fn stored_names(reader: &mut ParquetReader<Cursor<Vec<u8>>>) -> pl::PolarsResult<Option<String>> {
+    let mut metadata = reader.get_metadata()?.key_value_metadata().iter().flatten();
+    Ok(metadata.find(|pair| pair.key == KEY).and_then(|pair| pair.value.clone()))
 }
 
 fn from_csv(bytes: Vec<u8>) -> Result<Frame, FrameError> {

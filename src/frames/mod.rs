@@ -15,7 +15,7 @@ mod verbs;
 pub use classes::read_by_index;
 pub use content::Kind;
 pub use error::FrameError;
-pub use io::Format;
+pub use io::{Format, stored_names};
 pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};

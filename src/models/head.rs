@@ -74,7 +74,10 @@ mod tests {
         let head = turned.inner.head.as_ref().expect("a head");
         assert_eq!((&head.weight[..width], &head.weight[width..]), (&weight[width..], &weight[..width]));
         assert_ne!(turned.inner.digest, model.inner.digest);
-        assert_eq!(model.in_classes(&names(["neg", "pos"]), "rows").expect("the same").inner.digest, model.inner.digest);
+        assert_eq!(
+            model.in_classes(&names(["neg", "pos"]), "rows").expect("the same").inner.digest,
+            model.inner.digest
+        );
         let error = model.in_classes(&names(["no", "yes"]), "rows").err().expect("other names");
         assert_eq!(error.to_string(), "`tiny` was trained on the classes `neg`, `pos`, `rows` has `no`, `yes`");
         assert!(error.hint().is_some());

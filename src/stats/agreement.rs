@@ -20,7 +20,10 @@ fn beside(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Beside, Metric
     let student = predicted(&in_order_of(weak, student, SIDES)?)?;
     let truth = truth_beside(named, truth)?;
     let weak = predicted(weak)?;
-    let student = gather(&student.classes, &meet(&weak.ids, &student.ids, ("supervisor's predictions", "student's predictions"))?);
+    let student = gather(
+        &student.classes,
+        &meet(&weak.ids, &student.ids, ("supervisor's predictions", "student's predictions"))?,
+    );
     let truth = gather(&truth.values, &meet(&weak.ids, &truth.ids, ("predictions", "truth"))?);
     Ok(Beside { ids: weak.ids, weak: weak.classes, student, truth })
 }

@@ -94,9 +94,9 @@ impl Explain for MetricError {
             MetricError::Lengths { .. } => Some("values are paired by seed: one value for each seed".to_owned()),
             MetricError::UnknownMetric(_) => Some("metrics: accuracy, auroc, log_loss, brier".to_owned()),
             MetricError::NeedsProbabilities { missing, .. } => missing.hint(),
-            MetricError::Accuracy { .. } => {
-                Some("shares, not percent; for measures of another scale: metric::pgr(weak, student, ceiling)".to_owned())
-            }
+            MetricError::Accuracy { .. } => Some(
+                "shares, not percent; for measures of another scale: metric::pgr(weak, student, ceiling)".to_owned(),
+            ),
             MetricError::CeilingBelow { .. } => {
                 Some("metric::pgr(weak, student, ceiling) is undefined here and says why".to_owned())
             }
@@ -105,7 +105,8 @@ impl Explain for MetricError {
                 Some("to measure one model by another, say so: frame.rename(#{ prediction: \"label\" })".to_owned())
             }
             MetricError::NoBootstrap => Some(
-                "metric::ece gives the value alone; brier and log_loss measure calibration too, and have intervals".to_owned(),
+                "metric::ece gives the value alone; brier and log_loss measure calibration too, and have intervals"
+                    .to_owned(),
             ),
             MetricError::Frame(error) => error.hint(),
             MetricError::Data(error) => error.hint(),

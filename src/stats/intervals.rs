@@ -309,7 +309,8 @@ mod tests {
         assert!(right.to_string().contains("up to 4.87 % wrong would go unseen at 95 %"), "{right}");
         let wrong = of(&p1, &[0; 60], Metric::Accuracy).expect("a value");
         assert!(wrong.bounds.is_none() && wrong.to_string().contains("all 60 test rows are wrong"), "{wrong}");
-        let apart = of(&[0.9, 0.8, 0.9, 0.8, 0.1, 0.2, 0.1, 0.2], &[1, 1, 1, 1, 0, 0, 0, 0], Metric::Auroc).expect("a value");
+        let apart =
+            of(&[0.9, 0.8, 0.9, 0.8, 0.1, 0.2, 0.1, 0.2], &[1, 1, 1, 1, 0, 0, 0, 0], Metric::Auroc).expect("a value");
         assert_eq!((apart.value, apart.bounds), (Some(1.0), None));
         assert!(of(&p1, &truth, Metric::Brier).expect("a value").bounds.is_none());
         let certain = of(&[1.0, 1.0, 0.5, 0.25], &[0, 1, 1, 0], Metric::LogLoss).expect("a value");

@@ -222,7 +222,9 @@ mod tests {
         let worst = percent(0.9, 0.4, 0.5).expect_err("the ceiling is below").to_string();
         assert_eq!(worst, "no gap to recover: the ceiling `0.5` is below the weak model `0.9`");
         for odd in [f64::NAN, f64::INFINITY, -0.1, 1.1, 65.0] {
-            assert!(percent(odd, 0.5, 0.9).is_err() && percent(0.1, odd, 0.9).is_err() && percent(0.1, 0.5, odd).is_err());
+            assert!(
+                percent(odd, 0.5, 0.9).is_err() && percent(0.1, odd, 0.9).is_err() && percent(0.1, 0.5, odd).is_err()
+            );
         }
     }
 

@@ -496,7 +496,8 @@ pub(super) mod tests {
                 assert!(hint.contains(&format!("(col(\"{column}\") == 1).cast(\"float\").alias(\"p1\")")), "{hint}");
             }
         }
-        let error = Scored::new(&hard("prediction", &[0, 1, 1]), &hard("prediction", &[0, 1, 0])).expect_err("no truth");
+        let error =
+            Scored::new(&hard("prediction", &[0, 1, 1]), &hard("prediction", &[0, 1, 0])).expect_err("no truth");
         assert!(error.hint().is_some_and(|hint| hint.contains("rename")), "{error}");
     }
 

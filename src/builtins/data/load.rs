@@ -19,7 +19,7 @@ options! {
         n_test: Option<usize> = None,
         /// Files: the column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
-        /// Files: the column or function that gives the class, by name or index: `label` without it.
+        /// Files: the column or function that gives the class, by name in every row or by index in every row: `label` without it.
         label: Option<Column> = None,
         /// Files: the column or function that gives the id: `id` if there is one, else the row's number.
         id: Option<Column> = None,
@@ -46,8 +46,9 @@ pub fn function() -> Function {
             "- `world/TASK`: rows of the generated world.\n\
              - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
-             name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
-             that do not fit are errors with line and field.\n\n\
+             name columns, or are functions of a row. Labels are read in one way for the whole column: by name, or, where \
+             `classes` are given and no label is the name of one, by index. Class names that `write_parquet` stored are used. \
+             Cells that do not fit are errors with line and field.\n\n\
              Truth is sealed: `Data.truth` reads it, on the record.",
         )
         .param::<String>("name", "a task, a data set, or a path in the run's folder or else in the project")

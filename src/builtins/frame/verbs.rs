@@ -175,16 +175,14 @@ fn rows(registry: &mut Registry) {
         .fails("frame::of(#{ a: [1] }).sample(2, 0)", "cannot draw 2 of 1 rows"),
     );
     registry.add(
-        Function::method::<Frame>("vstack", |call| {
-            stacked(call, &[call.receiver()?, call.arg(0)?])
-        })
-        .about("The rows of this frame, then those of the other.")
-        .details("Both have the same columns, in any order. `frame::concat` takes any number.")
-        .source("polars; columns are matched by name here")
-        .param::<Frame>("other", "the rows below")
-        .returns("Frame: all rows")
-        .example("frame::of(#{ a: [1] }).vstack(frame::of(#{ a: [2] })).column(\"a\")", "[1, 2]")
-        .fails("frame::of(#{ a: [1] }).vstack(frame::of(#{ b: [2] }))", "frame 0 has the columns a, frame 1 has b"),
+        Function::method::<Frame>("vstack", |call| stacked(call, &[call.receiver()?, call.arg(0)?]))
+            .about("The rows of this frame, then those of the other.")
+            .details("Both have the same columns, in any order. `frame::concat` takes any number.")
+            .source("polars; columns are matched by name here")
+            .param::<Frame>("other", "the rows below")
+            .returns("Frame: all rows")
+            .example("frame::of(#{ a: [1] }).vstack(frame::of(#{ a: [2] })).column(\"a\")", "[1, 2]")
+            .fails("frame::of(#{ a: [1] }).vstack(frame::of(#{ b: [2] }))", "frame 0 has the columns a, frame 1 has b"),
     );
     registry.add(
         Function::new("frame", "concat", |call| stacked(call, &call.arg::<Vec<Frame>>(0)?))

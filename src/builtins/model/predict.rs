@@ -85,6 +85,7 @@ pub(super) fn precision(name: &str) -> Result<Precision, Fault> {
 pub(super) fn warn_of_indices(call: &Call, model: &Model, data: &Data) {
     if model.inner.head.is_some() && model.classes().is_none() {
         let (name, classes) = (&model.inner.name, listed(data.classes()));
-        call.ctx().warn(format!("the head of `{name}` has no class names: its classes are read by index, as {classes}"));
+        call.ctx()
+            .warn(format!("the head of `{name}` has no class names: its classes are read by index, as {classes}"));
     }
 }

@@ -37,7 +37,7 @@ pub enum FrameError {
     NoClassColumn { columns: Vec<String> },
     #[error("column `{column}` follows the classes and cannot be brought into another order of them")]
     Unordered { column: String },
-    #[error("the row `{id}` contradicts itself: its `{column}` is {class}, its largest probability p{largest}")]
+    #[error("a contradiction at the row `{id}`: its `{column}` is {class}, its largest probability p{largest}")]
     Contradiction { column: String, id: String, class: i64, largest: usize },
     #[error("there are no probabilities: column{} {} {} missing", if .missing.len() == 1 { "" } else { "s" }, listed(.missing), if .missing.len() == 1 { "is" } else { "are" })]
     NoProbabilities { missing: Vec<String>, hint: String },

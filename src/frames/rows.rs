@@ -359,11 +359,11 @@ mod tests {
             (df!("id" => ["a"], "label" => [1i64]), "there are no probabilities: columns `p0`, `p1` are missing"),
             (
                 df!("id" => ["a"], "p0" => [0.2], "p1" => [0.8], "prediction" => [0i64]),
-                "the row `a` contradicts itself: its `prediction` is 0, its largest probability p1",
+                "a contradiction at the row `a`: its `prediction` is 0, its largest probability p1",
             ),
             (
                 df!("id" => ["a"], "p0" => [0.2], "p1" => [0.8], "label" => [0i64]),
-                "the row `a` contradicts itself: its `label` is 0, its largest probability p1",
+                "a contradiction at the row `a`: its `label` is 0, its largest probability p1",
             ),
             (df!("id" => ["a"], "p0" => ["x"], "p1" => [0.8]), "column `p0` must hold float, but holds string"),
             (df!("id" => [Some("a"), None], "p0" => [0.2, 0.2], "p1" => [0.8, 0.8]), "column `id` is null in row 1"),

@@ -511,7 +511,7 @@ pub(super) mod tests {
         };
         let truth = Frame::hard_labels(["a"], &[1], 2).expect("labels");
         let said = Scored::new(&with(0), &truth).expect_err("p1 is larger").to_string();
-        assert_eq!(said, "the row `a` contradicts itself: its `prediction` is 0, its largest probability p1");
+        assert_eq!(said, "a contradiction at the row `a`: its `prediction` is 0, its largest probability p1");
         assert!(Scored::new(&with(1), &truth).is_ok());
         let mut odd = truth.table().clone();
         odd.with_column(polars::prelude::Column::new("label".into(), [0i64])).expect("one row");

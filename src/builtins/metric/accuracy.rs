@@ -35,7 +35,7 @@ pub fn function() -> Function {
         .fails(
             "let p = frame::of(#{ id: [\"a\"], p0: [0.2], p1: [0.8], prediction: [0] });\n\
              metric::accuracy(p, frame::of(#{ id: [\"a\"], label: [1] }))",
-            "the row `a` contradicts itself: its `prediction` is 0, its largest probability p1",
+            "a contradiction at the row `a`: its `prediction` is 0, its largest probability p1",
         )
 }
 

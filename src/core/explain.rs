@@ -55,3 +55,9 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
     }
     row.last().copied().unwrap_or(0)
 }
+
+/// Names for a message, the first twenty of them.
+pub fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+    shown.join(", ") + if names.len() > 20 { ", …" } else { "" }
+}

@@ -34,10 +34,10 @@ pub struct Mapping {
 
 /// A data set from records.
 ///
-/// A label is a class name, or an index where names are given. Without ids rows are numbered from 0 in file order;
-/// without groups rows with the same input (of prompts: the same prompt) are one group, so that no text is on two sides of
-/// a split. Without a split column about `test_share` of the rows, by group, balanced by class and drawn by `seed`, are
-/// test rows.
+/// Labels are read in one way for the whole column: by name if each is the name of a class, or by index if names are given,
+/// each is an index and none is a name. A column that needs both readings is refused. Without ids rows are numbered from 0 in file order;
+/// without groups rows with the same input (of prompts: the same prompt) are one group, so that no text is on two sides
+/// of a split. Without a split column about `test_share` of the rows, by group, balanced by class and drawn by `seed`, are test rows.
 pub fn source(
     records: &Records,
     name: &str,
@@ -267,9 +267,13 @@ impl Cells<'_> {
 
     /// An error at a cell that is not what was expected.
     pub fn misfit(&self, record: usize, column: usize, expected: &str) -> DataError {
-        let field = self.records.columns.get(column).map_or("", String::as_str);
         let got = self.cell(record, column).map_or_else(|| "no such field".to_owned(), describe);
-        self.records.misfit(record, field, expected, &got)
+        self.misfit_of(record, column, expected, &got)
+    }
+
+    fn misfit_of(&self, record: usize, column: usize, expected: &str, got: &str) -> DataError {
+        let field = self.records.columns.get(column).map_or("", String::as_str);
+        self.records.misfit(record, field, expected, got)
     }
 
     /// A text with something in it.
@@ -383,40 +387,83 @@ impl Cells<'_> {
                 .ok_or_else(|| self.misfit(idx, column, "a class: text, an integer or true or false"))
         });
         let labels: Vec<String> = labels.collect::<Result<_, _>>()?;
-        let classes = match given {
-            Some(classes) => classes.to_vec(),
-            None => found_classes(&labels)?,
+        let Some(given) = given else {
+            let classes = self.found_classes(column, &labels)?;
+            let truth = labels.iter().filter_map(|label| index_of(&classes, label)).collect();
+            return Ok((classes, truth));
         };
-        let expected = || {
-            let indices = if given.is_some() {
-                format!(", or an index 0..{}", classes.len().saturating_sub(1))
-            } else {
-                String::new()
-            };
-            format!("one of {}{indices}", classes.join(", "))
-        };
-        let index = |(idx, label): (usize, &String)| {
-            let by_name = classes.iter().position(|class| class == label);
-            let by_index = || label.parse::<usize>().ok().filter(|class| *class < classes.len());
-            let class = by_name.or_else(by_index).and_then(|class| u16::try_from(class).ok());
-            class.ok_or_else(|| self.misfit(idx, column, &expected()))
-        };
-        let truth = labels.iter().enumerate().map(index).collect::<Result<_, _>>()?;
-        Ok((classes, truth))
+        let by_name: Vec<Option<u16>> = labels.iter().map(|label| index_of(given, label)).collect();
+        let by_index: Vec<Option<u16>> = labels.iter().map(|label| class_index(label, given.len())).collect();
+        let named = by_name.iter().position(Option::is_some);
+        if let Some(misfit) = (0..n).find(|idx| [&by_name, &by_index].iter().all(|all| all.get(*idx) == Some(&None))) {
+            let most = given.len().saturating_sub(1);
+            let expected = format!("one of {}, or an index 0..{most}", given.join(", "));
+            return Err(self.misfit(misfit, column, &expected));
+        }
+        let unnamed = by_name.iter().position(Option::is_none);
+        match (named, unnamed) {
+            (Some(named), Some(unnamed)) => {
+                Err(self.mixed(column, (named, "the name of a class"), (unnamed, "an index")))
+            }
+            (None, _) => Ok((given.to_vec(), by_index.into_iter().flatten().collect())),
+            (Some(_), None) => Ok((given.to_vec(), by_name.into_iter().flatten().collect())),
+        }
+    }
+
+    /// The error for a column that is read in one way in one row and in another way in another.
+    fn mixed(&self, column: usize, one: (usize, &str), other: (usize, &str)) -> DataError {
+        let at = |record: usize| self.records.records.get(record).map_or(record + 1, |record| record.at);
+        let label = |record: usize| self.scalar(record, column).unwrap_or_default();
+        let [(first, first_is), (second, second_is)] = if one.0 < other.0 { [one, other] } else { [other, one] };
+        let expected = format!(
+            "labels that are read in one way: `{}` of {} {} is {first_is}",
+            label(first),
+            self.records.counted,
+            at(first)
+        );
+        let got = format!("`{}`, which is {second_is}", label(second));
+        match self.misfit_of(second, column, &expected, &got) {
+            DataError::Malformed { place, what, .. } => DataError::Malformed {
+                place,
+                what,
+                hint: Some(
+                    "write names in every row, or indices in every row with names that are no numbers: \
+                     #{ classes: [\"no\", \"yes\"] }; where the labels are names of their own, list them all in `classes`"
+                        .to_owned(),
+                ),
+            },
+            error => error,
+        }
+    }
+
+    /// The distinct labels: by number if all are integers, else by text. Integers beside words are refused: the words may be names
+    /// for the integers, and every one would be a class of its own.
+    fn found_classes(&self, column: usize, labels: &[String]) -> Result<Vec<String>, DataError> {
+        let distinct: BTreeSet<&String> = labels.iter().collect();
+        if distinct.len() > MAX_CLASSES {
+            return Err(DataError::TooMany { what: "different labels".into(), n: distinct.len(), most: MAX_CLASSES });
+        }
+        let mut classes: Vec<String> = distinct.into_iter().cloned().collect();
+        let is_integer = |label: &String| label.parse::<i64>().is_ok();
+        let (word, integer) = (labels.iter().position(|l| !is_integer(l)), labels.iter().position(is_integer));
+        match (word, integer) {
+            (Some(word), Some(integer)) => Err(self.mixed(column, (word, "a word"), (integer, "an integer"))),
+            (Some(_), None) => Ok(classes),
+            (None, _) => {
+                classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
+                Ok(classes)
+            }
+        }
     }
 }
 
-/// The distinct labels: by number if all are numbers, else by text.
-fn found_classes(labels: &[String]) -> Result<Vec<String>, DataError> {
-    let distinct: BTreeSet<&String> = labels.iter().collect();
-    if distinct.len() > MAX_CLASSES {
-        return Err(DataError::TooMany { what: "different labels".into(), n: distinct.len(), most: MAX_CLASSES });
-    }
-    let mut classes: Vec<String> = distinct.into_iter().cloned().collect();
-    if classes.iter().all(|class| class.parse::<i64>().is_ok()) {
-        classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
-    }
-    Ok(classes)
+fn index_of(classes: &[String], label: &str) -> Option<u16> {
+    classes.iter().position(|class| class == label).and_then(|class| u16::try_from(class).ok())
+}
+
+/// The index that a label spells in the usual way; `01` and `+1` are none.
+fn class_index(label: &str, n_classes: usize) -> Option<u16> {
+    label.parse::<u16>().ok().filter(|class| usize::from(*class) < n_classes && class.to_string() == label)
 }
 
 #[cfg(test)]
@@ -454,6 +501,58 @@ mod tests {
         assert_eq!((source.classes[1].as_str(), source.truth.classes), ("sarcastic", Some(vec![0, 1])));
         let lines = [r#"{"text": "x", "label": "10"}"#, r#"{"text": "y", "label": "9"}"#];
         assert_eq!(made(&lines, &Mapping::default()).expect("fits").classes, ["9", "10"]);
+    }
+
+    #[test]
+    fn a_column_of_labels_is_read_in_one_way() {
+        let rows = |labels: &[&str]| -> Vec<String> {
+            labels
+                .iter()
+                .enumerate()
+                .map(|(at, label)| format!("{{\"text\": \"t{at}\", \"label\": {label}}}"))
+                .collect()
+        };
+        let read = |labels: &[&str], classes: Option<&[&str]>| {
+            let lines = rows(labels);
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let classes = classes.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+            made(&lines, &Mapping { classes, ..Mapping::default() })
+        };
+        let truth = |labels: &[&str], classes: &[&str]| read(labels, Some(classes)).expect("one reading").truth.classes;
+        assert_eq!(truth(&["0", "1", "2"], &["a", "b", "c"]), Some(vec![0, 1, 2]), "by index");
+        assert_eq!(truth(&["\"b\"", "\"a\""], &["a", "b"]), Some(vec![1, 0]), "by name");
+        assert_eq!(truth(&["3", "1", "2"], &["1", "2", "3"]), Some(vec![2, 0, 1]), "by name, though names are numbers");
+        assert_eq!(truth(&["1", "0"], &["1", "0"]), Some(vec![0, 1]), "names before indices");
+        let why = |labels: &[&str], classes: Option<&[&str]>| {
+            let error = read(labels, classes).map(|_| ()).expect_err("two readings");
+            (error.to_string(), crate::core::explain::Explain::hint(&error).unwrap_or_default())
+        };
+        let cases: [(&[&str], Option<&[&str]>, &str); 6] = [
+            (
+                &["0", "1", "2"],
+                Some(&["1", "2", "3"]),
+                "line 2, field `label`: expected labels that are read in one way: `0` of line 1 is an index, got `1`, which is the name of a class",
+            ),
+            (
+                &["\"yes\"", "0", "1"],
+                Some(&["no", "yes"]),
+                "line 2, field `label`: expected labels that are read in one way: `yes` of line 1 is the name of a class, got `0`, which is an index",
+            ),
+            (&["1", "\"no\""], Some(&["no", "yes"]), "`1` of line 1 is an index, got `no`"),
+            (
+                &["\"yes\"", "\"no\"", "1"],
+                None,
+                "line 3, field `label`: expected labels that are read in one way: `yes` of line 1 is a word, got `1`, which is an integer",
+            ),
+            (&["0", "true"], None, "`0` of line 1 is an integer, got `true`, which is a word"),
+            (&["\"01\"", "0"], Some(&["no", "yes"]), "expected one of no, yes, or an index 0..1"),
+        ];
+        for (labels, classes, part) in cases {
+            let (said, hint) = why(labels, classes);
+            assert!(said.contains(part), "{said}");
+            assert!(part.contains("0..1") || hint.contains("classes: ["), "{hint}");
+        }
+        assert!(read(&["\"1\"", "\"other\"", "2"], Some(&["1", "2", "other"])).is_ok(), "all are names");
     }
 
     #[test]

@@ -291,7 +291,8 @@ impl Data {
         let counts = self.counts().ok_or_else(|| DataError::NoTruth { name: self.name().into() })?;
         let largest = counts.iter().max().copied().unwrap_or(0);
         let smallest = counts.iter().min().copied().unwrap_or(0);
-        if largest as f64 <= above * self.len() as f64 {
+        // The share, not the product, which rounds: 0.58 · 50 is below 29.
+        if largest as f64 / self.len().max(1) as f64 <= above {
             return Ok(self.clone());
         }
         if smallest == 0 && self.picked {
@@ -345,7 +346,8 @@ impl Data {
             by: by.to_owned(),
             purpose: purpose.to_owned(),
         });
-        Ok(Frame::derived(frame.table().clone(), Digest::of("data/truth", 1).digest("data", self.digest).finish()))
+        let digest = Digest::of("data/truth", 1).digest("data", self.digest).finish();
+        Ok(Frame::derived(frame.table().clone(), digest).named(self.classes()))
     }
 
     /// The inputs: columns `id`, those of the input, `group`, `split`, `difficulty` (null where unknown). No truth. A text is

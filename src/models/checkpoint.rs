@@ -7,6 +7,7 @@ use crate::core::digest::Digest;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,6 +68,9 @@ struct Config {
     /// `scalar` of a head that scores; nothing of one that classifies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     head: Option<String>,
+    /// What the head's classes are called; checkpoints from before names were kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classes: Option<Vec<String>>,
 }
 
 /// What `config.json` calls a head that scores.
@@ -159,7 +163,8 @@ impl Model {
             None => None,
             Some(n_classes) if fits(n_classes) => {
                 let weight = tensor(&stored, "head.weight", &[n_classes, arch.width()])?;
-                Some(Arc::new(Head { weight, n_classes, kind }))
+                let classes = read.classes.map(|names| checked(names, n_classes)).transpose()?;
+                Some(Arc::new(Head { weight, n_classes, kind, classes }))
             }
             Some(n_classes) if kind == HeadKind::Scalar => {
                 return Err(file(CONFIG, &format!("`n_classes` of a head that scores must be 1, got `{n_classes}`")));
@@ -261,6 +266,7 @@ impl Model {
             max_tokens: inner.max_tokens,
             n_classes: self.n_classes(),
             head: inner.head.as_ref().filter(|head| head.kind == HeadKind::Scalar).map(|_| SCALAR.to_owned()),
+            classes: self.classes().map(<[String]>::to_vec),
         }
     }
 }
@@ -349,6 +355,15 @@ impl Config {
     }
 }
 
+/// Class names as a file has them: one for each class, no two alike.
+fn checked(names: Vec<String>, n_classes: usize) -> Result<Arc<[String]>, ModelError> {
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    if names.len() != n_classes || distinct.len() != n_classes {
+        return Err(file(CONFIG, &format!("`classes` must be {n_classes} different names, got {}", names.join(", "))));
+    }
+    Ok(names.into())
+}
+
 fn file(name: &str, reason: &str) -> ModelError {
     ModelError::File { file: name.to_owned(), reason: reason.to_owned() }
 }
@@ -388,8 +403,7 @@ mod tests {
 
     #[test]
     fn a_model_survives_its_files() {
-        let head = Head { weight: vec![0.25; 32], n_classes: 2, kind: HeadKind::Class };
-        let model = tiny(3).with(|m| m.head = Some(Arc::new(head)));
+        let model = tiny(3).with(|m| m.head = Some(Arc::new(Head::new(vec![0.25; 32], &["no".into(), "yes".into()]))));
         let files = model.to_bytes(Precision::F32).expect("serialises");
         let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
         assert_eq!(back.inner.params.values, model.inner.params.values);
@@ -398,7 +412,12 @@ mod tests {
             (&back.inner.name, &back.inner.lineage, &back.inner.arch),
             (&model.inner.name, &model.inner.lineage, &model.inner.arch)
         );
+        assert_eq!(back.classes(), Some(&["no".to_owned(), "yes".to_owned()][..]));
         assert_eq!(back.to_bytes(Precision::F32).expect("serialises"), files);
+        let config = String::from_utf8(files.config.clone()).expect("text");
+        let odd = config.replace("\"yes\"", "\"no\"").into_bytes();
+        let error = Model::from_bytes(None, &odd, &files.weights, &files.tokenizer).err().expect("a name twice");
+        assert!(error.to_string().contains("`classes` must be 2 different names"), "{error}");
         let half = model.to_bytes(Precision::F16).expect("serialises");
         assert!(half.weights.len() < files.weights.len() * 2 / 3);
         let back = Model::from_bytes(Some("mine"), &half.config, &half.weights, &half.tokenizer).expect("reads");

@@ -1,7 +1,7 @@
 //! What can be wrong with a model.
 
 use crate::core::context::{AccessError, Interrupted};
-use crate::core::explain::Explain;
+use crate::core::explain::{Explain, listed};
 use crate::store::StoreError;
 
 /// An error of this room.
@@ -35,6 +35,8 @@ pub enum ModelError {
     NoHead { name: String },
     #[error("the model `{name}` tells {n_classes} classes apart, the data has {n_data}")]
     Classes { name: String, n_classes: usize, n_data: usize },
+    #[error("`{name}` was trained on the classes {}, `{data}` has {}", listed(.ours), listed(.theirs))]
+    OtherClasses { name: String, ours: Vec<String>, data: String, theirs: Vec<String> },
     #[error("`layers` must be from 1 to {n_layers} for `{name}`, got `{asked}`")]
     Layers { name: String, asked: usize, n_layers: usize },
     #[error(
@@ -80,6 +82,7 @@ impl Explain for ModelError {
             ModelError::OtherHead { .. } | ModelError::NothingAsked { .. } => "model/other-head",
             ModelError::NoHead { .. } | ModelError::NoScores { .. } => "model/no-head",
             ModelError::Classes { .. } => "model/classes",
+            ModelError::OtherClasses { .. } => "model/other-classes",
             ModelError::Layers { .. } | ModelError::LayersOfCausal { .. } => "model/layers",
             ModelError::MaxTokens { .. } => "model/max-tokens",
             ModelError::File { .. } => "model/file",
@@ -107,6 +110,13 @@ impl Explain for ModelError {
                 Some("finetune it on preferences first: data with `chosen` and `rejected`".to_owned())
             }
             ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
+            ModelError::OtherClasses { ours, .. } => {
+                let names: Vec<String> = ours.iter().take(20).map(|name| format!("{name:?}")).collect();
+                Some(format!(
+                    "where they mean the same classes, load the data under these names: #{{ classes: [{}] }}",
+                    names.join(", ")
+                ))
+            }
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
             ModelError::NotBuilt { feature, .. } => {
                 Some(format!("build it so: cargo build --release --features {feature}; or leave --device out"))

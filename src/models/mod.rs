@@ -7,6 +7,7 @@ mod encoder;
 mod error;
 pub mod families;
 mod gguf;
+mod head;
 mod hf;
 mod ladder;
 mod speed;
@@ -16,6 +17,7 @@ mod untrained;
 pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
 pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
+pub use head::{Head, HeadKind};
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
 pub use speed::flops_per_second;
@@ -27,26 +29,6 @@ use crate::data::{Data, InputKind};
 use arch::{Arch, Layout, Params};
 use std::sync::Arc;
 use trunk::Packed;
-
-/// A head without bias: `outputs = features · weightᵀ`, for each sequence that the trunk reads.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// Row-major `[n_classes, width]`.
-    pub weight: Vec<f32>,
-    /// Outputs for each sequence: 1 of a scalar head.
-    pub n_classes: usize,
-    pub kind: HeadKind,
-}
-
-/// What a head's outputs are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadKind {
-    /// A logit for each class.
-    Class,
-    /// One score for each sequence. The scores of a row's continuations are the row's logits, so that cross-entropy on
-    /// them is the likelihood of Bradley and Terry (1952), of Plackett and Luce's first choice where there are more than two.
-    Scalar,
-}
 
 /// A model. Cheap to clone; the trunk's parameters are shared until training replaces them.
 #[derive(Clone)]

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 /// A new model: `model` trained on `data` with `labels`, joined by id.
 ///
-/// Refuses data with test rows, rows without a label, and labels of another number of classes. Labels of rows that are
+/// Refuses data with test rows, rows without a label, labels of another number of classes or of other names; the same names
+/// in another order are brought into that of `data`. Labels of rows that are
 /// not in `data` are left out. A probability row that sums to 1 only within rounding is scaled to sum to 1. The same
 /// arguments give the same bits on any number of threads.
 pub fn finetune(
@@ -34,9 +35,15 @@ pub fn finetune(
 ) -> Result<Model, TrainError> {
     refuse_test_rows(data)?;
     let kind = asked_head(data)?;
+    let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
     let weak = joined(data, labels)?;
     let plan = recipe.plan(model, data.len())?;
-    let model = &model.with_max_tokens(plan.max_tokens)?;
+    let mut model = &model.with_max_tokens(plan.max_tokens)?;
+    let in_order;
+    if matches!(plan.head, HeadStart::Keep) {
+        in_order = model.in_classes(data.classes(), data.name())?;
+        model = &in_order;
+    }
     let n_classes = data.classes().len();
     let head = first_head(model, kind, n_classes, plan.head)?;
     let adapters = plan.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
@@ -105,7 +112,10 @@ impl Finetuning<'_> {
             if !self.plan.linear_probe {
                 changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
             }
-            changed.head = Some(Arc::new(Head { weight: trained.head, n_classes: self.n_outputs(), kind: self.kind }));
+            changed.head = Some(Arc::new(match self.kind {
+                HeadKind::Class => Head::new(trained.head, data.classes()),
+                HeadKind::Scalar => Head::scalar(trained.head),
+            }));
             changed.digest = digest;
             changed.lineage = lineage;
             changed.recipe = recipe;

@@ -127,14 +127,16 @@ pub(super) fn asked_head(data: &Data) -> Result<HeadKind, ModelError> {
     }
 }
 
-/// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`. Test rows may be predicted.
+/// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`, in the order of the data's classes. Test rows may be predicted.
 pub fn predict(model: &Model, data: &Data, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
+    let model = &model.in_classes(data.classes(), data.name())?;
     answer(&Prediction { model, data, kind: Kind::Predict, precision }, ctx)
 }
 
 /// Labels: a frame with `id`, `p0`, `p1`, … and `label`; soft as the model predicts, or hard: 1 for the likeliest class.
 pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
     let kind = if hard { Kind::HardLabel } else { Kind::SoftLabel };
+    let model = &model.in_classes(data.classes(), data.name())?;
     answer(&Prediction { model, data, kind, precision }, ctx)
 }
 
@@ -185,7 +187,7 @@ impl Prediction<'_> {
                 Frame::hard_labels(ids, &classes, n_classes)?
             }
         };
-        Ok(Frame::derived(frame.table().clone(), self.digest()))
+        Ok(Frame::derived(frame.table().clone(), self.digest()).named(self.data.classes()))
     }
 
     fn shape(&self) -> [usize; 2] {

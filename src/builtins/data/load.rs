@@ -38,7 +38,7 @@ options! {
         preference: Option<Column> = None,
         /// Files: the column or function that gives an answer as text, sealed like a label.
         answer: Option<Column> = None,
-        /// Files: the column or function that gives the class, by name or index: `label` without it.
+        /// Files: the column or function that gives the class, by name in every row or by index in every row: `label` without it.
         label: Option<Column> = None,
         /// Files: the column or function that gives the id: `id` if there is one, else the row's number.
         id: Option<Column> = None,
@@ -66,8 +66,9 @@ pub fn function() -> Function {
              - `world/preference`: pairs of the generated world, as `world::pairs` draws them.\n\
              - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
-             name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
-             that do not fit are errors with line and field.\n\n\
+             name columns, or are functions of a row. Labels are read in one way for the whole column: by name, or, where \
+             `classes` are given and no label is the name of one, by index. Class names that `write_parquet` stored are used. \
+             Cells that do not fit are errors with line and field.\n\n\
              A row holds a text, tokens, features, or a prompt with continuations. A file with `chosen` and `rejected` is read as \
              preferences: which of the two comes first is drawn for each row, classes are `first` and `second`, and rows with \
              one prompt are one group.\n\n\

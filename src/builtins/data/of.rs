@@ -33,7 +33,7 @@ options! {
         preference: Option<Column> = None,
         /// The column or function that gives an answer as text, sealed like a label.
         answer: Option<Column> = None,
-        /// The column or function that gives the class, by name or index: `label` without it.
+        /// The column or function that gives the class, by name in every row or by index in every row: `label` without it.
         label: Option<Column> = None,
         /// The column or function that gives the id: `id` if there is one, else the row's number.
         id: Option<Column> = None,
@@ -60,7 +60,8 @@ pub fn function() -> Function {
             "Columns are mapped as in `data::load`: a row holds a text, tokens, features, or a prompt with continuations, of \
              which one is preferred. Rows with the same text are one group unless a column says \
              otherwise, so that no text is on two sides of a split. Without labels give `classes`: the data can then \
-             be labelled by a model but has no truth.",
+             be labelled by a model but has no truth. Labels are read in one way for the whole column: by name if each is the name \
+             of a class; by index if `classes` is given, each is an index and none is a name; else the call fails. A frame's class names are used where it has some.",
         )
         .param_typed("rows", "array of object map|Frame", "the rows")
         .options::<OfOptions>()
@@ -87,6 +88,10 @@ pub fn function() -> Function {
             "1.5",
         )
         .fails(
+            "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }, #{ text: \"c\", label: 2 }], #{ classes: [\"1\", \"2\", \"3\"] })",
+            "`0` of row 1 is an index, got `1`, which is the name of a class",
+        )
+        .fails(
             "data::of([#{ text: \"good\", label: 1 }, #{ text: 5, label: 0 }])",
             "`rows` row 2, field `text`: expected text, got the number `5`",
         )
@@ -99,8 +104,8 @@ pub fn function() -> Function {
 }
 
 fn run(call: &mut Call) -> Answer {
-    let options: OfOptions = call.options()?;
-    let mut records = records(call)?;
+    let mut options: OfOptions = call.options()?;
+    let mut records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
     let (name, test_share) = (options.name, options.test_share);
     let columns = Columns::new(
@@ -127,9 +132,19 @@ fn run(call: &mut Call) -> Answer {
     Ok(Dynamic::from(Data::new(Arc::new(source))))
 }
 
-fn records(call: &Call) -> Result<Records, Fault> {
+fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
     let given: Dynamic = call.arg(0)?;
-    if let Some(frame) = given.clone().try_cast::<Frame>() {
+    if let Some(mut frame) = given.clone().try_cast::<Frame>() {
+        let label = match &options.label {
+            None => Some("label"),
+            Some(Column::Named(name)) => Some(name.as_str()),
+            Some(Column::Computed(_)) => None,
+        };
+        // Indices of a frame mean its own classes, whatever order or names the options have.
+        if let Some((spelled, names)) = label.map(|label| frame.spelled(label)).transpose()?.flatten() {
+            frame = spelled;
+            options.classes.get_or_insert(names);
+        }
         return Ok(from_table(call.ctx(), "frame", frame.table())?);
     }
     let rows: Array = given.into_array().map_err(|kind| {

@@ -6,7 +6,7 @@ use super::explain::{unknown_global, unknown_in_module, wrong_arity};
 use super::known::{Callable, Known};
 use super::resolve::{Target, functions_of};
 use super::{Session, source};
-use crate::bind::nearest;
+use crate::bind::{nearest, renamed};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -137,6 +137,15 @@ impl Findings<'_> {
                 .collect(),
         };
         if candidates.is_empty() {
+            let path = match style {
+                Style::In(module) => format!("{module}::{name}"),
+                Style::Function => name.to_owned(),
+                Style::Method => format!(".{name}"),
+            };
+            if let Some(new) = renamed::function(&path, renamed::FUNCTIONS) {
+                let finding = Diagnostic::new("call/renamed", format!("`{path}` has another name now"));
+                return self.add(source, position, finding.hint(format!("write `{new}`; the old name still works")));
+            }
             let finding = match style {
                 Style::In(module) if !known.modules.contains(*module) => return,
                 Style::In(module) => unknown_in_module(known, module, name, n_args),

@@ -1,11 +1,9 @@
 //! The appendix of a run for a paper: read from its record and its files, written as LaTeX and Markdown.
 
+use super::kept::frame;
 use super::{How, Outcome, Record, RecordError, Root, What, WrittenFile, folder};
-use crate::frames::Frame;
 use crate::report::html::TruthRead;
 use crate::report::paper::{self, Appendix, Kept, Script};
-use polars::prelude::SerReader;
-use polars_io::parquet::read::ParquetReader;
 use std::path::{Component, Path, PathBuf};
 
 /// Files of an appendix: the body for `\input`, a document around it, Markdown.
@@ -99,7 +97,7 @@ fn word(name: &str) -> String {
 }
 
 /// A file of the run's folder. A record may come from elsewhere: a path that leaves the folder is not followed.
-fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
+pub(super) fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
     let path = Path::new(file);
     if !path.components().all(|part| matches!(part, Component::Normal(_))) {
         return None;
@@ -112,7 +110,7 @@ fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
     std::fs::read(real).ok()
 }
 
-fn read_text(run: &Path, file: &str) -> Option<String> {
+pub(super) fn read_text(run: &Path, file: &str) -> Option<String> {
     String::from_utf8(read(run, file)?).ok()
 }
 
@@ -124,10 +122,8 @@ fn kept(run: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> Kept {
     let name = name.to_owned();
     match (kind, with(".parquet"), with(".svg")) {
         ("table", Some(file), _) => {
-            let frame =
-                read(run, &file).map(std::io::Cursor::new).and_then(|file| ParquetReader::new(file).finish().ok());
-            if let Some(frame) = frame {
-                return Kept::Table { name, frame: Frame::new(frame) };
+            if let Some(frame) = read(run, &file).and_then(|table| frame(&file, table).ok()) {
+                return Kept::Table { name, frame };
             }
         }
         ("figure", _, Some(file)) if read(run, &file).is_some() => {

@@ -396,7 +396,7 @@ fn table(name: &str, change: TableChange, numbers: &mut Numbers) -> Option<Table
                 numbers.within += 1;
                 "within"
             }
-            Noise::Beyond => {
+            Noise::Beyond | Noise::New | Noise::Remark => {
                 numbers.beyond += 1;
                 "beyond"
             }

@@ -80,6 +80,8 @@ impl Recorder {
         let record = Record {
             schema: SCHEMA.to_owned(),
             program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
+            build: env!("W2S_BUILD").to_owned(),
+            versions: super::versions::stated(),
             formats: Formats { model: crate::models::CHECKPOINT_VERSION, bundle: super::BUNDLE.to_owned() },
             stdlib: start
                 .stdlib

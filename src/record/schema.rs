@@ -21,6 +21,12 @@ pub struct Record {
     pub schema: String,
     /// Such as `w2s 0.1.0`.
     pub program: String,
+    /// A hash of the source that the program was built from; empty in records of programs that did not say it.
+    #[serde(default)]
+    pub build: String,
+    /// The version of every derivation, by name; empty likewise.
+    #[serde(default)]
+    pub versions: Vec<(String, u32)>,
     pub formats: Formats,
     /// What the run folder was called.
     pub name: String,
@@ -330,6 +336,12 @@ impl Record {
         let refused =
             |error: serde_json::Error| RecordError::Write { path: "record.json".to_owned(), reason: error.to_string() };
         Ok(seal(&text.map_err(refused)?))
+    }
+
+    /// The copies of the program's own script modules that the run imported.
+    pub fn modules(&self) -> impl Iterator<Item = &Copied> {
+        let is_known = |name: &str| self.stdlib.iter().any(|library| library.name == name);
+        self.sources.iter().skip(1).filter(move |source| source.path.is_none() && is_known(&source.name))
     }
 
     /// The script and its arguments, as they were typed.

@@ -35,6 +35,11 @@ pub fn function(path: &str, table: &[(&'static str, &'static str)]) -> Option<&'
     table.iter().find(|(old, _)| is_it(old)).map(|(_, new)| *new)
 }
 
+/// The present name of an option of the function `what` that is given by an old one.
+pub fn option(what: &str, name: &str, table: &[(&str, &str, &'static str)]) -> Option<&'static str> {
+    table.iter().find(|(of, old, _)| (*of, *old) == (what, name)).map(|(.., new)| *new)
+}
+
 /// The options that were given to the function `what`, by the names that they have among `names`. A key that is given under both
 /// stays, to be refused as unknown.
 pub fn options<'a>(what: &str, given: &'a Map, names: &[&str], table: &[(&str, &str, &str)]) -> Cow<'a, Map> {
@@ -81,6 +86,8 @@ mod tests {
             options(what, given, names, &table).keys().map(ToString::to_string).collect()
         };
         assert_eq!(keys("model::finetune", &given, &["lr", "steps"]), ["lr"]);
+        assert_eq!(option("model::finetune", "rate", &table), Some("lr"));
+        assert_eq!(option("model::finetune", "lr", &table), None);
         assert_eq!(keys("model::pretrain", &given, &["lr", "steps"]), ["rate"], "another function's");
         assert_eq!(keys("model::finetune", &given, &["rate"]), ["rate"], "a recorded module of then");
         let both: Map = [("rate".into(), Dynamic::from(0.5)), ("lr".into(), Dynamic::from(0.1))].into_iter().collect();

@@ -6,4 +6,5 @@ pub mod digest;
 pub mod explain;
 pub mod latex;
 pub mod math;
+pub mod operation;
 pub mod random;

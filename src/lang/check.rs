@@ -178,7 +178,11 @@ impl Findings<'_> {
         let names: Vec<&str> = sets.into_iter().flatten().map(String::as_str).collect();
         let path = fitting.first().map(|callable| callable.path()).unwrap_or_default();
         for (key, _) in &map.0 {
-            if !names.contains(&key.name.as_str()) {
+            if let Some(new) = renamed::option(&path, &key.name, renamed::OPTIONS) {
+                let said = format!("the option `{}` of `{path}` has another name now", key.name);
+                let finding = Diagnostic::new("call/renamed", said);
+                self.add(source, key.pos, finding.hint(format!("write `{new}`; the old name still works")));
+            } else if !names.contains(&key.name.as_str()) {
                 let finding = Diagnostic::new("call/unknown-option", format!("`{path}` has no option `{}`", key.name));
                 // Of a function that is written in Rhai only a larger set is known: good for a typo, not for a list.
                 let list = if fitting.iter().any(|callable| callable.is_script) {

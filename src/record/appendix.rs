@@ -205,20 +205,15 @@ impl Account {
     /// Adds a run's operations up.
     pub fn of(record: &Record) -> Account {
         let mut account = Account::default();
-        for event in &record.events {
-            let What::Operation { found, seconds, .. } = &event.what else { continue };
+        for (operation, found) in record.operations() {
             match found {
-                How::Computed => {
+                How::Computed | How::Worker { .. } | How::Ahead { .. } => {
                     account.n_computed += 1;
-                    account.spent += seconds;
-                }
-                How::Worker { seconds } | How::Ahead { seconds } => {
-                    account.n_computed += 1;
-                    account.spent += seconds;
+                    account.spent += found.seconds(operation);
                 }
                 How::Stored { seconds: once } => {
                     account.n_stored += 1;
-                    account.saved += (once - seconds).max(0.0);
+                    account.saved += (once - operation.seconds).max(0.0);
                 }
                 How::Planned => {}
             }
@@ -316,6 +311,7 @@ mod tests {
     use super::super::{Recorder, Source};
     use super::*;
     use crate::core::context::{Event, Found};
+    use crate::core::operation::Operation;
 
     #[test]
     fn an_appendix_shows_what_the_run_kept_and_follows_no_path_out_of_it() {
@@ -333,18 +329,17 @@ mod tests {
         }
         let text = |text: &str| text.to_owned();
         for found in [Found::Computed, Found::Stored { seconds: 5.0 }] {
-            recorder.note(&Event::Operation {
+            let operation = Operation {
                 name: text("finetune"),
                 what: text("m"),
                 digest: text("d"),
                 key: text("k"),
                 inputs: Vec::new(),
                 options: String::new(),
-                work: 0.0,
-                found,
                 seconds: 2.0,
                 curve: Vec::new(),
-            });
+            };
+            recorder.note(&Event::Operation { operation, work: 0.0, found });
         }
         let source = |name: &str, path: bool| Source {
             name: name.to_owned(),

@@ -32,9 +32,9 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
             }
             What::Warning { text } => warnings.push(text.clone()),
             What::Written { kind, name, files } => written.push((kind, name, files)),
-            What::Operation { name, what, digest, found, seconds, curve, .. } => operations.push(Operation {
-                name: name.clone(),
-                what: what.clone(),
+            What::Operation { operation, found } => operations.push(Operation {
+                name: operation.name.clone(),
+                what: operation.what.clone(),
                 found: match found {
                     How::Computed => "computed",
                     How::Stored { .. } => "stored",
@@ -42,12 +42,9 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
                     How::Planned => "planned",
                 }
                 .to_owned(),
-                seconds: match found {
-                    How::Worker { seconds } | How::Ahead { seconds } => *seconds,
-                    How::Computed | How::Stored { .. } | How::Planned => *seconds,
-                },
-                digest: digest.clone(),
-                curve: curve.clone(),
+                seconds: found.seconds(operation),
+                digest: operation.digest.clone(),
+                curve: operation.curve.clone(),
             }),
         }
     }

@@ -33,6 +33,7 @@ pub use registration::Registration;
 use super::{Store, StoreError};
 use crate::core::context::{Context, Event, Found, Interrupted, Memo};
 use crate::core::digest::Digest;
+use crate::core::operation;
 use crate::kernels::class_on;
 use crate::sweep::Missing;
 use files::LookedUp;
@@ -146,7 +147,7 @@ pub fn perform_named<O: Operation>(operation: &O, ctx: &Context) -> Result<(O::V
     let step = operation.step();
     let key = step.key(ctx);
     let tell = |digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
-        ctx.tell(Event::Operation {
+        let operation = operation::Operation {
             name: step.operation.to_owned(),
             what: step.what.clone(),
             digest: digest.to_hex(),
@@ -154,11 +155,10 @@ pub fn perform_named<O: Operation>(operation: &O, ctx: &Context) -> Result<(O::V
             key: if step.untraceable.is_some() { String::new() } else { key.to_hex() },
             inputs: named(&step.inputs),
             options: step.options.clone(),
-            work: step.work,
-            found,
             seconds,
             curve,
-        });
+        };
+        ctx.tell(Event::Operation { operation, work: step.work, found });
     };
     let compute = |partial: &Partial| -> Result<(Done<O::Value>, f64), O::Error> {
         let started = Instant::now();

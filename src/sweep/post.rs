@@ -2,7 +2,8 @@
 //! the answers come as [`Word`]s.
 
 use super::launch::Script;
-use crate::core::context::{Access, Computed, Context, Event, Found, Settings};
+use crate::core::context::{Access, Context, Event, Found, Settings};
+use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -47,7 +48,7 @@ pub enum Word {
         text: String,
     },
     /// It computed a result.
-    Computed(Computed),
+    Computed(Operation),
     /// All that the cell needs is in the store.
     Ready {
         cell: usize,
@@ -132,18 +133,7 @@ impl Post {
             }
             Event::Ended { what } => Word::Ended { what },
             Event::Warning { text } => Word::Warning { text },
-            Event::Operation {
-                name,
-                what,
-                digest,
-                key,
-                inputs,
-                options,
-                work: _,
-                found: Found::Computed,
-                seconds,
-                curve,
-            } => Word::Computed(Computed { name, what, digest, key, inputs, options, seconds, curve }),
+            Event::Operation { operation, work: _, found: Found::Computed } => Word::Computed(operation),
             // The first process goes through the cell itself afterwards, and tells these then.
             Event::Operation { .. }
             | Event::Ahead(_)

@@ -247,7 +247,9 @@ fn the_table_of_versions_is_that_of_the_source() {
         let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for call in code.split("Digest::of(").skip(1) {
             // A name that is no literal belongs to a value without a digest, version 0.
-            let Some((name, rest)) = call.trim_start().strip_prefix('"').and_then(|call| call.split_once('"')) else { continue };
+            let Some((name, rest)) = call.trim_start().strip_prefix('"').and_then(|call| call.split_once('"')) else {
+                continue;
+            };
             let version = rest.trim_start_matches([',', ' ']).split([')', ',']).next().expect("a version").trim();
             let version = version.parse().ok().or_else(|| constant(&path, version));
             let version = version.unwrap_or_else(|| panic!("{}: the version of `{name}` is no number", path.display()));
@@ -258,7 +260,8 @@ fn the_table_of_versions_is_that_of_the_source() {
         }
     }
     let found: BTreeMap<&str, u32> = found.iter().map(|(name, version)| (name.as_str(), *version)).collect();
-    let table: BTreeMap<&str, u32> = w2s::record::versions::DERIVATIONS.iter().map(|(name, now, _)| (*name, *now)).collect();
+    let table: BTreeMap<&str, u32> =
+        w2s::record::versions::DERIVATIONS.iter().map(|(name, now, _)| (*name, *now)).collect();
     let missing: Vec<String> = found
         .iter()
         .filter(|(name, version)| table.get(*name) != Some(version))
@@ -267,7 +270,8 @@ fn the_table_of_versions_is_that_of_the_source() {
             format!("    (\"{name}\", {version}, {then}),")
         })
         .collect();
-    let gone: Vec<&str> = table.into_iter().filter(|(name, now)| *now > 0 && !found.contains_key(name)).map(|(name, _)| name).collect();
+    let gone: Vec<&str> =
+        table.into_iter().filter(|(name, now)| *now > 0 && !found.contains_key(name)).map(|(name, _)| name).collect();
     assert!(
         missing.is_empty() && gone.is_empty(),
         "src/record/versions.rs must say the same as the source. Set these lines:\n{}\nand for what is no more, set the first \

@@ -321,7 +321,8 @@ fn the_bundles_of_earlier_programs_verify() {
         let findings = report["findings"].as_array().expect("findings");
         for finding in findings.iter().filter(|finding| is_same && finding["judgement"] == "not_judged") {
             let what = finding["what"].as_str().expect("text");
-            let is_known = NOT_JUDGED.iter().any(|(of, begin, why)| *of == bundle && what.starts_with(begin) && !why.is_empty());
+            let is_known =
+                NOT_JUDGED.iter().any(|(of, begin, why)| *of == bundle && what.starts_with(begin) && !why.is_empty());
             // A version that rose says so itself.
             assert!(is_known || what.contains(" version "), "{bundle}, not judged: {what}\n{said}{ADVICE}");
         }
@@ -366,9 +367,9 @@ fn another_builds_words_and_layout_are_told_and_its_numbers_come_again() {
     forge(folder, &name, |r| {
         r.printed.lines[0] = r.printed.lines[0].replace("log loss ", "the loss is ");
         for event in &mut r.events {
-            if let What::Operation { options, what, .. } = &mut event.what {
-                *options = options.replace("lr ", "learning rate ");
-                *what = what.replace(" on ", " with ");
+            if let What::Operation { operation, .. } = &mut event.what {
+                operation.options = operation.options.replace("lr ", "learning rate ");
+                operation.what = operation.what.replace(" on ", " with ");
             }
         }
     });
@@ -378,7 +379,10 @@ fn another_builds_words_and_layout_are_told_and_its_numbers_come_again() {
     for told in ["printed text 1", "options", "what", "`report.html`", "another build, whose words"] {
         assert!(said.contains(told), "{told}: {said}");
     }
-    assert!(report["counts"]["told"].as_u64() > Some(4) && said.contains("everything that is judged is equal"), "{said}");
+    assert!(
+        report["counts"]["told"].as_u64() > Some(4) && said.contains("everything that is judged is equal"),
+        "{said}"
+    );
     // A number is no word, wherever it stands.
     forge_page(folder, &name, "report.html", &other.replace("</body>", "<p>accuracy 0.98765</p></body>"));
     let (code, said, report) = verify(folder, &name, &[]);
@@ -388,8 +392,8 @@ fn another_builds_words_and_layout_are_told_and_its_numbers_come_again() {
     for change in ["lr 0.01", "learning rate 0.01"] {
         forge(folder, &name, |r| {
             for event in &mut r.events {
-                if let What::Operation { options, .. } = &mut event.what {
-                    *options = options.replace(change, "lr 0.0123");
+                if let What::Operation { operation, .. } = &mut event.what {
+                    operation.options = operation.options.replace(change, "lr 0.0123");
                 }
             }
         });
@@ -399,8 +403,8 @@ fn another_builds_words_and_layout_are_told_and_its_numbers_come_again() {
     // Values are values in every build.
     forge(folder, &name, |r| {
         for event in &mut r.events {
-            if let What::Operation { curve, .. } = &mut event.what
-                && let Some(point) = curve.last_mut()
+            if let What::Operation { operation, .. } = &mut event.what
+                && let Some(point) = operation.curve.last_mut()
             {
                 point.1 = 0.25;
             }
@@ -421,11 +425,11 @@ fn a_version_that_rose_is_not_judged_and_has_an_exit_code_of_its_own() {
         r.versions.iter_mut().find(|(name, _)| name == "finetune").expect("stated").1 = version;
         let key = w2s::store::memo::key_of(digest, &r.settings.device, &r.settings.kernels).to_hex();
         for event in &mut r.events {
-            if let What::Operation { name, digest: held, key: looked_up, curve, .. } = &mut event.what
-                && name == "finetune"
+            if let What::Operation { operation, .. } = &mut event.what
+                && operation.name == "finetune"
             {
-                (*held, *looked_up) = (digest.to_hex(), key.clone());
-                curve.last_mut().expect("a loss").1 = 0.25;
+                (operation.digest, operation.key) = (digest.to_hex(), key.clone());
+                operation.curve.last_mut().expect("a loss").1 = 0.25;
             }
         }
     };
@@ -465,7 +469,10 @@ fn the_recorded_modules_run_and_made_up_ones_are_found_out() {
     module(&format!("{own}\n// Other words.\n"), None);
     let (code, said, report) = verify(folder, &name, &[]);
     assert_eq!((code, &report["verdict"]), (0, &"equal".into()), "{said}");
-    assert!(said.contains("is of no release, and so it ran with this program's own as well: nothing differs"), "{said}");
+    assert!(
+        said.contains("is of no release, and so it ran with this program's own as well: nothing differs"),
+        "{said}"
+    );
     // The text that was recorded gives what was recorded, and the program's own does not.
     module(&own.replace("fn rungs(ladder, hops) {", "fn rungs(ladder, hops) { return [0, 7];"), Some("[0, 7]"));
     let (code, said, report) = verify(folder, &name, &[]);
@@ -486,8 +493,8 @@ fn no_check_is_switched_off_by_leaving_something_out() {
     // Without its key an operation would not say on which machine it was computed.
     forge(folder, &name, |r| {
         for event in &mut r.events {
-            if let What::Operation { key, .. } = &mut event.what {
-                key.clear();
+            if let What::Operation { operation, .. } = &mut event.what {
+                operation.key.clear();
             }
         }
     });
@@ -540,7 +547,11 @@ fn links_are_not_followed_and_pipes_are_not_waited_for() {
         let before = std::fs::read(&path).expect("there");
         for is_pipe in [false, true] {
             std::fs::remove_file(&path).expect("removed");
-            if is_pipe { pipe(&path) } else { std::os::unix::fs::symlink("/dev/zero", &path).expect("linked") }
+            if is_pipe {
+                pipe(&path)
+            } else {
+                std::os::unix::fs::symlink("/dev/zero", &path).expect("linked")
+            }
             let (code, said, _) = verify(folder, &name, &[]);
             assert!(code == 1 && said.contains(&format!("`{file}`")), "{file}: {said}");
             assert_eq!(w2s(folder, &["show", &name]).0, 0);

@@ -1,7 +1,7 @@
 //! `script::options`
 
-use crate::bind::prelude::*;
 use crate::bind::accepted;
+use crate::bind::prelude::*;
 
 /// The record.
 pub fn function() -> Function {

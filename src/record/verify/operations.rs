@@ -1,47 +1,24 @@
 //! Costly operations of both runs: by digest where they have one counterpart, else by kind and description.
 
 use super::super::pairs::pair;
-use super::super::schema::{How, Record, What};
+use super::super::schema::{How, Record};
 use super::super::verdict::{NONE, Tally, moved_to};
 use super::super::versions::derivation;
 use crate::core::digest::Digest;
+use crate::core::operation::Operation;
 use crate::store::memo::key_of;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An operation of a record.
-struct Operation<'a> {
-    /// From 1, among the operations.
-    number: usize,
-    name: &'a str,
-    what: &'a str,
-    digest: &'a str,
-    key: &'a str,
-    inputs: &'a [(String, String)],
-    options: &'a str,
-    curve: &'a [(u64, f64)],
-    is_ahead: bool,
+/// An operation of a record and its number, from 1, among the operations.
+type Numbered<'a> = (usize, &'a Operation);
+
+fn label((number, operation): Numbered) -> String {
+    format!("operation {number}, `{}` of {}", operation.name, operation.what)
 }
 
-impl Operation<'_> {
-    fn label(&self) -> String {
-        format!("operation {}, `{}` of {}", self.number, self.name, self.what)
-    }
-
-    /// Whether the store could be asked for it.
-    fn lookup(&self) -> &'static str {
-        if self.key.is_empty() { "never looked up" } else { "looked up" }
-    }
-}
-
-fn operations_of(record: &Record) -> Vec<Operation<'_>> {
-    let mut operations = Vec::new();
-    for event in &record.events {
-        if let What::Operation { name, what, digest, key, inputs, options, found, seconds: _, curve } = &event.what {
-            let (number, is_ahead) = (operations.len() + 1, matches!(found, How::Ahead { .. }));
-            operations.push(Operation { number, name, what, digest, key, inputs, options, curve, is_ahead });
-        }
-    }
-    operations
+/// Whether the store could be asked for it.
+fn lookup(operation: &Operation) -> &'static str {
+    if operation.key.is_empty() { "never looked up" } else { "looked up" }
 }
 
 /// Whether the operations of a record were looked up on the machine that it names.
@@ -50,11 +27,12 @@ pub(super) fn keys(tally: &mut Tally, record: &Record) {
     if tally.moved.contains_key("memo/key") {
         return;
     }
-    for operation in operations_of(record).iter().filter(|operation| !operation.key.is_empty()) {
-        let digest = Digest::from_hex(operation.digest);
+    let all = record.operations().enumerate().map(|(idx, (operation, _))| (idx + 1, operation));
+    for (number, operation) in all.filter(|(_, operation)| !operation.key.is_empty()) {
+        let digest = Digest::from_hex(&operation.digest);
         let key = digest.map_or_else(|| NONE.to_owned(), |d| key_of(d, &settings.device, &settings.kernels).to_hex());
-        let what = format!("{}, its key on {} with {}", operation.label(), settings.device, settings.kernels);
-        tally.judge("record", what, operation.key, &key, true);
+        let on = format!("its key on {} with {}", settings.device, settings.kernels);
+        tally.judge("record", format!("{}, {on}", label((number, operation))), &operation.key, &key, true);
     }
 }
 
@@ -62,48 +40,51 @@ pub(super) fn keys(tally: &mut Tally, record: &Record) {
 /// counterpart is held against the next of the same kind that has none either. What workers computed and the script did
 /// not come to is chance, and nothing depends on it.
 pub(super) fn operations(tally: &mut Tally, old: &Record, new: &Record) {
-    let needed = |record| operations_of(record).into_iter().filter(|o: &Operation| !o.is_ahead).collect::<Vec<_>>();
+    fn needed(record: &Record) -> Vec<Numbered<'_>> {
+        let all = record.operations().enumerate();
+        all.filter(|(_, (_, how))| !matches!(how, How::Ahead { .. })).map(|(idx, (one, _))| (idx + 1, one)).collect()
+    }
     let (old, new) = (needed(old), needed(new));
-    let by_digest: BTreeMap<&str, &Operation> = new.iter().map(|operation| (operation.digest, operation)).collect();
-    let known: BTreeSet<&str> = old.iter().map(|operation| operation.digest).collect();
+    let by_digest: BTreeMap<&str, &Operation> = new.iter().map(|(_, one)| (one.digest.as_str(), *one)).collect();
+    let known: BTreeSet<&str> = old.iter().map(|(_, one)| one.digest.as_str()).collect();
     let mut lone = Vec::new();
-    for operation in &old {
-        match by_digest.get(operation.digest) {
-            Some(other) => of_one_digest(tally, &operation.label(), operation, other),
-            None => lone.push(operation),
+    for numbered in &old {
+        match by_digest.get(numbered.1.digest.as_str()) {
+            Some(other) => of_one_digest(tally, &label(*numbered), numbered.1, other),
+            None => lone.push(*numbered),
         }
     }
-    let come: Vec<&Operation> = new.iter().filter(|operation| !known.contains(operation.digest)).collect();
+    let come: Vec<Numbered> = new.iter().filter(|(_, one)| !known.contains(one.digest.as_str())).copied().collect();
     let pairs = pair(&names(&lone), &names(&come));
     let mut spare = vec![true; come.len()];
-    for (operation, at) in lone.iter().zip(pairs) {
+    for (numbered, at) in lone.iter().zip(pairs) {
         let now = at.and_then(|at| Some((come.get(at)?, spare.get_mut(at)?)));
-        let Some((now, spare)) = now else {
-            let what = format!("{}, digest", operation.label());
-            tally.judge_made("operation", what, operation.digest, NONE, false);
+        let Some(((_, now), spare)) = now else {
+            let what = format!("{}, digest", label(*numbered));
+            tally.judge_made("operation", what, &numbered.1.digest, NONE, false);
             continue;
         };
         *spare = false;
-        of_two_digests(tally, operation, now);
+        of_two_digests(tally, &label(*numbered), numbered.1, now);
     }
-    for (operation, _) in come.iter().zip(spare).filter(|(_, spare)| *spare) {
+    for ((_, operation), _) in come.iter().zip(spare).filter(|(_, spare)| *spare) {
         let label = format!("an operation that was not recorded, `{}` of {}", operation.name, operation.what);
-        tally.judge_made("operation", label, NONE, operation.digest, false);
+        tally.judge_made("operation", label, NONE, &operation.digest, false);
     }
 }
 
-fn names<'a>(operations: &[&Operation<'a>]) -> Vec<(&'a str, &'a str)> {
-    operations.iter().map(|operation| (operation.name, operation.what)).collect()
+fn names<'a>(operations: &[Numbered<'a>]) -> Vec<(&'a str, &'a str)> {
+    operations.iter().map(|(_, operation)| (operation.name.as_str(), operation.what.as_str())).collect()
 }
 
 /// One derivation: what was computed is the same, however it is worded.
 fn of_one_digest(tally: &mut Tally, label: &str, old: &Operation, new: &Operation) {
-    tally.judge("operation", format!("{label}, name"), old.name, new.name, true);
-    tally.judge_words("operation", format!("{label}, what"), old.what, new.what, true);
-    tally.judge_words("operation", format!("{label}, options"), old.options, new.options, true);
+    tally.judge("operation", format!("{label}, name"), &old.name, &new.name, true);
+    tally.judge_words("operation", format!("{label}, what"), &old.what, &new.what, true);
+    tally.judge_words("operation", format!("{label}, options"), &old.options, &new.options, true);
     looked_up(tally, label, old, new);
     if tally.same && !tally.moved.contains_key("memo/key") {
-        tally.judge("operation", format!("{label}, key"), old.key, new.key, true);
+        tally.judge("operation", format!("{label}, key"), &old.key, &new.key, true);
     }
     let digests = |operation: &Operation| -> Vec<String> {
         let mut digests: Vec<String> = operation.inputs.iter().map(|(_, digest)| digest.clone()).collect();
@@ -121,37 +102,36 @@ fn of_one_digest(tally: &mut Tally, label: &str, old: &Operation, new: &Operatio
         };
         tally.judge_sets("operation", inputs(old), inputs(new));
     }
-    curve(tally, label, old.curve, new.curve);
+    curve(tally, label, &old.curve, &new.curve);
 }
 
 /// Two derivations in one place. A version that moved explains it, of the operation or of something that it was made from.
-fn of_two_digests(tally: &mut Tally, old: &Operation, new: &Operation) {
-    let label = old.label();
-    let own = tally.moved.get(&derivation(old.name)).copied();
+fn of_two_digests(tally: &mut Tally, label: &str, old: &Operation, new: &Operation) {
+    let own = tally.moved.get(&derivation(&old.name)).copied();
     match own {
         Some((then, now)) => {
             let what = format!("{label}, version {}", moved_to(then, now));
-            tally.unjudged("operation", what, old.digest, new.digest);
+            tally.unjudged("operation", what, &old.digest, &new.digest);
         }
         // Nothing that it was made from is another thing: then its digest is made up.
         None if old.inputs == new.inputs && old.options == new.options => {
-            tally.judge("operation", format!("{label}, digest"), old.digest, new.digest, false);
+            tally.judge("operation", format!("{label}, digest"), &old.digest, &new.digest, false);
         }
-        None => tally.judge_made("operation", format!("{label}, digest"), old.digest, new.digest, false),
+        None => tally.judge_made("operation", format!("{label}, digest"), &old.digest, &new.digest, false),
     }
     if tally.moved.is_empty() {
-        tally.judge("operation", format!("{label}, options"), old.options, new.options, false);
+        tally.judge("operation", format!("{label}, options"), &old.options, &new.options, false);
     } else {
-        tally.judge_words("operation", format!("{label}, options"), old.options, new.options, false);
+        tally.judge_words("operation", format!("{label}, options"), &old.options, &new.options, false);
     }
-    looked_up(tally, &label, old, new);
-    curve(tally, &label, old.curve, new.curve);
+    looked_up(tally, label, old, new);
+    curve(tally, label, &old.curve, &new.curve);
 }
 
 /// Whether the store may be asked for a result depends on the script alone, so a record without keys is no way around them.
 fn looked_up(tally: &mut Tally, label: &str, old: &Operation, new: &Operation) {
-    if old.lookup() != new.lookup() {
-        tally.judge_made("operation", format!("{label}, key"), old.lookup(), new.lookup(), true);
+    if lookup(old) != lookup(new) {
+        tally.judge_made("operation", format!("{label}, key"), lookup(old), lookup(new), true);
     }
 }
 

@@ -542,7 +542,8 @@ fn links_are_not_followed_and_pipes_are_not_waited_for() {
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
     };
     let started = std::time::Instant::now();
-    for file in ["curve.svg", "results.parquet", "imports/part.rhai", "report.html"] {
+    let import = record(folder, &name)["sources"][1]["file"].as_str().expect("text").to_owned();
+    for file in ["curve.svg", "results.parquet", &import, "report.html"] {
         let path = folder.join(&name).join(file);
         let before = std::fs::read(&path).expect("there");
         for is_pipe in [false, true] {

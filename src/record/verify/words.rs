@@ -9,13 +9,21 @@ struct Shown {
     value: f64,
     /// Digits behind the point.
     n_decimals: i32,
+    /// Digits from the first that is not zero.
+    n_digits: usize,
 }
 
+/// The fewest digits of a number that stands for one with more of them: arbitrary. With fewer, `0.01` would stand for `0.0123`.
+const MIN_DIGITS: usize = 3;
+
 impl Shown {
-    /// Whether both may be one number, rounded to different numbers of digits. A whole number is no rounding.
-    fn agrees(self, other: Shown) -> bool {
-        let n_decimals = self.n_decimals.min(other.n_decimals);
-        n_decimals > 0 && (self.value - other.value).abs() <= 0.5 * 10f64.powi(-n_decimals) * (1.0 + 1e-9)
+    /// Whether this, which was recorded, and `now` may be one number, rounded to different numbers of digits. A whole number is no
+    /// rounding.
+    fn agrees(self, now: Shown) -> bool {
+        let is_fine = self.n_decimals <= now.n_decimals || now.n_digits >= MIN_DIGITS;
+        let n_decimals = self.n_decimals.min(now.n_decimals);
+        let half = 0.5 * 10f64.powi(-n_decimals) * (1.0 + 1e-9);
+        is_fine && n_decimals > 0 && (self.value - now.value).abs() <= half
     }
 }
 
@@ -53,8 +61,9 @@ fn numbers(text: &str) -> impl Iterator<Item = Shown> {
         let value: f64 = word.parse().ok().filter(|value: &f64| value.is_finite())?;
         let mantissa = word.split(['e', 'E']).next().unwrap_or_default();
         let n_decimals = mantissa.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let digits = mantissa.chars().filter(char::is_ascii_digit).skip_while(|digit| *digit == '0');
         // Zero has one sign here, and beyond what a float tells apart digits say nothing.
-        Some(Shown { value: value + 0.0, n_decimals: n_decimals.min(17) as i32 })
+        Some(Shown { value: value + 0.0, n_decimals: n_decimals.min(17) as i32, n_digits: digits.count() })
     })
 }
 
@@ -89,7 +98,7 @@ mod tests {
         let recorded = "naive  world-1 → world-5  0.438 ± 0.476  PGR −0.05 [−∞, ∞]\n(6 rows, 6 columns)";
         for now in [
             recorded,
-            "naive: 0.44 ± 0.4761 of 6 times 6, PGR -0.05",
+            "naive: 0.4382 ± 0.4761 of 6 times 6, PGR -0.05",
             "6 rows\n6 columns\nnaive 0.438 0.476 0.999 and -0.050",
             "0.438, 0.476; -0.0501 (6) [6]",
         ] {
@@ -108,6 +117,8 @@ mod tests {
         assert_eq!(lost("world-1 fp32 3afd7d4a 2026-11-28 no", ""), None, "names are no numbers");
         assert_eq!(lost("1e-3 and 5e-3.", "0.001, 0.0050"), None);
         assert_eq!(lost("0.5 0.5", "0.5").as_deref(), Some("0.5"), "one stands for one");
+        assert_eq!(lost("loss 0.681594841134844", "loss 0.6816"), None);
+        assert_eq!(lost("lr 0.0123", "lr 0.01").as_deref(), Some("0.0123"), "more digits than came again");
     }
 
     #[test]

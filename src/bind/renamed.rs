@@ -69,8 +69,7 @@ mod tests {
         let paths: Vec<String> = made.iter().map(|function| function.path()).collect();
         assert_eq!(paths, ["stats::portion", "col_of"]);
         let engine = &mut rhai::Engine::new();
-        let mut registry = super::super::Registry::default();
-        registry.functions = made;
+        let registry = super::super::Registry { functions: made, ..Default::default() };
         registry.install(engine, &Arc::new(crate::core::context::Context::for_tests()));
         assert_eq!(engine.eval::<i64>("stats::portion() + col_of()").expect("both"), 14);
         assert_eq!(super::function("col_of", &table), Some("column"));

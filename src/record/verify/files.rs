@@ -41,16 +41,14 @@ struct Thing<'a> {
 fn things(record: &Record) -> Vec<Thing<'_>> {
     let last: BTreeMap<&str, &WrittenFile> =
         record.written().into_iter().map(|file| (file.path.as_str(), file)).collect();
-    let thing = |what| match what {
-        &What::Written { ref kind, ref name, ref files, .. } => {
-            // A later event wrote the file anew: it is judged there.
-            let inside = files.iter().filter(|file| file.root == Root::Run);
-            let files = inside.filter(|file| last.get(file.path.as_str()) == Some(file)).collect();
-            Some(Thing { kind, name, files })
-        }
-        _ => None,
-    };
-    record.events.iter().filter_map(|event| thing(&event.what)).collect()
+    record.events.iter().filter_map(|event| thing(&event.what, &last)).collect()
+}
+
+fn thing<'a>(what: &'a What, last: &BTreeMap<&str, &WrittenFile>) -> Option<Thing<'a>> {
+    let What::Written { kind, name, files } = what else { return None };
+    // A later event wrote the file anew: it is judged there.
+    let inside = files.iter().filter(|file| file.root == Root::Run);
+    Some(Thing { kind, name, files: inside.filter(|file| last.get(file.path.as_str()) == Some(file)).collect() })
 }
 
 /// Compares everything that was written.

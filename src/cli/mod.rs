@@ -44,6 +44,10 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// A file or folder that was named cannot be read or made.
     pub const FILE: u8 = 3;
+    /// Verified on another type of machine, where numbers were compared within intervals.
+    pub const WITHIN: u8 = 4;
+    /// Nothing differs, and something could not be judged.
+    pub const NOT_JUDGED: u8 = 5;
     /// Stopped by Ctrl-C (128 + SIGINT, as a shell would say it).
     pub const INTERRUPTED: u8 = 130;
     /// Whoever read our output stopped reading (128 + SIGPIPE).
@@ -77,7 +81,13 @@ fn dispatch(line: &Line) -> u8 {
     let global = &line.global;
     match &line.command {
         None | Some(Command::Repl) => with_runtime(global, repl::run),
-        Some(Command::Script { plan, rerun, file, args }) => script::run(global, *plan, *rerun, file, args),
+        Some(Command::Script { plan, rerun, modules, file, args }) => match script::modules(modules.as_deref()) {
+            Ok(modules) => script::run(&Global { modules, ..global.clone() }, *plan, *rerun, file, args),
+            Err(refused) => {
+                draw::print(&refused);
+                exit::FILE
+            }
+        },
         Some(Command::Appendix { run, output }) => appendix::run(run, output.as_deref()),
         Some(Command::Eval { code }) => with_runtime(global, |runtime| eval(runtime, code)),
         Some(Command::Check { files }) => check::run(global, files),

@@ -53,12 +53,12 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
     let (held, shown) = (planned.clone(), runtime.progress.clone());
     runtime.ctx.listen(move |event| {
         shown.show(&event);
-        if let Event::Operation { name, what, key, work, found, .. } = event {
+        if let Event::Operation { operation, work, found } = event {
             let is_stored = !matches!(found, Found::Planned);
             held.lock().unwrap_or_else(PoisonError::into_inner).push(Planned {
-                operation: name,
-                what,
-                key,
+                operation: operation.name,
+                what: operation.what,
+                key: operation.key,
                 work,
                 is_stored,
             });

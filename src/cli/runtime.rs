@@ -5,7 +5,6 @@ use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
 use crate::core::context::{Access, Context, Event, Memo, Settings};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::resolve::STDLIB;
 use crate::lang::source::{Source, Sources};
 use crate::lang::{Session, Setup};
 use crate::record::{self, Folder, Outcome, RecordError, Recorder};
@@ -88,7 +87,7 @@ impl Runtime {
                 access: &access,
                 read: &global.allow_read,
                 write: &global.allow_write,
-                stdlib: STDLIB,
+                stdlib: &super::script::library(&global.modules),
             })
         });
         let (store, sweep) = (Arc::new(store_session), Arc::new(SweepState::default()));

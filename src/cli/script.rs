@@ -4,6 +4,7 @@ use super::line::Global;
 use super::runtime::{Run, Runtime};
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
+use crate::lang::resolve::STDLIB;
 use crate::lang::source::read_script;
 use std::path::Path;
 
@@ -34,6 +35,7 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         }
     };
     let mut session = runtime.session("input", false, args);
+    global.modules.iter().for_each(|(name, text)| session.sources.pin_module(name, text));
     worker::enable(&runtime, &session.sources, global, file, args);
     session.sources.keep(&file.display().to_string(), &text, file.canonicalize().ok().as_deref());
     if let Err(refused) = runtime.begin(&session.sources, file) {
@@ -51,4 +53,25 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         runtime.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
     }
     code
+}
+
+/// The texts in a folder that are imported in place of the program's own modules, by name; none without a folder.
+pub fn modules(folder: Option<&Path>) -> Result<Vec<(String, String)>, Box<Diagnostic>> {
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    let refuse = |why: String| Box::new(Diagnostic::new("script/modules", format!("`{}` {why}", folder.display())));
+    let entries = std::fs::read_dir(folder).map_err(|error| refuse(crate::core::context::plain(&error)))?;
+    let mut modules = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
+            modules.push((name.to_owned(), read_script(&path).map_err(refuse)?));
+        }
+    }
+    Ok(modules)
+}
+
+/// The program's modules as a script imports them: its own texts, but for those in `modules`.
+pub fn library(modules: &[(String, String)]) -> Vec<(&str, &str)> {
+    let other = |name: &str| modules.iter().any(|(other, _)| other == name);
+    let own = STDLIB.iter().copied().filter(|(name, _)| !other(name));
+    own.chain(modules.iter().map(|(name, text)| (name.as_str(), text.as_str()))).collect()
 }

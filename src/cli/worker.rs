@@ -70,9 +70,11 @@ pub fn run() -> u8 {
     }
     let setup = Setup { args: task.script.args.clone(), prelude: false, ..Setup::default() };
     let mut session = Session::with(ctx, setup);
-    for (_, text, path) in &task.script.texts {
-        if let Some(path) = path {
-            session.sources.pin(path, text);
+    for (name, text, path) in &task.script.texts {
+        match path {
+            Some(path) => session.sources.pin(path, text),
+            // What has no file is a module of the program, in the text that the first process imported.
+            None => session.sources.pin_module(name, text),
         }
     }
     match session.run_script(&task.script.file) {

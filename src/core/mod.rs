@@ -8,4 +8,5 @@ pub mod explain;
 pub mod files;
 pub mod latex;
 pub mod math;
+pub mod operation;
 pub mod random;

@@ -16,34 +16,48 @@ pub struct Source {
 
 /// All texts of a session. Cheap to clone; clones share.
 #[derive(Clone, Default)]
-pub struct Sources(Arc<RwLock<BTreeMap<String, Source>>>, Arc<RwLock<BTreeMap<PathBuf, String>>>);
+pub struct Sources {
+    seen: Arc<RwLock<BTreeMap<String, Source>>>,
+    pinned: Arc<RwLock<BTreeMap<PathBuf, String>>>,
+    modules: Arc<RwLock<BTreeMap<String, Arc<str>>>>,
+}
 
 impl Sources {
     /// Keeps `text` under `name`, in place of an earlier text of that name.
     pub fn keep(&self, name: &str, text: &str, path: Option<&Path>) {
         let source = Source { name: name.to_owned(), text: text.into(), path: path.map(Path::to_owned) };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
+        self.seen.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
     }
 
     /// Makes the file at `path` (links resolved) read as `text`, whatever it holds by now.
     pub fn pin(&self, path: &Path, text: &str) {
-        self.1.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), text.to_owned());
+        self.pinned.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), text.to_owned());
+    }
+
+    /// Makes `import "name"` mean `text`, whatever the program's own module of that name says.
+    pub fn pin_module(&self, name: &str, text: &str) {
+        self.modules.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), text.into());
+    }
+
+    /// The text that the module called `name` was pinned to.
+    pub fn module(&self, name: &str) -> Option<Arc<str>> {
+        self.modules.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// The text of the script file at `path`: what it was pinned to, or what it holds. The error says what is wrong with it.
     pub fn read(&self, path: &Path) -> Result<String, String> {
-        let pinned = self.1.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let pinned = self.pinned.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         pinned.map_or_else(|| read_script(path), Ok)
     }
 
     /// The text called `name`.
     pub fn find(&self, name: &str) -> Option<Source> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Every text, by name.
     pub fn all(&self) -> Vec<Source> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Line `line` (from 1) of the text called `name`.

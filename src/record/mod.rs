@@ -22,6 +22,7 @@ mod schema;
 mod seal;
 mod verdict;
 pub mod verify;
+pub mod versions;
 
 pub use altered::{Altered, altered, unaltered};
 pub use appendix::{APPENDIX, Account, appendix, seconds, write_appendix, write_pages};

@@ -3,7 +3,7 @@
 use super::folder::RecordError;
 use super::seal::seal;
 use crate::core::context::Found;
-use crate::core::curve;
+use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -22,6 +22,12 @@ pub struct Record {
     pub schema: String,
     /// Such as `w2s 0.1.0`.
     pub program: String,
+    /// A hash of the source that the program was built from; empty in records of programs that did not say it.
+    #[serde(default)]
+    pub build: String,
+    /// The version of every derivation, by name; empty likewise.
+    #[serde(default)]
+    pub versions: Vec<(String, u32)>,
     pub formats: Formats,
     /// What the run folder was called.
     pub name: String,
@@ -222,21 +228,9 @@ pub struct Recorded {
 pub enum What {
     /// A costly operation was answered.
     Operation {
-        name: String,
-        what: String,
-        /// The derivation of its result.
-        digest: String,
-        /// What the store looked up.
-        key: String,
-        /// The digests of its inputs, by name.
-        inputs: Vec<(String, String)>,
-        options: String,
+        #[serde(flatten)]
+        operation: Operation,
         found: How,
-        /// What this run spent on it.
-        seconds: f64,
-        /// The training loss: step (from 1) and value.
-        #[serde(with = "curve")]
-        curve: Vec<(u64, f64)>,
     },
     /// Sealed truth was read: the oracle log.
     TruthRead {
@@ -288,6 +282,16 @@ pub enum How {
     Planned,
 }
 
+impl How {
+    /// What computing or reading the result of `operation` took, wherever that was done.
+    pub fn seconds(&self, operation: &Operation) -> f64 {
+        match self {
+            How::Worker { seconds } | How::Ahead { seconds } => *seconds,
+            How::Computed | How::Stored { .. } | How::Planned => operation.seconds,
+        }
+    }
+}
+
 impl From<Found> for How {
     fn from(found: Found) -> How {
         match found {
@@ -300,6 +304,14 @@ impl From<Found> for How {
 }
 
 impl Record {
+    /// Its costly operations and where each result came from, in order.
+    pub fn operations(&self) -> impl Iterator<Item = (&Operation, &How)> {
+        self.events.iter().filter_map(|event| match &event.what {
+            What::Operation { operation, found } => Some((operation, found)),
+            _ => None,
+        })
+    }
+
     /// Reads the text of a `record.json`; `name` is what errors call it. Fails with the reason where it is of another
     /// version of the format, or damaged.
     pub fn parse(name: &str, text: &[u8]) -> Result<Record, RecordError> {
@@ -331,6 +343,12 @@ impl Record {
         Ok(seal(&text.map_err(refused)?))
     }
 
+    /// The copies of the program's own script modules that the run imported.
+    pub fn modules(&self) -> impl Iterator<Item = &Copied> {
+        let is_known = |name: &str| self.stdlib.iter().any(|library| library.name == name);
+        self.sources.iter().skip(1).filter(move |source| source.path.is_none() && is_known(&source.name))
+    }
+
     /// The script and its arguments, as they were typed.
     pub fn command(&self) -> String {
         let arguments: String = self.arguments.iter().map(|argument| format!(" {argument}")).collect();
@@ -358,17 +376,17 @@ mod tests {
 
     fn curved(curve: Vec<(u64, f64)>) -> Recorded {
         let text = || "x".to_owned();
-        let what = What::Operation {
+        let operation = Operation {
             name: text(),
             what: text(),
             digest: text(),
             key: text(),
             inputs: vec![("data".to_owned(), text())],
             options: text(),
-            found: How::Stored { seconds: 1.5 },
             seconds: 0.25,
             curve,
         };
+        let what = What::Operation { operation, found: How::Stored { seconds: 1.5 } };
         Recorded { at: 0.5, what }
     }
 
@@ -379,7 +397,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Recorded>(&text).expect("reads"), event, "{text}");
         let text = serde_json::to_string(&curved(vec![(1, f64::NAN)])).expect("text");
         let back: Recorded = serde_json::from_str(&text).expect("reads");
-        assert!(matches!(back.what, What::Operation { curve, .. } if curve[0].1.is_nan()), "{text}");
+        assert!(matches!(back.what, What::Operation { operation, .. } if operation.curve[0].1.is_nan()), "{text}");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub use registration::Registration;
 use super::{Store, StoreError, StoreSession};
 use crate::core::context::{Context, DryRun, Event, Found, Interrupted, Memo, Missing};
 use crate::core::digest::Digest;
+use crate::core::operation;
 use crate::kernels::class_on;
 use files::LookedUp;
 use serde::{Deserialize, Serialize};
@@ -294,7 +295,7 @@ impl<O: Operation> Performance<'_, O> {
 
     fn tell(&self, digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>) {
         let step = &self.step;
-        self.ctx.tell(Event::Operation {
+        let operation = operation::Operation {
             name: step.operation.to_owned(),
             what: step.what.clone(),
             digest: digest.to_hex(),
@@ -302,11 +303,10 @@ impl<O: Operation> Performance<'_, O> {
             key: if step.untraceable.is_some() { String::new() } else { self.key.to_hex() },
             inputs: named(&step.inputs),
             options: step.options.clone(),
-            work: step.work,
-            found,
             seconds,
             curve,
-        });
+        };
+        self.ctx.tell(Event::Operation { operation, work: step.work, found });
     }
 }
 

@@ -2,7 +2,8 @@
 //! the answers come as [`WorkerMessage`]s.
 
 use super::launch::Script;
-use crate::core::context::{Access, Computed, Context, Event, Found, Settings};
+use crate::core::context::{Access, Context, Event, Found, Settings};
+use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -47,7 +48,7 @@ pub enum WorkerMessage {
         text: String,
     },
     /// It computed a result.
-    Computed(Computed),
+    Computed(Operation),
     /// All that the cell needs is in the store.
     Ready {
         cell: usize,
@@ -135,18 +136,7 @@ impl WorkerChannel {
             }
             Event::Ended { what } => WorkerMessage::Ended { what },
             Event::Warning { text } => WorkerMessage::Warning { text },
-            Event::Operation {
-                name,
-                what,
-                digest,
-                key,
-                inputs,
-                options,
-                work: _,
-                found: Found::Computed,
-                seconds,
-                curve,
-            } => WorkerMessage::Computed(Computed { name, what, digest, key, inputs, options, seconds, curve }),
+            Event::Operation { operation, work: _, found: Found::Computed } => WorkerMessage::Computed(operation),
             // The first process goes through the cell itself afterwards, and tells these then.
             Event::Operation { .. }
             | Event::Ahead(_)

@@ -6,7 +6,8 @@ use super::launch::Launcher;
 use super::memory::{Gauge, System};
 use super::queue::Queue;
 use super::state::SweepState;
-use crate::core::context::{Computed, Context, Event};
+use crate::core::context::{Context, Event};
+use crate::core::operation::Operation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin};
@@ -301,7 +302,7 @@ impl Scheduler<'_> {
     }
 
     /// A worker computed something: said at once, for the script may never come to it.
-    fn note(&self, computed: Computed) {
+    fn note(&self, computed: Operation) {
         // What the store does not keep is computed again where it is needed.
         if computed.key.is_empty() {
             return;

@@ -90,17 +90,15 @@ impl SweepState {
         let mut state = self.state();
         match event {
             Event::Warning { text } if state.warned.remove(&text) => None,
-            Event::Operation { name, what, digest, key, inputs, options, work, found, seconds, curve } => {
-                state.has_untraceable |= key.is_empty() && found == Found::Computed;
-                let by_worker = state.computed.get(&key).copied().filter(|_| matches!(found, Found::Stored { .. }));
-                let (found, seconds) = match by_worker {
-                    Some(took) => {
-                        state.computed.remove(&key);
-                        (Found::Worker { seconds: took }, seconds + took)
-                    }
-                    None => (found, seconds),
-                };
-                Some(Event::Operation { name, what, digest, key, inputs, options, work, found, seconds, curve })
+            Event::Operation { mut operation, work, mut found } => {
+                state.has_untraceable |= operation.key.is_empty() && found == Found::Computed;
+                let by_worker = state.computed.get(&operation.key).copied();
+                if let Some(took) = by_worker.filter(|_| matches!(found, Found::Stored { .. })) {
+                    state.computed.remove(&operation.key);
+                    found = Found::Worker { seconds: took };
+                    operation.seconds += took;
+                }
+                Some(Event::Operation { operation, work, found })
             }
             event => Some(event),
         }
@@ -124,12 +122,14 @@ impl SweepState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::operation::Operation;
 
     fn operation(key: &str, found: Found) -> Event {
         let text = String::new;
         let (name, what, digest, key, options) = (text(), text(), text(), key.to_owned(), text());
         let (inputs, curve) = (Vec::new(), Vec::new());
-        Event::Operation { name, what, digest, key, inputs, options, work: 0.0, found, seconds: 0.5, curve }
+        let operation = Operation { name, what, digest, key, inputs, options, seconds: 0.5, curve };
+        Event::Operation { operation, work: 0.0, found }
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
         state.note_computed("k".to_owned(), 2.0);
         let stored = Found::Stored { seconds: 9.0 };
         let found = |key: &str| match state.observe(operation(key, stored)) {
-            Some(Event::Operation { found, seconds, .. }) => (found, seconds),
+            Some(Event::Operation { operation, found, .. }) => (found, operation.seconds),
             other => panic!("{other:?}"),
         };
         assert_eq!(found("other"), (stored, 0.5));

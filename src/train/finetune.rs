@@ -581,8 +581,8 @@ pub(super) mod tests {
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let sink = told.clone();
         ctx.listen(move |event| {
-            if let crate::core::context::Event::Operation { options, .. } = event {
-                sink.lock().expect("whole").push(options);
+            if let crate::core::context::Event::Operation { operation, .. } = event {
+                sink.lock().expect("whole").push(operation.options);
             }
         });
         for model in [tiny(0), tiny_bert(0)] {

@@ -1,9 +1,8 @@
 //! What leaves the library while it works: progress, reads of truth, costly operations, files, warnings. Whoever owns the
 //! context decides what becomes of an event.
 
-use crate::core::curve;
 use crate::core::digest::Digest;
-use serde::{Deserialize, Serialize};
+use crate::core::operation::Operation;
 use std::path::PathBuf;
 
 /// Something that happened.
@@ -20,27 +19,13 @@ pub enum Event {
     TruthRead { data: String, digest: String, n_rows: usize, by: String, purpose: String },
     /// A costly operation was answered: looked up, computed, or only planned.
     Operation {
-        name: String,
-        /// For people: on what.
-        what: String,
-        /// The derivation of its result.
-        digest: String,
-        /// What the store looks up; empty where the result cannot be looked up.
-        key: String,
-        /// The digests of its inputs, by name.
-        inputs: Vec<(String, String)>,
-        /// Every option with its settled value.
-        options: String,
+        operation: Operation,
         /// Floating-point operations, estimated.
         work: f64,
         found: Found,
-        /// What this run spent on it.
-        seconds: f64,
-        /// The training loss: step (from 1) and value.
-        curve: Vec<(u64, f64)>,
     },
     /// A worker process of this run computed a result that this process has not asked for yet.
-    Ahead(Box<Computed>),
+    Ahead(Box<Operation>),
     /// Something that the user should know and that is not an error.
     Warning { text: String },
     /// A `table`, `figure`, `page`, `frame` or `model` (its kind) was written, as one file or several.
@@ -51,21 +36,6 @@ pub enum Event {
     FetchedRead { id: String, file: String, sha256: String, bytes: u64 },
     /// A seed was used, stated or not.
     Seed { seed: u64 },
-}
-
-/// A costly operation that was computed, as [`Event::Operation`] tells it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Computed {
-    pub name: String,
-    pub what: String,
-    pub digest: String,
-    pub key: String,
-    pub inputs: Vec<(String, String)>,
-    pub options: String,
-    /// What computing took.
-    pub seconds: f64,
-    #[serde(with = "curve")]
-    pub curve: Vec<(u64, f64)>,
 }
 
 /// Where a costly operation's result came from.

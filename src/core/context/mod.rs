@@ -12,7 +12,7 @@ mod interrupt;
 pub use crate::core::files::plain;
 pub use access::{Access, AccessError};
 pub use dry_run::{DryRun, HeldBack, Look, Missing, NotComputed, Printer};
-pub use event::{Computed, Event, Found};
+pub use event::{Event, Found};
 pub use interrupt::{Interrupt, Interrupted};
 
 use crate::core::digest::Digest;

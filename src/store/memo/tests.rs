@@ -125,8 +125,8 @@ fn a_result_is_computed_once_and_leaves_no_lock_and_no_state() {
         .expect("whole")
         .iter()
         .filter_map(|event| {
-            if let Event::Operation { found, curve, .. } = event {
-                assert_eq!(curve.len(), 2);
+            if let Event::Operation { found, operation, .. } = event {
+                assert_eq!(operation.curve.len(), 2);
                 Some(*found)
             } else {
                 None

@@ -1,7 +1,7 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
 use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope, Scaling};
-use super::{Encoder, Head, HfFiles, Model, ModelError};
+use super::{Encoder, Head, HeadKind, HfFiles, Model, ModelError};
 use crate::core::context::{Context, plain};
 use crate::core::digest::Digest;
 use half::{bf16, f16};
@@ -64,7 +64,13 @@ struct Config {
     max_tokens: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n_classes: Option<usize>,
+    /// `scalar` of a head that scores; nothing of one that classifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
 }
+
+/// What `config.json` calls a head that scores.
+const SCALAR: &str = "scalar";
 
 /// What only a Llama has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,11 +147,22 @@ impl Model {
             let slot = values.get_mut(entry.offset..entry.offset + size).unwrap_or_default();
             slot.copy_from_slice(&tensor(&stored, &entry.name, &entry.shape)?);
         }
+        let kind = match read.head.as_deref() {
+            None => HeadKind::Class,
+            Some(SCALAR) => HeadKind::Scalar,
+            Some(other) => {
+                return Err(file(CONFIG, &format!("`head` must be \"{SCALAR}\" or left out, got `{other}`")));
+            }
+        };
+        let fits = |n: usize| if kind == HeadKind::Scalar { n == 1 } else { (2..=1 << 16).contains(&n) };
         let head = match read.n_classes {
             None => None,
-            Some(n_classes) if (2..=1 << 16).contains(&n_classes) => {
+            Some(n_classes) if fits(n_classes) => {
                 let weight = tensor(&stored, "head.weight", &[n_classes, arch.width()])?;
-                Some(Arc::new(Head { weight, n_classes }))
+                Some(Arc::new(Head { weight, n_classes, kind }))
+            }
+            Some(n_classes) if kind == HeadKind::Scalar => {
+                return Err(file(CONFIG, &format!("`n_classes` of a head that scores must be 1, got `{n_classes}`")));
             }
             Some(n_classes) => {
                 return Err(file(CONFIG, &format!("`n_classes` must be from 2 to 65536, got `{n_classes}`")));
@@ -243,6 +260,7 @@ impl Model {
             n_token_types,
             max_tokens: inner.max_tokens,
             n_classes: self.n_classes(),
+            head: inner.head.as_ref().filter(|head| head.kind == HeadKind::Scalar).map(|_| SCALAR.to_owned()),
         }
     }
 }
@@ -370,7 +388,8 @@ mod tests {
 
     #[test]
     fn a_model_survives_its_files() {
-        let model = tiny(3).with(|m| m.head = Some(Arc::new(Head { weight: vec![0.25; 32], n_classes: 2 })));
+        let head = Head { weight: vec![0.25; 32], n_classes: 2, kind: HeadKind::Class };
+        let model = tiny(3).with(|m| m.head = Some(Arc::new(head)));
         let files = model.to_bytes(Precision::F32).expect("serialises");
         let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
         assert_eq!(back.inner.params.values, model.inner.params.values);

@@ -19,6 +19,18 @@ pub enum ModelError {
     Tokenizer(String),
     #[error("row `{id}` has no tokens")]
     EmptyRow { id: String },
+    #[error("the model `{name}` reads text, tokens and prompts, and rows of `{data}` hold {held}")]
+    Input { name: String, data: String, held: &'static str },
+    #[error("row `{id}` has the token {token}, and the model's tokenizer has {n_tokens} tokens")]
+    Token { id: String, token: u32, n_tokens: usize },
+    #[error("the model `{name}` has a head that {has}, and `{data}` asks for {asks}")]
+    OtherHead { name: String, data: String, has: &'static str, asks: &'static str },
+    #[error("`{data}` asks for {asks}, which no head of a model answers")]
+    NothingAsked { data: String, asks: &'static str },
+    #[error("a new model's words are those of the rows' texts, and rows of `{data}` hold {held}")]
+    NoWords { data: String, held: &'static str },
+    #[error("the model `{name}` has {has}: it gives no scores")]
+    NoScores { name: String, has: &'static str },
     #[error("the model `{name}` has no head: it cannot classify")]
     NoHead { name: String },
     #[error("the model `{name}` tells {n_classes} classes apart, the data has {n_data}")]
@@ -63,7 +75,10 @@ impl Explain for ModelError {
             ModelError::Arch { .. } | ModelError::Family { .. } => "model/architecture",
             ModelError::Tokenizer(_) => "model/tokenizer",
             ModelError::EmptyRow { .. } => "model/empty-row",
-            ModelError::NoHead { .. } => "model/no-head",
+            ModelError::Input { .. } | ModelError::NoWords { .. } => "model/input",
+            ModelError::Token { .. } => "model/token",
+            ModelError::OtherHead { .. } | ModelError::NothingAsked { .. } => "model/other-head",
+            ModelError::NoHead { .. } | ModelError::NoScores { .. } => "model/no-head",
             ModelError::Classes { .. } => "model/classes",
             ModelError::Layers { .. } | ModelError::LayersOfCausal { .. } => "model/layers",
             ModelError::MaxTokens { .. } => "model/max-tokens",
@@ -80,6 +95,17 @@ impl Explain for ModelError {
     fn hint(&self) -> Option<String> {
         match self {
             ModelError::EmptyRow { id } => Some(format!("leave out row `{id}`, or give it a text")),
+            ModelError::Input { .. } => Some("give rows a text, or the tokens of this model's tokenizer".to_owned()),
+            ModelError::Token { .. } => Some("tokens are those of the model's own tokenizer, from 0".to_owned()),
+            ModelError::OtherHead { .. } => {
+                Some("finetune a model on data of this kind first: model.finetune(data, labels)".to_owned())
+            }
+            ModelError::NothingAsked { .. } => {
+                Some("name classes, #{ classes: [\"no\", \"yes\"] }, or load continuations".to_owned())
+            }
+            ModelError::NoScores { .. } => {
+                Some("finetune it on preferences first: data with `chosen` and `rejected`".to_owned())
+            }
             ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
             ModelError::NotBuilt { feature, .. } => {

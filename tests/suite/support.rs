@@ -50,3 +50,15 @@ pub fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
 pub fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
+
+/// Says that a test checked nothing because something is not there: on the terminal, and in `skipped.txt` in the target
+/// directory's folder for temporary files, which `.ci/run` prints last.
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped.txt");
+    let thread = std::thread::current();
+    let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let mut file = file.expect("the target directory can be written");
+    std::io::Write::write_all(&mut file, line.as_bytes()).expect("the target directory can be written");
+}

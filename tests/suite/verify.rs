@@ -163,7 +163,7 @@ fn fetched_artefacts_are_lent_and_results_are_not() {
 #[test]
 fn on_another_type_of_machine_numbers_are_judged_by_their_intervals() {
     if !is_x86_feature_detected!("avx2") || !is_x86_feature_detected!("fma") {
-        return;
+        return crate::support::skipped("this processor has no AVX2");
     }
     let folder = experiment();
     let folder = folder.path();

@@ -12,6 +12,7 @@ mod data;
 mod grammar;
 mod lexicon;
 mod options;
+mod pairs;
 mod syllables;
 mod tasks;
 mod vocabulary;
@@ -19,6 +20,7 @@ mod vocabulary;
 pub use grammar::{Facts, Kind, Line, Sentence};
 pub use lexicon::{ERAS, Lexicon, MOODS, SUBJECTS, VERDICTS, Word, WordClass};
 pub use options::{WorldError, WorldOptions};
+pub use pairs::{PAIRS, PairOptions, PairRow, PairRows, pairs};
 pub use tasks::{TaskAbout, TaskOptions, TaskRow, TaskRows, about, task, tasks};
 pub use vocabulary::Vocabulary;
 

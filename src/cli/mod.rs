@@ -160,7 +160,7 @@ fn docs(folder: &Path) -> u8 {
     match Reference::shipped().write(folder) {
         Ok(n_files) => output::finish(output::line(&format!("{n_files} files below {}", folder.display()))),
         Err(error) => {
-            let why = format!("`{}` cannot be written: {}", folder.display(), crate::core::context::plain(&error));
+            let why = format!("`{}` cannot be written: {}", folder.display(), crate::core::files::plain(&error));
             draw::print(&Diagnostic::new("docs/write", why));
             exit::FILE
         }

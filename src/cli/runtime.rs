@@ -4,6 +4,8 @@
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
 use crate::core::context::{Access, Context, Event, Memo, Settings};
+use crate::core::explain::Explain;
+use crate::core::files::plain;
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::source::{Source, Sources};
 use crate::lang::{Session, Setup};
@@ -40,78 +42,44 @@ pub struct Run<'a> {
 impl Runtime {
     /// The runtime of a command whose project is `--project`, or else `project`. A script run always gets a run folder.
     pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Runtime, Box<Diagnostic>> {
-        let project = global.project.as_deref().unwrap_or(project);
-        let project = project.canonicalize().map_err(|error| {
-            let why = crate::core::context::plain(&error);
-            Box::new(Diagnostic::new("usage/project", format!("the project folder `{}`: {why}", project.display())))
-        })?;
+        let project = project_of(global, project)?;
         let (store, url) = store_of(global);
         // A bucket that is not there is no reason for a run folder.
-        let no_store = |error| Box::new(Diagnostic::from_explained(&error));
-        let store_session = StoreSession::open(&store, url.as_deref()).map_err(no_store)?;
-        if run.is_some() && !global.no_memo {
-            store_session.connect(&store).map_err(no_store)?;
-        }
-        let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
-        let mut folder = match (&run, &global.run) {
-            (None, None) => None,
-            (run, asked) => {
-                let stem = run.as_ref().and_then(|run| run.script.file_stem()).unwrap_or_default().to_string_lossy();
-                Some(record::create(Path::new("."), asked.as_deref(), &stem).map_err(refuse)?)
-            }
-        };
+        let session = open_store(&store, url.as_deref(), run.is_some() && !global.no_memo)?;
+        let mut folder = run_folder(global, run.as_ref()).map_err(refuse)?;
         let run_dir = folder.as_ref().map(|folder| folder.path.clone());
-        let settings = Settings {
-            seed_offset: global.seed,
-            n_threads: start::n_threads(global),
-            device: global.device.name().to_owned(),
-            store: store.clone(),
-            bucket: url,
-            memo: if global.no_memo { Memo::Off } else { Memo::On },
-            checkpoint: checkpoint_seconds(),
-            run_dir: run_dir.clone(),
-        };
-        let own = [project.clone(), store];
-        let access = Access {
-            read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
-            write: run_dir.iter().cloned().chain(global.allow_write.iter().cloned()).collect(),
-            project,
-        };
-        let recorder = run_dir.as_ref().map(|folder| {
-            let (script, args) = run.as_ref().map_or((Path::new("input"), &[][..]), |run| (run.script, run.args));
-            Recorder::new(&record::Start {
-                folder,
-                script: &script.display().to_string(),
-                arguments: args,
-                settings: &settings,
-                access: &access,
-                read: &global.allow_read,
-                write: &global.allow_write,
-                stdlib: &super::script::library(&global.modules),
-            })
-        });
-        let (store, sweep) = (Arc::new(store_session), Arc::new(SweepState::default()));
+        let settings = settings(global, store.clone(), url, run_dir.clone());
+        let access = access(global, project, store, run_dir.clone());
+        let recorder = run_dir.map(|folder| recorder(global, &folder, run.as_ref(), &settings, &access));
+        let (store, sweep) = (Arc::new(session), Arc::new(SweepState::default()));
         let ctx = store.lend(Context::new(settings, access)).with(sweep.clone());
         let ctx = Arc::new(if global.plan { ctx.planning() } else { ctx });
         let progress = Arc::new(Progress::new(global.quiet));
         if let (Some(folder), Some(recorder)) = (&mut folder, &recorder) {
             resume(folder, recorder, &progress).map_err(refuse)?;
         }
-        let sources: Arc<OnceLock<(Sources, PathBuf)>> = Arc::default();
-        let (observing, shown, kept, texts) = (sweep.clone(), progress.clone(), recorder.clone(), sources.clone());
-        ctx.listen(move |event: Event| {
-            let Some(event) = observing.observe(event) else { return };
-            if let Some(recorder) = &kept {
+        handle_ctrl_c(&ctx);
+        let (broken, sources) = Default::default();
+        let runtime = Runtime { ctx, store, sweep, progress, recorder, broken, sources, _folder: folder };
+        runtime.listen();
+        Ok(runtime)
+    }
+
+    /// Shows what the context tells, and records it.
+    fn listen(&self) {
+        let (sweep, recorder, progress) = (self.sweep.clone(), self.recorder.clone(), self.progress.clone());
+        let sources = self.sources.clone();
+        self.ctx.listen(move |event: Event| {
+            let Some(event) = sweep.observe(event) else { return };
+            if let Some(recorder) = &recorder {
                 recorder.note(&event);
-                if let Some((sources, script)) = texts.get().filter(|_| recorder.is_due()) {
+                if let Some((sources, script)) = sources.get().filter(|_| recorder.is_due()) {
                     // A disk that is full will be complained of by whatever is written next, the last record at the latest.
                     let _ = keep(recorder, sources, Some(script), Outcome::Running);
                 }
             }
-            shown.show(&event);
+            progress.show(&event);
         });
-        handle_ctrl_c(&ctx);
-        Ok(Runtime { ctx, store, sweep, progress, recorder, broken: Arc::default(), sources, _folder: folder })
     }
 
     /// Writes the record of a script that begins, and from now on again and again: a run that is ended by force is known by
@@ -182,6 +150,74 @@ impl Runtime {
         let Some(recorder) = &self.recorder else { return Ok(()) };
         keep(recorder, sources, script, outcome).map_err(|error| Box::new(Diagnostic::from_explained(&error)))
     }
+}
+
+fn refuse(error: impl Explain) -> Box<Diagnostic> {
+    Box::new(Diagnostic::from_explained(&error))
+}
+
+/// The real path of `--project`, or else of `project`.
+fn project_of(global: &Global, project: &Path) -> Result<PathBuf, Box<Diagnostic>> {
+    let project = global.project.as_deref().unwrap_or(project);
+    project.canonicalize().map_err(|error| {
+        let why = format!("the project folder `{}`: {}", project.display(), plain(&error));
+        Box::new(Diagnostic::new("usage/project", why))
+    })
+}
+
+/// The session of a store whose bucket, if it has one, lets us in where it is to be used.
+fn open_store(folder: &Path, bucket: Option<&str>, is_used: bool) -> Result<StoreSession, Box<Diagnostic>> {
+    let session = StoreSession::open(folder, bucket).map_err(refuse)?;
+    if is_used {
+        session.connect(folder).map_err(refuse)?;
+    }
+    Ok(session)
+}
+
+/// `--run`, or a new folder for a script.
+fn run_folder(global: &Global, run: Option<&Run>) -> Result<Option<Folder>, RecordError> {
+    if run.is_none() && global.run.is_none() {
+        return Ok(None);
+    }
+    let stem = run.and_then(|run| run.script.file_stem()).unwrap_or_default().to_string_lossy();
+    record::create(Path::new("."), global.run.as_deref(), &stem).map(Some)
+}
+
+fn settings(global: &Global, store: PathBuf, bucket: Option<String>, run_dir: Option<PathBuf>) -> Settings {
+    Settings {
+        seed_offset: global.seed,
+        n_threads: start::n_threads(global),
+        device: global.device.name().to_owned(),
+        store,
+        bucket,
+        memo: if global.no_memo { Memo::Off } else { Memo::On },
+        checkpoint: checkpoint_seconds(),
+        run_dir,
+    }
+}
+
+/// The project, the store and the run's folder may be read, and what was granted; the run's folder may be written.
+fn access(global: &Global, project: PathBuf, store: PathBuf, run_dir: Option<PathBuf>) -> Access {
+    let own = [project.clone(), store];
+    Access {
+        read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
+        write: run_dir.into_iter().chain(global.allow_write.iter().cloned()).collect(),
+        project,
+    }
+}
+
+fn recorder(global: &Global, folder: &Path, run: Option<&Run>, settings: &Settings, access: &Access) -> Recorder {
+    let (script, args) = run.map_or((Path::new("input"), &[][..]), |run| (run.script, run.args));
+    Recorder::new(&record::Start {
+        folder,
+        script: &script.display().to_string(),
+        arguments: args,
+        settings,
+        access,
+        read: &global.allow_read,
+        write: &global.allow_write,
+        stdlib: &super::script::library(&global.modules),
+    })
 }
 
 fn keep(recorder: &Recorder, sources: &Sources, script: Option<&Path>, outcome: Outcome) -> Result<(), RecordError> {

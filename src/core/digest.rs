@@ -22,7 +22,7 @@ impl Digest {
 
     /// The full digest, 64 hexadecimal characters.
     pub fn to_hex(self) -> String {
-        hex(&self.0)
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
     }
 
     /// The digest that [`Digest::to_hex`] writes as `hex`; `None` for any other text.
@@ -37,10 +37,9 @@ impl Digest {
     }
 }
 
-/// Bytes in hexadecimal, in lower case.
+/// Any bytes in hexadecimal, in lower case.
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(half + if half < 10 { b'0' } else { b'a' - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first 12 characters of a digest in hexadecimal: enough for a person.

@@ -2,7 +2,7 @@
 //! slashes.
 
 use super::{Store, StoreError};
-use crate::core::context::plain;
+use crate::core::files::plain;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::SystemTime;

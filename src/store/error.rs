@@ -1,7 +1,8 @@
 //! What can be wrong with the store and with fetching.
 
-use crate::core::context::{Interrupted, NotComputed, plain};
+use crate::core::context::{Interrupted, NotComputed};
 use crate::core::explain::Explain;
+use crate::core::files::plain;
 use std::io::ErrorKind;
 use std::path::Path;
 

@@ -4,6 +4,7 @@
 
 use super::{Store, StoreError, copy_hashed};
 use crate::core::context::{Context, Event};
+use crate::core::files::plain;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
@@ -164,7 +165,7 @@ impl Hub {
         let Some(body) = get(&url, needed)? else { return Ok(()) };
         let mut part = store.temporary(&id.place(file))?;
         let look = |_| ctx.interrupt.check().map_err(StoreError::from);
-        let fails = |error: &std::io::Error| StoreError::Download { url: url.clone(), reason: error.to_string() };
+        let fails = |error: &std::io::Error| StoreError::Download { url: url.clone(), reason: plain(error) };
         let copied = copy_hashed(body, &mut part, most, look, fails)?;
         let (_, sha256) = copied.ok_or_else(|| StoreError::TooLarge { url: url.clone(), most })?;
         if let Some(recorded) = record.get(file).filter(|recorded| **recorded != sha256) {

@@ -1,8 +1,9 @@
 //! The store: a folder of artefacts that were fetched or computed, each written whole or not at all and checked when it is
 //! read.
 //!
-//! What was computed is in [`memo`]'s folders. `fetched/ID/FILE` comes from packages whose content is pinned in [`packages`]; `hub/…` from model repositories, whose
-//! digests are recorded at the first fetch ([`hub`]). A script only reads the store: fetching is the user's command.
+//! What was computed is in [`memo`]'s folders. `fetched/ID/FILE` comes from packages whose content is pinned in [`packages`];
+//! `hub/…` from model repositories, whose digests are recorded at the first fetch ([`hub`]). A script only reads the store:
+//! fetching is the user's command. What lives as long as a session is in [`StoreSession`].
 
 pub mod backend;
 pub mod bucket;

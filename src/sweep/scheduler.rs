@@ -209,7 +209,7 @@ impl Scheduler<'_> {
     }
 
     fn start(&mut self) -> Result<(), SweepError> {
-        let failed = |error: std::io::Error| SweepError::Start { reason: crate::core::context::plain(&error) };
+        let failed = |error: std::io::Error| SweepError::Start { reason: crate::core::files::plain(&error) };
         let folder = tempfile::Builder::new().prefix("w2s-worker-").tempdir().map_err(failed)?;
         let place = folder.path().canonicalize().map_err(failed)?;
         let mut child = self.launcher.start(&self.task, self.n_threads, place).map_err(failed)?;

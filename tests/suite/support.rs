@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use w2s::core::context::{Access, Context, Memo, Settings};
 use w2s::lang::{Session, Setup};
+use w2s::store::StoreSession;
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -23,7 +24,8 @@ pub fn session_in(folder: &Path) -> Session {
         run_dir: Some(folder.to_owned()),
     };
     let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned() };
-    Session::with(Arc::new(Context::new(settings, access)), Setup::default())
+    let ctx = Arc::new(StoreSession::default()).lend(Context::new(settings, access));
+    Session::with(Arc::new(ctx), Setup::default())
 }
 
 /// Every file below `folder` whose name ends with `.` and `extension`, in order.

@@ -128,6 +128,14 @@ fn files_are_touched_in_few_rooms() {
 }
 
 #[test]
+fn files_are_written_whole_in_one_place() {
+    let words = ["tempfile_in(", "NamedTempFile::new", "fs::rename"];
+    // The store moves a folder aside that lies in the place of a file.
+    let may = |source: &Source| ["src/core/files.rs", "src/store/mod.rs"].contains(&source.path.as_str());
+    none(lines_with(&words, |source| !may(source)));
+}
+
+#[test]
 fn no_process_and_no_network_outside_fetch() {
     // `w2s fetch` works through `store`: it calls the package installer, and the hub.
     let words = ["std::process::Command", "Command::new", "ureq", "TcpStream", "TcpListener", "UdpSocket"];

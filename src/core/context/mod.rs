@@ -1,7 +1,7 @@
 //! What every function of the library is given: settings, what may be touched, cancellation, and where events go.
 //!
-//! It knows nothing above the core. What rooms above keep for a session (the store its connection, sweeps their state) is lent to the context by
-//! whoever owns both, and found again by its type.
+//! It knows nothing above the core. What rooms above keep for a session (the store its bucket, sweeps what workers computed) is
+//! lent to the context by whoever owns both, and found again by its type.
 
 mod access;
 mod dry_run;

@@ -189,11 +189,19 @@ impl Leases {
             // Nobody waits for the network meanwhile. A bucket that does not answer now may answer the next time.
             let Ok(renewed) = self.backend.put_over(&place, self.note(), &before) else { continue };
             let mut state = self.state();
-            if state.held.get(&place).is_some_and(|held| held.version == before) {
-                match renewed {
-                    Some(version) => state.held.insert(place, Held { version, renewed: Instant::now() }),
-                    None => state.held.remove(&place),
-                };
+            match (state.held.get(&place).map(|held| held.version == before), renewed) {
+                (Some(true), Some(version)) => {
+                    state.held.insert(place, Held { version, renewed: Instant::now() });
+                }
+                (Some(true), None) => {
+                    state.held.remove(&place);
+                }
+                // It was let go while it was being written again: nobody holds what was written.
+                (None, Some(_)) => {
+                    drop(state);
+                    let _ = self.backend.delete(&place);
+                }
+                (Some(false) | None, _) => {}
             }
         }
     }
@@ -229,12 +237,15 @@ impl Leases {
 }
 
 fn renew(leases: &Weak<Leases>, tick: Duration) {
-    while let Some(leases) = leases.upgrade() {
-        leases.renew_all();
+    while let Some(held) = leases.upgrade() {
         // What cannot be sent now is sent the next time, or told at the end.
-        let _ = leases.send_run();
-        drop(leases);
+        let _ = held.send_run();
+        drop(held);
+        // A lease that was just made need not be renewed yet.
         std::thread::sleep(tick);
+        if let Some(held) = leases.upgrade() {
+            held.renew_all();
+        }
     }
 }
 

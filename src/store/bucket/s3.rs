@@ -185,7 +185,7 @@ impl S3 {
         match read {
             Ok(n) if n as u64 == n_bytes => Ok(bytes.into()),
             Ok(_) => Err(fails("it became shorter while it was sent".to_owned())),
-            Err(error) => Err(fails(crate::core::context::plain(&error))),
+            Err(error) => Err(fails(crate::core::files::plain(&error))),
         }
     }
 }

@@ -9,7 +9,8 @@ use super::registration::keys_of;
 use super::{Key, Manifest};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
-use crate::core::files;
+use crate::core::files::{self, plain};
+use crate::store::backend::PIECE;
 use crate::store::{Store, StoreError, TEMPORARY};
 use blake3::Hasher;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,9 +23,6 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// The most bytes of a manifest that are read, and the most members of an archive. Arbitrary.
 const MAX_MANIFEST: u64 = 16 << 20;
 const MAX_MEMBERS: usize = 10_000_000;
-
-/// Bytes that are copied at once. Arbitrary.
-const PIECE: usize = 1 << 20;
 
 /// What an import brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -133,7 +131,7 @@ impl Store {
             } else if named(&name, "keys/", ".json").is_some() {
                 let mut text = Vec::new();
                 let read = member.take(MAX_MANIFEST).read_to_end(&mut text);
-                read.map_err(|error| refused(format!("`{name}`: {error}")))?;
+                read.map_err(|error| refused(format!("`{name}`: {}", plain(&error))))?;
                 let manifest = Manifest::read_any(&text).map_err(|why| refused(format!("`{name}`: {why}")))?;
                 let key = manifest.key().ok_or_else(|| refused(format!("`{name}`: it has no digest")))?;
                 if archive.manifests.insert(key, manifest).is_some() {
@@ -162,7 +160,7 @@ impl Store {
         }
         for (content, (idx, n_bytes)) in &archive.contents {
             let member = zip.by_index(*idx).map_err(|error| refused(error.to_string()))?;
-            let fails = |error: &std::io::Error| refused(format!("`{content}`: {error}"));
+            let fails = |error: &std::io::Error| refused(format!("`{content}`: {}", plain(error)));
             if copy(member, &mut std::io::sink(), *n_bytes, ctx, &fails)?.as_deref() != Some(content) {
                 return Err(refused(format!("the content `{content}` does not have the hash that it is named by")));
             }

@@ -110,7 +110,7 @@ impl Store {
             match std::fs::read(self.path(&object_file(content))) {
                 Ok(bytes) => crate::store::hash::hash(&bytes),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(missing()),
-                Err(error) => return Ok(Err(crate::core::context::plain(&error))),
+                Err(error) => return Ok(Err(crate::core::files::plain(&error))),
             }
         };
         let is_whole = hash.to_hex().as_str() == content;

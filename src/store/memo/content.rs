@@ -160,7 +160,7 @@ pub(super) fn read_hashed(
 ) -> Result<(Content, Hash), String> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "it is too short".to_owned(),
-        _ => crate::core::context::plain(&error),
+        _ => crate::core::files::plain(&error),
     };
     let mut memory = [MaybeUninit::uninit(); FIRST];
     let n_first = n_bytes.min(FIRST as u64) as usize;

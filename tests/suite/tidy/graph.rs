@@ -91,13 +91,15 @@ fn exported_macros(sources: &[Source]) -> BTreeMap<String, String> {
 /// The first name below the crate's root of every path that begins with `crate`, enough `super`s, or in the binary `w2s`; with
 /// its line.
 fn names_at_root(source: &Source) -> Vec<(usize, String)> {
-    let (mut text, mut starts) = (String::new(), Vec::new());
+    // Where each line begins, its number, and the module within the file that it lies in.
+    let (mut text, mut starts, mut inner) = (String::new(), Vec::new(), None);
     for (n, line) in &source.code {
-        starts.push((text.len(), *n));
+        inner = inline_module(line).or(inner.filter(|_| !line.starts_with('}')));
+        starts.push((text.len(), *n, inner));
         text.push_str(line);
         text.push('\n');
     }
-    let line_of = |at: usize| starts.iter().rev().find(|(start, _)| *start <= at).map_or(0, |(_, n)| *n);
+    let line_of = |at: usize| starts[starts.partition_point(|(start, ..)| *start <= at) - 1];
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
@@ -108,6 +110,7 @@ fn names_at_root(source: &Source) -> Vec<(usize, String)> {
             "w2s" if begins && source.path == "src/main.rs" => Some(Vec::new()),
             "super" if begins => {
                 let mut module = module_of(&source.path);
+                module.extend(line_of(at).2);
                 module.pop();
                 Some(module)
             }
@@ -118,11 +121,17 @@ fn names_at_root(source: &Source) -> Vec<(usize, String)> {
         if let Some(base) = root {
             let mut names = Vec::new();
             follow(&text, after, base, &mut names);
-            found.extend(names.into_iter().map(|(at, name)| (line_of(at), name)));
+            found.extend(names.into_iter().map(|(at, name)| (line_of(at).1, name)));
         }
         at = after;
     }
     found
+}
+
+/// The name of the module that this line of a file opens.
+fn inline_module(line: &str) -> Option<&str> {
+    let (before, name) = line.strip_suffix(" {")?.rsplit_once("mod ")?;
+    (before.is_empty() || before.starts_with("pub")).then_some(name)
 }
 
 /// Follows a path, whose part before `at` leads to the module `base`, to the names at the crate's root; into braces too.
@@ -282,9 +291,12 @@ fn a_climb_a_cycle_and_a_stranger_are_found_wherever_they_are_written() {
         "#[cfg(test)]\nuse crate::store::Store;",
         "#[cfg(test)]\nmod tests {\n    use crate::cli;\n}",
         "mod crate_store;\nuse my_crate::store;",
+        "mod inner {\n    use super::store;\n}",
     ] {
         assert_eq!(of(&[("src/core/a.rs", fine)]), "", "{fine:?}");
     }
+    let nested = "mod inner {\n    use super::super::super::store;\n}\nuse super::super::store;";
+    assert_eq!(of(&[("src/core/a.rs", nested)]).matches("`core` uses `store`").count(), 2);
     let said = of(&[("src/core/mod.rs", "#[cfg(test)]\nmod tests;\nuse super::store;")]);
     assert_eq!(said, "src/core/mod.rs:3: `core` uses `store`, which lies above it");
     assert!(

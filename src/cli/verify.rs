@@ -219,9 +219,10 @@ fn text(report: &Report) -> String {
         let _ = writeln!(text, "\n{title}:");
         for finding in findings.iter().take(MAX_SHOWN) {
             let _ = writeln!(text, "  {}", finding.what);
-            for (name, value) in [("recorded", &finding.recorded), ("now", &finding.now)] {
+            let (recorded, now) = shown(finding);
+            for (name, value) in [("recorded", recorded), ("now", now)] {
                 if !value.is_empty() {
-                    let _ = writeln!(text, "    {name:<9} {}", indented(value));
+                    let _ = writeln!(text, "    {name:<9} {}", indented(&value));
                 }
             }
         }
@@ -251,6 +252,18 @@ fn text(report: &Report) -> String {
     }
     text.push_str(")\n");
     text
+}
+
+/// Both values; of texts that decide nothing, the first line that differs.
+fn shown(finding: &Finding) -> (String, String) {
+    let (recorded, now) = (&finding.recorded, &finding.now);
+    let n_lines = recorded.lines().count().max(now.lines().count());
+    let n_same = recorded.lines().zip(now.lines()).take_while(|(a, b)| a == b).count();
+    if finding.judgement != Judgement::Told || n_lines < 2 || n_same == n_lines {
+        return (recorded.clone(), now.clone());
+    }
+    let line = |text: &str| format!("line {}: {}", n_same + 1, text.lines().nth(n_same).unwrap_or("none"));
+    (line(recorded), line(now))
 }
 
 /// A value of several lines, its later lines below the first.

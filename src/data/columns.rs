@@ -527,7 +527,8 @@ mod tests {
             let error = read(labels, classes).map(|_| ()).expect_err("two readings");
             (error.to_string(), crate::core::explain::Explain::hint(&error).unwrap_or_default())
         };
-        let cases: [(&[&str], Option<&[&str]>, &str); 6] = [
+        type Case<'a> = (&'a [&'a str], Option<&'a [&'a str]>, &'a str);
+        let cases: [Case; 6] = [
             (
                 &["0", "1", "2"],
                 Some(&["1", "2", "3"]),

@@ -555,6 +555,9 @@ mod tests {
         assert_eq!(skewed.balance(0.55, 0).expect("balanced").class_counts(), Some(vec![30, 30]));
         let even = toy(90, 0, &[0, 1]);
         assert_eq!(even.balance(0.55, 0).expect("unchanged").digest(), even.digest());
+        // 0.58 · 50 rounds to below 29, and 29 of 50 rows are not more than a share of 0.58.
+        let exact = toy(50, 0, &(0..50).map(|row| u16::from(row >= 29)).collect::<Vec<_>>());
+        assert_eq!(exact.balance(0.58, 0).expect("unchanged").digest(), exact.digest());
         assert!(toy(9, 0, &[1]).balance(0.55, 0).map(|_| ()).expect_err("one class").to_string().contains("`no`"));
     }
 

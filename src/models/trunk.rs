@@ -5,6 +5,7 @@
 //! gradients are added in order. A big model's batch stays whole, and each operation splits its own work. Which of the
 //! two, and where the cuts are, follows from the shapes alone, so results do not depend on the number of threads.
 
+mod dropout;
 mod embed;
 mod kept;
 mod map;
@@ -19,6 +20,7 @@ use crate::core::explain::Explain;
 use crate::kernels::pages;
 use crate::kernels::simd::FlushDenormals;
 use crate::kernels::tasks::awake;
+pub use dropout::{Dropout, Site};
 use map::Map;
 use rayon::prelude::*;
 pub use reader::Reader;
@@ -57,6 +59,12 @@ impl Packed {
     /// How many rows.
     pub fn n_rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)
+    }
+
+    /// The tokens of one row; none where there is no such row.
+    pub fn row(&self, row: usize) -> &[u32] {
+        let bounds = self.offsets.get(row).zip(self.offsets.get(row + 1));
+        bounds.and_then(|(start, end)| self.tokens.get(*start..*end)).unwrap_or_default()
     }
 }
 
@@ -165,6 +173,8 @@ pub struct Tape {
     n_shards: usize,
     /// Whether blocks are computed again for their backward pass.
     recompute: bool,
+    /// What passes drop.
+    dropout: Option<Dropout>,
     /// What the last forward pass kept.
     kept: Option<Kept>,
 }
@@ -188,6 +198,11 @@ impl Tape {
     /// of one block instead of all, a third more work, the same bits.
     pub fn recomputing(recompute: bool) -> Tape {
         Tape { recompute, ..Tape::default() }
+    }
+
+    /// What the next forward pass and its backward pass drop; passes drop nothing until they are told to.
+    pub fn drop_out(&mut self, dropout: Option<Dropout>) {
+        self.dropout = dropout;
     }
 }
 
@@ -321,6 +336,7 @@ impl Tape {
             let most = batch.n_rows() - (n_shards - 1 - idx);
             let end = batch.offsets.partition_point(|&offset| offset < share).clamp(start + 1, most);
             shard.take(how, &batch.offsets, start..end);
+            shard.dropout = self.dropout.as_ref().map(|dropout| dropout.of_rows(start..end));
             start = end;
         }
     }

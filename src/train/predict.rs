@@ -47,9 +47,7 @@ pub(super) fn features(
 
 /// Appends row `row` of `from` to `to`.
 pub(super) fn push_row(to: &mut Packed, from: &Packed, row: usize) {
-    let bounds = from.offsets.get(row).zip(from.offsets.get(row + 1));
-    let tokens = bounds.and_then(|(start, end)| from.tokens.get(*start..*end)).unwrap_or_default();
-    to.tokens.extend_from_slice(tokens);
+    to.tokens.extend_from_slice(from.row(row));
     to.offsets.push(to.tokens.len());
 }
 
@@ -79,7 +77,7 @@ pub fn logits(
 ) -> Result<(Vec<f32>, usize), TrainError> {
     let head = head_for(model, data)?;
     if data.is_empty() {
-        return Err(TrainError::NoRows);
+        return Err(TrainError::NoRows { of: "data" });
     }
     let packed = model.encode(data, ctx)?;
     let features = features(model, &packed, precision, ctx)?;
@@ -112,7 +110,7 @@ pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: 
 fn answer(prediction: &Prediction, ctx: &Context) -> Result<Frame, TrainError> {
     let n_classes = head_for(prediction.model, prediction.data)?.n_classes;
     if prediction.data.is_empty() {
-        return Err(TrainError::NoRows);
+        return Err(TrainError::NoRows { of: "data" });
     }
     prediction.frame(&perform(prediction, ctx)?, n_classes)
 }

@@ -647,7 +647,10 @@ pub(super) mod tests {
             ("bert", tiny_bert(0), plain.clone()),
             ("probe", tiny(0), Recipe { linear_probe: true, ..plain.clone() }),
             ("lora", tiny_bert(1), Recipe { lora: Some(Lora { rank: 2, alpha: 4.0 }), ..plain.clone() }),
-            ("accumulate", tiny(0), Recipe { accumulate: 3, ..plain }),
+            ("accumulate", tiny(0), Recipe { accumulate: 3, ..plain.clone() }),
+            ("dropout", tiny(0), Recipe { dropout: 0.2, ..plain.clone() }),
+            ("dropout of adapters", tiny_bert(0), Recipe { dropout: 0.1, lora: Some(Lora { rank: 2, alpha: 4.0 }), ..plain.clone() }),
+            ("average", tiny_bert(0), Recipe { ema: 0.9, ..plain }),
         ]
     }
 
@@ -786,6 +789,77 @@ pub(super) mod tests {
                 assert!(far < 1e-4, "{parts} parts: {far}");
             }
         }
+    }
+
+    #[test]
+    fn dropout_drops_in_training_alone_and_the_same_however_it_is_computed() {
+        let (data, labels) = task(60, 0);
+        for model in [tiny(0), tiny_bert(0)] {
+            let run = |recipe: Recipe| {
+                let recipe = Recipe { steps: Some(4), lr: Some(1e-3), ..recipe };
+                finetune(&model, &data, &labels, &CrossEntropy, &recipe, &Context::for_tests()).expect("trains")
+            };
+            let plain = || Recipe { dropout: 0.3, ..Recipe::default() };
+            let dropped = run(plain());
+            assert_ne!(bits(&dropped), bits(&run(Recipe::default())));
+            assert_eq!(bits(&dropped), bits(&run(Recipe { recompute: true, ..plain() })));
+            assert_ne!(bits(&dropped), bits(&run(Recipe { seed: 1, ..plain() })));
+            // A row loses the same in whichever part of its batch it goes.
+            let parts = run(Recipe { accumulate: 5, ..plain() });
+            let far = dropped.inner.params.values.iter().zip(&parts.inner.params.values);
+            let far = far.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(far < 1e-4, "{far}");
+            let ask = || predict(&dropped, &data, Precision::F32, &Context::for_tests()).expect("predicts").digest();
+            assert_eq!(ask(), ask());
+        }
+    }
+
+    #[test]
+    fn what_is_returned_is_the_average() {
+        let (data, labels) = task(40, 0);
+        let model = tiny(0);
+        let run = |steps, ema| {
+            // A rate that stays: fewer steps are the first of more.
+            let schedule = super::super::Schedule::Constant;
+            let warmup = super::super::Warmup::Share(0.0);
+            let recipe = Recipe { steps: Some(steps), schedule, warmup, ema, ..Recipe::default() };
+            let trained = finetune(&model, &data, &labels, &CrossEntropy, &recipe, &Context::for_tests());
+            trained.expect("trains").inner.params.values.clone()
+        };
+        let mut expected = model.inner.params.values.clone();
+        for step in 1..=3 {
+            let decay = 0.25f64.min((1.0 + step as f64) / (10.0 + step as f64)) as f32;
+            expected.iter_mut().zip(&run(step, 0.0)).for_each(|(a, p)| *a = decay * *a + (1.0 - decay) * p);
+        }
+        let far = run(3, 0.25).iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(far < 1e-6, "{far}");
+    }
+
+    #[test]
+    fn a_row_of_weight_0_might_as_well_not_be_there() {
+        let (data, labels) = task(40, 0);
+        let weights = |of: fn(usize) -> f64| {
+            let mut table = labels.table().clone();
+            let column = (0..40).map(of).collect::<Vec<f64>>();
+            table.with_column(polars::prelude::Column::new("weight".into(), column)).expect("as many rows");
+            Frame::new(table)
+        };
+        let recipe = Recipe { epochs: Some(3), batch: Some(8), ..Recipe::default() };
+        let run = |data: &Data, labels: &Frame| {
+            finetune(&tiny(0), data, labels, &CrossEntropy, &recipe, &Context::for_tests()).expect("trains")
+        };
+        let ids: Vec<String> = (0..40).filter(|row| row % 5 != 0).map(|row| format!("r{row}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let some = data.pick(&ids).expect("known");
+        let without = run(&data, &weights(|row| f64::from(u8::from(row % 5 != 0))));
+        assert_eq!(bits(&without), bits(&run(&some, &labels)));
+        assert!(without.inner.lineage.contains("on 32 rows of toy"), "{}", without.inner.lineage);
+        assert!(without.inner.recipe.ends_with("weights of 32 rows"), "{}", without.inner.recipe);
+        // Whatever all weights are multiplied by.
+        let (one, other) = (run(&data, &weights(|row| 1.0 + row as f64)), run(&data, &weights(|row| 4.0 + 4.0 * row as f64)));
+        assert_eq!(bits(&one), bits(&other));
+        assert_ne!(bits(&one), bits(&run(&data, &labels)));
+        assert_ne!(one.inner.digest, other.inner.digest);
     }
 
     #[test]

@@ -649,7 +649,11 @@ pub(super) mod tests {
             ("lora", tiny_bert(1), Recipe { lora: Some(Lora { rank: 2, alpha: 4.0 }), ..plain.clone() }),
             ("accumulate", tiny(0), Recipe { accumulate: 3, ..plain.clone() }),
             ("dropout", tiny(0), Recipe { dropout: 0.2, ..plain.clone() }),
-            ("dropout of adapters", tiny_bert(0), Recipe { dropout: 0.1, lora: Some(Lora { rank: 2, alpha: 4.0 }), ..plain.clone() }),
+            (
+                "dropout of adapters",
+                tiny_bert(0),
+                Recipe { dropout: 0.1, lora: Some(Lora { rank: 2, alpha: 4.0 }), ..plain.clone() },
+            ),
             ("average", tiny_bert(0), Recipe { ema: 0.9, ..plain }),
         ]
     }
@@ -850,13 +854,14 @@ pub(super) mod tests {
         };
         let ids: Vec<String> = (0..40).filter(|row| row % 5 != 0).map(|row| format!("r{row}")).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let some = data.pick(&ids).expect("known");
+        let some = data.filter(ids).expect("known");
         let without = run(&data, &weights(|row| f64::from(u8::from(row % 5 != 0))));
         assert_eq!(bits(&without), bits(&run(&some, &labels)));
         assert!(without.inner.lineage.contains("on 32 rows of toy"), "{}", without.inner.lineage);
         assert!(without.inner.recipe.ends_with("weights of 32 rows"), "{}", without.inner.recipe);
         // Whatever all weights are multiplied by.
-        let (one, other) = (run(&data, &weights(|row| 1.0 + row as f64)), run(&data, &weights(|row| 4.0 + 4.0 * row as f64)));
+        let (one, other) =
+            (run(&data, &weights(|row| 1.0 + row as f64)), run(&data, &weights(|row| 4.0 + 4.0 * row as f64)));
         assert_eq!(bits(&one), bits(&other));
         assert_ne!(bits(&one), bits(&run(&data, &labels)));
         assert_ne!(one.inner.digest, other.inner.digest);

@@ -330,3 +330,6 @@ impl Evaluation {
         Ok(Frame::derived(table, Digest::of("model/validation", 1).digest("model", model).finish()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,20 +107,28 @@ pub fn function() -> Function {
         )
         .example(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
-             let labels = rows.truth(\"example\").with_columns([(col(\"label\") + 1).alias(\"weight\")]);\n\
+             let labels = rows.truth(\"example\").with_columns((col(\"label\") + 1).alias(\"weight\"));\n\
              let student = model::untrained(rows).finetune(rows, labels, #{ steps: 3, dropout: 0.1, ema: 0.9, seed: 0 });\n\
              [student.recipe.contains(\"dropout 0.1, ema 0.9\"), student.recipe.contains(\"weights of 2 rows\")]",
             "[true, true]",
         )
         .example(
-            "let all = [\"good dog\", \"bad dog\", \"good cat\", \"bad cat\"].map(|text| #{ text: text, label: text.contains(\"good\") });\n\
-             let rows = data::of(all, #{ test_share: 0.0 });\n\
-             let (student, held_out) = (rows.head(2), rows.tail(2));\n\
-             let trained = model::untrained(rows).finetune(student, student.truth(\"example\"), #{\n\
-                 steps: 4, validation: #{ data: held_out, labels: held_out.truth(\"example\"), every: 2 }\n\
-             });\n\
-             trained.validation.select([\"step\", \"watch\"]).height",
-            "2",
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }, \
+             #{ text: \"good cat\", label: \"yes\" }, #{ text: \"bad cat\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let halves = rows.halves(0);\n\
+             let held_out = #{ data: halves[1], labels: halves[1].truth(\"example\"), every: 2, patience: 3 };\n\
+             let student = model::untrained(rows).finetune(halves[0], halves[0].truth(\"example\"), #{ steps: 4, validation: held_out });\n\
+             student.validation.column(\"step\")",
+            "[2, 4]",
+        )
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }, \
+             #{ text: \"good cat\", label: \"yes\" }, #{ text: \"bad cat\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let halves = rows.halves(0);\n\
+             let cheat = #{ data: halves[1], metric: \"loss\" };\n\
+             let student = model::untrained(rows).finetune(halves[0], halves[0].truth(\"example\"), #{ steps: 4, oracle_validation: cheat });\n\
+             student.lineage.contains(\"oracle early stopping\")",
+            "true",
         )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
@@ -142,6 +150,17 @@ pub fn function() -> Function {
              let truth = rows.truth(\"example\");\n\
              model::untrained(rows).finetune(rows, truth, #{ validation: #{ data: rows, labels: truth } })",
             "`validation` shares 2 rows with the training data",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ oracle_validation: #{ labels: 1 } })",
+            "has no option `labels`",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let labels = rows.truth(\"example\").with_columns(lit(-1).alias(\"weight\"));\n\
+             model::untrained(rows).finetune(rows, labels)",
+            "a weight is 0, or from 1e-9 to 1e9",
         )
 }
 

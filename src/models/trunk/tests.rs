@@ -504,7 +504,8 @@ fn dropout_equals_the_reference_and_finite_differences() {
                 values(&weighed(found, &d_features))[0]
             };
             let step = 1.0 / 1024.0;
-            let numeric = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * f64::from(step));
+            let numeric =
+                (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * f64::from(step));
             let slopes = grads[range.clone()].iter().zip(&direction);
             let (mut slope, mut size) = (0.0, 0.0);
             slopes.for_each(|(g, d)| {
@@ -539,4 +540,3 @@ fn dropout_depends_on_no_thread() {
         assert!(distance(&found, &values(&exact)) < 2e-5);
     }
 }
-

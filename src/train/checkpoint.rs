@@ -86,7 +86,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// The state that was left, or else `fresh`. One that is damaged or belongs to something else is not trusted.
-    pub fn take_up(&mut self, fresh: State, weights: &mut dyn Weights) -> Result<State, ModelError> {
+    pub fn resume(&mut self, fresh: State, weights: &mut dyn Weights) -> Result<State, ModelError> {
         let (n, averages) = (weights.n_numbers(), weights.averaged()?.is_some());
         let read = self.partial.read().and_then(|found| found.map(|found| self.read(n, averages, found)).transpose());
         let state = match read {
@@ -109,7 +109,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// Between two steps: saves the state if it is time or work is to stop, and says whether it is.
-    pub fn heed(&mut self, state: &State, weights: &dyn Weights) -> Result<(), Interrupted> {
+    pub fn save_if_due(&mut self, state: &State, weights: &dyn Weights) -> Result<(), Interrupted> {
         let go_on = self.ctx.interrupt.check();
         if !self.partial.is_kept() || state.step == self.at || state.step >= self.steps {
             return go_on;

@@ -351,8 +351,9 @@ macro_rules! declare {
                     let mut limits: Option<Limits> = None;
                     $( limits = Some(Limits::from($range)); )?
                     let examples = <$type as Setting>::examples(limits);
-                    let other = examples.into_iter().find(|value| *value != self.$field).expect("another value");
-                    variants.push((stringify!($field), Says::$says, $name { $field: other, ..self.clone() }));
+                    if let Some(other) = examples.into_iter().find(|value| *value != self.$field) {
+                        variants.push((stringify!($field), Says::$says, $name { $field: other, ..self.clone() }));
+                    }
                 } )+
                 variants
             }

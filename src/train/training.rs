@@ -74,25 +74,25 @@ impl Course<'_> {
         if self.ema > 0.0 {
             training.weights().start_average()?;
         }
-        let mut state = checkpoints.take_up(State::fresh(self.steps, random), training.weights())?;
+        let mut state = checkpoints.resume(State::fresh(self.steps, random), training.weights())?;
         training.skip(state.step)?;
         let bar = Bar::start(self.ctx, self.what.clone(), self.steps as u64);
         loop {
             let stops = self.evaluate_if_due(&mut state, training);
             if stops.as_ref().is_err_and(Explain::is_interruption) {
                 // Whoever goes on evaluates first.
-                checkpoints.heed(&state, training.weights())?;
+                checkpoints.save_if_due(&state, training.weights())?;
             }
             if stops? || state.step >= self.steps {
                 break;
             }
-            checkpoints.heed(&state, training.weights())?;
+            checkpoints.save_if_due(&state, training.weights())?;
             let drawn_from = state.random.position();
             let found = training.gradient(state.step, &mut state.random);
             if found.as_ref().is_err_and(Explain::is_interruption) {
                 // The step was not taken: without what it drew the state is whole.
                 state.random.seek(drawn_from);
-                checkpoints.heed(&state, training.weights())?;
+                checkpoints.save_if_due(&state, training.weights())?;
             }
             let loss = found?;
             if !loss.is_finite() {
@@ -167,14 +167,4 @@ fn average_decay(decay: f64, n_steps: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_average_forgets_its_start_fast() {
-        assert_eq!(average_decay(0.999, 0), 0.1);
-        assert_eq!(average_decay(0.999, 8), 0.5);
-        assert_eq!(average_decay(0.9, 1_000), 0.9);
-        assert_eq!(average_decay(0.0, 5), 0.0);
-    }
-}
+mod tests;

@@ -48,7 +48,7 @@ struct Trained<'a> {
 }
 
 enum Held {
-    Pass(Padded, Tape),
+    Pass(Box<Padded>, Tape),
     Logits(Tensor),
 }
 
@@ -156,7 +156,7 @@ impl Learner for OnDevice<'_> {
                 let padded = padded.dropping(dropout_of(self.dropout, self.step, rows));
                 let end = |x: &Tensor| through(head, &trunk.pooled(x, &padded)?);
                 let (found, tape) = trunk.pass(&padded, kept, &end, self.interrupt)?;
-                (found, Held::Pass(padded, tape))
+                (found, Held::Pass(Box::new(padded), tape))
             }
             Body::Features(all) => {
                 let features = all.index_select(&Tensor::from_slice(rows, rows.len(), self.device)?, 0)?;

@@ -1,7 +1,7 @@
 //! Finetuning: a pretrained trunk, a head, rows with labels, a loss; a new model.
 
 use super::device::{OnDevice, Over};
-use super::job::{Job, Learner, Own, Pass, Probe, Whole};
+use super::job::{HeldOut, Job, Learner, Own, Pass, Probe, Whole};
 use super::labels::{Labels, joined};
 use super::lora::{Adapted, Adapters};
 use super::objective::Labelled;
@@ -21,7 +21,6 @@ use crate::models::candle;
 use crate::models::trunk;
 use crate::models::{Head, Model};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// A new model: `model` trained on `data` with `labels`, joined by id.
@@ -298,7 +297,7 @@ impl Operation for Finetuning<'_> {
 
 impl Finetuning<'_> {
     /// The tokens of all rows: those that are trained on, and behind them the held-out rows of each watch.
-    fn packed(&self, ctx: &Context) -> Result<(Arc<trunk::Packed>, Vec<(Range<u32>, &Watch)>), TrainError> {
+    fn packed(&self, ctx: &Context) -> Result<(Arc<trunk::Packed>, Vec<HeldOut<'_>>), TrainError> {
         let mut packed = self.model.encode(self.data, ctx)?;
         let mut held_out = Vec::new();
         for watch in self.watches {

@@ -112,11 +112,14 @@ pub(super) struct Job<'a> {
     pub batches: Batches,
     /// Their numbers among all rows.
     pub rows: &'a [u32],
-    /// The number of the first held-out row of each watch, behind those that are trained on.
-    pub held_out: &'a [(Range<u32>, &'a Watch)],
+    /// Of each watch.
+    pub held_out: &'a [HeldOut<'a>],
     pub ctx: &'a Context,
     pub buffers: Buffers,
 }
+
+/// The numbers of a watch's rows, behind those that are trained on.
+pub(super) type HeldOut<'a> = (Range<u32>, &'a Watch);
 
 /// What a step works in.
 #[derive(Default)]

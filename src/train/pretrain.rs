@@ -216,7 +216,7 @@ impl Pretraining<'_> {
 
 /// What is pretrained, on the own kernels or on a device.
 enum Engine<'a> {
-    Own { weights: OnHost, tape: Tape },
+    Own { weights: OnHost, tape: Box<Tape> },
     Device(Speaker<'a>),
 }
 
@@ -289,7 +289,7 @@ impl Operation for Pretraining<'_> {
         let [beta1, beta2] = options.betas;
         let adam = AdamWOptions { beta1, beta2, ..AdamWOptions::default() };
         let engine = match candle::device(&ctx.settings.device)? {
-            None => Engine::Own { weights: OnHost::new(params, adam, Vec::new()), tape: Tape::new() },
+            None => Engine::Own { weights: OnHost::new(params, adam, Vec::new()), tape: Box::default() },
             Some(on) => Engine::Device(Speaker::new(arch, &params, adam, &on, &ctx.interrupt)?),
         };
         let course = Course {

@@ -3,10 +3,10 @@
 use super::columns::{Column, columns_of};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
+use crate::data::sets;
 use crate::data::{Data, Source, read};
 use crate::domains::preference;
 use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
-use crate::data::sets;
 use std::sync::Arc;
 
 options! {

@@ -63,7 +63,7 @@ fn scores(model: &Model, data: &Data) -> Vec<f64> {
 fn loss_and_gradient(learner: &mut dyn Learner, data: &Data, weak: &[f32]) -> (f64, Vec<f32>) {
     let rows: Vec<u32> = (0..data.len() as u32).collect();
     let mut several = Several::new(learner, data.n_sequences());
-    several.prepare().expect("ready");
+    several.prepare(Some(0)).expect("ready");
     let mut logits = Vec::new();
     several.logits(&rows, Hold::First, &mut logits).expect("logits");
     let batch = LossBatch { logits: &logits, weak, n_classes: 2, at: Default::default() };

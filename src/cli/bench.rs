@@ -3,6 +3,7 @@
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
 use crate::core::context::{Access, Context, Event, Memo, Settings};
+use crate::core::visible::visible;
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::resolve::STDLIB;
 use crate::lang::source::{Source, Sources};
@@ -136,7 +137,7 @@ impl Bench {
             if broken.load(Ordering::Relaxed) {
                 return;
             }
-            if progress.apart(|| output::line(text)).is_err() {
+            if progress.apart(|| output::line(&visible(text))).is_err() {
                 broken.store(true, Ordering::Relaxed);
                 ctx.interrupt.raise();
             }

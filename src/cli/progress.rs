@@ -90,7 +90,7 @@ impl Progress {
             return;
         }
         let bar = self.bars.as_ref().map(|bars| {
-            let bar = bars.add(ProgressBar::new(total).with_prefix(what.to_owned()));
+            let bar = bars.add(ProgressBar::new(total).with_prefix(super::draw::plain(what)));
             let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} {eta}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar

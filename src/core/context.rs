@@ -6,6 +6,7 @@ use crate::store::memo::Registration;
 use crate::store::{Store, StoreError};
 use crate::sweep::Desk;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,7 +81,8 @@ pub enum Event {
     /// Something that the user should know and that is not an error.
     Warning { text: String },
     /// A `table`, `figure`, `page`, `frame` or `model` (its kind) was written, as one file or several.
-    Written { kind: String, name: String, files: Vec<PathBuf> },
+    /// `caption` is what the script says of it, or empty.
+    Written { kind: String, name: String, caption: String, files: Vec<PathBuf> },
     /// A file was read; its real path, and the hash and size of its content.
     FileRead { path: PathBuf, blake3: Digest, bytes: u64 },
     /// A file of the fetched artefact `id` was read from the store.
@@ -173,6 +175,8 @@ pub enum AccessError {
     Write { path: String },
     #[error("`{path}`: {reason}")]
     Path { path: String, reason: String },
+    #[error("`{path}` is not written: {reason}")]
+    Name { path: String, reason: String },
     #[error("the network host `{host}` was not granted")]
     Net { host: String },
 }
@@ -183,6 +187,7 @@ impl crate::core::explain::Explain for AccessError {
             AccessError::Read { .. } => "access/read",
             AccessError::Write { .. } => "access/write",
             AccessError::Path { .. } => "access/path",
+            AccessError::Name { .. } => "access/name",
             AccessError::Net { .. } => "access/net",
         }
     }
@@ -192,6 +197,7 @@ impl crate::core::explain::Explain for AccessError {
             AccessError::Read { path } => Some(format!("grant it on the command line: --allow-read {path}")),
             AccessError::Write { path } => Some(format!("grant it on the command line: --allow-write {path}")),
             AccessError::Path { .. } => None,
+            AccessError::Name { .. } => Some("give it another name, such as \"mine.csv\"".to_owned()),
             AccessError::Net { host } => Some(format!("grant it on the command line: --allow-net {host}")),
         }
     }
@@ -281,13 +287,15 @@ pub struct Context {
     pub registration: Registration,
     bucket: Option<Arc<Bucket>>,
     sink: Mutex<Sink>,
+    /// Names of files that `report` keeps in the run's folder, in small letters.
+    pub(super) kept: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
     /// A context whose events are dropped until [`Context::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, sweep, registration, bucket) = Default::default();
-        Context { settings, access, interrupt, sweep, registration, bucket, sink: Mutex::new(Box::new(|_| {})) }
+        let (interrupt, sweep, registration, bucket, kept) = Default::default();
+        Context { settings, access, interrupt, sweep, registration, bucket, sink: Mutex::new(Box::new(|_| {})), kept }
     }
 
     /// Connects with the bucket of the settings, if they name one. Until then the store is its folder alone.
@@ -348,7 +356,8 @@ impl Context {
 
     /// Tells that files were written for the script: what they are together, by what name.
     pub fn note_written(&self, kind: &str, name: &str, files: Vec<PathBuf>) {
-        self.tell(Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
+        let (kind, name, caption) = (kind.to_owned(), name.to_owned(), String::new());
+        self.tell(Event::Written { kind, name, caption, files });
     }
 
     /// Whether nothing that a script writes is kept, because it is only planned.

@@ -6,4 +6,6 @@ pub mod digest;
 pub mod explain;
 pub mod latex;
 pub mod math;
+pub mod outputs;
 pub mod random;
+pub mod visible;

@@ -97,7 +97,7 @@ mod tests {
         let svg = accuracy(&[row], "Accuracy", "", &[]).expect("draws").svg().to_owned();
         assert!(svg.contains("0.700 [0.680, 0.720]") && svg.contains(">0.750<"), "{svg}");
         assert!(svg.contains("0.950 [0.880, 1.000]"), "no accuracy is above 1: {svg}");
-        assert!(svg.contains(colour::series(0)), "the student has its method's colour: {svg}");
+        assert!(svg.contains("fill=\"#0072B2\" stroke=\"#ffffff\""), "the student has its method's colour: {svg}");
         assert!(!svg.contains("NaN"), "{svg}");
     }
 }

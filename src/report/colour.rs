@@ -65,40 +65,48 @@ const KNOWN: [(&str, usize); 12] = [
     ("symmetric", 5),
 ];
 
+/// The first slot of names that are not known: the ones before are those of methods that stand in most figures.
+const FIRST_OTHER: usize = 3;
+
 /// A slot for each of these names, which are distinct. A name has the same slot in every figure: the one of its place in `order`,
 /// else the one that it wants; where another name of the figure took that, the next free one. From the eighth on, dashes
 /// tell apart what shares a colour.
 pub fn slots(names: &[&str], order: &[String]) -> Vec<usize> {
-    let n = SERIES.len();
-    let placed: Vec<Option<usize>> = names.iter().map(|name| order.iter().position(|other| other == name)).collect();
-    let mut taken: BTreeSet<usize> = placed.iter().flatten().copied().collect();
-    let mut slots = Vec::with_capacity(names.len());
-    for (name, placed) in names.iter().zip(placed) {
-        let wanted = wanted(name);
-        let free = || {
-            let turns = (0..=names.len() + order.len()).flat_map(|round| (0..n).map(move |step| (round, step)));
-            turns.map(|(round, step)| round * n + (wanted + step) % n).find(|slot| !taken.contains(slot))
-        };
-        let slot = placed.or_else(free).unwrap_or(wanted);
-        taken.insert(slot);
-        slots.push(slot);
+    let mut slots: Vec<Option<usize>> =
+        names.iter().map(|name| order.iter().position(|other| other == name)).collect();
+    let mut taken: BTreeSet<usize> = slots.iter().flatten().copied().collect();
+    // Known names choose first, so that an unknown one before them moves none of them.
+    for choose in [known, |name: &str| Some(other(name))] {
+        for (name, slot) in names.iter().zip(&mut slots).filter(|(_, slot)| slot.is_none()) {
+            *slot = choose(name).and_then(|wanted| free(wanted, &taken));
+            taken.extend(*slot);
+        }
     }
-    slots
+    slots.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-fn wanted(name: &str) -> usize {
+/// The wanted slot, or the next one that is free.
+fn free(wanted: usize, taken: &BTreeSet<usize>) -> Option<usize> {
+    let n = SERIES.len();
+    let turns = (0..=taken.len()).flat_map(|round| (0..n).map(move |step| round * n + (wanted + step) % n));
+    turns.into_iter().find(|slot| !taken.contains(slot))
+}
+
+/// The slot of a name that comes with the program, and of no name.
+fn known(name: &str) -> Option<usize> {
     let first = name.split([',', ' ', '(']).next().unwrap_or_default();
     if first.is_empty() {
-        return 0;
+        return Some(0);
     }
-    if let Some((_, slot)) = KNOWN.iter().find(|(known, _)| *known == first) {
-        return *slot;
-    }
-    // FNV-1a: the same on every machine and in every version.
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash % SERIES.len() as u64) as usize
+    KNOWN.iter().find(|(known, _)| *known == first).map(|(_, slot)| *slot)
+}
+
+/// The slot that another name wants, by its hash (FNV-1a: the same on every machine and in every version).
+fn other(name: &str) -> usize {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    FIRST_OTHER + (hash % (SERIES.len() - FIRST_OTHER) as u64) as usize
 }
 
 type Rgb = [f64; 3];

@@ -279,7 +279,7 @@ mod tests {
         let cell = |x: &str, y: &str, value| Cell { x: x.to_owned(), y: y.to_owned(), value, low: none, high: none };
         let drawn =
             heat_map(&map(vec![cell("b", "a", 0.5), cell("c", "a", f64::NAN), cell("c", "b", -0.2)])).expect("draws");
-        assert!(drawn.svg().contains(">0.50<") && drawn.svg().contains(">−0.20<") && drawn.svg().contains("#f3f3f3"));
+        assert!(drawn.svg().contains(">0.50<") && drawn.svg().contains(">−0.20<") && drawn.svg().contains("fill=\"#f3f3f3\"/>"));
         let twice = heat_map(&map(vec![cell("b", "a", 0.5), cell("b", "a", 0.5)]));
         assert!(matches!(twice, Err(ReportError::Twice { .. })));
     }
@@ -312,7 +312,7 @@ mod tests {
         ]))
         .expect("draws");
         let svg = drawn.svg();
-        assert_eq!(svg.matches("fill=\"#f3f3f3\"").count(), 2, "{svg}");
+        assert_eq!(svg.matches("fill=\"#f3f3f3\"/>").count(), 2, "{svg}");
         assert!(svg.contains(">unbounded<") && svg.contains(">≥ −20.00<") && !svg.contains('∞'), "{svg}");
         // It does not stretch the scale either: the darkest blue is the precise 0.3.
         assert!(svg.contains("fill=\"#08306b\"") && drawn.note().contains("says little"), "{svg}");

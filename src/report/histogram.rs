@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn every_value_is_in_one_bin() {
-        // numpy.histogram([0, .1, .2, .9, 1], bins=2) gives [3, 2]; with bins=4, range=(0, 2) it gives [3, 2, 0, 0].
+        // numpy.histogram([0, .1, .2, .9, 1], bins=2) gives [3, 2]; with bins=4, range=(0, 2) it gives [3, 1, 1, 0].
         assert_eq!(counts(&[0.0, 0.1, 0.2, 0.9, 1.0], None, 2), [3.0, 2.0]);
-        assert_eq!(counts(&[0.0, 0.1, 0.2, 0.9, 1.0], Some((0.0, 2.0)), 4), [3.0, 2.0, 0.0, 0.0]);
+        assert_eq!(counts(&[0.0, 0.1, 0.2, 0.9, 1.0], Some((0.0, 2.0)), 4), [3.0, 1.0, 1.0, 0.0]);
         assert_eq!(counts(&[1.0, 1.0, f64::NAN], None, 5), [0.0, 0.0, 2.0, 0.0, 0.0]);
         assert_eq!(counts(&[-1.0, 3.0, 0.5], Some((0.0, 1.0)), 2), [0.0, 1.0]);
         assert_eq!(Bins::over(&[f64::NAN], None, 3), None);

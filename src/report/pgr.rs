@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_point_at_zero_lies_on_the_line_at_zero() {
-        let svg = pgr(&[row("m", 0.0, -0.1, 0.1)], "PGR", "", &[]).expect("draws").svg().to_owned();
+        let svg = pgr(&[row("naive", 0.0, -0.1, 0.1)], "PGR", "", &[]).expect("draws").svg().to_owned();
         let dashed = svg.lines().find(|line| line.contains("stroke-dasharray")).expect("a reference line");
         let x = dashed.split("x1=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("x").to_owned();
         assert!(svg.contains(&format!("<circle cx=\"{x}\"")), "{svg}");

@@ -556,7 +556,13 @@ impl Place {
                 to = to.min(room / slope);
             }
         }
-        (from <= to).then(|| ((x0 + from * dx, y0 + from * dy), (x0 + to * dx, y0 + to * dy)))
+        // Ends that lie inside stay as they are, so that one stroke begins where the last one ended.
+        let at = |share: f64| match share {
+            0.0 => (x0, y0),
+            1.0 => (x1, y1),
+            share => (x0 + share * dx, y0 + share * dy),
+        };
+        (from <= to).then(|| (at(from), at(to)))
     }
 }
 
@@ -615,7 +621,7 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_beyond_the_limits() {
-        let mut lines = figure(Look::Lines, vec![series("a", &[0.0, 1.0, 0.5])]);
+        let mut lines = figure(Look::Lines, vec![series("naive", &[0.0, 1.0, 0.5])]);
         lines.y.limits = Some((0.25, 0.75));
         let svg = plane(&lines).expect("draws").svg().to_owned();
         assert_eq!(svg.matches("<circle").count(), 2, "one point and its entry in the legend: {svg}");

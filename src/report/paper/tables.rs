@@ -450,8 +450,8 @@ mod tests {
         let text = latex("comparison", "comparison", "Three methods", &comparison());
         assert_eq!((text.matches("\\begin{wtsblock}").count(), text.matches("\\begin{tabular}").count()), (1, 1), "{text}");
         assert!(text.contains("Three methods. In all rows: task world/era; n seeds 3. A dash: gap not significant."), "{text}");
-        assert!(text.contains("naive & \\wtspair{.612}{{[}.512, .712{]}} & \\wtspair{.622}"), "{text}");
-        assert!(text.contains("{\\itshape weak w2, gap .200}") || text.contains("{\\itshape weak w2}"), "{text}");
+        assert!(text.contains("& \\wtspair{.612}{{[}.512, .712{]}} & \\wtspair{.622}"), "{text}");
+        assert!(text.contains("{\\itshape weak w2}"), "{text}");
         assert!(!text.contains("p = 0.1"), "{text}");
     }
 

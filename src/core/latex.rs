@@ -305,8 +305,25 @@ mod tests {
         }
         assert!(is_text(&text("^^ -- '' \\input{x} %&#$_ e\u{301} i\u{301} 中 “so”")));
         for bad in [
-            "\\input x", "\\write18", "a}", "{a", "$a", "% c", "a & b", "#1", "^^5cinput", "\\char92 input", "\\char34", "\\",
-            "\\textbf{x}", "é", "\\csname input\\endcsname", "\n", "\\\n", "\\inputi", "\\@",
+            "\\input x",
+            "\\write18",
+            "a}",
+            "{a",
+            "$a",
+            "% c",
+            "a & b",
+            "#1",
+            "^^5cinput",
+            "\\char92 input",
+            "\\char34",
+            "\\",
+            "\\textbf{x}",
+            "é",
+            "\\csname input\\endcsname",
+            "\n",
+            "\\\n",
+            "\\inputi",
+            "\\@",
         ] {
             assert!(!is_text(bad), "{bad}");
         }

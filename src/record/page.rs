@@ -3,7 +3,6 @@
 use super::appendix::{APPENDIX, appendix, texts, verify_line};
 use super::shown::Shown;
 use super::{Account, How, Outcome, Record, What, WrittenFile};
-use crate::report::head;
 use crate::report::html::{self, Kept, Operation, Page, TruthRead};
 use std::path::Path;
 
@@ -98,17 +97,12 @@ fn kept(folder: &Path, kind: &str, name: &str, caption: &str, files: &[WrittenFi
     let name = name.to_owned();
     match Shown::of(folder, kind, files) {
         Shown::Table(frame) => Kept::Table { name, caption: caption.to_owned(), frame },
-        Shown::Figure { svg, tikz, .. } => {
-            let caption = if caption.is_empty() { said(&head(tikz.as_deref().unwrap_or_default())) } else { caption.to_owned() };
-            Kept::Figure { name, caption, svg }
+        // Heading and note stand in the drawing.
+        Shown::Figure { svg, .. } => Kept::Figure { name, caption: caption.to_owned(), svg },
+        Shown::Nothing { why } => {
+            Kept::Files { name, files: files.iter().map(|file| file.path.clone()).collect(), why }
         }
-        Shown::Nothing { why } => Kept::Files { name, files: files.iter().map(|file| file.path.clone()).collect(), why },
     }
-}
-
-/// Heading and note of a drawing as a caption.
-fn said((heading, note): &(String, String)) -> String {
-    [heading.trim_end_matches('.'), note.as_str()].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(". ")
 }
 
 #[cfg(test)]
@@ -126,13 +120,13 @@ mod tests {
         std::fs::write(folder.path().join("f.tikz"), drawing.tikz()).expect("written");
         for (kind, name, endings) in [("figure", "f", &["svg", "tikz"][..]), ("table", "gone", &["parquet"])] {
             let files = endings.iter().map(|ending| folder.path().join(format!("{name}.{ending}"))).collect();
-            let (kind, name, caption) = (kind.to_owned(), name.to_owned(), String::new());
+            let (kind, name, caption) = (kind.to_owned(), name.to_owned(), "Seen".to_owned());
             recorder.note(&Event::Written { kind, name, caption, files });
         }
         let source = Source { name: "x.rhai".to_owned(), text: "1 < 2".into(), path: None };
         recorder.copy_sources(&[source]).expect("copied");
         let text = page(folder.path(), &recorder.snapshot(), "hello");
-        for part in ["</svg>", "gone.parquet", "</span> &lt; <span", "hello", "-- &lt;b&gt;", "<code>f</code>. A drawing<"] {
+        for part in ["</svg>", "gone.parquet", "</span> &lt; <span", "hello", "-- &lt;b&gt;", "<code>f</code>. Seen<"] {
             assert!(text.contains(part), "{part} is missing: {text}");
         }
         // What somebody put in its place afterwards is not shown, whatever it is.

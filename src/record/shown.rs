@@ -14,9 +14,15 @@ const MAX_FILE: u64 = 16 << 20;
 pub enum Shown {
     Table(Frame),
     /// A drawing; `file` is the name of its SVG.
-    Figure { file: String, svg: String, tikz: Option<String> },
+    Figure {
+        file: String,
+        svg: String,
+        tikz: Option<String>,
+    },
     /// Only its names; `why` is empty where there is nothing to show.
-    Nothing { why: String },
+    Nothing {
+        why: String,
+    },
 }
 
 impl Shown {
@@ -31,7 +37,8 @@ impl Shown {
             },
             ("figure", _, Some(file)) => match text(folder, file) {
                 Ok(svg) if grammar::is_svg(&svg) => {
-                    let tikz = with(".tikz").and_then(|file| text(folder, file).ok()).filter(|tikz| grammar::is_tikz(tikz));
+                    let tikz =
+                        with(".tikz").and_then(|file| text(folder, file).ok()).filter(|tikz| grammar::is_tikz(tikz));
                     Shown::Figure { file: file.path.clone(), svg, tikz }
                 }
                 Ok(_) => nothing("it is no drawing of this program"),
@@ -70,7 +77,8 @@ mod tests {
             WrittenFile { root: Root::Run, path: name.to_owned(), blake3, bytes: content.len() as u64 }
         };
         let (svg, tikz) = (put("f.svg", drawing.svg()), put("f.tikz", drawing.tikz()));
-        let of = |files: &[&WrittenFile]| Shown::of(&run, "figure", &files.iter().map(|f| (*f).clone()).collect::<Vec<_>>());
+        let of =
+            |files: &[&WrittenFile]| Shown::of(&run, "figure", &files.iter().map(|f| (*f).clone()).collect::<Vec<_>>());
         assert!(matches!(of(&[&svg, &tikz]), Shown::Figure { tikz: Some(_), .. }));
         // Hashes that fit do not make a drawing of it.
         let script = put("g.svg", &drawing.svg().replace("</svg>", "<script>x</script></svg>"));

@@ -32,9 +32,11 @@ pub fn accuracy(rows: &[AccuracyRow], title: &str, note: &str, order: &[String])
     let methods = super::in_order(rows.iter().map(|row| row.method.as_str()));
     let slots = colour::slots(&methods, order);
     let colour_of = |row: &AccuracyRow| {
-        methods.iter().zip(&slots).find(|(method, _)| **method == row.method).map_or(colour::INK, |(_, slot)| {
-            colour::series(*slot)
-        })
+        methods
+            .iter()
+            .zip(&slots)
+            .find(|(method, _)| **method == row.method)
+            .map_or(colour::INK, |(_, slot)| colour::series(*slot))
     };
     let groups: Vec<Group> = super::in_order(rows.iter().map(|row| row.gap.as_str()))
         .into_iter()

@@ -52,8 +52,7 @@ impl Axis {
             at.retain(|tick| (low - slack..=high + slack).contains(tick));
         }
         let most = at.iter().fold(0.0f64, |most, tick| most.max(tick.abs()));
-        let labels =
-            if self.log || most >= 1e4 { at.iter().map(|tick| short(*tick)).collect() } else { labels(&at) };
+        let labels = if self.log || most >= 1e4 { at.iter().map(|tick| short(*tick)).collect() } else { labels(&at) };
         let ends = at.first().copied().zip(at.last().copied()).unwrap_or((low, high));
         let (low, high) = self.limits.unwrap_or(ends);
         Ok(Ticks { at, labels, low, high })

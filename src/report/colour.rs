@@ -72,8 +72,7 @@ const FIRST_OTHER: usize = 3;
 /// else the one that it wants; where another name of the figure took that, the next free one. From the eighth on, dashes
 /// tell apart what shares a colour.
 pub fn slots(names: &[&str], order: &[String]) -> Vec<usize> {
-    let mut slots: Vec<Option<usize>> =
-        names.iter().map(|name| order.iter().position(|other| other == name)).collect();
+    let mut slots: Vec<Option<usize>> = names.iter().map(|name| order.iter().position(|other| other == name)).collect();
     let mut taken: BTreeSet<usize> = slots.iter().flatten().copied().collect();
     // Known names choose first, so that an unknown one before them moves none of them.
     for choose in [known, |name: &str| Some(other(name))] {

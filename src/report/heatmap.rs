@@ -279,7 +279,11 @@ mod tests {
         let cell = |x: &str, y: &str, value| Cell { x: x.to_owned(), y: y.to_owned(), value, low: none, high: none };
         let drawn =
             heat_map(&map(vec![cell("b", "a", 0.5), cell("c", "a", f64::NAN), cell("c", "b", -0.2)])).expect("draws");
-        assert!(drawn.svg().contains(">0.50<") && drawn.svg().contains(">−0.20<") && drawn.svg().contains("fill=\"#f3f3f3\"/>"));
+        assert!(
+            drawn.svg().contains(">0.50<")
+                && drawn.svg().contains(">−0.20<")
+                && drawn.svg().contains("fill=\"#f3f3f3\"/>")
+        );
         let twice = heat_map(&map(vec![cell("b", "a", 0.5), cell("b", "a", 0.5)]));
         assert!(matches!(twice, Err(ReportError::Twice { .. })));
     }
@@ -302,7 +306,8 @@ mod tests {
 
     #[test]
     fn a_number_without_bounds_is_as_pale_as_none() {
-        let cell = |x: &str, value: f64, low: f64, high: f64| Cell { x: x.to_owned(), y: "w".to_owned(), value, low, high };
+        let cell =
+            |x: &str, value: f64, low: f64, high: f64| Cell { x: x.to_owned(), y: "w".to_owned(), value, low, high };
         let infinity = f64::INFINITY;
         let drawn = heat_map(&map(vec![
             cell("a", 0.2, 0.1, 0.3),

@@ -29,7 +29,6 @@ pub use heatmap::{Cell, HeatMap, heat_map};
 pub use pgr::{PgrRow, pgr};
 pub use plane::{Facet, Look, Plane, Point, Series, plane};
 pub use table::{TABLE_EXTENSIONS, table_files};
-pub use tikz::head;
 
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
@@ -157,7 +156,8 @@ impl Explain for ReportError {
             }
             ReportError::Limits { option, .. } => Some(format!("type {option}: [0.0, 1.0]")),
             ReportError::OneBar { .. } => Some(
-                "a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`".into(),
+                "a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`"
+                    .into(),
             ),
             ReportError::TooMany { .. } => Some("choose rows with filter(…) first".into()),
             _ => None,

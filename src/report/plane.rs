@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Scale, Ticks};
 use super::canvas::{Anchor, Canvas, Medium, Paint, SMALL, Shape, Style, TEXT, TITLE, cut, text_width};
-use super::forest::legend_rows;
+use super::forest::{legend_rows, wrap};
 use super::{Figure, ReportError, colour};
 
 /// One point; `low` and `high` are NaN where there is no interval.
@@ -229,7 +229,7 @@ impl Drawing<'_> {
             canvas.text_within((margin, margin + 12.0), &plane.title, width - 2.0 * margin, style);
         }
         for (idx, entries) in rows.iter().enumerate() {
-            let y = head - 8.0 + idx as f64 * 20.0;
+            let y = head + 4.0 + idx as f64 * 20.0;
             for (x, (text, shape, colour)) in entries {
                 // The legend's own heading has no mark.
                 if colour.is_empty() {
@@ -268,7 +268,7 @@ impl Drawing<'_> {
         if self.medium == Medium::Paper {
             return Vec::new();
         }
-        super::forest::wrap(&self.plane.note, width - 2.0 * self.layout.margin, Style::new(SMALL))
+        wrap(&self.plane.note, width - 2.0 * self.layout.margin, Style::new(SMALL))
     }
 
     fn note_height(&self, width: f64) -> f64 {
@@ -281,10 +281,24 @@ impl Drawing<'_> {
         plot / self.plane.names.len().max(1) as f64
     }
 
-    /// The height of what stands under the axis: one line, or names that read upwards.
+    /// The height of what stands under the axis: lines of names, or names that read upwards.
     fn names_height(&self, plot: f64) -> f64 {
+        if let Some(lines) = self.name_lines(plot) {
+            return 7.0 + 13.0 * lines.iter().map(Vec::len).max().unwrap_or(0).max(1) as f64;
+        }
         let widest = self.plane.names.iter().map(|name| text_width(name, Style::new(SMALL))).fold(0.0, f64::max);
-        if widest <= self.slot(plot) - 4.0 { 20.0 } else { widest.min(MAX_NAME) + 14.0 }
+        widest.min(MAX_NAME) + 14.0
+    }
+
+    /// The names in lines that fit their places; none where a word is too long or the lines are too many.
+    fn name_lines(&self, plot: f64) -> Option<Vec<Vec<String>>> {
+        let (room, small) = (self.slot(plot) - 6.0, Style::new(SMALL));
+        let fit = |name: &String| {
+            let lines = wrap(name, room, small);
+            let fits = lines.len() <= MAX_NAME_LINES && lines.iter().all(|line| text_width(line, small) <= room);
+            fits.then_some(lines)
+        };
+        self.plane.names.iter().map(fit).collect()
     }
 
     fn legend_above(&self, room: f64) -> Vec<Vec<(f64, (&str, Shape, &'static str))>> {
@@ -311,7 +325,12 @@ impl Drawing<'_> {
             if self.plane.look == Look::Lines {
                 canvas.line((right + 18.0, at), (right + 42.0, at), colour, 2.0, dash(*slot));
             }
-            canvas.mark(self.shape(*slot), (right + 30.0, at), if self.plane.look.is_length() { 5.0 } else { 3.6 }, colour);
+            canvas.mark(
+                self.shape(*slot),
+                (right + 30.0, at),
+                if self.plane.look.is_length() { 5.0 } else { 3.6 },
+                colour,
+            );
             canvas.text_within((right + 50.0, at + 4.0), name, self.layout.max_legend, small);
             at += 19.0;
         }
@@ -354,12 +373,14 @@ impl Drawing<'_> {
             }
         } else {
             let slot = self.slot(place.right - place.left);
-            let upright = self.names_height(place.right - place.left) <= 20.0;
+            let lines = self.name_lines(place.right - place.left);
             let ink = small.colour(colour::INK);
             for (idx, name) in self.plane.names.iter().enumerate() {
                 let x = sx.at(idx as f64);
-                if upright {
-                    canvas.text_within((x, place.bottom + 16.0), name, slot, ink.anchor(Anchor::Middle));
+                if let Some(lines) = lines.as_ref().and_then(|lines| lines.get(idx)) {
+                    for (row, line) in lines.iter().enumerate() {
+                        canvas.text((x, place.bottom + 16.0 + 13.0 * row as f64), line, ink.anchor(Anchor::Middle));
+                    }
                 } else if slot >= 11.0 {
                     let shown = cut(name, MAX_NAME, ink);
                     canvas.text_upwards((x + 4.0, place.bottom + 6.0), &shown, ink.anchor(Anchor::End));
@@ -370,9 +391,8 @@ impl Drawing<'_> {
     }
 
     fn panel(&self, canvas: &mut Canvas, facet: &Facet, place: Place) {
-        let slot = |series: &Series| {
-            self.legend.iter().find(|(name, _)| *name == series.name).map_or(0, |(_, slot)| *slot)
-        };
+        let slot =
+            |series: &Series| self.legend.iter().find(|(name, _)| *name == series.name).map_or(0, |(_, slot)| *slot);
         let scales = self.scales(place);
         match self.plane.look {
             Look::Lines => {
@@ -423,6 +443,9 @@ impl Drawing<'_> {
         canvas.line((place.left, zero), (place.right, zero), colour::RULE, 1.0, "");
     }
 }
+
+/// The most lines of a category's name (arbitrary).
+const MAX_NAME_LINES: usize = 4;
 
 /// The most pixels of a category's name that reads upwards.
 const MAX_NAME: f64 = 130.0;
@@ -654,7 +677,10 @@ mod tests {
     fn panels_share_their_axes() {
         let mut lines = figure(Look::Lines, vec![series("a", &[0.5, 0.6])]);
         lines.facets = (0..5)
-            .map(|idx| Facet { heading: format!("task {idx}"), series: vec![series("a", &[0.1 * f64::from(idx), 0.9])] })
+            .map(|idx| Facet {
+                heading: format!("task {idx}"),
+                series: vec![series("a", &[0.1 * f64::from(idx), 0.9])],
+            })
             .collect();
         let drawn = plane(&lines).expect("draws");
         for text in [drawn.svg(), drawn.tikz()] {

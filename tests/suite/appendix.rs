@@ -94,7 +94,14 @@ fn a_finished_run_leaves_its_appendix_and_the_command_writes_it_again() {
         assert!(tex.contains(part), "{part}");
     }
     let markdown = read("run/appendix.md");
-    for part in [&script(), "fn one() { 1 }", "![pgr](pgr.svg)", "w2s verify run", "with the arguments --x", "Who stands where \\& why \\<b\\>"] {
+    for part in [
+        &script(),
+        "fn one() { 1 }",
+        "![pgr](pgr.svg)",
+        "w2s verify run",
+        "with the arguments --x",
+        "Who stands where \\& why \\<b\\>",
+    ] {
         assert!(markdown.contains(part), "{part} is missing: {markdown}");
     }
     let (code, out, err) = w2s(folder.path(), &["appendix", "run", "-o", "paper"]);
@@ -104,7 +111,9 @@ fn a_finished_run_leaves_its_appendix_and_the_command_writes_it_again() {
     assert_eq!(read("paper/pgr.svg"), read("run/pgr.svg"));
     let page = read("run/report.html");
     assert!(page.contains("w2s verify run") && page.contains("<span class=\"k\">let</span>"));
-    assert!(page.contains("Who stands where &amp; why &lt;b&gt;") && page.contains("Three methods, 50 % {of} two tasks"));
+    assert!(
+        page.contains("Who stands where &amp; why &lt;b&gt;") && page.contains("Three methods, 50 % {of} two tasks")
+    );
     assert_eq!(page.matches("<figure class=\"kept\"").count(), 7, "every figure is shown");
     assert_eq!(tex.matches("\\begin{tikzpicture}").count(), 7);
 }
@@ -257,7 +266,9 @@ fn forge(run: &Path, files: &[(&str, &dyn Fn(&str) -> String)]) {
 
 #[test]
 fn a_sealed_record_makes_no_drawing_of_a_stranger_s_file() {
-    let (folder, ..) = ran("for name in [\"f\", \"g\", \"h\"] { report::figure(plot::lines(frame::of([#{ x: 0, y: 1 }, #{ x: 1, y: 2 }])), #{ name: name }); }");
+    let (folder, ..) = ran(
+        "for name in [\"f\", \"g\", \"h\"] { report::figure(plot::lines(frame::of([#{ x: 0, y: 1 }, #{ x: 1, y: 2 }])), #{ name: name }); }",
+    );
     let run = folder.path().join("run");
     let reads = |tikz: &str| tikz.replace("\\end{tikz", "\\input{/etc/passwd}\n\\end{tikz");
     let speaks = |tikz: &str| tikz.replace("{\\scriptsize ", "{\\scriptsize \\write18{id}");
@@ -313,7 +324,10 @@ fn a_run_writes_through_no_link() {
     symlink(at("elsewhere"), at("runs")).expect("linked");
     for args in [&["script", "--quiet", "--run", "out", "x.rhai"][..], &["script", "--quiet", "x.rhai"]] {
         let (code, _, err) = w2s(folder.path(), args);
-        assert!(code != 0 && err.contains("error[record/link]") && err.contains("hint: remove the link"), "{code}: {err}");
+        assert!(
+            code != 0 && err.contains("error[record/link]") && err.contains("hint: remove the link"),
+            "{code}: {err}"
+        );
     }
     assert_eq!(std::fs::read_dir(at("elsewhere")).expect("there").count(), 0);
 }

@@ -30,7 +30,8 @@ pub fn curves(operations: &[Operation]) -> Markup {
     if n == 0 {
         return html! {};
     }
-    let first = if groups.len() > MAX_GROUPS { format!(", the first {MAX_GROUPS} of {}", groups.len()) } else { String::new() };
+    let first =
+        if groups.len() > MAX_GROUPS { format!(", the first {MAX_GROUPS} of {}", groups.len()) } else { String::new() };
     html! {
         details {
             summary { "training loss by step: " (n) " curves" (first) }
@@ -47,7 +48,8 @@ fn groups(operations: &[Operation]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: BTreeMap<(&str, &str, Vec<&str>), usize> = BTreeMap::new();
     for operation in operations.iter().filter(|operation| operation.curve.len() > 1) {
-        let options: Vec<&str> = parts(&operation.options).into_iter().filter(|part| !part.starts_with("seed ")).collect();
+        let options: Vec<&str> =
+            parts(&operation.options).into_iter().filter(|part| !part.starts_with("seed ")).collect();
         let what = (operation.name.as_str(), operation.what.as_str());
         let at = *places.entry((what.0, what.1, options.clone())).or_insert_with(|| {
             groups.push(Group { what, options, curves: Vec::new() });
@@ -169,7 +171,8 @@ mod tests {
 
     #[test]
     fn losses_that_are_no_numbers_are_said() {
-        let html = curves(&[Operation { curve: vec![(1, f64::NAN), (2, f64::INFINITY)], ..Operation::default() }]).into_string();
+        let html = curves(&[Operation { curve: vec![(1, f64::NAN), (2, f64::INFINITY)], ..Operation::default() }])
+            .into_string();
         assert!(html.contains("no loss was a number") && !html.contains("<svg"), "{html}");
         assert!(curves(&[]).into_string().is_empty());
     }

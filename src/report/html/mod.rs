@@ -337,7 +337,10 @@ mod tests {
     use crate::report::{PgrRow, pgr};
 
     fn drawing() -> String {
-        let row = PgrRow { method: "naive".into(), gap: "a → b".into(), pgr: 0.5, low: 0.4, high: 0.6, ..PgrRow::default() };
+        let row =
+            PgrRow {
+                method: "naive".into(), gap: "a → b".into(), pgr: 0.5, low: 0.4, high: 0.6, ..PgrRow::default()
+            };
         pgr(&[row], "PGR", "", &[]).expect("draws").svg().to_owned()
     }
 
@@ -376,7 +379,8 @@ mod tests {
         assert!(!page.contains("<script>") && !page.contains("src=") && !page.contains('\u{1b}'), "{page}");
         assert_eq!(page.matches("href=").count(), page.matches("href=\"#").count(), "it leads nowhere else");
         assert!(page.contains("default-src 'none'"), "{page}");
-        for part in ["a &lt; b ␛[2J", "&amp;&amp; <span class=\"t\">&quot;&lt;b&gt;&quot;</span>", "w2s verify x-001"] {
+        for part in ["a &lt; b ␛[2J", "&amp;&amp; <span class=\"t\">&quot;&lt;b&gt;&quot;</span>", "w2s verify x-001"]
+        {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert!(page.contains("<td>finetune</td><td></td><td class=\"n\">2</td><td class=\"n\">2.00</td>"), "{page}");

@@ -43,24 +43,11 @@ pub struct Script {
 #[derive(Clone)]
 pub enum Kept {
     /// An empty `caption` is one that the script did not give.
-    Table {
-        name: String,
-        caption: String,
-        frame: Frame,
-    },
+    Table { name: String, caption: String, frame: Frame },
     /// `tikz` is the drawing for LaTeX, if the run has one; `file` the SVG's name, `svg` its text.
-    Figure {
-        name: String,
-        caption: String,
-        file: String,
-        svg: String,
-        tikz: Option<String>,
-    },
+    Figure { name: String, caption: String, file: String, svg: String, tikz: Option<String> },
     /// What cannot be shown here.
-    Files {
-        name: String,
-        files: Vec<String>,
-    },
+    Files { name: String, files: Vec<String> },
 }
 
 /// The body for `\input`.
@@ -131,11 +118,9 @@ pub fn standalone(appendix: &Appendix) -> String {
 
 /// The appendix as Markdown. Figures are read from the SVG files beside it.
 pub fn markdown(appendix: &Appendix) -> String {
-    let mut out =
-        format!("# Experiment: {}\n\n{}\n\n", plain(&appendix.title), plain(&appendix.about));
+    let mut out = format!("# Experiment: {}\n\n{}\n\n", plain(&appendix.title), plain(&appendix.about));
     for (idx, script) in appendix.scripts.iter().enumerate() {
-        let heading =
-            if idx == 0 { "Script".to_owned() } else { format!("Imported: {}", plain(&script.name)) };
+        let heading = if idx == 0 { "Script".to_owned() } else { format!("Imported: {}", plain(&script.name)) };
         let fence = fence(&script.text);
         let end = if script.text.ends_with('\n') { "" } else { "\n" };
         let _ = write!(out, "## {heading}\n\n{fence}rhai\n{}{end}{fence}\n\n", script.text);

@@ -261,12 +261,8 @@ pub(super) fn latex(name: &str, label: &str, caption: &str, frame: &Frame) -> St
                 flow(&caption.clone().collect::<Vec<_>>().join(" "))
             );
         }
-        let _ = writeln!(
-            out,
-            "\\footnotesize\\tabcolsep{}pt\n\\wtsfit{{{}}}",
-            GAP / 2.0,
-            tabular(panel, &heads, stacked)
-        );
+        let _ =
+            writeln!(out, "\\footnotesize\\tabcolsep{}pt\n\\wtsfit{{{}}}", GAP / 2.0, tabular(panel, &heads, stacked));
         if idx + 1 == panels.len() || !together {
             out.push_str("\\end{wtsblock}\n");
         }
@@ -276,7 +272,11 @@ pub(super) fn latex(name: &str, label: &str, caption: &str, frame: &Frame) -> St
 
 /// What the script says of a table, or its name, as a sentence.
 fn said(name: &str, caption: &str) -> String {
-    if caption.is_empty() { format!("{}.", words(name).join(" ")) } else { format!("{}.", caption.trim_end_matches('.')) }
+    if caption.is_empty() {
+        format!("{}.", words(name).join(" "))
+    } else {
+        format!("{}.", caption.trim_end_matches('.'))
+    }
 }
 
 fn tabular(columns: &[&Shown], groups: &[(usize, String)], stacked: bool) -> String {
@@ -438,18 +438,29 @@ mod tests {
         for (idx, name) in ["weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr"].into_iter().enumerate() {
             let values: Vec<f64> = (0..n).map(|row| 0.612_3 + 0.01 * (row + idx) as f64).collect();
             columns.push(Column::new(format!("{name}_low").into(), values.iter().map(|v| v - 0.1).collect::<Vec<_>>()));
-            columns.push(Column::new(format!("{name}_high").into(), values.iter().map(|v| v + 0.1).collect::<Vec<_>>()));
+            columns
+                .push(Column::new(format!("{name}_high").into(), values.iter().map(|v| v + 0.1).collect::<Vec<_>>()));
             columns.push(Column::new(name.into(), values));
         }
-        columns.push(Column::new("reason".into(), vec![Some("gap not significant (p = 0.1)"), None, None, None, None, None]));
+        columns.push(Column::new(
+            "reason".into(),
+            vec![Some("gap not significant (p = 0.1)"), None, None, None, None, None],
+        ));
         Frame::new(DataFrame::new(n, columns).expect("frame"))
     }
 
     #[test]
     fn a_comparison_is_one_table_on_one_page() {
         let text = latex("comparison", "comparison", "Three methods", &comparison());
-        assert_eq!((text.matches("\\begin{wtsblock}").count(), text.matches("\\begin{tabular}").count()), (1, 1), "{text}");
-        assert!(text.contains("Three methods. In all rows: task world/era; n seeds 3. A dash: gap not significant."), "{text}");
+        assert_eq!(
+            (text.matches("\\begin{wtsblock}").count(), text.matches("\\begin{tabular}").count()),
+            (1, 1),
+            "{text}"
+        );
+        assert!(
+            text.contains("Three methods. In all rows: task world/era; n seeds 3. A dash: gap not significant."),
+            "{text}"
+        );
         assert!(text.contains("& \\wtspair{.612}{{[}.512, .712{]}} & \\wtspair{.622}"), "{text}");
         assert!(text.contains("{\\itshape weak w2}"), "{text}");
         assert!(!text.contains("p = 0.1"), "{text}");

@@ -290,7 +290,8 @@ fn axis(canvas: &mut Canvas, forest: &Forest, scale: &Scale, (top, bottom): (f64
     canvas.text(((left + right) / 2.0, bottom + 35.0), forest.x_label, Style::new(TEXT).anchor(Anchor::Middle));
 }
 
-type Entry<'a> = (&'a str, Shape, &'static str);
+/// What a legend says: a name, its shape and its colour.
+pub(super) type Entry<'a> = (&'a str, Shape, &'static str);
 
 /// Legend entries with their x offsets, broken into rows that fit.
 pub(super) fn legend_rows<'a>(legend: &[Entry<'a>], room: f64) -> Vec<Vec<(f64, Entry<'a>)>> {

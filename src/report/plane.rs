@@ -2,7 +2,7 @@
 
 use super::axis::{Axis, Scale, Ticks};
 use super::canvas::{Anchor, Canvas, Medium, Paint, SMALL, Shape, Style, TEXT, TITLE, cut, text_width};
-use super::forest::{legend_rows, wrap};
+use super::forest::{Entry, legend_rows, wrap};
 use super::{Figure, ReportError, colour};
 
 /// One point; `low` and `high` are NaN where there is no interval.
@@ -301,7 +301,7 @@ impl Drawing<'_> {
         self.plane.names.iter().map(fit).collect()
     }
 
-    fn legend_above(&self, room: f64) -> Vec<Vec<(f64, (&str, Shape, &'static str))>> {
+    fn legend_above(&self, room: f64) -> Vec<Vec<(f64, Entry<'_>)>> {
         let heading = (!self.plane.legend.is_empty()).then_some((self.plane.legend.as_str(), Shape::Circle, ""));
         let entries = self.legend.iter().map(|(name, slot)| (*name, self.shape(*slot), colour::series(*slot)));
         let entries: Vec<_> = heading.into_iter().filter(|_| !self.legend.is_empty()).chain(entries).collect();

@@ -245,8 +245,11 @@ b.csv", "x.csv.html"] {
     assert_eq!(code, 0, "whatever a script could write can be bundled: {err}");
 }
 
+/// A file of a run, and what becomes of its text.
+type Change<'a> = (&'a str, &'a dyn Fn(&str) -> String);
+
 /// Changes files of a run and names their new hashes in its record, which is sealed anew: as a stranger would.
-fn forge(run: &Path, files: &[(&str, &dyn Fn(&str) -> String)]) {
+fn forge(run: &Path, files: &[Change]) {
     let text = std::fs::read(run.join("record.json")).expect("a record");
     let mut record = w2s::record::Record::parse("record.json", &text).expect("reads");
     for (name, change) in files {

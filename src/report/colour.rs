@@ -16,6 +16,8 @@ pub const GREY: &str = "#666666";
 pub const RULE: &str = "#b5b5b5";
 /// Grid lines.
 pub const GRID: &str = "#e8e8e8";
+/// What has no name, such as the only line of a figure: no colour that means a method elsewhere.
+pub const NEUTRAL: &str = "#4c5a67";
 /// A cell whose number is missing or says little.
 pub const PALE: &str = "#f3f3f3";
 /// Text on a coloured cell. A cell keeps its colour on a dark page, and so does this.
@@ -24,13 +26,14 @@ pub const ON_LIGHT: &str = "#111111";
 
 /// What a colour becomes where the reader prefers a dark page. Colours that are not listed stay. Contrast on the dark ground:
 /// text 14.6 : 1, secondary text 7.4 : 1, the blue of a series 4.5 : 1.
-const DARK: [(&str, &str); 8] = [
+const DARK: [(&str, &str); 9] = [
     (GROUND, "#14171a"),
     (INK, "#e8e8e8"),
     (GREY, "#a3a8ad"),
     (RULE, "#5c6268"),
     (GRID, "#2b3036"),
     (PALE, "#272c31"),
+    (NEUTRAL, "#a9b8c6"),
     ("#0072B2", "#1f88cc"),
     ("#000000", "#f2f2f2"),
 ];
@@ -91,12 +94,9 @@ fn free(wanted: usize, taken: &BTreeSet<usize>) -> Option<usize> {
     turns.into_iter().find(|slot| !taken.contains(slot))
 }
 
-/// The slot of a name that comes with the program, and of no name.
+/// The slot of a name that comes with the program.
 fn known(name: &str) -> Option<usize> {
     let first = name.split([',', ' ', '(']).next().unwrap_or_default();
-    if first.is_empty() {
-        return Some(0);
-    }
     KNOWN.iter().find(|(known, _)| *known == first).map(|(_, slot)| *slot)
 }
 

@@ -116,7 +116,6 @@ pub fn plane(plane: &Plane) -> Result<Figure, ReportError> {
         ys.push(0.0);
     }
     let names = super::in_order(series().map(|s| s.name.as_str()));
-    let slots = colour::slots(&names, &plane.order);
     let named = names.len() > 1 || names.iter().any(|name| !name.is_empty());
     let layout = |medium| Layout::of(medium, plane.facets.len(), named);
     let ticks = |medium| -> Result<(Ticks, Ticks), ReportError> {
@@ -124,11 +123,32 @@ pub fn plane(plane: &Plane) -> Result<Figure, ReportError> {
         Ok((plane.x.ticks(&xs, n_ticks.0)?, plane.y.ticks(&ys, n_ticks.1)?))
     };
     let (screen, paper) = (ticks(Medium::Screen)?, ticks(Medium::Paper)?);
-    let legend = if named { names.into_iter().zip(slots).collect() } else { Vec::new() };
+    let inks: Vec<Ink> = colour::slots(&names, &plane.order).into_iter().map(Ink::of).collect();
+    let legend = if named { names.into_iter().zip(inks).collect() } else { Vec::new() };
+    let places: Vec<&str> = plane.names.iter().map(String::as_str).collect();
+    let places: Vec<Ink> = colour::slots(&places, &plane.order).into_iter().map(Ink::of).collect();
     Ok(Figure::new(plane.look.kind(), &plane.title, &plane.note, |medium| {
         let (x, y) = if medium == Medium::Screen { &screen } else { &paper };
-        Drawing { plane, legend: &legend, layout: layout(medium), x, y, medium }.draw()
+        Drawing { plane, legend: &legend, places: &places, layout: layout(medium), x, y, medium }.draw()
     }))
+}
+
+/// How a series looks.
+#[derive(Clone, Copy)]
+struct Ink {
+    colour: &'static str,
+    shape: Shape,
+    dash: &'static str,
+}
+
+impl Ink {
+    /// A series without a name.
+    const NAMELESS: Ink = Ink { colour: colour::NEUTRAL, shape: Shape::Circle, dash: "" };
+
+    fn of(slot: usize) -> Ink {
+        let dash = DASHES.get(slot / colour::SERIES.len() % DASHES.len()).copied().unwrap_or_default();
+        Ink { colour: colour::series(slot), shape: Shape::nth(slot), dash }
+    }
 }
 
 /// Sizes that differ between a page and a column, and with the number of panels.
@@ -177,8 +197,10 @@ impl Layout {
 
 struct Drawing<'a> {
     plane: &'a Plane,
-    /// Names of series and their slots; empty where there is nothing to name.
-    legend: &'a [(&'a str, usize)],
+    /// Names of series and how they look; empty where there is nothing to name.
+    legend: &'a [(&'a str, Ink)],
+    /// How the bars of nameless series look, by their place.
+    places: &'a [Ink],
     layout: Layout,
     x: &'a Ticks,
     y: &'a Ticks,
@@ -303,13 +325,13 @@ impl Drawing<'_> {
 
     fn legend_above(&self, room: f64) -> Vec<Vec<(f64, Entry<'_>)>> {
         let heading = (!self.plane.legend.is_empty()).then_some((self.plane.legend.as_str(), Shape::Circle, ""));
-        let entries = self.legend.iter().map(|(name, slot)| (*name, self.shape(*slot), colour::series(*slot)));
+        let entries = self.legend.iter().map(|(name, ink)| (*name, self.shape(*ink), ink.colour));
         let entries: Vec<_> = heading.into_iter().filter(|_| !self.legend.is_empty()).chain(entries).collect();
         legend_rows(&entries, room)
     }
 
-    fn shape(&self, slot: usize) -> Shape {
-        if self.plane.look.is_length() { Shape::Square } else { Shape::nth(slot) }
+    fn shape(&self, ink: Ink) -> Shape {
+        if self.plane.look.is_length() { Shape::Square } else { ink.shape }
     }
 
     fn legend_beside(&self, canvas: &mut Canvas, (right, top): (f64, f64)) {
@@ -320,13 +342,13 @@ impl Drawing<'_> {
             canvas.text_within((right + 18.0, at + 4.0), &self.plane.legend, room, small.bold());
             at += 19.0;
         }
-        for (name, slot) in self.legend {
-            let colour = colour::series(*slot);
+        for (name, ink) in self.legend {
+            let colour = ink.colour;
             if self.plane.look == Look::Lines {
-                canvas.line((right + 18.0, at), (right + 42.0, at), colour, 2.0, dash(*slot));
+                canvas.line((right + 18.0, at), (right + 42.0, at), colour, 2.0, ink.dash);
             }
             canvas.mark(
-                self.shape(*slot),
+                self.shape(*ink),
                 (right + 30.0, at),
                 if self.plane.look.is_length() { 5.0 } else { 3.6 },
                 colour,
@@ -391,22 +413,23 @@ impl Drawing<'_> {
     }
 
     fn panel(&self, canvas: &mut Canvas, facet: &Facet, place: Place) {
-        let slot =
-            |series: &Series| self.legend.iter().find(|(name, _)| *name == series.name).map_or(0, |(_, slot)| *slot);
+        let ink = |series: &Series| {
+            self.legend.iter().find(|(name, _)| *name == series.name).map_or(Ink::NAMELESS, |(_, ink)| *ink)
+        };
         let scales = self.scales(place);
         match self.plane.look {
             Look::Lines => {
-                facet.series.iter().for_each(|series| band(canvas, series, slot(series), &scales, place));
-                facet.series.iter().for_each(|series| curve(canvas, series, slot(series), &scales, place));
+                facet.series.iter().for_each(|series| band(canvas, series, ink(series), &scales, place));
+                facet.series.iter().for_each(|series| curve(canvas, series, ink(series), &scales, place));
             }
             Look::Points => {
                 let many = facet.series.iter().map(|series| series.points.len()).sum::<usize>() >= MANY_POINTS;
-                facet.series.iter().for_each(|series| spots(canvas, series, slot(series), &scales, place, many));
+                facet.series.iter().for_each(|series| spots(canvas, series, ink(series), &scales, place, many));
             }
-            Look::Bars => self.bars(canvas, facet, &slot, &scales, place),
+            Look::Bars => self.bars(canvas, facet, &ink, &scales, place),
             Look::Bins(width) => {
                 for series in &facet.series {
-                    bins(canvas, series, slot(series), &scales, place, (width, facet.series.len()));
+                    bins(canvas, series, ink(series), &scales, place, (width, facet.series.len()));
                 }
             }
         }
@@ -416,7 +439,7 @@ impl Drawing<'_> {
         &self,
         canvas: &mut Canvas,
         facet: &Facet,
-        slot: &impl Fn(&Series) -> usize,
+        ink: &impl Fn(&Series) -> Ink,
         (sx, sy): &(Scale, Scale),
         place: Place,
     ) {
@@ -427,8 +450,10 @@ impl Drawing<'_> {
         let zero = within(0.0);
         for series in &facet.series {
             let nth = self.legend.iter().position(|(name, _)| *name == series.name).unwrap_or(0);
-            let colour = colour::series(slot(series));
             for point in &series.points {
+                // Bars of one series differ by their place: a method has its colour here too.
+                let own = self.places.get(point.x as usize).filter(|_| self.legend.is_empty());
+                let colour = own.copied().unwrap_or_else(|| ink(series)).colour;
                 let middle = sx.at(point.x) + (nth as f64 - (n - 1) as f64 / 2.0) * wide;
                 if !point.y.is_finite() {
                     let style = Style::new(SMALL).colour(colour::GREY).anchor(Anchor::Middle);
@@ -449,10 +474,6 @@ const MAX_NAME_LINES: usize = 4;
 
 /// The most pixels of a category's name that reads upwards.
 const MAX_NAME: f64 = 130.0;
-
-fn dash(slot: usize) -> &'static str {
-    DASHES.get(slot / colour::SERIES.len() % DASHES.len()).copied().unwrap_or_default()
-}
 
 /// The bar of a point's interval. An end that is not there draws nothing; one beyond the axis ends at its edge without a cap.
 fn whisker(canvas: &mut Canvas, x: f64, point: &Point, sy: &Scale, place: Place, colour: &str) {
@@ -480,7 +501,7 @@ fn runs(points: &[Point], good: impl Fn(&Point) -> bool) -> Vec<&[Point]> {
     points.split(|point| !good(point)).filter(|run| !run.is_empty()).collect()
 }
 
-fn band(canvas: &mut Canvas, series: &Series, slot: usize, (sx, sy): &(Scale, Scale), place: Place) {
+fn band(canvas: &mut Canvas, series: &Series, ink: Ink, (sx, sy): &(Scale, Scale), place: Place) {
     let is_inside = |p: &Point| (place.left..=place.right).contains(&sx.at(p.x));
     let good = |p: &Point| p.x.is_finite() && is_inside(p) && p.low.is_finite() && p.high.is_finite();
     for run in runs(&series.points, good) {
@@ -488,27 +509,27 @@ fn band(canvas: &mut Canvas, series: &Series, slot: usize, (sx, sy): &(Scale, Sc
         let upper = run.iter().map(|p| (sx.at(p.x), within(p.high)));
         let lower = run.iter().rev().map(|p| (sx.at(p.x), within(p.low)));
         let outline: Vec<(f64, f64)> = upper.chain(lower).collect();
-        canvas.path(&outline, true, Paint::fill(colour::series(slot)).opacity(0.14));
+        canvas.path(&outline, true, Paint::fill(ink.colour).opacity(0.14));
     }
 }
 
-fn curve(canvas: &mut Canvas, series: &Series, slot: usize, (sx, sy): &(Scale, Scale), place: Place) {
+fn curve(canvas: &mut Canvas, series: &Series, ink: Ink, (sx, sy): &(Scale, Scale), place: Place) {
     let few = series.points.len() <= MAX_POINTS_MARKED;
     for run in runs(&series.points, |p| p.x.is_finite() && p.y.is_finite()) {
         let points: Vec<(f64, f64)> = run.iter().map(|p| (sx.at(p.x), sy.at(p.y))).collect();
         for piece in clipped(&points, place) {
-            canvas.path(&piece, false, Paint::stroke(colour::series(slot), 2.0, dash(slot)));
+            canvas.path(&piece, false, Paint::stroke(ink.colour, 2.0, ink.dash));
         }
         if few || points.len() == 1 {
             for point in points.into_iter().filter(|point| place.holds(*point)) {
-                canvas.mark(Shape::nth(slot), point, 3.6, colour::series(slot));
+                canvas.mark(ink.shape, point, 3.6, ink.colour);
             }
         }
     }
 }
 
-fn spots(canvas: &mut Canvas, series: &Series, slot: usize, (sx, sy): &(Scale, Scale), place: Place, many: bool) {
-    let colour = colour::series(slot);
+fn spots(canvas: &mut Canvas, series: &Series, ink: Ink, (sx, sy): &(Scale, Scale), place: Place, many: bool) {
+    let colour = ink.colour;
     for point in series.points.iter().filter(|p| p.x.is_finite() && p.y.is_finite()) {
         let at = (sx.at(point.x), sy.at(point.y));
         if !place.holds(at) {
@@ -518,7 +539,7 @@ fn spots(canvas: &mut Canvas, series: &Series, slot: usize, (sx, sy): &(Scale, S
             canvas.bar((at.0 - 1.6, at.1 - 1.6), (3.2, 3.2), colour, 0.55);
         } else {
             whisker(canvas, at.0, point, sy, place, colour);
-            canvas.mark(Shape::nth(slot), at, 4.0, colour);
+            canvas.mark(ink.shape, at, 4.0, colour);
         }
     }
 }
@@ -526,14 +547,14 @@ fn spots(canvas: &mut Canvas, series: &Series, slot: usize, (sx, sy): &(Scale, S
 fn bins(
     canvas: &mut Canvas,
     series: &Series,
-    slot: usize,
+    ink: Ink,
     (sx, sy): &(Scale, Scale),
     place: Place,
     (width, n_series): (f64, usize),
 ) {
     let within = |y: f64| sy.at(y).clamp(place.top, place.bottom);
     let zero = within(0.0);
-    let colour = colour::series(slot);
+    let colour = ink.colour;
     let mut outline: Vec<(f64, f64)> = Vec::new();
     for point in &series.points {
         let clamp = |x: f64| sx.at(x).clamp(place.left, place.right);
@@ -553,7 +574,7 @@ fn bins(
     }
     if let Some((x, _)) = outline.last().copied() {
         outline.push((x, zero));
-        canvas.path(&outline, false, Paint::stroke(colour, 1.6, dash(slot)));
+        canvas.path(&outline, false, Paint::stroke(colour, 1.6, ink.dash));
     }
 }
 

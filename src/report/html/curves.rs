@@ -124,7 +124,7 @@ fn drawing(curves: &[&[(u64, f64)]]) -> Markup {
         svg xmlns="http://www.w3.org/2000/svg" viewBox=(format!("0 0 {} {}", WIDTH + 52.0, HEIGHT + 16.0)) role="img" font-size="11" {
             line x1="0" y1=(zero) x2=(WIDTH) y2=(zero) stroke=(colour::RULE) {}
             @for curve in curves.iter().take(MAX_CURVES) {
-                polyline points=(line(curve)) fill="none" stroke=(colour::series(0)) stroke-width="1.4" stroke-opacity=(opacity) {}
+                polyline points=(line(curve)) fill="none" stroke=(colour::NEUTRAL) stroke-width="1.4" stroke-opacity=(opacity) {}
             }
             text x=(WIDTH + 6.0) y="12" fill=(colour::GREY) { (decimal(high)) }
             text x=(WIDTH + 6.0) y=(num(y(0.0).min(HEIGHT))) fill=(colour::GREY) { "0" }

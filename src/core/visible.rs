@@ -23,6 +23,19 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// JSON text with what is hidden in its strings as escapes, which whoever reads it gets back. serde escapes what is below a blank itself.
+pub fn visible_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) && c >= '\u{7f}' {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 fn picture(c: char) -> char {
     match u32::from(c) {
         _ if !is_hidden(c) => c,
@@ -35,6 +48,14 @@ fn picture(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_keeps_what_it_says() {
+        let text = "a\u{1b}\u{9b}\u{7f}\u{202e} ä";
+        let json = visible_json(&serde_json::to_string(text).expect("text"));
+        assert_eq!(json, "\"a\\u001b\\u009b\\u007f\\u202e ä\"");
+        assert_eq!(serde_json::from_str::<String>(&json).expect("reads"), text);
+    }
 
     #[test]
     fn nothing_is_left_that_a_terminal_obeys() {

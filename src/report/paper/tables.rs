@@ -90,6 +90,10 @@ impl Table {
             }
             let first = column.cells.first().cloned().unwrap_or_default();
             match may_say_once && is_one(&column) {
+                // A column of numbers that are all missing is one that a reader looks for.
+                true if first == "–" && column.right => {
+                    alike.push(format!("{} undefined", words(&column.name).join(" ")))
+                }
                 true if first == "–" => {}
                 true => alike.push(format!("{} {first}", words(&column.name).join(" "))),
                 false => columns.push(column),
@@ -103,7 +107,7 @@ impl Table {
         }
         let reasons = super::super::in_order(reasons.iter().map(String::as_str));
         if !reasons.is_empty() {
-            notes.push(format!("A dash: {}.", reasons.join("; ")));
+            notes.push(format!("Undefined: {}.", reasons.join("; ")));
         }
         if height > MAX_ROWS {
             notes.push(format!("The first {MAX_ROWS} of {height} rows; {name}.csv has all."));
@@ -458,12 +462,22 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("Three methods. In all rows: task world/era; n seeds 3. A dash: gap not significant."),
+            text.contains("Three methods. In all rows: task world/era; n seeds 3. Undefined: gap not significant."),
             "{text}"
         );
         assert!(text.contains("& \\wtspair{.612}{{[}.512, .712{]}} & \\wtspair{.622}"), "{text}");
         assert!(text.contains("{\\itshape weak w2}"), "{text}");
         assert!(!text.contains("p = 0.1"), "{text}");
+    }
+
+    #[test]
+    fn a_quantity_that_is_undefined_in_every_row_is_spoken_of() {
+        let frame = Frame::new(
+            df!("method" => ["a", "b"], "pgr" => [None::<f64>, None], "reason" => ["no gap (p = 0.4)", "no gap (p = 0.2)"])
+                .expect("frame"),
+        );
+        let text = latex("t", "t", "", &frame);
+        assert!(text.contains("In all rows: pgr undefined. Undefined: no gap."), "{text}");
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl<'a> Prompt<'a> {
             Ok(value) => {
                 self.transcript.keep(code, !value.is_unit());
                 self.note_imports(code);
-                if value.is_unit() { Next::Go } else { self.say(&show(&value)) }
+                if value.is_unit() { Next::Go } else { self.say(&draw::plain(&show(&value))) }
             }
             Err(error) => {
                 self.transcript.keep_before(code, failed_at(code, &error));

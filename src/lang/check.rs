@@ -3,17 +3,13 @@
 
 use super::diagnostic::{Diagnostic, Place};
 use super::explain::{unknown_global, unknown_in_module, wrong_arity};
-use super::known::{Callable, Known};
+use super::known::{Callable, Known, SYNTACTIC, is_guard};
 use super::resolve::{Target, functions_of};
 use super::{Session, source};
 use crate::bind::nearest;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Functions that the language's interpreter provides itself; they appear in no list.
-const SYNTACTIC: &[&str] =
-    &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "print", "debug", "exit"];
 
 /// Checks the script at `path` and the files that it imports. No finding means that every name it uses exists.
 pub(super) fn check(session: &mut Session, path: &Path) -> Result<Vec<Diagnostic>, Box<Diagnostic>> {
@@ -25,15 +21,12 @@ pub(super) fn check(session: &mut Session, path: &Path) -> Result<Vec<Diagnostic
     // The optimiser would fold calls away before they are seen.
     session.engine.set_optimization_level(OptimizationLevel::None);
     let mut findings = Findings { session, found: Vec::new(), seen: BTreeSet::new() };
-    match findings.session.engine.compile_with_scope(&findings.session.scope, &text) {
+    match findings.session.compile_text(&name, &text, false) {
         Ok(mut ast) => {
             ast.set_source(&name);
             findings.source(&name, &ast);
         }
-        Err(error) => {
-            let explained = findings.session.explain(error.into(), &name);
-            findings.found.push(*explained);
-        }
+        Err(explained) => findings.found.push(*explained),
     }
     let mut found = findings.found;
     let key = |finding: &Diagnostic| {
@@ -118,7 +111,7 @@ impl Findings<'_> {
     fn call(&mut self, source: &str, known: &Known, call: &FnCallExpr, position: Position, style: &Style) {
         let name = call.name.as_str();
         let n_args = call.args.len();
-        if call.op_token.is_some() || name.contains('$') || SYNTACTIC.contains(&name) {
+        if call.op_token.is_some() || name.contains('$') || SYNTACTIC.contains(&name) || is_guard(name) {
             return;
         }
         // Candidates with the fewest and most arguments that this way of writing them takes.
@@ -192,7 +185,7 @@ impl Findings<'_> {
         let place = position.line().map(|line| Place {
             source: source.to_owned(),
             line,
-            column: position.position().unwrap_or(0),
+            column: (position.position()).map_or(0, |column| self.session.sources.written_column(source, line, column)),
             text: self.session.sources.line(source, line),
         });
         self.found.push(Diagnostic { place, ..finding });

@@ -6,6 +6,15 @@ use crate::bind::{Function, Kind};
 use rhai::Engine;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Functions that the language's interpreter provides itself; they appear in no list.
+pub(super) const SYNTACTIC: &[&str] =
+    &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "print", "debug", "exit"];
+
+/// Whether it is a guard that no script writes.
+pub(super) fn is_guard(name: &str) -> bool {
+    [super::guard::TEXT, super::guard::CAUGHT].contains(&name)
+}
+
 /// Something that can be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callable {
@@ -146,7 +155,7 @@ fn plain(engine: &Engine) -> Vec<Callable> {
         |info| {
             let metadata = info.metadata;
             let starts_well = metadata.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            if !info.namespace.is_empty() || metadata.name.contains('$') || !starts_well {
+            if !info.namespace.is_empty() || metadata.name.contains('$') || !starts_well || is_guard(&metadata.name) {
                 return None;
             }
             // Builtins have no type information here; they come from the registry.

@@ -1,5 +1,6 @@
 //! `import`: the script stdlib first, then files of the project, relative to the file that imports.
 
+use super::rewrite;
 use super::source::Sources;
 use crate::bind::Fault;
 use crate::core::context::Context;
@@ -7,9 +8,9 @@ use rhai::{
     AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
     Stmt,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The script stdlib: module names with their texts, inside the binary.
 pub const STDLIB: &[(&str, &str)] = &[("w2s", include_str!("../../stdlib/w2s.rhai"))];
@@ -44,6 +45,8 @@ pub struct Resolver {
     ctx: Arc<Context>,
     sources: Sources,
     state: Arc<Mutex<State>>,
+    /// Names of every function that is there without an import.
+    global: Arc<OnceLock<BTreeSet<String>>>,
 }
 
 #[derive(Default)]
@@ -64,7 +67,20 @@ pub enum Target {
 
 impl Resolver {
     pub(super) fn new(ctx: Arc<Context>, sources: Sources) -> Self {
-        Resolver { ctx, sources, state: Arc::default() }
+        Resolver { ctx, sources, state: Arc::default(), global: Arc::default() }
+    }
+
+    /// Whether a function called `name` is there without an import.
+    pub fn is_global(&self, engine: &Engine, name: &str) -> bool {
+        let collect = || {
+            let names = engine.collect_fn_metadata(
+                None,
+                |info| info.namespace.is_empty().then(|| info.metadata.name.to_string()),
+                true,
+            );
+            names.into_iter().chain(super::known::SYNTACTIC.iter().map(|name| (*name).to_owned())).collect()
+        };
+        self.global.get_or_init(collect).contains(name)
     }
 
     /// Everything imported so far.
@@ -125,9 +141,9 @@ impl Resolver {
             }
         };
         self.sources.keep(&name, &text, path);
-        let mut ast = engine
-            .compile(&text)
+        let (mut ast, edits) = rewrite::compile(engine, &Scope::new(), &|name| self.is_global(engine, name), &text)
             .map_err(|error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error.into(), Position::NONE)))?;
+        self.sources.compiled(&name, &ast, edits, false);
         ast.set_source(name);
         Ok(ast)
     }

@@ -6,7 +6,7 @@
 use crate::bind::{Function, Kind, OptionDoc};
 use crate::cli::help::Reference;
 use crate::lang::Session;
-use crate::report::scan::{Kind as TokenKind, Scan, Token};
+use crate::report::scan::{Kind as TokenKind, Scan};
 use rhai::{Array, Dynamic, Map};
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -196,7 +196,7 @@ impl Names {
 
     /// The type of the expression that ends before the token at `end`: a variable, a call, members, indices.
     pub fn type_before(&self, scan: &Scan, end: usize) -> Option<String> {
-        let start = chain_start(scan, end)?;
+        let start = scan.chain_start(end)?;
         self.chain_type(scan, start, end)
     }
 
@@ -208,21 +208,21 @@ impl Names {
             TokenKind::Text => ("string".to_owned(), Vec::new()),
             TokenKind::Number => return None,
             TokenKind::Open if scan.text(first) == "[" => {
-                at = after_bracket(scan, start, end)?;
+                at = scan.after_bracket(start, end)?;
                 ("array".to_owned(), Vec::new())
             }
             TokenKind::Open if scan.text(first) == "(" => {
-                at = after_bracket(scan, start, end)?;
+                at = scan.after_bracket(start, end)?;
                 (self.type_before(scan, at - 1)?, Vec::new())
             }
             TokenKind::Name if text(at) == "::" => {
                 let callable = self.functions(text(start)).into_iter().find(|f| f.name == text(start + 2))?;
-                at = after_bracket(scan, start + 3, end)?;
+                at = scan.after_bracket(start + 3, end)?;
                 (callable.answer, Vec::new())
             }
             TokenKind::Name if text(at) == "(" => {
                 let callable = self.functions("").into_iter().find(|f| f.name == text(start))?;
-                at = after_bracket(scan, at, end)?;
+                at = scan.after_bracket(at, end)?;
                 (callable.answer, Vec::new())
             }
             TokenKind::Name => {
@@ -239,11 +239,11 @@ impl Names {
                     let by_key = keys.iter().find(|(key, _)| key == name).map(|(_, kind)| kind.clone());
                     let member = self.members(&kind).into_iter().find(|m| m.name == name && m.is_getter != called);
                     kind = member.map(|m| m.answer).or(by_key)?;
-                    at = if called { after_bracket(scan, at + 2, end)? } else { at + 2 };
+                    at = if called { scan.after_bracket(at + 2, end)? } else { at + 2 };
                 }
                 "[" | "?[" => {
                     kind = self.item_type(&kind)?;
-                    at = after_bracket(scan, at, end)?;
+                    at = scan.after_bracket(at, end)?;
                 }
                 _ => return None,
             }
@@ -289,70 +289,6 @@ impl Names {
             _ => self.functions("").into_iter().find(|f| f.name == name),
         }
     }
-}
-
-/// Where the expression that ends before the token `end` starts: back over names, dots, calls, indices.
-fn chain_start(scan: &Scan, end: usize) -> Option<usize> {
-    let mut at = end;
-    loop {
-        let last = at.checked_sub(1)?;
-        let token: &Token = scan.tokens.get(last)?;
-        match token.kind {
-            TokenKind::Close => {
-                at = opening(scan, last)?;
-                // `f(…)`, `a[…]`: what is called or indexed stands directly before; else the bracket starts the chain.
-                let joined = at.checked_sub(1).and_then(|idx| scan.tokens.get(idx)).is_some_and(|before| {
-                    matches!(before.kind, TokenKind::Name | TokenKind::Close)
-                        && scan.tokens.get(at).is_some_and(|open| open.start == before.end)
-                });
-                if !joined {
-                    return Some(at);
-                }
-                continue;
-            }
-            TokenKind::Name | TokenKind::Text => at = last,
-            _ => return None,
-        }
-        let before = at.checked_sub(1).and_then(|idx| scan.tokens.get(idx)).map_or("", |token| scan.text(token));
-        if !matches!(before, "." | "?." | "::") {
-            return Some(at);
-        }
-        at -= 1;
-    }
-}
-
-/// The bracket that the closing one at `close` closes.
-fn opening(scan: &Scan, close: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for idx in (0..=close).rev() {
-        match scan.tokens.get(idx)?.kind {
-            TokenKind::Close => depth += 1,
-            TokenKind::Open => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(idx);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The token after the bracket that opens at `open`.
-fn after_bracket(scan: &Scan, open: usize, end: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for idx in open..end {
-        match scan.tokens.get(idx)?.kind {
-            TokenKind::Open => depth += 1,
-            TokenKind::Close => depth = depth.checked_sub(1)?,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(idx + 1);
-        }
-    }
-    None
 }
 
 /// What the language itself offers on arrays, strings, maps and functions.

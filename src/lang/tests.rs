@@ -147,7 +147,7 @@ fn nothing_does_not_go_into_a_text() {
     gives("let x = 2; `${x}${ let y = x; y + 1 }${if x == 2 { \"two\" } else { \"no\" }}${\"t\"}${1}`", "23twot1");
     gives("let t = if true { \"a\" } else { \"b\" } + 1; t", "a1");
     let (.., column) = refused("let text = \" a \"; `<${text.trim()}>`");
-    assert_eq!(column, Some(24));
+    assert_eq!(column, Some(23));
 }
 
 #[test]

@@ -4,10 +4,12 @@
 //! its syntax tree, the functions that it reaches and the values that it captured, as they are at the call ([`closure`]).
 
 mod closure;
+mod fields;
 mod losses;
 mod scope;
 mod tree;
 
+pub use fields::{Comparison, RowUse, row_use};
 pub use losses::OUTSIDE;
 pub use tree::{CATCH_GUARD, TEXT_GUARD};
 

@@ -1,6 +1,7 @@
 //! Options that say which column, or which function of a row, gives the text, the label and the rest.
 
 use super::rows::{from_value, to_value};
+use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::DataError;
 use crate::data::columns::Mapping;
@@ -71,13 +72,21 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
         Some(Column::Computed(compute)) => compute,
     };
     let name = format!("{meaning}, computed");
+    refuse_silence(call, records, &compute)?;
     let mut values = Vec::with_capacity(records.records.len());
     for (idx, record) in records.records.iter().enumerate() {
         let cells = records.columns.iter().zip(&record.cells);
         let row: Map = cells
             .filter_map(|(column, cell)| cell.as_ref().map(|cell| (column.as_str().into(), to_value(cell))))
             .collect();
-        let answer = call.call_back(&compute, vec![Dynamic::from(row)])?;
+        let at = format!("{} {}", records.counted, record.at);
+        let answer = call.call_back(&compute, vec![Dynamic::from(row)]).map_err(|fault| fault.at_work(&at))?;
+        if answer.is_unit() && meaning == "text" {
+            let what = format!("{at}: the function for `text` returned nothing, `()`");
+            return Err(Fault::new("data/malformed", what).hint(
+                "methods such as `trim` change in place and return nothing: `|row| { let text = row.text; text.trim(); text }`",
+            ));
+        }
         let value = from_value(&answer)
             .map_err(|why| -> DataError { records.misfit(idx, &name, "text, a number or a truth value", &why) })?;
         values.push(value);
@@ -85,4 +94,48 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
     records.columns.push(name.clone());
     records.records.iter_mut().zip(values).for_each(|(record, value)| record.cells.push(Some(value)));
     Ok(Some(name))
+}
+
+/// Refuses a function that reads a field which no row has, or compares a column of texts with a number or one of numbers with a
+/// text: the language would answer nothing and `false`, and go on.
+fn refuse_silence(call: &Call, records: &Records, compute: &FnPtr) -> Result<(), Fault> {
+    let Some(first) = records.records.first() else { return Ok(()) };
+    let at = format!("{} {}", records.counted, first.at);
+    let used = call.row_use(compute);
+    for (field, position) in &used.reads {
+        if !records.columns.contains(field) {
+            let names: Vec<&str> = records.columns.iter().map(String::as_str).collect();
+            let hint = match nearest(field, names.iter().copied()) {
+                Some(near) => format!("did you mean `row.{near}`? fields: {}", names.join(", ")),
+                None => format!("fields: {}; where one may be missing, write `row.{field} ?? \"\"`", names.join(", ")),
+            };
+            let fault = Fault::new("data/unknown-field", format!("{at} has no field `{field}`, and no other row has")).hint(hint);
+            return Err(call.within(compute, *position, fault));
+        }
+    }
+    for comparison in &used.compares {
+        let Some(idx) = records.columns.iter().position(|column| *column == comparison.field) else { continue };
+        let cells = || records.records.iter().filter_map(|record| Some((record.at, record.cells.get(idx)?.as_ref()?)));
+        let mut values = cells().filter(|(_, cell)| !cell.is_null()).peekable();
+        let Some((at, cell)) = values.peek().copied() else { continue };
+        let fits = |cell: &serde_json::Value| {
+            if comparison.with_number { cell.is_string() } else { cell.is_number() }
+        };
+        if values.all(|(_, cell)| fits(cell)) {
+            let field = &comparison.field;
+            let (is, with, hint) = if comparison.with_number {
+                ("text", "a number", format!("`parse_int(row.{field})` or `parse_float(row.{field})` makes a number of it"))
+            } else {
+                ("a number", "text", format!("compare it with a number, or write `row.{field}.to_string()`"))
+            };
+            let what = format!("`{field}` of {} {at} is {is}, `{}`, and is compared with {with}", records.counted, shown(cell));
+            return Err(call.within(compute, comparison.position, Fault::new("data/comparison", what).hint(hint)));
+        }
+    }
+    Ok(())
+}
+
+fn shown(cell: &serde_json::Value) -> String {
+    let text = cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+    if text.chars().count() > 40 { text.chars().take(40).chain(['…']).collect() } else { text }
 }

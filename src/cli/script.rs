@@ -1,16 +1,19 @@
-//! `w2s script FILE [-- args]`: one run with its folder.
+//! `w2s script FILE [-- args]`: one run with its folder. `-` reads the script from standard input.
 
 use super::bench::{Bench, Run};
 use super::line::Global;
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::source::read_script;
+use crate::lang::source::{MAX_SCRIPT, read_script};
+use std::io::Read;
 use std::path::Path;
 
 /// Runs the script and answers the exit code. Of a rerun nobody is told where its record is.
 pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[String]) -> u8 {
     // A script that cannot be read leaves no run folder.
-    let text = match read_script(file) {
+    let is_piped = file == Path::new("-");
+    let file = if is_piped { Path::new(PIPED) } else { file };
+    let text = match if is_piped { piped() } else { read_script(file) } {
         Ok(text) => text,
         Err(why) => {
             draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
@@ -18,6 +21,10 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         }
     };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if plan && is_piped {
+        draw::print(&Diagnostic::new("usage/plan", "`--plan` reads a file, not standard input"));
+        return exit::USAGE;
+    }
     if plan {
         return super::plan::run(global, file, folder, args);
     }
@@ -35,6 +42,9 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
     };
     let mut session = bench.session("input", false, args);
     worker::enable(&bench, &session.sources, global, file, args);
+    if is_piped {
+        session.sources.pin(&file.canonicalize().unwrap_or_else(|_| file.to_owned()), &text);
+    }
     session.sources.keep(&file.display().to_string(), &text, file.canonicalize().ok().as_deref());
     if let Err(refused) = bench.begin(&session.sources, file) {
         draw::print(&refused);
@@ -51,4 +61,18 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         bench.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
     }
     code
+}
+
+/// What a script from standard input is called.
+const PIPED: &str = "stdin.rhai";
+
+/// The script on standard input, bounded as a file is.
+fn piped() -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(MAX_SCRIPT + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("cannot be read from standard input: {}", crate::core::context::plain(&error)))?;
+    if text.len() as u64 > MAX_SCRIPT {
+        return Err(format!("has more than the {MAX_SCRIPT} bytes that a script may have"));
+    }
+    Ok(text)
 }

@@ -3,10 +3,11 @@
 use super::Session;
 use super::diagnostic::{Diagnostic, Place, Step};
 use super::{guard, habits};
-use super::known::{Callable, Known, type_word};
+use super::known::{Callable, Known, declarations, type_word};
 use super::print::{REMOVED, removed};
 use super::resolve::functions_of;
 use crate::bind::{Fault, nearest};
+use crate::report::scan::Scan;
 use rhai::{Dynamic, EvalAltResult, Map, ParseErrorType, Position};
 
 /// Explains `error`, which left the source called `root`.
@@ -258,7 +259,7 @@ impl Scene<'_> {
         let hint = hint.or_else(|| {
             let text = self.text();
             let scope: Vec<&str> = self.session.scope.iter_raw().map(|(name, ..)| name).collect();
-            let names: Vec<&str> = declarations(&text).map(|(_, name)| name).chain(scope).collect();
+            let names: Vec<&str> = declarations(&text).into_iter().map(|(_, name)| name).chain(scope).collect();
             nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"))
         });
         Diagnostic { hint, ..diagnostic }
@@ -299,8 +300,7 @@ impl Scene<'_> {
         if let Some(hint) = habits::of_property(&type_name, name) {
             return diagnostic.hint(hint);
         }
-        let names: Vec<&str> =
-            known.properties.iter().filter(|(of, _)| *of == type_name).map(|(_, name)| name.as_str()).collect();
+        let names: Vec<&str> = known.properties(&type_name).map(|property| property.name.as_str()).collect();
         match nearest(name, names.iter().copied()) {
             Some(near) => diagnostic.hint(format!("did you mean `.{near}`?")),
             None if names.is_empty() => diagnostic,
@@ -376,15 +376,13 @@ impl Scene<'_> {
     /// Whether a point stands before the place: `frame.filtr(…)`.
     fn is_method_call(&self) -> bool {
         let Some(place) = self.place else { return false };
-        let before: String =
-            place.text.iter().flat_map(|text| text.chars()).take(place.column.saturating_sub(1)).collect();
-        let before = before.trim_end();
-        if before.is_empty() {
-            // A chain that is broken into lines: the point stands at the end of the line above, or before the name.
-            let above = place.line.checked_sub(1).and_then(|line| self.session.sources.line(&place.source, line));
-            return above.is_some_and(|line| line.trim_end().ends_with('.'));
-        }
-        before.ends_with('.')
+        let text = self.text();
+        let start: usize = text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum();
+        let line = text.get(start..).unwrap_or_default();
+        let at = start + line.chars().take(place.column.saturating_sub(1)).map(char::len_utf8).sum::<usize>();
+        let scan = Scan::new(&text);
+        let before = scan.code().take_while(|token| token.start < at).last();
+        before.is_some_and(|token| matches!(scan.text(token), "." | "?."))
     }
 
     fn known(&self) -> Known {
@@ -399,24 +397,8 @@ impl Scene<'_> {
 
     /// The line that declares `name`, if this source has one.
     fn declared(&self, name: &str) -> Option<usize> {
-        declarations(&self.text()).find(|(_, declared)| *declared == name).map(|(line, _)| line)
+        declarations(&self.text()).into_iter().find(|(_, declared)| *declared == name).map(|(line, _)| line)
     }
-}
-
-/// `let x` and `const x`, with their lines from 1.
-fn declarations(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().flat_map(|(idx, line)| {
-        let words: Vec<&str> =
-            line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
-        let pairs: Vec<(usize, &str)> = words
-            .windows(2)
-            .filter_map(|pair| match pair {
-                ["let" | "const", name] => Some((idx + 1, *name)),
-                _ => None,
-            })
-            .collect();
-        pairs
-    })
 }
 
 /// `name (type, type)` into its parts.
@@ -465,7 +447,7 @@ fn unknown_method(known: &Known, name: &str, types: &[String]) -> Diagnostic {
         return wrong_types(&there, name, types);
     }
     let diagnostic = Diagnostic::new("call/unknown-method", format!("{} has no method `{name}`", a(receiver)));
-    if known.properties.iter().any(|(of, property)| of == receiver && property == name) {
+    if known.properties(receiver).any(|property| property.name == name) {
         return diagnostic.hint(format!("`{name}` is a property: write it without brackets"));
     }
     let names: Vec<&str> = known.methods(receiver).map(|method| method.name.as_str()).collect();

@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod check;
+pub mod described;
 pub mod diagnostic;
 mod explain;
 mod growth;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod print;
 pub mod resolve;
 mod rewrite;
+mod shares;
 mod sorting;
 pub mod source;
 pub mod stack;

@@ -224,3 +224,66 @@ fn guards_are_no_part_of_a_closures_digest() {
         assert!(format!("{ast:?}").contains("__"), "{text}: nothing was guarded");
     }
 }
+
+#[test]
+fn habits_of_other_languages_are_answered() {
+    let cases = [
+        ("import numpy as np", "`import` takes a text, not `numpy`", "w2s help"),
+        ("from torch import nn", "`from … import` is not part of the language", "w2s help"),
+        ("let x = 1; f\"loss {x}\"", "`f` before a text is not part of the language", "`loss ${x}`"),
+        ("let t = 'hello';", "single quotes hold one character", "`\"hello\"`"),
+        ("for i in range(10) { }", "no `range` takes (integer)", "`0..n`"),
+        ("let model = 1; let rows = 2; finetune(model, rows, lr=0.1)", "`lr = …` is no argument", "#{ lr: … }"),
+        ("let a = []; a.append(3)", "an array has no method `append` that takes (integer)", "items.push(x)"),
+        ("def f(x) { x }", "`def` is not part of the language", "fn name(x)"),
+        ("function f(x) { x }", "`function` is not part of the language", "fn name(x)"),
+        ("let x = None;", "there is no variable `None`", "`()`"),
+        ("let x = True;", "there is no variable `True`", "`true`"),
+        ("let f = lambda x: x + 1;", "`lambda` is not part of the language", "|x| x + 1"),
+        ("let x = 1; if x == 1 { } elif x == 2 { }", "`elif` is not part of the language", "else if"),
+        ("let x = true; if x and x { }", "`and` is not part of the language", "`a && b`"),
+        ("let x = true; if x or x { }", "`or` is not part of the language", "`a || b`"),
+        ("let x = true; if not x { }", "`not` is not part of the language", "`!x`"),
+        ("print(1, 2)", "no `print` takes (integer, integer)", "`${a} ${b}`"),
+        ("let s = \"a\"; s.upper()", "a string has no method `upper` that takes ()", "to_upper"),
+        ("let a = [1]; a.length", "an array has no property `length`", "`.len()`"),
+        ("x = 3", "there is no variable `x`", "`let x = …;`"),
+        ("let x = 1; x++;", "there is no `++`", "`x += 1`"),
+        ("np::mean([1])", "there is no module `np` here", "w2s help"),
+        ("for i in 0..3:", "`for … :` is not part of the language", "braces"),
+        ("var x = 1;", "`var` is not part of the language", "let x = 1"),
+        ("data::load(\"world/subject\").train.labels", "a Data has no property `labels`", "truth"),
+        ("enumerate([1])", "there is no function `enumerate`", "counts along"),
+    ];
+    for (code, message, hint) in cases {
+        refuses(code, message, hint);
+    }
+}
+
+#[test]
+fn right_code_is_not_taken_for_a_habit() {
+    for code in [
+        "let and_so = 1; let f = |a, b| a + b; f(and_so, 1)",
+        "let m = #{ not: 1, or: 2 }; m.not + m[\"or\"]",
+        "let c = 'a'; c == 'a'",
+        "let x = 1; let y = -x; if (x > 0) { y } else { x }",
+        "`it's ${1} and 'two'`",
+        "let lr = 1; let f = |lr| lr; lr = f(lr); lr",
+    ] {
+        let _ = session().eval(code).unwrap_or_else(|error| panic!("{code}: {error}"));
+    }
+}
+
+#[test]
+fn an_error_in_a_closure_of_a_script_that_the_stdlib_calls_is_the_scripts_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("own.rhai");
+    let text = "import \"w2s\" as w2s;\nlet ladder = model::ladder(\"world\");\nlet task = data::load(\"world/subject\");\n\
+                w2s::transfer(ladder[0], ladder[1], task, #{ n: 20, seeds: [0], train: #{ epochs: 1 }, weak_train: #{ epochs: 1 },\n  \
+                loss: |logits, weak, at| {\n    logits.nothing_such(weak)\n} });";
+    std::fs::write(&file, text).expect("written");
+    let error = Session::for_scripts(Arc::new(Context::for_tests())).run_script(&file).expect_err("fails");
+    let place = error.place.clone().expect("a place");
+    assert!(place.source.ends_with("own.rhai"), "{place}");
+    assert_eq!((place.line, place.text.as_deref()), (6, Some("    logits.nothing_such(weak)")), "{error:?}");
+}

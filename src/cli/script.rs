@@ -45,7 +45,9 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
     if is_piped {
         session.sources.pin(&file.canonicalize().unwrap_or_else(|_| file.to_owned()), &text);
     }
-    session.sources.keep(&file.display().to_string(), &text, file.canonicalize().ok().as_deref());
+    // Workers get the text of standard input as that of a file which is not there.
+    let real = file.canonicalize().ok().or_else(|| is_piped.then(|| file.to_owned()));
+    session.sources.keep(&file.display().to_string(), &text, real.as_deref());
     if let Err(refused) = bench.begin(&session.sources, file) {
         draw::print(&refused);
         return exit::FILE;

@@ -162,7 +162,6 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
                     );
                 }
             }
-            // `'hello'` may reach the end of the line unread.
             "=" if idx > 1 && kind(idx - 1) == Some(Kind::Name) && matches!(word(idx - 2), "," | "(") => {
                 let name = word(idx - 1);
                 let is_here = scan.tokens.get(idx - 1).is_some_and(|token| {
@@ -176,7 +175,7 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
                     );
                 }
             }
-            "++" | "--" => return said("there is no `++`", "write `x += 1`"),
+            "+" if joined && word(idx + 1) == "+" => return said("there is no `++`", "write `x += 1`"),
             _ => {}
         }
     }

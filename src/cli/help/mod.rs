@@ -287,7 +287,11 @@ mod tests {
 
     #[test]
     fn options_of_scripts_statements_and_first_words_are_explained() {
-        let page = |name: &str| Reference::shipped().page(name, Style::plain()).expect("known");
+        let reference = Reference::shipped();
+        let page = |name: &str| -> String {
+            let page = reference.page(name, Style::plain()).expect("known");
+            page.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
         assert!(page("hops").contains("w2s::bootstrap") && page("hops").contains("trainings after the supervisor"));
         assert!(page("for").contains("a new one in each turn"));
         assert!(page("print").contains("one value"));

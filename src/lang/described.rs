@@ -114,7 +114,8 @@ fn taken_over(comment: &str) -> Vec<String> {
     let mut names = Vec::new();
     for paragraph in paragraphs {
         let Some(at) = paragraph.find("Options") else { continue };
-        let text: Vec<&str> = paragraph.get(at..).unwrap_or_default().lines().take_while(|l| !l.trim().starts_with("- ")).collect();
+        let text: Vec<&str> =
+            paragraph.get(at..).unwrap_or_default().lines().take_while(|l| !l.trim().starts_with("- ")).collect();
         names.extend(text.join(" ").split('`').skip(1).step_by(2).map(str::to_owned));
     }
     names
@@ -130,7 +131,8 @@ mod tests {
         engine.set_max_expr_depths(0, 0);
         let (_, text) = STDLIB.iter().find(|(module, _)| *module == "w2s").expect("shipped");
         let functions = functions_of(&engine.compile(text).expect("compiles"));
-        let taking = functions.into_iter().filter(|f| f.name == name && f.params.last().is_some_and(|p| p == "options"));
+        let taking =
+            functions.into_iter().filter(|f| f.name == name && f.params.last().is_some_and(|p| p == "options"));
         taking.flat_map(|f| f.described).collect()
     }
 

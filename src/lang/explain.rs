@@ -2,10 +2,10 @@
 
 use super::Session;
 use super::diagnostic::{Diagnostic, Place, Step};
-use super::{guard, habits};
 use super::known::{Callable, Known, declarations, type_word};
 use super::print::{REMOVED, removed};
 use super::resolve::functions_of;
+use super::{guard, habits};
 use crate::bind::{Fault, nearest};
 use crate::report::scan::Scan;
 use rhai::{Dynamic, EvalAltResult, Map, ParseErrorType, Position};
@@ -180,7 +180,8 @@ impl Scene<'_> {
         let place = self.place.filter(|_| diagnostic.code == guard::NOTHING);
         let method = place.and_then(|place| guard::changing_method(place.text.as_deref()?, place.column));
         let Some(method) = method else { return diagnostic };
-        let message = format!("`{method}` changes what it is called on and returns nothing, `()`, which is put into a text");
+        let message =
+            format!("`{method}` changes what it is called on and returns nothing, `()`, which is put into a text");
         let hint = format!("call it in a statement of its own, `x.{method}(…);`, and put `x` into the text");
         Diagnostic { message, hint: Some(hint), ..diagnostic }
     }
@@ -254,7 +255,8 @@ impl Scene<'_> {
         let hint = hint.or_else(|| {
             let line = self.place.and_then(|place| place.text.as_deref())?;
             let value = line.trim_start().strip_prefix(name)?.trim_start().strip_prefix('=')?;
-            (!value.starts_with('=')).then(|| format!("a variable is declared where it is first set: `let {name} = …;`"))
+            (!value.starts_with('='))
+                .then(|| format!("a variable is declared where it is first set: `let {name} = …;`"))
         });
         let hint = hint.or_else(|| {
             let text = self.text();
@@ -332,7 +334,8 @@ impl Scene<'_> {
         let before: String = line.chars().take(place.column.saturating_sub(1)).collect();
         let before = before.trim_end().trim_end_matches('(');
         let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        let name: String = before.chars().rev().take_while(|c| is_name(*c)).collect::<Vec<_>>().into_iter().rev().collect();
+        let name: String =
+            before.chars().rev().take_while(|c| is_name(*c)).collect::<Vec<_>>().into_iter().rev().collect();
         let is_method = before.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'));
         (!name.is_empty() && !is_method).then_some(name)
     }
@@ -436,7 +439,11 @@ fn unknown_method(known: &Known, name: &str, types: &[String]) -> Diagnostic {
         return unknown_global(known, name, types);
     };
     if let Some(hint) = habits::of_method(receiver, name) {
-        let what = format!("{} has no method `{name}` that takes ({})", a(receiver), types.get(1..).unwrap_or_default().join(", "));
+        let what = format!(
+            "{} has no method `{name}` that takes ({})",
+            a(receiver),
+            types.get(1..).unwrap_or_default().join(", ")
+        );
         return Diagnostic::new("call/unknown-method", what).hint(hint);
     }
     let there: Vec<&Callable> = known.methods(receiver).filter(|method| method.name == name).collect();

@@ -5,7 +5,9 @@
 //! sixteenth. What grows without a method, `map[key] = value`, is looked at from time to time.
 
 use super::limits::Limits;
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FuncRegistration, Map, Module, NativeCallContext, Position, RhaiFunc};
+use rhai::{
+    Array, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, Map, Module, NativeCallContext, Position, RhaiFunc,
+};
 use std::any::TypeId;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -79,6 +81,20 @@ impl Bounds {
         }
     }
 
+    /// Counts the closures that a closure holds by value: `f = f.curry(f)` doubles them at each step. What a closure captured
+    /// is shared and counts as nothing.
+    fn count_curried(&self, value: &Dynamic, n: &mut usize, depth: usize) -> Result<(), Box<EvalAltResult>> {
+        *n += 1;
+        if *n > self.items || depth > MAX_DEPTH {
+            return self.check(&Size { items: self.items + 1, ..Size::default() });
+        }
+        let held = if value.is_shared() { None } else { value.read_lock::<FnPtr>() };
+        held.map_or(Ok(()), |held| {
+            let closures = held.curry().iter().filter(|item| item.is_fnptr());
+            closures.into_iter().try_for_each(|item| self.count_curried(item, n, depth + 1))
+        })
+    }
+
     fn size(&self, value: &Dynamic) -> Size {
         let mut size = Size::default();
         self.add(value, &mut size, 0);
@@ -90,7 +106,13 @@ impl Bounds {
     fn admit(&self, whole: &Dynamic, n: usize, item: &Size) -> Result<(), Box<EvalAltResult>> {
         self.check(item)?;
         let is_array = whole.is_array();
-        let entries = if is_array { 0 } else if n > self.widest { self.entries + 1 } else { n };
+        let entries = if is_array {
+            0
+        } else if n > self.widest {
+            self.entries + 1
+        } else {
+            n
+        };
         self.check(&Size { items: if is_array { n } else { 0 }, entries, bytes: 0 })?;
         let step = (n.next_power_of_two() / 16).max(64);
         if n.is_multiple_of(step) || item.items + item.entries + item.bytes / 64 >= HEAVY {
@@ -191,7 +213,12 @@ thread_local! {
 pub fn watch(engine: &mut Engine, limits: &Limits) {
     let bounds = Bounds::of(limits);
     #[expect(deprecated, reason = "not deprecated: Rhai marks what may change")]
-    engine.on_var(move |_, _, context| {
+    engine.on_var(move |_, index, context| {
+        let used_now = index.checked_sub(1).and_then(|at| context.scope().iter_raw().nth(at));
+        if let Some((.., value)) = used_now.filter(|(.., value)| value.is_fnptr()) {
+            let mut n = 0;
+            bounds.count_curried(value, &mut n, 0)?;
+        }
         let used = USED.get().wrapping_add(1);
         USED.set(used);
         if used % USES != 0 {

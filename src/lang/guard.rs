@@ -13,8 +13,27 @@ pub const CAUGHT: &str = trace::CATCH_GUARD;
 
 /// Methods of the language that change what they are called on and return nothing.
 pub const RETURNS_NOTHING: &[&str] = &[
-    "append", "chop", "clear", "crop", "dedup", "fill_with", "insert", "make_lower", "make_upper", "mixin", "pad", "push",
-    "replace", "reverse", "set", "sort", "sort_by", "sort_desc", "splice", "trim", "truncate",
+    "append",
+    "chop",
+    "clear",
+    "crop",
+    "dedup",
+    "fill_with",
+    "insert",
+    "make_lower",
+    "make_upper",
+    "mixin",
+    "pad",
+    "push",
+    "replace",
+    "reverse",
+    "set",
+    "sort",
+    "sort_by",
+    "sort_desc",
+    "splice",
+    "trim",
+    "truncate",
 ];
 
 /// The code of nothing in a text.

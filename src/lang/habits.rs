@@ -15,7 +15,8 @@ pub(super) fn of_variable(name: &str) -> Option<&'static str> {
         "not" => "write `!x`",
         "and" => "write `a && b`",
         "or" => "write `a || b`",
-        "numpy" | "np" | "pandas" | "pd" | "torch" | "sklearn" | "polars" | "pl" | "math" | "random" | "json" | "os" => LIBRARIES,
+        "numpy" | "np" | "pandas" | "pd" | "torch" | "sklearn" | "polars" | "pl" | "math" | "random" | "json"
+        | "os" => LIBRARIES,
         "console" => "write `print(x)`",
         "Math" => "write `x.abs()`, `x.sqrt()`, `max(a, b)`",
         "sys" => "the script's arguments are `args`",
@@ -71,7 +72,9 @@ const JOIN: &str = "write `items.reduce(|text, x| if text == \"\" { x } else { t
 pub(super) fn of_method(receiver: &str, name: &str) -> Option<&'static str> {
     let is_array = receiver.starts_with("array");
     Some(match (receiver, name) {
-        _ if is_array && name == "append" => "`items.push(x)` adds one item; `items.append([a, b])` adds those of an array",
+        _ if is_array && name == "append" => {
+            "`items.push(x)` adds one item; `items.append([a, b])` adds those of an array"
+        }
         _ if is_array && name == "extend" => "write `items.append(others)` or `items += others`",
         _ if is_array && name == "join" => JOIN,
         _ if is_array && matches!(name, "forEach" | "foreach") => "write `for x in items { … }`",
@@ -120,10 +123,16 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
         }
         ("from", Some(Kind::Name)) => return said("`from … import` is not part of the language", LIBRARIES),
         ("def" | "function" | "func" | "function*", Some(Kind::Name)) => {
-            return said(&format!("`{}` is not part of the language", word(0)), "a function is written `fn name(x) { x + 1 }`");
+            return said(
+                &format!("`{}` is not part of the language", word(0)),
+                "a function is written `fn name(x) { x + 1 }`",
+            );
         }
         ("class", Some(Kind::Name)) => {
-            return said("there are no classes", "an object map holds values and closures: `#{ name: \"a\", f: |x| x }`");
+            return said(
+                "there are no classes",
+                "an object map holds values and closures: `#{ name: \"a\", f: |x| x }`",
+            );
         }
         ("var", Some(Kind::Name)) => {
             return said("`var` is not part of the language", "a variable is declared as `let x = 1;`");
@@ -137,7 +146,9 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
             && matches!(kind(idx - 1), Some(Kind::Name | Kind::Number | Kind::Text | Kind::Close | Kind::Keyword))
             && kind(idx + 1).is_some_and(|next| next != Kind::Operator);
         match word(idx) {
-            "f" | "r" | "b" if joined && kind(idx + 1) == Some(Kind::Text) && word(idx + 1).starts_with(['"', '\'']) => {
+            "f" | "r" | "b"
+                if joined && kind(idx + 1) == Some(Kind::Text) && word(idx + 1).starts_with(['"', '\'']) =>
+            {
                 let said_so = format!("`{}` before a text is not part of the language", word(idx));
                 return said(&said_so, "values go into a text between backticks: `` `loss ${x}` ``");
             }
@@ -181,7 +192,10 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
     }
     let last = scan.code().next_back().map_or("", |token| scan.text(token));
     if last == ":" && matches!(word(0), "for" | "if" | "while" | "else" | "try" | "elif") {
-        return said(&format!("`{} … :` is not part of the language", word(0)), "a block stands in braces: `for x in items { … }`");
+        return said(
+            &format!("`{} … :` is not part of the language", word(0)),
+            "a block stands in braces: `for x in items { … }`",
+        );
     }
     if word(0) == "#" && !line.trim_start().starts_with("#{") {
         return said("`#` begins no comment", "a comment begins with `//`");

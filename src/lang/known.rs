@@ -75,7 +75,8 @@ impl Callable {
     fn builtin(function: &Function) -> Self {
         let mark = |optional: bool| if optional { "?" } else { "" };
         let params = function.params.iter();
-        let mut params: Vec<String> = params.map(|p| format!("{}{}: {}", p.name, mark(p.optional), p.type_name)).collect();
+        let mut params: Vec<String> =
+            params.map(|p| format!("{}{}: {}", p.name, mark(p.optional), p.type_name)).collect();
         if !function.option_docs().is_empty() {
             params.push("#{…}".to_owned());
         }
@@ -179,7 +180,8 @@ impl Known {
     }
 
     fn add_plain(&mut self, plain: &[Callable]) {
-        let (getters, callables): (Vec<&Callable>, Vec<&Callable>) = plain.iter().partition(|callable| callable.is_getter);
+        let (getters, callables): (Vec<&Callable>, Vec<&Callable>) =
+            plain.iter().partition(|callable| callable.is_getter);
         self.properties.extend(getters.into_iter().cloned());
         self.callables.extend(callables.into_iter().cloned());
     }

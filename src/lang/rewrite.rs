@@ -303,7 +303,8 @@ impl<'t> Reader<'t> {
 
     /// Puts the tokens from `first` to before `end` through the guard of texts.
     fn guard(&mut self, first: usize, end: usize) {
-        let (Some(start), Some(last)) = (self.scan.tokens.get(first), self.scan.tokens.get(end.saturating_sub(1))) else {
+        let (Some(start), Some(last)) = (self.scan.tokens.get(first), self.scan.tokens.get(end.saturating_sub(1)))
+        else {
             return;
         };
         let (start, end) = (start.start, last.end);
@@ -317,7 +318,8 @@ impl<'t> Reader<'t> {
     fn sum(&mut self, at: usize) {
         let joins = self.is_sum_with_text(at);
         let changes = |reader: &Self, first: usize, end: usize| {
-            let name = (first..end).rev().find(|idx| reader.word(idx + 1) == "(" && reader.word(idx.saturating_sub(1)) == ".");
+            let name =
+                (first..end).rev().find(|idx| reader.word(idx + 1) == "(" && reader.word(idx.saturating_sub(1)) == ".");
             name.is_some_and(|idx| {
                 guard::RETURNS_NOTHING.contains(&reader.word(idx))
                     && reader.scan.after_bracket(idx + 1, end) == Some(end)

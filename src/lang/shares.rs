@@ -5,10 +5,12 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Methods and properties that answer an integer.
-const INTEGERS: &[&str] = &["len", "to_int", "height", "width", "n_rows", "n_params", "n_classes", "round_to_int", "count"];
+const INTEGERS: &[&str] =
+    &["len", "to_int", "height", "width", "n_rows", "n_params", "n_classes", "round_to_int", "count"];
 
 /// Methods that take a whole number, so that a cut one is meant.
-const TAKE_WHOLE: &[&str] = &["take", "head", "tail", "extract", "truncate", "pad", "range", "sample", "row", "split_off", "chop"];
+const TAKE_WHOLE: &[&str] =
+    &["take", "head", "tail", "extract", "truncate", "pad", "range", "sample", "row", "split_off", "chop"];
 
 /// Where a division of two integers is used as if it had a fraction.
 pub(super) fn cut_shares(ast: &AST) -> Vec<Position> {
@@ -96,8 +98,11 @@ fn integers(ast: &AST) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = set.keys().filter(|name| !other.contains(*name)).cloned().collect();
     // Names that are set from each other: taken for integers until one is not.
     loop {
-        let still: BTreeSet<String> =
-            names.iter().filter(|name| set.get(*name).into_iter().flatten().all(|value| is_integer(value, &names))).cloned().collect();
+        let still: BTreeSet<String> = names
+            .iter()
+            .filter(|name| set.get(*name).into_iter().flatten().all(|value| is_integer(value, &names)))
+            .cloned()
+            .collect();
         if still.len() == names.len() {
             return names;
         }

@@ -16,9 +16,12 @@ pub fn apply(engine: &mut Engine) {
             sort_by(&context, items, &comparator)
         });
     }
-    engine.register_fn("order", |context: NativeCallContext, items: &mut Array| copy(items, |it| sort(&context, it, false)));
-    engine
-        .register_fn("order_desc", |context: NativeCallContext, items: &mut Array| copy(items, |it| sort(&context, it, true)));
+    engine.register_fn("order", |context: NativeCallContext, items: &mut Array| {
+        copy(items, |it| sort(&context, it, false))
+    });
+    engine.register_fn("order_desc", |context: NativeCallContext, items: &mut Array| {
+        copy(items, |it| sort(&context, it, true))
+    });
     for name in ["order", "order_by"] {
         engine.register_fn(name, |context: NativeCallContext, items: &mut Array, comparator: FnPtr| {
             copy(items, |it| sort_by(&context, it, &comparator))

@@ -18,7 +18,11 @@ pub struct Source {
 
 /// All texts of a session. Cheap to clone; clones share.
 #[derive(Clone, Default)]
-pub struct Sources(Arc<RwLock<BTreeMap<String, Source>>>, Arc<RwLock<BTreeMap<PathBuf, String>>>, Arc<RwLock<Compiled>>);
+pub struct Sources(
+    Arc<RwLock<BTreeMap<String, Source>>>,
+    Arc<RwLock<BTreeMap<PathBuf, String>>>,
+    Arc<RwLock<Compiled>>,
+);
 
 /// What compiling the texts brought to light.
 #[derive(Default)]

@@ -78,21 +78,39 @@ fn refuses(code: &str, message: &str, hint: &str) {
 fn a_closure_keeps_the_value_of_its_turn() {
     gives("let fs = []; for i in 0..3 { fs.push(|| i); } fs.map(|f| f.call())", "[0, 1, 2]");
     gives("let fs = []; for (x, i) in [\"a\", \"b\"] { fs.push(|| x + i); } fs.map(|f| f.call())", "[\"a0\", \"b1\"]");
-    gives("let fs = []; for i in 0..2 { for j in 0..2 { fs.push(|| [i, j]); } } fs.map(|f| f.call())", "[[0, 0], [0, 1], [1, 0], [1, 1]]");
+    gives(
+        "let fs = []; for i in 0..2 { for j in 0..2 { fs.push(|| [i, j]); } } fs.map(|f| f.call())",
+        "[[0, 0], [0, 1], [1, 0], [1, 1]]",
+    );
     gives("fn all() { let fs = []; for i in 0..3 { fs.push(|| i); } fs } all().map(|f| f.call())", "[0, 1, 2]");
-    gives("let make = || { let fs = []; for i in 0..3 { fs.push(|| i); } fs }; make.call().map(|f| f.call())", "[0, 1, 2]");
+    gives(
+        "let make = || { let fs = []; for i in 0..3 { fs.push(|| i); } fs }; make.call().map(|f| f.call())",
+        "[0, 1, 2]",
+    );
     gives("let fs = []; for i in 0..3 { fs.push(|| || i); } fs.map(|f| f.call().call())", "[0, 1, 2]");
-    gives("let fs = []; for i in 0..3 { if i == 1 { continue; } let s = `${[1].map(|x| x + i)[0]}`; fs.push(|| s); } fs.map(|f| f.call())", "[\"1\", \"3\"]");
+    gives(
+        "let fs = []; for i in 0..3 { if i == 1 { continue; } let s = `${[1].map(|x| x + i)[0]}`; fs.push(|| s); } fs.map(|f| f.call())",
+        "[\"1\", \"3\"]",
+    );
     // A declaration in a loop's body is fresh already, in every kind of loop.
-    gives("let fs = []; let n = 0; while n < 3 { let k = n; fs.push(|| k); n += 1; } fs.map(|f| f.call())", "[0, 1, 2]");
-    gives("let fs = []; let n = 0; loop { let k = n; fs.push(|| k); n += 1; if n == 3 { break; } } fs.map(|f| f.call())", "[0, 1, 2]");
+    gives(
+        "let fs = []; let n = 0; while n < 3 { let k = n; fs.push(|| k); n += 1; } fs.map(|f| f.call())",
+        "[0, 1, 2]",
+    );
+    gives(
+        "let fs = []; let n = 0; loop { let k = n; fs.push(|| k); n += 1; if n == 3 { break; } } fs.map(|f| f.call())",
+        "[0, 1, 2]",
+    );
 }
 
 #[test]
 fn what_was_right_about_loops_stays() {
     // The variable is changed within its turn, and shared between the closures of one turn.
     gives("let seen = []; for i in 0..3 { i += 10; seen.push(i); } seen", "[10, 11, 12]");
-    gives("let seen = []; for i in 0..2 { let up = || { i += 1; }; let get = || i; up.call(); up.call(); seen.push(get.call()); seen.push(i); } seen", "[2, 2, 3, 3]");
+    gives(
+        "let seen = []; for i in 0..2 { let up = || { i += 1; }; let get = || i; up.call(); up.call(); seen.push(get.call()); seen.push(i); } seen",
+        "[2, 2, 3, 3]",
+    );
     gives("let i = 7; for i in 0..3 { [1].map(|x| x + i); } i", "7");
     gives("let sum = 0; for i in 0..4 { sum += [1, 2].map(|x| x * i).reduce(|a, b| a + b, 0); } sum", "18");
 }
@@ -111,7 +129,10 @@ fn a_closure_in_a_variable_is_called_like_a_function() {
     gives("let f = |x| x + 1; f(f(2)) + f(1)", "6");
     gives("fn twice(f, x) { f(f(x)) } twice(|x| x * 3, 1)", "9");
     gives("let f = |x| x + 1; [1, 2].map(|x| f(x))", "[2, 3]");
-    gives("let fs = [|x| x + 1, |x| x * 2]; let got = []; for f in fs { got.push(|| f(5)); } got.map(|g| g())", "[6, 10]");
+    gives(
+        "let fs = [|x| x + 1, |x| x * 2]; let got = []; for f in fs { got.push(|| f(5)); } got.map(|g| g())",
+        "[6, 10]",
+    );
     gives("let add = |a| |b| a + b; let one = add(1); one(2)", "3");
     gives("let f = || 4; `${f()}` + f()", "44");
     gives("let f = |x| x; try { throw f } catch (g) { f(g(1)) }", "");
@@ -123,7 +144,10 @@ fn a_closure_in_a_variable_is_called_like_a_function() {
     let _ = session.eval("let f = |x| x + 1;").expect("runs");
     assert_eq!(show(&session.eval("f(2)").expect("runs")), "3");
     let (code, message, hint, _) = refused("let n = 3; n(1)");
-    assert_eq!((code.as_str(), message.as_str()), ("call/not-a-function", "`n` is called like a function, but is an integer"));
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("call/not-a-function", "`n` is called like a function, but is an integer")
+    );
     assert!(hint.contains("|x|"), "{hint}");
 }
 
@@ -158,7 +182,10 @@ fn arrays_are_sorted_as_one_expects() {
     gives("let a = [3, 1.5, 2]; a.sort_desc(); a", "[3, 2, 1.5]");
     gives("[3, 1, 2].order()", "[1, 2, 3]");
     gives("[3, 1, 2].order(|x, y| x > y)", "[3, 2, 1]");
-    gives("let a = [[2, \"a\"], [1, \"b\"], [2, \"c\"]]; a.sort(|x, y| x[0] - y[0]); a", "[[1, \"b\"], [2, \"a\"], [2, \"c\"]]");
+    gives(
+        "let a = [[2, \"a\"], [1, \"b\"], [2, \"c\"]]; a.sort(|x, y| x[0] - y[0]); a",
+        "[[1, \"b\"], [2, \"a\"], [2, \"c\"]]",
+    );
     refuses("let a = [3, \"a\"]; a.sort()", "an integer `3` and a string `a` stand in no order", "sort(|a, b| …)");
     refuses("let a = [1.0, 0.0 / 0.0]; a.sort()", "`NaN` stands in no order to any number", "sort(|a, b| …)");
     refuses("let a = [3, 1]; a.sort(|x, y| \"no\")", "the comparator returned a string `no`", "a - b");
@@ -168,7 +195,10 @@ fn arrays_are_sorted_as_one_expects() {
 #[test]
 fn errors_speak_plain_words() {
     refuses("1.0 - ()", "`-` is not defined for a float and nothing, `()`", "");
-    gives("let c = (); try { 1 / 0 } catch (e) { c = [e.code, e.message]; } c", "[\"script/arithmetic\", \"Division by zero: 1 / 0\"]");
+    gives(
+        "let c = (); try { 1 / 0 } catch (e) { c = [e.code, e.message]; } c",
+        "[\"script/arithmetic\", \"Division by zero: 1 / 0\"]",
+    );
     gives("let c = (); try { [1][5] } catch (e) { c = e.code; } c", "script/bounds");
     gives("let c = (); try { 1.nothing_such() } catch (e) { c = e.code; } c", "call/types");
     gives("let c = (); try { throw \"x\" } catch (e) { c = e; } c", "x");
@@ -179,7 +209,10 @@ fn errors_speak_plain_words() {
 #[test]
 fn growing_takes_linear_time_and_meets_its_bound() {
     let start = std::time::Instant::now();
-    gives("let rows = []; for i in 0..131072 { rows.push(#{ id: i, text: \"a b c\", label: i % 2 }); } rows.len()", "131072");
+    gives(
+        "let rows = []; for i in 0..131072 { rows.push(#{ id: i, text: \"a b c\", label: i % 2 }); } rows.len()",
+        "131072",
+    );
     // A second where nothing else runs; the bound is far from the quadratic time, which is over a minute.
     assert!(start.elapsed().as_secs_f64() < 15.0, "{:?}", start.elapsed());
     for code in [
@@ -190,6 +223,7 @@ fn growing_takes_linear_time_and_meets_its_bound() {
         "let a = [[]]; loop { a[0].push([1, 2]); }",
         "let a = []; let b = []; b.pad(100000, 0); loop { a.push(b); }",
         "let m = #{ a: #{} }; let i = 0; loop { m.a[\"k\" + i] = i; i += 1; }",
+        "let f = |x| x; loop { f = f.curry(f); }",
         "let m = #{}; let f = |i| { m[\"k\" + i] = i; }; let i = 0; loop { f.call(i); i += 1; }",
     ] {
         let start = std::time::Instant::now();
@@ -286,4 +320,75 @@ fn an_error_in_a_closure_of_a_script_that_the_stdlib_calls_is_the_scripts_own() 
     let place = error.place.clone().expect("a place");
     assert!(place.source.ends_with("own.rhai"), "{place}");
     assert_eq!((place.line, place.text.as_deref()), (6, Some("    logits.nothing_such(weak)")), "{error:?}");
+}
+
+/// Names with their lines and columns, as Rhai's own tokenizer reads them.
+fn names_of_rhai(text: &str) -> Vec<(usize, usize, String)> {
+    use rhai::Token;
+    let engine = Engine::new();
+    let texts = [text];
+    let (tokens, control) = engine.lex(&texts);
+    // Braces that are open inside each interpolation: after the last, Rhai's parser tells the tokenizer to go on with the text.
+    let mut open: Vec<usize> = Vec::new();
+    let mut names = Vec::new();
+    for (token, position) in tokens {
+        match token {
+            Token::EOF => break,
+            Token::InterpolatedString(..) => open.push(0),
+            Token::LeftBrace | Token::MapStart => open.iter_mut().last().into_iter().for_each(|n| *n += 1),
+            Token::RightBrace => {
+                if let Some(n) = open.last_mut() {
+                    *n -= 1;
+                    if *n == 0 {
+                        open.pop();
+                        control.borrow_mut().is_within_text = true;
+                    }
+                }
+            }
+            Token::Identifier(name) | Token::Reserved(name) if name.starts_with(char::is_alphabetic) => {
+                names.push((position.line().unwrap_or(0), position.position().unwrap_or(0), name.to_string()));
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn the_reader_of_tokens_agrees_with_rhai() {
+    use crate::report::scan::{Kind, Scan};
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = vec![
+        "let a = `x ${ #{ b: `y ${c} z` }.b } w ${d}`; // e\n/* f /* g */ */ 'h' + \"i ${j}\" + #\"k\"# + 1.l + 0x1f + m?.n".to_owned(),
+    ];
+    for folder in ["stdlib", "scripts", "examples"] {
+        for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == "rhai") {
+                texts.push(std::fs::read_to_string(entry.path()).expect("text"));
+            }
+        }
+    }
+    assert!(texts.len() > 5, "the scripts are somewhere else");
+    for text in texts {
+        let scan = Scan::new(&text);
+        let place = |byte: usize| {
+            let before = &text[..byte];
+            let line = before.matches('\n').count() + 1;
+            (line, before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1)
+        };
+        let words = scan.tokens.iter().filter(|token| matches!(token.kind, Kind::Name | Kind::Keyword));
+        let read: Vec<(Kind, (usize, usize, String))> = words
+            .map(|token| {
+                let (line, column) = place(token.start);
+                (token.kind, (line, column, scan.text(token).to_owned()))
+            })
+            .collect();
+        let rhai = names_of_rhai(&text);
+        for name in &rhai {
+            assert!(read.iter().any(|(_, word)| word == name), "{name:?} is not read");
+        }
+        for (_, word) in read.iter().filter(|(kind, _)| *kind == Kind::Name) {
+            assert!(rhai.contains(word), "{word:?} is no name to Rhai");
+        }
+    }
 }

@@ -63,7 +63,8 @@ fn the_words_of_other_prompts_leave_this_one() {
 #[test]
 fn what_an_input_captured_is_what_it_was() {
     let home = tempfile::tempdir().expect("a folder");
-    let input = "let fs = [];\nfor i in 0..3 {\n  fs.push(|| i);\n}\nlet f = fs[1];\nf() + fs.map(|f| f()).len()\nf(1)\n";
+    let input =
+        "let fs = [];\nfor i in 0..3 {\n  fs.push(|| i);\n}\nlet f = fs[1];\nf() + fs.map(|f| f()).len()\nf(1)\n";
     let output = pipe(home.path(), input);
     assert_eq!(out(&output), "4\n", "{}", err(&output));
     assert!(err(&output).contains("input:1:1"), "{}", err(&output));

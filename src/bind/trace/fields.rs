@@ -73,7 +73,9 @@ impl Look<'_> {
                     excused.extend(parts.iter().filter_map(of).map(|(_, position)| key(position)));
                 }
                 ASTNode::Expr(expression @ (Expr::Dot(..) | Expr::Index(..))) => {
-                    if let Some((name, position)) = of(expression).filter(|(_, position)| !excused.contains(&key(*position))) {
+                    if let Some((name, position)) =
+                        of(expression).filter(|(_, position)| !excused.contains(&key(*position)))
+                    {
                         used.reads.push((name, position));
                     }
                 }
@@ -112,7 +114,9 @@ impl Look<'_> {
 
 fn called<'n>(node: &'n ASTNode) -> Option<(&'n FnCallExpr, Position)> {
     match node {
-        ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position)) => Some((call, *position)),
+        ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position)) => {
+            Some((call, *position))
+        }
         _ => None,
     }
 }
@@ -120,7 +124,8 @@ fn called<'n>(node: &'n ASTNode) -> Option<(&'n FnCallExpr, Position)> {
 /// `row.field` or `row["field"]`, whatever follows: the field and where it stands.
 fn field(expression: &Expr, row: &str, scope: &Scope) -> Option<(String, Position)> {
     let (Expr::Dot(parts, ..) | Expr::Index(parts, ..)) = expression else { return None };
-    let is_row = matches!(&parts.lhs, Expr::Variable(name, ..) if name.1 == row && name.2.is_empty() && !scope.has(row));
+    let is_row =
+        matches!(&parts.lhs, Expr::Variable(name, ..) if name.1 == row && name.2.is_empty() && !scope.has(row));
     if !is_row {
         return None;
     }

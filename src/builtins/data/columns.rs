@@ -109,7 +109,8 @@ fn refuse_silence(call: &Call, records: &Records, compute: &FnPtr) -> Result<(),
                 Some(near) => format!("did you mean `row.{near}`? fields: {}", names.join(", ")),
                 None => format!("fields: {}; where one may be missing, write `row.{field} ?? \"\"`", names.join(", ")),
             };
-            let fault = Fault::new("data/unknown-field", format!("{at} has no field `{field}`, and no other row has")).hint(hint);
+            let fault = Fault::new("data/unknown-field", format!("{at} has no field `{field}`, and no other row has"))
+                .hint(hint);
             return Err(call.within(compute, *position, fault));
         }
     }
@@ -124,11 +125,19 @@ fn refuse_silence(call: &Call, records: &Records, compute: &FnPtr) -> Result<(),
         if values.all(|(_, cell)| fits(cell)) {
             let field = &comparison.field;
             let (is, with, hint) = if comparison.with_number {
-                ("text", "a number", format!("`parse_int(row.{field})` or `parse_float(row.{field})` makes a number of it"))
+                (
+                    "text",
+                    "a number",
+                    format!("`parse_int(row.{field})` or `parse_float(row.{field})` makes a number of it"),
+                )
             } else {
                 ("a number", "text", format!("compare it with a number, or write `row.{field}.to_string()`"))
             };
-            let what = format!("`{field}` of {} {at} is {is}, `{}`, and is compared with {with}", records.counted, shown(cell));
+            let what = format!(
+                "`{field}` of {} {at} is {is}, `{}`, and is compared with {with}",
+                records.counted,
+                shown(cell)
+            );
             return Err(call.within(compute, comparison.position, Fault::new("data/comparison", what).hint(hint)));
         }
     }

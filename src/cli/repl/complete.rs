@@ -2,9 +2,9 @@
 
 use super::commands::COMMANDS;
 use super::names::Names;
-use crate::lang::known::Callable;
 use super::place::{Place, place};
 use crate::core::context::Access;
+use crate::lang::known::Callable;
 use crate::report::scan::KEYWORDS;
 use rustyline::completion::Pair;
 use std::path::Path;

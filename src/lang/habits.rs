@@ -25,7 +25,7 @@ pub(super) fn of_variable(name: &str) -> Option<&'static str> {
 }
 
 const LIBRARIES: &str = "frames, models, losses and metrics are there without an import: `w2s help` lists them; \
-                         files are imported by name, `import \"helpers\" as helpers;`";
+                         files are imported by name, `import \"library\" as library;`";
 
 /// Modules of elsewhere: `np::mean`.
 pub(super) fn of_module(name: &str) -> Option<&'static str> {

@@ -57,8 +57,8 @@ pub const TOPICS: &[Topic] = &[
     },
     Topic {
         names: &["import", "export", "as"],
-        shows: "import \"helpers\" as helpers;",
-        about: "Makes the functions of `helpers.rhai`, beside the script, callable as `helpers::name(…)`. `import \"w2s\" as \
+        shows: "import \"library\" as library;",
+        about: "Makes the functions of `library.rhai`, beside the script, callable as `library::name(…)`. `import \"w2s\" as \
                 w2s;` brings the experiments that come with the program; the prompt has them without it.",
     },
     Topic {

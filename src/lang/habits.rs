@@ -139,6 +139,9 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
         }
         _ => {}
     }
+    // A line of a call that goes over several: it closes what it has not opened, or ends in a comma.
+    let ends_in_comma = scan.code().next_back().is_some_and(|token| scan.text(token) == ",");
+    let is_inside_call = scan.open_brackets().is_none() || ends_in_comma;
     let after_close = |idx: usize| idx == 0 || word(idx - 1) == "}";
     for idx in 0..n {
         let joined = scan.tokens.get(idx).zip(scan.tokens.get(idx + 1)).is_some_and(|(a, b)| a.end == b.start);
@@ -173,7 +176,9 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
                     );
                 }
             }
-            "=" if idx > 1 && kind(idx - 1) == Some(Kind::Name) && matches!(word(idx - 2), "," | "(") => {
+            "=" if kind(idx.wrapping_sub(1)) == Some(Kind::Name)
+                && (idx == 1 && is_inside_call || idx > 1 && matches!(word(idx - 2), "," | "(")) =>
+            {
                 let name = word(idx - 1);
                 let is_here = scan.tokens.get(idx - 1).is_some_and(|token| {
                     let at = line.get(..token.start).map_or(0, |before| before.chars().count()) + 1;

@@ -268,6 +268,7 @@ fn habits_of_other_languages_are_answered() {
         ("let t = 'hello';", "single quotes hold one character", "`\"hello\"`"),
         ("for i in range(10) { }", "no `range` takes (integer)", "`0..n`"),
         ("let model = 1; let rows = 2; finetune(model, rows, lr=0.1)", "`lr = …` is no argument", "#{ lr: … }"),
+        ("let model = 1; let rows = 2; finetune(model, rows,\n  lr=0.1)", "`lr = …` is no argument", "#{ lr: … }"),
         ("let a = []; a.append(3)", "an array has no method `append` that takes (integer)", "items.push(x)"),
         ("def f(x) { x }", "`def` is not part of the language", "fn name(x)"),
         ("function f(x) { x }", "`function` is not part of the language", "fn name(x)"),

@@ -4,8 +4,9 @@ use super::convert::{FromDynamic, Mismatch};
 use super::fault::Fault;
 use super::function::{Function, Kind};
 use super::options::Options;
+use super::trace::RowUse;
 use crate::core::context::Context;
-use rhai::{Dynamic, FnPtr, Map, NativeCallContext};
+use rhai::{Dynamic, EvalAltResult, FnPtr, Map, NativeCallContext, Position};
 use std::sync::Arc;
 
 /// The arguments of a running call and the context that it runs in.
@@ -102,6 +103,18 @@ impl<'a> Call<'a> {
         let taken: Vec<usize> = named.map(|(.., n_params, _)| n_params.saturating_sub(n_curried)).collect();
         let fits = taken.is_empty() || taken.contains(&n);
         (!fits).then(|| taken.iter().map(usize::to_string).collect::<Vec<_>>().join(" or "))
+    }
+
+    /// What a function of the script does with the row that it is called with.
+    pub fn row_use(&self, callback: &FnPtr) -> RowUse {
+        super::trace::row_use(self.context, callback)
+    }
+
+    /// `fault` as an error of `callback` at `position` in it.
+    pub fn within(&self, callback: &FnPtr, position: Position, fault: Fault) -> Fault {
+        let error = fault.into_rhai(position);
+        let (name, called) = (callback.fn_name().to_owned(), self.context.call_position());
+        Fault::from_callback(Box::new(EvalAltResult::ErrorInFunctionCall(name, String::new(), error, called)))
     }
 
     /// Calls a function of the script. Its errors pass through with their own positions.

@@ -66,6 +66,30 @@ impl Fault {
         Fault { interruption, inner: Some(inner), ..Fault::new("script/callback", text) }
     }
 
+    /// Says of what a callback raised where it was at work: "row 3: …". Errors of the language itself stay as they are.
+    #[must_use]
+    pub fn at_work(self, on: &str) -> Self {
+        fn note(error: &mut EvalAltResult, on: &str) {
+            match error {
+                EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+                    note(inner, on);
+                }
+                EvalAltResult::ErrorRuntime(value, _) => {
+                    if let Some(mut fault) = value.write_lock::<Fault>() {
+                        fault.message = format!("{on}: {}", fault.message);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(inner) = &self.inner
+            && let Some(error) = inner.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_mut()
+        {
+            note(error, on);
+        }
+        self
+    }
+
     /// The fault as a value of its own: what a callback raised as the script's `catch` would see it.
     #[must_use]
     pub fn settled(self) -> Self {

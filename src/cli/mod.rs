@@ -30,6 +30,7 @@ use clap::{CommandFactory, Parser};
 use help::{Reference, Style};
 use line::{Command, Global, Line};
 use runtime::Runtime;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -57,7 +58,7 @@ pub mod exit {
 /// Runs the program.
 pub fn main() -> ExitCode {
     start::before_threads();
-    let line = match Line::try_parse() {
+    let line = match Line::try_parse_from(with_command(std::env::args_os().collect())) {
         Ok(line) => line,
         Err(refused) => {
             // Help and version are answers, not errors; clap knows which stream each goes to. A closed pipe is no news.
@@ -75,6 +76,21 @@ pub fn main() -> ExitCode {
         draw::print(&refused);
         exit::SCRIPT
     }))
+}
+
+/// `w2s FILE.rhai` is `w2s script FILE.rhai`.
+fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
+    let line = Line::command();
+    let commands: Vec<&str> = line.get_subcommands().map(clap::Command::get_name).collect();
+    let is_command = |word: &OsString| word.to_str().is_some_and(|word| commands.contains(&word) || word == "--");
+    let is_script = |word: &OsString| Path::new(word).extension().is_some_and(|ending| ending == "rhai");
+    let first = words.iter().skip(1).position(|word| is_command(word) || is_script(word));
+    if let Some(at) = first.map(|at| at + 1)
+        && words.get(at).is_some_and(|word| !is_command(word))
+    {
+        words.insert(at, "script".into());
+    }
+    words
 }
 
 fn dispatch(line: &Line) -> u8 {
@@ -163,6 +179,24 @@ fn docs(folder: &Path) -> u8 {
             let why = format!("`{}` cannot be written: {}", folder.display(), crate::core::files::plain(&error));
             draw::print(&Diagnostic::new("docs/write", why));
             exit::FILE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_alone_is_run() {
+        let read = |line: &str| -> String {
+            let words = with_command(line.split(' ').map(OsString::from).collect());
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(read("w2s a.rhai"), "w2s script a.rhai");
+        assert_eq!(read("w2s --quiet dir/a.rhai -- b.rhai"), "w2s --quiet script dir/a.rhai -- b.rhai");
+        for line in ["w2s script a.rhai", "w2s check a.rhai", "w2s", "w2s repl", "w2s eval 1", "w2s nope"] {
+            assert_eq!(read(line), line);
         }
     }
 }

@@ -1,17 +1,20 @@
-//! `w2s script FILE [-- args]`: one run with its folder.
+//! `w2s script FILE [-- args]`: one run with its folder. `-` reads the script from standard input.
 
 use super::line::Global;
 use super::runtime::{Run, Runtime};
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::resolve::STDLIB;
-use crate::lang::source::read_script;
+use crate::lang::source::{MAX_SCRIPT, read_script};
+use std::io::Read;
 use std::path::Path;
 
 /// Runs the script and answers the exit code. Of a rerun nobody is told where its record is.
 pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[String]) -> u8 {
     // A script that cannot be read leaves no run folder.
-    let text = match read_script(file) {
+    let is_piped = file == Path::new("-");
+    let file = if is_piped { Path::new(PIPED) } else { file };
+    let text = match if is_piped { piped() } else { read_script(file) } {
         Ok(text) => text,
         Err(why) => {
             draw::print(&Diagnostic::new("script/read", format!("`{}` {why}", file.display())));
@@ -19,6 +22,10 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         }
     };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if plan && is_piped {
+        draw::print(&Diagnostic::new("usage/plan", "`--plan` reads a file, not standard input"));
+        return exit::USAGE;
+    }
     if plan {
         return super::plan::run(global, file, folder, args);
     }
@@ -37,7 +44,12 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
     let mut session = runtime.session("input", false, args);
     global.modules.iter().for_each(|(name, text)| session.sources.pin_module(name, text));
     worker::enable(&runtime, &session.sources, global, file, args);
-    session.sources.keep(&file.display().to_string(), &text, file.canonicalize().ok().as_deref());
+    if is_piped {
+        session.sources.pin(&file.canonicalize().unwrap_or_else(|_| file.to_owned()), &text);
+    }
+    // Workers get the text of standard input as that of a file which is not there.
+    let real = file.canonicalize().ok().or_else(|| is_piped.then(|| file.to_owned()));
+    session.sources.keep(&file.display().to_string(), &text, real.as_deref());
     if let Err(refused) = runtime.begin(&session.sources, file) {
         draw::print(&refused);
         return exit::FILE;
@@ -74,4 +86,18 @@ pub fn library(modules: &[(String, String)]) -> Vec<(&str, &str)> {
     let other = |name: &str| modules.iter().any(|(other, _)| other == name);
     let own = STDLIB.iter().copied().filter(|(name, _)| !other(name));
     own.chain(modules.iter().map(|(name, text)| (name.as_str(), text.as_str()))).collect()
+}
+
+/// What a script from standard input is called.
+const PIPED: &str = "stdin.rhai";
+
+/// The script on standard input, bounded as a file is.
+fn piped() -> Result<String, String> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(MAX_SCRIPT + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("cannot be read from standard input: {}", crate::core::context::plain(&error)))?;
+    if text.len() as u64 > MAX_SCRIPT {
+        return Err(format!("has more than the {MAX_SCRIPT} bytes that a script may have"));
+    }
+    Ok(text)
 }

@@ -1,19 +1,16 @@
 //! Reads a script without running it: syntax, names of variables, imports, functions and methods by name, arity, and the
 //! keys of literal option maps.
 
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Place, Severity};
 use super::explain::{unknown_global, unknown_in_module, wrong_arity};
-use super::known::{Callable, Known};
+use super::known::{Callable, Known, SYNTACTIC, is_guard};
 use super::resolve::{Target, functions_of};
+use super::shares::cut_shares;
 use super::{Session, source};
 use crate::bind::{nearest, renamed};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
 use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Functions that the language's interpreter provides itself; they appear in no list.
-const SYNTACTIC: &[&str] =
-    &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "print", "debug", "exit"];
 
 /// Checks the script at `path` and the files that it imports. No finding means that every name it uses exists.
 pub(super) fn check(session: &mut Session, path: &Path) -> Result<Vec<Diagnostic>, Box<Diagnostic>> {
@@ -25,15 +22,12 @@ pub(super) fn check(session: &mut Session, path: &Path) -> Result<Vec<Diagnostic
     // The optimiser would fold calls away before they are seen.
     session.engine.set_optimization_level(OptimizationLevel::None);
     let mut findings = Findings { session, found: Vec::new(), seen: BTreeSet::new() };
-    match findings.session.engine.compile_with_scope(&findings.session.scope, &text) {
+    match findings.session.compile_text(&name, &text, false) {
         Ok(mut ast) => {
             ast.set_source(&name);
             findings.source(&name, &ast);
         }
-        Err(error) => {
-            let explained = findings.session.explain(error.into(), &name);
-            findings.found.push(*explained);
-        }
+        Err(explained) => findings.found.push(*explained),
     }
     let mut found = findings.found;
     let key = |finding: &Diagnostic| {
@@ -88,6 +82,11 @@ impl Findings<'_> {
         for (path, position) in imports {
             self.import(name, &path, position);
         }
+        for position in cut_shares(ast) {
+            let finding = Diagnostic::new("check/integer-division", "`/` of two integers drops the fraction")
+                .hint("a share is `right.to_float() / n`; where a whole number is meant, `n - n % k` says so");
+            self.add(name, position, Diagnostic { severity: Severity::Warning, ..finding });
+        }
     }
 
     fn import(&mut self, from: &str, path: &str, position: Position) {
@@ -118,7 +117,7 @@ impl Findings<'_> {
     fn call(&mut self, source: &str, known: &Known, call: &FnCallExpr, position: Position, style: &Style) {
         let name = call.name.as_str();
         let n_args = call.args.len();
-        if call.op_token.is_some() || name.contains('$') || SYNTACTIC.contains(&name) {
+        if call.op_token.is_some() || name.contains('$') || SYNTACTIC.contains(&name) || is_guard(name) {
             return;
         }
         // Candidates with the fewest and most arguments that this way of writing them takes.
@@ -172,7 +171,7 @@ impl Findings<'_> {
     /// Literal keys of an option map in the last place, where every function that fits knows its options.
     fn options(&mut self, source: &str, fitting: &[&Callable], call: &FnCallExpr) {
         let Some(Expr::Map(map, _)) = call.args.last() else { return };
-        let Some(sets) = fitting.iter().map(|callable| callable.options.as_ref()).collect::<Option<Vec<_>>>() else {
+        let Some(sets) = fitting.iter().map(|callable| callable.keys.as_ref()).collect::<Option<Vec<_>>>() else {
             return;
         };
         let names: Vec<&str> = sets.into_iter().flatten().map(String::as_str).collect();
@@ -205,7 +204,7 @@ impl Findings<'_> {
         let place = position.line().map(|line| Place {
             source: source.to_owned(),
             line,
-            column: position.position().unwrap_or(0),
+            column: (position.position()).map_or(0, |column| self.session.sources.written_column(source, line, column)),
             text: self.session.sources.line(source, line),
         });
         self.found.push(Diagnostic { place, ..finding });
@@ -215,7 +214,8 @@ impl Findings<'_> {
 /// A method of no type at all; whose type the receiver is, only a run can say.
 fn unknown_method_name(known: &Known, name: &str) -> Diagnostic {
     let diagnostic = Diagnostic::new("call/unknown-method", format!("no type has a method `{name}`"));
-    if let Some((of, _)) = known.properties.iter().find(|(_, property)| property == name) {
+    if let Some(property) = known.properties.iter().find(|property| property.name == name && !property.is_plain) {
+        let of = property.receiver.as_deref().unwrap_or_default();
         return diagnostic.hint(format!("`{name}` is a property of {of}: write it without brackets"));
     }
     let methods: Vec<&str> = known
@@ -300,6 +300,14 @@ mod tests {
                 ("call/arity", "script.rhai", 10),
             ]
         );
+    }
+
+    #[test]
+    fn a_share_of_integers_is_warned_of_and_closures_in_variables_are_known() {
+        let script = "let right = 0;\nlet n = 4;\nprint(right / n);\nlet f = |x| x + 1;\nprint(f(2));\nprint(`${f(1)} and ${n}`);";
+        let found = findings(script, "");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].0.as_str(), found[0].2), ("check/integer-division", 3));
     }
 
     #[test]

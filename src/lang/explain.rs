@@ -2,10 +2,12 @@
 
 use super::Session;
 use super::diagnostic::{Diagnostic, Place, Step};
-use super::known::{Callable, Known, type_word};
+use super::known::{Callable, Known, declarations, type_word};
 use super::print::{REMOVED, removed};
 use super::resolve::functions_of;
+use super::{guard, habits};
 use crate::bind::{Fault, nearest};
+use crate::report::scan::Scan;
 use rhai::{Dynamic, EvalAltResult, Map, ParseErrorType, Position};
 
 /// Explains `error`, which left the source called `root`.
@@ -58,7 +60,10 @@ fn walk<'e>(
             let what =
                 if name.contains('$') { "in a closure, called".to_owned() } else { format!("in `{name}`, called") };
             trace.push(Step { what, place: place(session, source, *position) });
-            walk(session, inner, if inside.is_empty() { source } else { inside }, trace)
+            // Called from another file, a closure still stands in its own.
+            let home = if name.contains('$') { session.sources.home_of(name) } else { None };
+            let inside = home.unwrap_or_else(|| if inside.is_empty() { source.to_owned() } else { inside.clone() });
+            walk(session, inner, &inside, trace)
         }
         EvalAltResult::ErrorInModule(name, inner, position) => {
             trace.push(Step { what: format!("in `{name}`, imported"), place: place(session, source, *position) });
@@ -71,7 +76,8 @@ fn walk<'e>(
 fn place(session: &Session, source: &str, position: Position) -> Option<Place> {
     let line = position.line()?;
     let text = session.sources.line(source, line);
-    Some(Place { source: source.to_owned(), line, column: position.position().unwrap_or(0), text })
+    let column = position.position().map_or(0, |column| session.sources.written_column(source, line, column));
+    Some(Place { source: source.to_owned(), line, column, text })
 }
 
 /// Where the innermost error happened, and what is known there.
@@ -86,7 +92,7 @@ impl Scene<'_> {
         use EvalAltResult as E;
         let limits = &self.session.setup.limits;
         match error {
-            E::ErrorRuntime(value, _) => thrown(value),
+            E::ErrorRuntime(value, _) => self.nothing_in_text(thrown(value)),
             E::ErrorTerminated(value, _) => match value.read_lock::<Fault>() {
                 Some(fault) => of_fault(&fault),
                 None => of_fault(&Fault::interrupted()),
@@ -169,7 +175,24 @@ impl Scene<'_> {
         }
     }
 
+    /// Nothing that goes into a text because a method changed its receiver and returned nothing.
+    fn nothing_in_text(&self, diagnostic: Diagnostic) -> Diagnostic {
+        let place = self.place.filter(|_| diagnostic.code == guard::NOTHING);
+        let method = place.and_then(|place| guard::changing_method(place.text.as_deref()?, place.column));
+        let Some(method) = method else { return diagnostic };
+        let message =
+            format!("`{method}` changes what it is called on and returns nothing, `()`, which is put into a text");
+        let hint = format!("call it in a statement of its own, `x.{method}(…);`, and put `x` into the text");
+        Diagnostic { message, hint: Some(hint), ..diagnostic }
+    }
+
     fn syntax(&self, kind: &ParseErrorType) -> Diagnostic {
+        let place = self.place.and_then(|place| Some((place.text.as_deref()?, place.column)));
+        if let Some((line, column)) = place
+            && let Some(habit) = habits::in_line(line, column)
+        {
+            return habit;
+        }
         match kind {
             ParseErrorType::VariableUndefined(name) => self.unknown_variable(name),
             ParseErrorType::ModuleUndefined(name) => self.unknown_module(name),
@@ -212,9 +235,7 @@ impl Scene<'_> {
         let diagnostic = Diagnostic::new("script/unknown-variable", format!("there is no variable `{name}`"));
         let known = self.known();
         let hint = match name {
-            "True" | "False" => Some(format!("write `{}`", name.to_lowercase())),
-            "None" | "null" | "nil" | "undefined" => Some("nothing is written `()`".to_owned()),
-            "nan" | "NaN" | "inf" => Some("write `0.0 / 0.0` for NaN, `1.0 / 0.0` for infinity".to_owned()),
+            _ if habits::of_variable(name).is_some() => habits::of_variable(name).map(str::to_owned),
             _ if known.modules.contains(name) => {
                 Some(format!("`{name}` is a module: write `{name}::…` with two colons"))
             }
@@ -230,10 +251,17 @@ impl Scene<'_> {
                  closure `|x| …` sees what surrounds it), and what a block defines ends with it"
             ))
         });
+        // `x = 1` of a name that is declared nowhere.
+        let hint = hint.or_else(|| {
+            let line = self.place.and_then(|place| place.text.as_deref())?;
+            let value = line.trim_start().strip_prefix(name)?.trim_start().strip_prefix('=')?;
+            (!value.starts_with('='))
+                .then(|| format!("a variable is declared where it is first set: `let {name} = …;`"))
+        });
         let hint = hint.or_else(|| {
             let text = self.text();
             let scope: Vec<&str> = self.session.scope.iter_raw().map(|(name, ..)| name).collect();
-            let names: Vec<&str> = declarations(&text).map(|(_, name)| name).chain(scope).collect();
+            let names: Vec<&str> = declarations(&text).into_iter().map(|(_, name)| name).chain(scope).collect();
             nearest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"))
         });
         Diagnostic { hint, ..diagnostic }
@@ -242,6 +270,9 @@ impl Scene<'_> {
     fn unknown_module(&self, name: &str) -> Diagnostic {
         let known = self.known();
         let diagnostic = Diagnostic::new("script/unknown-module", format!("there is no module `{name}` here"));
+        if let Some(hint) = habits::of_module(name) {
+            return diagnostic.hint(hint);
+        }
         if known.not_imported.contains_key(name) {
             return diagnostic.hint(format!("write `import \"{name}\" as {name};` at the top of the script"));
         }
@@ -268,8 +299,10 @@ impl Scene<'_> {
         if known.methods(&type_name).any(|method| method.name == name) {
             return diagnostic.hint(format!("`{name}` is a method: write `.{name}(…)`"));
         }
-        let names: Vec<&str> =
-            known.properties.iter().filter(|(of, _)| *of == type_name).map(|(_, name)| name.as_str()).collect();
+        if let Some(hint) = habits::of_property(&type_name, name) {
+            return diagnostic.hint(hint);
+        }
+        let names: Vec<&str> = known.properties(&type_name).map(|property| property.name.as_str()).collect();
         match nearest(name, names.iter().copied()) {
             Some(near) => diagnostic.hint(format!("did you mean `.{near}`?")),
             None if names.is_empty() => diagnostic,
@@ -279,6 +312,12 @@ impl Scene<'_> {
 
     fn wrong_type(&self, wanted: &str, got: &str) -> Diagnostic {
         let (wanted, got) = (type_word(wanted), type_word(got));
+        if let Some(name) = self.called_name().filter(|_| wanted == "function") {
+            let got = a(&got);
+            let got = got.trim_end_matches(',');
+            return Diagnostic::new("call/not-a-function", format!("`{name}` is called like a function, but is {got}"))
+                .hint("a variable that holds a closure can be called: `let f = |x| x + 1; f(2)`");
+        }
         let diagnostic = Diagnostic::new("script/type", format!("expected {}, got {}", a(&wanted), a(&got)));
         let line = self.place.and_then(|place| place.text.as_deref()).unwrap_or_default();
         if wanted == "bool" && (line.contains("&&") || line.contains("||")) {
@@ -286,6 +325,19 @@ impl Scene<'_> {
                 .hint("join expressions and frames' conditions by `&` and `|`; `&&` and `||` take bools only");
         }
         diagnostic
+    }
+
+    /// The name before the bracket that opens at the place, or right before it: `n` of `n(1)`.
+    fn called_name(&self) -> Option<String> {
+        let place = self.place?;
+        let line = place.text.as_deref()?;
+        let before: String = line.chars().take(place.column.saturating_sub(1)).collect();
+        let before = before.trim_end().trim_end_matches('(');
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let name: String =
+            before.chars().rev().take_while(|c| is_name(*c)).collect::<Vec<_>>().into_iter().rev().collect();
+        let is_method = before.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.'));
+        (!name.is_empty() && !is_method).then_some(name)
     }
 
     fn unknown_function(&self, signature: &str) -> Diagnostic {
@@ -308,8 +360,9 @@ impl Scene<'_> {
         let operator = operator.strip_prefix("index$get$").map_or(operator, |_| "[ ]");
         let operator = operator.strip_prefix("index$set$").map_or(operator, |_| "[ ] =");
         let between: Vec<String> = types.iter().map(|name| a(name)).collect();
-        let diagnostic =
-            Diagnostic::new("call/operator", format!("`{operator}` is not defined for {}", between.join(" and ")));
+        let between = between.join(" and ");
+        let between = between.trim_end_matches(',');
+        let diagnostic = Diagnostic::new("call/operator", format!("`{operator}` is not defined for {between}"));
         let first = types.first().map(String::as_str).unwrap_or_default();
         let mut defined: Vec<String> = (self.session.registry.functions.iter())
             .filter(|function| function.kind == crate::bind::Kind::Operator && function.module == first)
@@ -326,15 +379,13 @@ impl Scene<'_> {
     /// Whether a point stands before the place: `frame.filtr(…)`.
     fn is_method_call(&self) -> bool {
         let Some(place) = self.place else { return false };
-        let before: String =
-            place.text.iter().flat_map(|text| text.chars()).take(place.column.saturating_sub(1)).collect();
-        let before = before.trim_end();
-        if before.is_empty() {
-            // A chain that is broken into lines: the point stands at the end of the line above, or before the name.
-            let above = place.line.checked_sub(1).and_then(|line| self.session.sources.line(&place.source, line));
-            return above.is_some_and(|line| line.trim_end().ends_with('.'));
-        }
-        before.ends_with('.')
+        let text = self.text();
+        let start: usize = text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum();
+        let line = text.get(start..).unwrap_or_default();
+        let at = start + line.chars().take(place.column.saturating_sub(1)).map(char::len_utf8).sum::<usize>();
+        let scan = Scan::new(&text);
+        let before = scan.code().take_while(|token| token.start < at).last();
+        before.is_some_and(|token| matches!(scan.text(token), "." | "?."))
     }
 
     fn known(&self) -> Known {
@@ -349,30 +400,14 @@ impl Scene<'_> {
 
     /// The line that declares `name`, if this source has one.
     fn declared(&self, name: &str) -> Option<usize> {
-        declarations(&self.text()).find(|(_, declared)| *declared == name).map(|(line, _)| line)
+        declarations(&self.text()).into_iter().find(|(_, declared)| *declared == name).map(|(line, _)| line)
     }
-}
-
-/// `let x` and `const x`, with their lines from 1.
-fn declarations(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().flat_map(|(idx, line)| {
-        let words: Vec<&str> =
-            line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
-        let pairs: Vec<(usize, &str)> = words
-            .windows(2)
-            .filter_map(|pair| match pair {
-                ["let" | "const", name] => Some((idx + 1, *name)),
-                _ => None,
-            })
-            .collect();
-        pairs
-    })
 }
 
 /// `name (type, type)` into its parts.
 fn read_signature(signature: &str) -> (&str, Vec<String>) {
     let (path, types) = signature.split_once(" (").unwrap_or((signature, ""));
-    let types = types.trim_end_matches(')');
+    let types = types.strip_suffix(')').unwrap_or(types);
     let types = types.split(", ").filter(|name| !name.is_empty()).map(type_word).collect();
     (path, types)
 }
@@ -403,6 +438,14 @@ fn unknown_method(known: &Known, name: &str, types: &[String]) -> Diagnostic {
     let (Some(receiver), n_args) = (types.first(), types.len().saturating_sub(1)) else {
         return unknown_global(known, name, types);
     };
+    if let Some(hint) = habits::of_method(receiver, name) {
+        let what = format!(
+            "{} has no method `{name}` that takes ({})",
+            a(receiver),
+            types.get(1..).unwrap_or_default().join(", ")
+        );
+        return Diagnostic::new("call/unknown-method", what).hint(hint);
+    }
     let there: Vec<&Callable> = known.methods(receiver).filter(|method| method.name == name).collect();
     if there.iter().any(|method| !method.is_plain || method.arity != (n_args, n_args)) && !there.is_empty() {
         return wrong_arity(&there, n_args);
@@ -411,7 +454,7 @@ fn unknown_method(known: &Known, name: &str, types: &[String]) -> Diagnostic {
         return wrong_types(&there, name, types);
     }
     let diagnostic = Diagnostic::new("call/unknown-method", format!("{} has no method `{name}`", a(receiver)));
-    if known.properties.iter().any(|(of, property)| of == receiver && property == name) {
+    if known.properties(receiver).any(|property| property.name == name) {
         return diagnostic.hint(format!("`{name}` is a property: write it without brackets"));
     }
     let names: Vec<&str> = known.methods(receiver).map(|method| method.name.as_str()).collect();
@@ -434,6 +477,11 @@ pub(super) fn unknown_global(known: &Known, name: &str, types: &[String]) -> Dia
         return wrong_arity(&there, types.len());
     }
     let diagnostic = Diagnostic::new("call/unknown-function", format!("there is no function `{name}`"));
+    if let Some(hint) = habits::of_function(name, types.len()) {
+        let there = known.named(name).next().is_some();
+        let what = if there { format!("no `{name}` takes ({})", types.join(", ")) } else { diagnostic.message.clone() };
+        return Diagnostic { message: what, ..diagnostic }.hint(hint);
+    }
     if let Some(function) = known.named(name).find(|callable| callable.module.is_some()) {
         return diagnostic.hint(format!("write `{}`: {}", function.path(), function.signature));
     }

@@ -1,25 +1,45 @@
-//! Everything that could have been meant: functions, methods and properties of builtins, of scripts and of the language.
+//! The model of names: functions, methods and properties of builtins, of scripts and of the language. Errors, `check`,
+//! completion and hints read it.
 
 use super::Session;
+use super::described::OptionName;
 use super::resolve::{self, STDLIB, ScriptFunction};
-use crate::bind::{Function, Kind};
+use crate::bind::{Function, Kind, Registry};
+use crate::report::scan::{Scan, Token};
 use rhai::Engine;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that can be called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Functions that the language's interpreter provides itself; they appear in no list.
+pub(super) const SYNTACTIC: &[&str] =
+    &["Fn", "call", "curry", "is_def_fn", "is_def_var", "is_shared", "type_of", "print", "debug", "exit"];
+
+/// Whether it is a guard that no script writes.
+pub(super) fn is_guard(name: &str) -> bool {
+    [super::guard::TEXT, super::guard::CAUGHT].contains(&name)
+}
+
+/// Something that can be called, or read as a property.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Callable {
     /// `metric` of `metric::auroc`, as this source calls it.
     pub module: Option<String>,
-    /// The type that it is a method of; none for functions.
+    /// The type that it is a method or a property of; none for functions.
     pub receiver: Option<String>,
     pub name: String,
     /// Fewest and most arguments, the receiver not counted.
     pub arity: (usize, usize),
+    /// `weak: float`, the receiver left out.
+    pub params: Vec<String>,
     pub signature: String,
-    /// Keys of its option map, if it takes one and they are known.
-    pub options: Option<Vec<String>>,
-    /// Whether it is written in Rhai; then `options` holds the valid keys and others besides.
+    /// Keys that its option map may have, if it takes one and they are known.
+    pub keys: Option<Vec<String>>,
+    /// What is said of its options.
+    pub options: Vec<OptionName>,
+    /// The type of the answer, empty where it is nothing or unknown.
+    pub answer: String,
+    /// A property: nothing is called.
+    pub is_getter: bool,
+    /// Whether it is written in Rhai; then `keys` holds the valid ones and others besides.
     pub is_script: bool,
     /// Whether it belongs to the language rather than to w2s or a script.
     pub is_plain: bool,
@@ -35,28 +55,66 @@ impl Callable {
         }
     }
 
-    fn script(module: Option<&str>, function: &ScriptFunction) -> Self {
+    /// A function that is written in Rhai.
+    pub fn script(module: Option<&str>, function: &ScriptFunction) -> Self {
         let n = function.params.len();
         let path = module.map_or_else(|| function.name.clone(), |module| format!("{module}::{}", function.name));
         Callable {
             module: module.map(str::to_owned),
-            receiver: None,
             name: function.name.clone(),
             arity: (n, n),
+            params: function.params.clone(),
             signature: format!("{path}({})", function.params.join(", ")),
-            options: function.options.clone(),
+            keys: function.options.clone(),
+            options: function.described.clone(),
             is_script: true,
-            is_plain: false,
+            ..Callable::default()
+        }
+    }
+
+    fn builtin(function: &Function) -> Self {
+        let mark = |optional: bool| if optional { "?" } else { "" };
+        let params = function.params.iter();
+        let mut params: Vec<String> =
+            params.map(|p| format!("{}{}: {}", p.name, mark(p.optional), p.type_name)).collect();
+        if !function.option_docs().is_empty() {
+            params.push("#{…}".to_owned());
+        }
+        let answer = function.returns.split([',', ':', '.', ';']).next().unwrap_or("").trim().trim_start_matches("()");
+        let is_free = function.kind == Kind::Function;
+        Callable {
+            module: (is_free && !function.module.is_empty()).then(|| function.module.to_owned()),
+            receiver: (!is_free).then(|| function.module.to_owned()),
+            name: function.name.to_owned(),
+            arity: function.arity(),
+            params,
+            signature: function.signature(),
+            keys: function.options.as_ref().map(|docs| docs.iter().map(|doc| doc.name.to_owned()).collect()),
+            options: function.option_docs().iter().map(OptionName::of).collect(),
+            answer: answer.to_owned(),
+            is_getter: function.kind == Kind::Getter,
+            ..Callable::default()
+        }
+    }
+
+    /// `module::name(x, …)` as `x.name(…)`.
+    fn as_method_of(&self, receiver: &str) -> Self {
+        let (least, most) = self.arity;
+        Callable {
+            module: None,
+            receiver: Some(receiver.to_owned()),
+            arity: (least.saturating_sub(1), most.saturating_sub(1)),
+            params: self.params.iter().skip(1).cloned().collect(),
+            ..self.clone()
         }
     }
 }
 
-/// What one source can call.
-#[derive(Default)]
+/// What one source can name: what errors, `check` and the prompt read.
+#[derive(Debug, Clone, Default)]
 pub struct Known {
     pub callables: Vec<Callable>,
-    /// `(type, property)`.
-    pub properties: Vec<(String, String)>,
+    pub properties: Vec<Callable>,
     pub modules: BTreeSet<String>,
     /// Modules of the script stdlib that this source has not imported, with their functions.
     pub not_imported: BTreeMap<String, Vec<ScriptFunction>>,
@@ -65,62 +123,67 @@ pub struct Known {
 impl Known {
     /// What the source called `source` can call. `own` are functions that it defines itself.
     pub fn of(session: &Session, source: &str, own: &[ScriptFunction]) -> Known {
-        let mut known = Known::default();
-        for function in &session.registry.functions {
-            known.builtin(function);
-        }
-        known.modules.extend(session.registry.modules.keys().map(|name| (*name).to_owned()));
+        let (plain, stdlib) = session.resolver.plain_names(&session.engine);
+        let mut known = Known::builtins(&session.registry);
+        known.add_plain(plain);
         known.callables.extend(own.iter().map(|function| Callable::script(None, function)));
         let text = session.sources.find(source).map(|source| source.text);
         let mut imports = imports_of(text.as_deref().unwrap_or_default());
         if session.has_prelude() {
             imports.push(("w2s".to_owned(), "w2s".to_owned()));
         }
+        imports.sort();
+        imports.dedup();
         for (path, alias) in imports {
-            let functions = session.resolver.functions(&session.engine, Some(source), &path).unwrap_or_default();
-            known.callables.extend(functions.iter().map(|function| Callable::script(Some(&alias), function)));
+            let functions = match stdlib.get(&path) {
+                Some(functions) => functions.clone(),
+                None => session.resolver.functions(&session.engine, Some(source), &path).unwrap_or_default(),
+            };
+            let public = functions.iter().filter(|function| !function.is_private);
+            known.callables.extend(public.map(|function| Callable::script(Some(&alias), function)));
             known.modules.insert(alias);
         }
-        for (name, text) in STDLIB {
-            if !known.modules.contains(*name)
-                && let Ok(ast) = session.engine.compile(text)
-            {
-                known.not_imported.insert((*name).to_owned(), resolve::functions_of(&ast));
-            }
-        }
-        known.callables.extend(plain(&session.engine));
+        let missing = stdlib.iter().filter(|(name, _)| !known.modules.contains(*name));
+        known.not_imported = missing.map(|(name, functions)| (name.clone(), functions.clone())).collect();
         known
     }
 
-    fn builtin(&mut self, function: &Function) {
-        let options = function.options.as_ref().map(|docs| docs.iter().map(|doc| doc.name.to_owned()).collect());
-        let (least, most) = function.arity();
-        let callable = Callable {
-            module: (function.kind == Kind::Function && !function.module.is_empty())
-                .then(|| function.module.to_owned()),
-            receiver: (function.kind == Kind::Method).then(|| function.module.to_owned()),
-            name: function.name.to_owned(),
-            arity: (least, most),
-            signature: function.signature(),
-            options,
-            is_script: false,
-            is_plain: false,
-        };
-        match function.kind {
-            Kind::Function | Kind::Method => {
-                if let Some((receiver, _)) = function.also_method_of {
-                    self.callables.push(Callable {
-                        module: None,
-                        receiver: Some(receiver.to_owned()),
-                        arity: (least.saturating_sub(1), most.saturating_sub(1)),
-                        ..callable.clone()
-                    });
-                }
-                self.callables.push(callable);
-            }
-            Kind::Getter => self.properties.push((function.module.to_owned(), function.name.to_owned())),
-            Kind::Operator => {}
+    /// What can be named before any source is there, with the script stdlib where `prelude` is true.
+    pub fn shipped(registry: &Registry, engine: &Engine, prelude: bool) -> Known {
+        let mut known = Known::builtins(registry);
+        known.add_plain(&plain(engine));
+        for (name, functions) in stdlib(engine).iter().filter(|_| prelude) {
+            let public = functions.iter().filter(|function| !function.is_private);
+            known.callables.extend(public.map(|function| Callable::script(Some(name), function)));
+            known.modules.insert(name.clone());
         }
+        known
+    }
+
+    fn builtins(registry: &Registry) -> Known {
+        let mut known = Known::default();
+        known.modules.extend(registry.modules.keys().map(|name| (*name).to_owned()));
+        for function in &registry.functions {
+            let callable = Callable::builtin(function);
+            match function.kind {
+                Kind::Function | Kind::Method => {
+                    if let Some((receiver, _)) = function.also_method_of {
+                        known.callables.push(callable.as_method_of(receiver));
+                    }
+                    known.callables.push(callable);
+                }
+                Kind::Getter => known.properties.push(callable),
+                Kind::Operator => {}
+            }
+        }
+        known
+    }
+
+    fn add_plain(&mut self, plain: &[Callable]) {
+        let (getters, callables): (Vec<&Callable>, Vec<&Callable>) =
+            plain.iter().partition(|callable| callable.is_getter);
+        self.properties.extend(getters.into_iter().cloned());
+        self.callables.extend(callables.into_iter().cloned());
     }
 
     /// Functions of `module` (none: global ones), methods left out.
@@ -133,20 +196,35 @@ impl Known {
         self.callables.iter().filter(move |known| known.receiver.as_deref() == Some(receiver))
     }
 
+    /// Properties of the type called `receiver`.
+    pub fn properties(&self, receiver: &str) -> impl Iterator<Item = &Callable> {
+        self.properties.iter().filter(move |known| known.receiver.as_deref() == Some(receiver))
+    }
+
     /// Everything called `name`.
     pub fn named(&self, name: &str) -> impl Iterator<Item = &Callable> {
         self.callables.iter().filter(move |known| known.name == name)
     }
 }
 
+/// The functions of the script stdlib, by module.
+pub(super) fn stdlib(engine: &Engine) -> BTreeMap<String, Vec<ScriptFunction>> {
+    let compiled = STDLIB.iter().filter_map(|(name, text)| Some((*name, engine.compile(text).ok()?)));
+    compiled.map(|(name, ast)| (name.to_owned(), resolve::functions_of(&ast))).collect()
+}
+
 /// The language's own functions: each is a function, and a method of its first argument's type.
-fn plain(engine: &Engine) -> Vec<Callable> {
+pub(super) fn plain(engine: &Engine) -> Vec<Callable> {
     let mut callables = engine.collect_fn_metadata(
         None,
         |info| {
             let metadata = info.metadata;
-            let starts_well = metadata.name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            if !info.namespace.is_empty() || metadata.name.contains('$') || !starts_well {
+            let (name, is_getter) = match metadata.name.strip_prefix("get$") {
+                Some(name) => (name, true),
+                None => (metadata.name.as_str(), false),
+            };
+            let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            if !info.namespace.is_empty() || name.contains('$') || !starts_well || is_guard(name) {
                 return None;
             }
             // Builtins have no type information here; they come from the registry.
@@ -154,15 +232,16 @@ fn plain(engine: &Engine) -> Vec<Callable> {
             let signature = metadata.gen_signature(|name| name.into());
             let receiver = first.rsplit(": ").next().map(|name| type_word(name.trim_start_matches("&mut ")));
             let n = metadata.num_params;
+            let params = metadata.params_info.iter().skip(1);
             Some(Callable {
-                module: None,
                 receiver,
-                name: metadata.name.to_string(),
+                name: name.to_owned(),
                 arity: (n.saturating_sub(1), n.saturating_sub(1)),
+                params: params.map(|param| param.split(':').next().unwrap_or("").trim().to_owned()).collect(),
                 signature: words(&signature),
-                options: None,
-                is_script: false,
+                is_getter,
                 is_plain: true,
+                ..Callable::default()
             })
         },
         true,
@@ -214,17 +293,31 @@ fn words(signature: &str) -> String {
 
 /// `import "path" as alias` in a text that may not even parse.
 pub fn imports_of(text: &str) -> Vec<(String, String)> {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split(';'))
-        .filter_map(|statement| {
-            let rest = statement.trim().strip_prefix("import")?.trim_start();
-            let (path, rest) = rest.strip_prefix(['"', '`'])?.split_once(['"', '`'])?;
-            let alias = rest.trim().strip_prefix("as")?.trim();
-            let is_name = !alias.is_empty() && alias.chars().all(|c| c.is_alphanumeric() || c == '_');
-            is_name.then(|| (path.to_owned(), alias.to_owned()))
-        })
-        .collect()
+    let scan = Scan::new(text);
+    let words: Vec<&str> = scan.code().map(|token| scan.text(token)).collect();
+    let found = words.windows(4).filter_map(|window| match window {
+        ["import", path, "as", alias] if path.starts_with(['"', '`']) => {
+            Some((path.trim_matches(['"', '`']).to_owned(), (*alias).to_owned()))
+        }
+        _ => None,
+    });
+    found.collect()
+}
+
+/// `let x` and `const x` in a text that may not even parse, with their lines from 1.
+pub(super) fn declarations(text: &str) -> Vec<(usize, &str)> {
+    let scan = Scan::new(text);
+    let tokens: Vec<&Token> = scan.code().collect();
+    let mut found = Vec::new();
+    for pair in tokens.windows(2) {
+        if let [word, name] = pair
+            && matches!(scan.text(word), "let" | "const")
+        {
+            let line = text.get(..name.start).unwrap_or_default().matches('\n').count() + 1;
+            found.push((line, scan.text(name)));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct Limits {
     pub string_size: usize,
     /// Items of an array, those of nested arrays included.
     pub array_size: usize,
-    /// Entries of an object map, those of nested maps included.
+    /// Entries of an object map, those of nested maps included. One map alone has at most as many as an array has items.
     pub map_size: usize,
     pub n_modules: usize,
     pub n_functions: usize,
@@ -37,7 +37,8 @@ impl Default for Limits {
             expression_depth: 128,
             string_size: 16 << 20,
             array_size: 1 << 17,
-            map_size: 1 << 17,
+            // An array of as many rows as there may be, with eight fields each.
+            map_size: 1 << 20,
             n_modules: 128,
             n_functions: 4096,
             n_variables: 4096,
@@ -58,6 +59,8 @@ pub fn apply(engine: &mut Engine, limits: &Limits, ctx: &Arc<Context>) {
         .set_max_modules(limits.n_modules)
         .set_max_functions(limits.n_functions)
         .set_max_variables(limits.n_variables);
+    super::growth::apply(engine, limits);
+    super::growth::watch(engine, limits);
     let (interrupt, memory) = (ctx.interrupt.clone(), limits.memory);
     let watch = Watch::default();
     engine.on_progress(move |n_operations| {

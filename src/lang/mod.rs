@@ -2,12 +2,19 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod check;
+pub mod described;
 pub mod diagnostic;
 mod explain;
+mod growth;
+mod guard;
+mod habits;
 pub mod known;
 pub mod limits;
 pub mod print;
 pub mod resolve;
+mod rewrite;
+mod shares;
+mod sorting;
 pub mod source;
 pub mod stack;
 
@@ -104,6 +111,8 @@ impl Session {
         let (printer, held) = (setup.output.clone(), ctx.clone());
         print::apply(&mut engine, &(Arc::new(move |text: &str| held.print(text, &printer)) as Output));
         print::remove(&mut engine);
+        guard::apply(&mut engine);
+        sorting::apply(&mut engine);
         engine.set_strict_variables(true);
         engine.set_module_resolver(resolver.clone());
         let mut scope = Scope::new();
@@ -135,7 +144,7 @@ impl Session {
         let read = self.sources.read(&real);
         let text = read.map_err(|why| Box::new(Diagnostic::new("script/read", format!("`{name}` {why}"))))?;
         self.sources.keep(&name, &text, Some(&real));
-        stack::on_big_stack(|| self.run_text(&name, &text))
+        stack::on_big_stack(|| self.run_text(&name, &text, false))
     }
 
     /// Compiles `code` without running it.
@@ -144,8 +153,24 @@ impl Session {
         stack::on_big_stack(|| {
             self.sources.keep(&name, code, None);
             self.import_prelude(code).map_err(|error| self.explain(error, &name))?;
-            self.engine.compile_with_scope(&self.scope, code).map_err(|error| self.explain(error.into(), &name))
+            self.compile_text(&name, code, false)
         })
+    }
+
+    /// Compiles the text that is kept under `name`. `goes_on`: its lines come after those of earlier inputs.
+    fn compile_text(&self, name: &str, text: &str, goes_on: bool) -> Outcome<AST> {
+        let is_function = |name: &str| {
+            self.resolver.is_global(&self.engine, name) || self.functions.iter_functions().any(|f| f.name == name)
+        };
+        let compiled = rewrite::compile(&self.engine, &self.scope, &is_function, text);
+        let (ast, edits) = compiled.map_err(|error| {
+            if !goes_on {
+                self.sources.compiled(name, &AST::empty(), rewrite::Edits::default(), false);
+            }
+            self.explain(error.into(), name)
+        })?;
+        self.sources.compiled(name, &ast, edits, goes_on);
+        Ok(ast)
     }
 
     /// Findings in the script at `path` and in what it imports, without running it. The error is a file that cannot be
@@ -179,7 +204,7 @@ impl Session {
         let first_line = self.inputs.n_lines;
         self.inputs.n_lines = self.inputs.text.lines().count();
         // Lines are those of this input where it is this input's; those of an earlier one stay as they are.
-        self.run_text(&name, &shifted).map_err(|mut diagnostic| {
+        self.run_text(&name, &shifted, first_line > 0).map_err(|mut diagnostic| {
             let places =
                 diagnostic.place.iter_mut().chain(diagnostic.trace.iter_mut().filter_map(|s| s.place.as_mut()));
             for place in places.filter(|place| place.source == name && place.line > first_line) {
@@ -189,10 +214,9 @@ impl Session {
         })
     }
 
-    fn run_text(&mut self, name: &str, text: &str) -> Outcome<Dynamic> {
+    fn run_text(&mut self, name: &str, text: &str, goes_on: bool) -> Outcome<Dynamic> {
         self.import_prelude(text).map_err(|error| self.explain(error, name))?;
-        let compiled = self.engine.compile_with_scope(&self.scope, text);
-        let mut ast = compiled.map_err(|error| self.explain(error.into(), name))?;
+        let mut ast = self.compile_text(name, text, goes_on)?;
         ast.set_source(name);
         let imports = top_imports(&ast);
         let mut whole = self.functions.merge(&ast);
@@ -248,55 +272,4 @@ fn top_imports(ast: &AST) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bind::show;
-
-    fn session() -> Session {
-        Session::new(Arc::new(Context::for_tests()))
-    }
-
-    #[test]
-    fn a_builtin_is_called_and_a_wrong_argument_is_explained() {
-        let mut session = session();
-        let value = session.eval("metric::pgr_percent(0.65, 0.78, 0.95)").expect("runs");
-        assert_eq!(show(&value), "43.33333333333334");
-        let value = session.eval("let x = 1; metric::pgr_percent(x, 1, x)").expect("runs");
-        assert_eq!(show(&value), "100.0");
-        let error = session.eval("\n metric::pgr_percent(0.65, \"0.78\", 0.95)").expect_err("fails");
-        assert!(error.message.contains("must be a float, got a string `0.78`"), "{error}");
-        assert_eq!((error.code.as_str(), error.line(), error.column()), ("call/argument", Some(2), Some(10)));
-    }
-
-    #[test]
-    fn variables_functions_and_closures_stay_and_errors_find_earlier_inputs() {
-        let mut session = session();
-        let _ = session.eval("let a = 1;\nfn twice(x) {\n  x + x.nothing\n}").expect("runs");
-        let _ = session.eval("let f = |x| x + a;").expect("runs");
-        assert_eq!(show(&session.eval("f.call(2)").expect("runs")), "3");
-        let error = session.eval("a += 1;\ntwice(a)").expect_err("fails");
-        assert_eq!(error.place.as_ref().and_then(|place| place.text.as_deref()), Some("  x + x.nothing"), "{error:?}");
-        let call = error.trace.first().and_then(|step| step.place.clone()).expect("a call");
-        assert_eq!((call.line, call.text.as_deref()), (2, Some("twice(a)")));
-        assert_eq!(show(&session.eval("a").expect("runs")), "2");
-    }
-
-    #[test]
-    fn an_interruption_passes_a_try_and_keeps_variables() {
-        let ctx = Arc::new(Context::for_tests());
-        let mut session = Session::new(ctx.clone());
-        ctx.interrupt.raise();
-        let error = session.eval("let kept = 1; try { loop {} } catch { 5 }").expect_err("stops");
-        assert!(error.interrupted, "{error:?}");
-        ctx.interrupt.clear();
-        let _ = session.eval("let kept = 2;").expect("runs");
-    }
-
-    #[test]
-    fn a_fault_is_readable_in_catch() {
-        let mut session = session();
-        let code = "fn f() { metric::pgr_percent(1, 2, ()) } let t = \"\"; try { f() } catch (e) { t = e.code + \": \" + e.message; } t";
-        let value = session.eval(code).expect("caught");
-        assert!(show(&value).starts_with("call/argument: `ceiling` of"), "{}", show(&value));
-    }
-}
+mod tests;

@@ -1,5 +1,8 @@
 //! `import`: the script stdlib first, then files of the project, relative to the file that imports.
 
+use super::described::OptionName;
+use super::known::{self, Callable};
+use super::rewrite;
 use super::source::Sources;
 use crate::bind::Fault;
 use crate::core::context::Context;
@@ -7,9 +10,9 @@ use rhai::{
     AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
     Stmt,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The script stdlib: module names with their texts, inside the binary.
 pub const STDLIB: &[(&str, &str)] = &[("w2s", include_str!("../../stdlib/w2s.rhai"))];
@@ -24,9 +27,13 @@ pub struct ScriptFunction {
     pub params: Vec<String>,
     /// Its `///` comment lines, without the slashes.
     pub comment: String,
+    /// The options that its comment describes.
+    pub described: Vec<OptionName>,
     /// Names among which the keys of its option map are: all map keys of its module, if its last parameter is `options`
     /// and the module refuses unknown ones (`script::options`).
     pub options: Option<Vec<String>>,
+    /// Whether only its own file may call it.
+    pub is_private: bool,
 }
 
 /// What an import led to.
@@ -44,6 +51,9 @@ pub struct Resolver {
     ctx: Arc<Context>,
     sources: Sources,
     state: Arc<Mutex<State>>,
+    /// Names of every function that is there without an import.
+    global: Arc<OnceLock<BTreeSet<String>>>,
+    plain: Arc<OnceLock<(Vec<Callable>, BTreeMap<String, Vec<ScriptFunction>>)>>,
 }
 
 #[derive(Default)]
@@ -64,7 +74,25 @@ pub enum Target {
 
 impl Resolver {
     pub(super) fn new(ctx: Arc<Context>, sources: Sources) -> Self {
-        Resolver { ctx, sources, state: Arc::default() }
+        Resolver { ctx, sources, state: Arc::default(), global: Arc::default(), plain: Arc::default() }
+    }
+
+    /// The language's own names, and the functions of the script stdlib by module.
+    pub(super) fn plain_names(&self, engine: &Engine) -> &(Vec<Callable>, BTreeMap<String, Vec<ScriptFunction>>) {
+        self.plain.get_or_init(|| (known::plain(engine), known::stdlib(engine)))
+    }
+
+    /// Whether a function called `name` is there without an import.
+    pub fn is_global(&self, engine: &Engine, name: &str) -> bool {
+        let collect = || {
+            let names = engine.collect_fn_metadata(
+                None,
+                |info| info.namespace.is_empty().then(|| info.metadata.name.to_string()),
+                true,
+            );
+            names.into_iter().chain(known::SYNTACTIC.iter().map(|name| (*name).to_owned())).collect()
+        };
+        self.global.get_or_init(collect).contains(name)
     }
 
     /// Everything imported so far.
@@ -125,9 +153,9 @@ impl Resolver {
             }
         };
         self.sources.keep(&name, &text, path);
-        let mut ast = engine
-            .compile(&text)
+        let (mut ast, edits) = rewrite::compile(engine, &Scope::new(), &|name| self.is_global(engine, name), &text)
             .map_err(|error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error.into(), Position::NONE)))?;
+        self.sources.compiled(&name, &ast, edits, false);
         ast.set_source(name);
         Ok(ast)
     }
@@ -235,9 +263,12 @@ pub fn functions_of(ast: &AST) -> Vec<ScriptFunction> {
                 .map(|line| line.trim_start_matches('/').trim())
                 .collect::<Vec<_>>()
                 .join("\n"),
+            described: Vec::new(),
+            is_private: function.access == rhai::FnAccess::Private,
             options: keys.clone().filter(|_| function.params.last() == Some(&"options")),
         })
         .collect();
+    super::described::fill(&mut functions);
     functions.sort_by(|a, b| (&a.name, a.params.len()).cmp(&(&b.name, b.params.len())));
     functions
 }

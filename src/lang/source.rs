@@ -1,5 +1,7 @@
 //! The texts that a session has seen, by the names that errors call them: for carets, and for the run's copies.
 
+use super::rewrite::Edits;
+use rhai::AST;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,6 +22,16 @@ pub struct Sources {
     seen: Arc<RwLock<BTreeMap<String, Source>>>,
     pinned: Arc<RwLock<BTreeMap<PathBuf, String>>>,
     modules: Arc<RwLock<BTreeMap<String, Arc<str>>>>,
+    compiled: Arc<RwLock<Compiled>>,
+}
+
+/// What compiling the texts brought to light.
+#[derive(Default)]
+struct Compiled {
+    /// What was put into each text before it was compiled.
+    edits: BTreeMap<String, Edits>,
+    /// The text that each closure stands in; none for one that stands in several.
+    closures: BTreeMap<String, Option<String>>,
 }
 
 impl Sources {
@@ -27,6 +39,35 @@ impl Sources {
     pub fn keep(&self, name: &str, text: &str, path: Option<&Path>) {
         let source = Source { name: name.to_owned(), text: text.into(), path: path.map(Path::to_owned) };
         self.seen.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
+    }
+
+    /// Notes what was put into the text called `name` and which closures stand in it. `goes_on`: in lines that come after
+    /// those of earlier inputs.
+    pub fn compiled(&self, name: &str, ast: &AST, edits: Edits, goes_on: bool) {
+        let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
+        let kept = compiled.edits.entry(name.to_owned()).or_default();
+        if goes_on {
+            kept.extend(edits);
+        } else {
+            *kept = edits;
+        }
+        for closure in ast.iter_functions().filter(|function| function.name.contains('$')) {
+            let home = compiled.closures.entry(closure.name.to_owned()).or_insert_with(|| Some(name.to_owned()));
+            if home.as_deref() != Some(name) {
+                *home = None;
+            }
+        }
+    }
+
+    /// The column of the text as it was written, for one of the text that was compiled.
+    pub fn written_column(&self, name: &str, line: usize, column: usize) -> usize {
+        let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
+        compiled.edits.get(name).map_or(column, |edits| edits.written(line, column))
+    }
+
+    /// The name of the text that a closure stands in, if it is known and one.
+    pub fn home_of(&self, closure: &str) -> Option<String> {
+        self.compiled.read().unwrap_or_else(PoisonError::into_inner).closures.get(closure).cloned().flatten()
     }
 
     /// Makes the file at `path` (links resolved) read as `text`, whatever it holds by now.

@@ -1,5 +1,6 @@
-//! Reads input as tokens, however unfinished it is: what highlighting, completion, hints and the question "is more
-//! to come?" are made from. Rhai's own parser gives up at the first error; a line that is being typed always has one.
+//! Reads input as tokens, however unfinished it is: what highlighting, completion, hints, what is written out before a text
+//! is compiled, and the question "is more to come?" are made from. Rhai's own parser gives up at the first error; a line
+//! that is being typed always has one. That both read the same tokens is held by a test in `lang`.
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +93,97 @@ impl<'a> Scan<'a> {
             }
         }
         Some(open)
+    }
+
+    fn kind(&self, idx: usize) -> Option<Kind> {
+        self.tokens.get(idx).map(|token| token.kind)
+    }
+
+    fn word(&self, idx: usize) -> &'a str {
+        self.tokens.get(idx).map_or("", |token| self.text(token))
+    }
+
+    /// Where the expression that ends before the token `end` starts: back over names, dots, calls, indices.
+    pub fn chain_start(&self, end: usize) -> Option<usize> {
+        let mut at = end;
+        loop {
+            let last = at.checked_sub(1)?;
+            match self.kind(last)? {
+                Kind::Close => {
+                    at = self.opening(last)?;
+                    // `f(…)`, `a[…]`: what is called or indexed stands directly before; else the bracket starts the chain.
+                    if !self.is_joined(at) {
+                        return Some(at);
+                    }
+                    continue;
+                }
+                Kind::Name | Kind::Text => at = last,
+                _ => return None,
+            }
+            let before = at.checked_sub(1).map_or("", |before| self.word(before));
+            if !matches!(before, "." | "?." | "::") {
+                return Some(at);
+            }
+            at -= 1;
+        }
+    }
+
+    /// Where the expression that starts at the token `start` ends: on over names, dots, calls, indices.
+    pub fn chain_end(&self, start: usize) -> Option<usize> {
+        let n = self.tokens.len();
+        let mut at = match (self.kind(start)?, self.word(start)) {
+            (Kind::Name, _) => start + 1,
+            (Kind::Open, "(" | "[") => self.after_bracket(start, n)?,
+            _ => return None,
+        };
+        loop {
+            match self.word(at) {
+                "." | "?." | "::" if self.kind(at + 1) == Some(Kind::Name) => at += 2,
+                "(" | "[" | "?[" if self.is_joined(at) => at = self.after_bracket(at, n)?,
+                _ => return Some(at),
+            }
+        }
+    }
+
+    /// Whether the bracket at `open` stands directly behind what is called or indexed.
+    fn is_joined(&self, open: usize) -> bool {
+        let Some(before) = open.checked_sub(1).and_then(|before| self.tokens.get(before)) else { return false };
+        let touches = self.tokens.get(open).is_some_and(|open| open.start == before.end);
+        touches && matches!(before.kind, Kind::Name | Kind::Close)
+    }
+
+    /// The bracket that the closing one at `close` closes.
+    pub fn opening(&self, close: usize) -> Option<usize> {
+        let mut depth = 0usize;
+        for idx in (0..=close).rev() {
+            match self.kind(idx)? {
+                Kind::Close => depth += 1,
+                Kind::Open => {
+                    depth = depth.checked_sub(1)?;
+                    if depth == 0 {
+                        return Some(idx);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The token after the bracket that opens at `open` and closes before `end`.
+    pub fn after_bracket(&self, open: usize, end: usize) -> Option<usize> {
+        let mut depth = 0usize;
+        for idx in open..end {
+            match self.kind(idx)? {
+                Kind::Open => depth += 1,
+                Kind::Close => depth = depth.checked_sub(1)?,
+                _ => {}
+            }
+            if depth == 0 {
+                return Some(idx + 1);
+            }
+        }
+        None
     }
 
     /// Whether a person who pressed Enter here means to go on in the next line.

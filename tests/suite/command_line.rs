@@ -291,6 +291,31 @@ fn a_reader_that_goes_away_stops_the_run_quietly() {
 }
 
 #[test]
+fn a_script_runs_from_its_name_alone_and_from_standard_input() {
+    let folder = folder_with(&[("own.rhai", "print(args.len());"), ("part.rhai", "fn one() { 41 }")]);
+    let (code, out, err) = run(folder.path(), &["own.rhai", "--", "a", "b"]);
+    assert_eq!((code, out.as_str()), (0, "2\n"), "{err}");
+    let mut command = w2s(folder.path());
+    command.args(["script", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    let script = b"import \"part\" as part;\nprint(sweep::map([1, 2], |x| part::one() + x));\nnothing_such();\n";
+    child.stdin.take().expect("a pipe").write_all(script).expect("written");
+    let answer = child.wait_with_output().expect("ends");
+    let err = String::from_utf8_lossy(&answer.stderr).into_owned();
+    assert_eq!(answer.status.code(), Some(1), "{err}");
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "[42, 43]\n", "{err}");
+    assert!(err.contains("stdin.rhai:3:1"), "{err}");
+}
+
+#[test]
+fn a_warning_does_not_fail_a_check() {
+    let folder = folder_with(&[("share.rhai", "let right = 1;\nlet n = 4;\nprint(right / n);\n")]);
+    let (code, out, err) = run(folder.path(), &["check", "share.rhai"]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    assert!(err.contains("warning[check/integer-division]") && err.contains("share.rhai:3:13"), "{err}");
+}
+
+#[test]
 fn typed_code_can_come_through_a_pipe() {
     let folder = folder_with(&[]);
     let mut child =

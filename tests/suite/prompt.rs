@@ -52,6 +52,25 @@ fn a_pipe_is_read_input_by_input() {
 }
 
 #[test]
+fn the_words_of_other_prompts_leave_this_one() {
+    let home = tempfile::tempdir().expect("a folder");
+    for word in ["exit", "quit", "exit()", "quit();"] {
+        let output = pipe(home.path(), &format!("1 + 1\n{word}\n3 + 3\n"));
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), "2\n"), "{word}: {}", err(&output));
+    }
+}
+
+#[test]
+fn what_an_input_captured_is_what_it_was() {
+    let home = tempfile::tempdir().expect("a folder");
+    let input =
+        "let fs = [];\nfor i in 0..3 {\n  fs.push(|| i);\n}\nlet f = fs[1];\nf() + fs.map(|f| f()).len()\nf(1)\n";
+    let output = pipe(home.path(), input);
+    assert_eq!(out(&output), "4\n", "{}", err(&output));
+    assert!(err(&output).contains("input:1:1"), "{}", err(&output));
+}
+
+#[test]
 fn a_pipe_stops_at_the_first_error_and_says_where() {
     let home = tempfile::tempdir().expect("a folder");
     let output = pipe(home.path(), "1 + 1\nlet b =\n  nothing;\n3 + 3\n");

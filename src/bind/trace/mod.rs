@@ -4,11 +4,14 @@
 //! its syntax tree, the functions that it reaches and the values that it captured, as they are at the call ([`closure`]).
 
 mod closure;
+mod fields;
 mod losses;
 mod scope;
 mod tree;
 
+pub use fields::{Comparison, RowUse, row_use};
 pub use losses::OUTSIDE;
+pub use tree::{CATCH_GUARD, TEXT_GUARD};
 
 use super::value::digester;
 use crate::core::digest::Digest;
@@ -123,6 +126,13 @@ impl<'a> Trace<'a> {
 pub fn steady_names() {
     // Chosen, any four numbers would do. Refused where it was set before, which is to the same.
     let _ = rhai::config::hashing::set_hashing_seed(Some([0x77, 0x32, 0x73, 0x01]));
+}
+
+/// The tree of a function as it is digested.
+#[cfg(test)]
+pub fn tree_of(ast: &rhai::AST, name: &str) -> String {
+    let functions = ast.shared_lib().iter_script_fn_info().map(|(.., found)| found);
+    functions.filter(|found| found.name == name).map(|found| tree::plain(&tree::raw(found))).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,11 @@
 
 use rhai::ScriptFuncDef;
 
+/// The guard that a value passes on its way into a text, and the one that an error passes in `catch`: put in before a text is
+/// compiled, and no part of what a function does.
+pub const TEXT_GUARD: &str = "__text";
+pub const CATCH_GUARD: &str = "__caught";
+
 /// How Rhai names closures; a hash follows.
 pub const ANONYMOUS: &str = "anon$";
 
@@ -18,13 +23,33 @@ pub fn anonymous(raw: &str) -> Vec<String> {
         .collect()
 }
 
-/// Rhai's printed tree without positions (` @ 3:29`, `, 3:19)`), hashes (`hash: 78…, name`) and closure names; other
-/// texts in quotes stay.
+/// Rhai's printed tree without positions (` @ 3:29`, `, 3:19)`), hashes (`hash: 78…, name`), guards and closure names;
+/// other texts in quotes stay.
 pub fn plain(raw: &str) -> String {
     let mut kept = String::with_capacity(raw.len());
     let mut rest = raw;
+    // How many lists are open, and which of them are the arguments of a guard.
+    let (mut depth, mut guards) = (0usize, Vec::new());
     let place = |text: &str| text.chars().take_while(|c| c.is_ascii_digit() || matches!(c, ':' | '-')).count();
     while let Some(first) = rest.chars().next() {
+        if let Some((name, args)) = guard(rest) {
+            if name == CATCH_GUARD {
+                // It is a statement, `FnCall(FnCallExpr { … }, 3:19)`, whose argument is a name.
+                rest = args.split_once(')').and_then(|(_, rest)| rest.split_once(')')).map_or("", |(_, rest)| rest);
+                rest = rest.strip_prefix(", ").unwrap_or(rest);
+            } else {
+                depth += 1;
+                guards.push(depth);
+                rest = args;
+            }
+            continue;
+        }
+        if first == ']' && guards.last() == Some(&depth) {
+            guards.pop();
+            depth -= 1;
+            rest = rest.strip_prefix("] }").unwrap_or(rest);
+            continue;
+        }
         let skipped = if let Some(after) = rest.strip_prefix(" @ ") {
             3 + if after.starts_with("none") { 4 } else { place(after) }
         } else if rest.starts_with("hash: ") {
@@ -42,12 +67,28 @@ pub fn plain(raw: &str) -> String {
             rest = rest.get(skipped..).unwrap_or_default();
             continue;
         }
+        match first {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
         let taken = if first == '"' { quoted(rest) } else { first.len_utf8() };
         let (text, after) = rest.split_at_checked(taken).unwrap_or((rest, ""));
         kept.push_str(if text.starts_with("\"anon$") { "closure" } else { text });
         rest = after;
     }
     kept
+}
+
+/// The name of the guard that is called at the start of `rest`, and the text from its arguments on.
+fn guard(rest: &str) -> Option<(&'static str, &str)> {
+    let statement = rest.strip_prefix("FnCall(");
+    let after = statement.unwrap_or(rest).strip_prefix("FnCallExpr { hash: ")?;
+    let named = after.get(after.find("name: \"")? + 7..)?;
+    [TEXT_GUARD, CATCH_GUARD].into_iter().find_map(|name| {
+        let args = named.strip_prefix(name)?.strip_prefix("\", args: [")?;
+        (statement.is_none() || name == CATCH_GUARD).then_some((name, args))
+    })
 }
 
 /// The length of the quoted text at the start of `rest`, quotes included.

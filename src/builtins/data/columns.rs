@@ -1,6 +1,7 @@
 //! Options that say which column, or which function of a row, gives the text, the label and the rest.
 
 use super::rows::{from_value, to_value};
+use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::columns::{self, Mapping};
 use crate::data::read::Records;
@@ -135,19 +136,132 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
         Some(Column::Computed(compute)) => compute,
     };
     let name = format!("{meaning}, computed");
+    refuse_silence(call, records, &compute)?;
     let mut values = Vec::with_capacity(records.records.len());
     for (idx, record) in records.records.iter().enumerate() {
         let cells = records.columns.iter().zip(&record.cells);
         let row: Map = cells
             .filter_map(|(column, cell)| cell.as_ref().map(|cell| (column.as_str().into(), to_value(cell))))
             .collect();
-        let answer = call.call_back(&compute, vec![Dynamic::from(row)])?;
-        let value = from_value(&answer).map_err(|why| -> DataError {
-            records.misfit(idx, &name, "text, a number, a truth value or an array", &why)
-        })?;
+        let at = format!("{} {}", records.counted, record.at);
+        let answer = call.call_back(&compute, vec![Dynamic::from(row)]).map_err(|fault| fault.at_work(&at))?;
+        if answer.is_unit() && meaning == "text" {
+            let what = format!("{at}: the function for `text` returned nothing, `()`");
+            return Err(Fault::new("data/malformed", what).hint(
+                "methods such as `trim` change in place and return nothing: `|row| { let text = row.text; text.trim(); text }`",
+            ));
+        }
+        let value = from_value(&answer)
+            .map_err(|why| -> DataError { records.misfit(idx, &name, "text, a number, a truth value or an array", &why) })?;
         values.push(value);
     }
     records.columns.push(name.clone());
     records.records.iter_mut().zip(values).for_each(|(record, value)| record.cells.push(Some(value)));
     Ok(Some(name))
+}
+
+/// Refuses a function that reads a field which no row has, or compares a column of texts with a number or one of numbers with a
+/// text: the language would answer nothing and `false`, and go on.
+fn refuse_silence(call: &Call, records: &Records, compute: &FnPtr) -> Result<(), Fault> {
+    let Some(first) = records.records.first() else { return Ok(()) };
+    let at = format!("{} {}", records.counted, first.at);
+    let used = call.row_use(compute);
+    for (field, position) in &used.reads {
+        if !records.columns.contains(field) {
+            let names: Vec<&str> = records.columns.iter().map(String::as_str).collect();
+            let hint = match nearest(field, names.iter().copied()) {
+                Some(near) => format!("did you mean `row.{near}`? fields: {}", names.join(", ")),
+                None => format!("fields: {}; where one may be missing, write `row.{field} ?? \"\"`", names.join(", ")),
+            };
+            let fault = Fault::new("data/unknown-field", format!("{at} has no field `{field}`, and no other row has"))
+                .hint(hint);
+            return Err(call.within(compute, *position, fault));
+        }
+    }
+    for comparison in &used.compares {
+        let Some(idx) = records.columns.iter().position(|column| *column == comparison.field) else { continue };
+        let cells = || records.records.iter().filter_map(|record| Some((record.at, record.cells.get(idx)?.as_ref()?)));
+        let mut values = cells().filter(|(_, cell)| !cell.is_null()).peekable();
+        let Some((at, cell)) = values.peek().copied() else { continue };
+        let fits = |cell: &serde_json::Value| {
+            if comparison.with_number { cell.is_string() } else { cell.is_number() }
+        };
+        if values.all(|(_, cell)| fits(cell)) {
+            let field = &comparison.field;
+            let (is, with, hint) = if comparison.with_number {
+                (
+                    "text",
+                    "a number",
+                    format!("`parse_int(row.{field})` or `parse_float(row.{field})` makes a number of it"),
+                )
+            } else {
+                ("a number", "text", format!("compare it with a number, or write `row.{field}.to_string()`"))
+            };
+            let what = format!(
+                "`{field}` of {} {at} is {is}, `{}`, and is compared with {with}",
+                records.counted,
+                shown(cell)
+            );
+            return Err(call.within(compute, comparison.position, Fault::new("data/comparison", what).hint(hint)));
+        }
+    }
+    Ok(())
+}
+
+fn shown(cell: &serde_json::Value) -> String {
+    let text = cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+    if text.chars().count() > 40 { text.chars().take(40).chain(['…']).collect() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::core::context::Context;
+    use crate::lang::Session;
+    use std::sync::Arc;
+
+    const ROWS: &str = "let rows = [#{ q: \" a \", question: \"b\", year: \"1999\", n: 3, label: 0 }, \
+                        #{ q: \"c\", question: \"d\", year: \"2001\", n: 4, label: 1 }]; data::of(rows, #{ label: \"label\", ";
+
+    /// Refused at the first `at` of the options.
+    #[track_caller]
+    fn refuses(options: &str, at: &str, message: &str, hint: &str) {
+        let code = format!("{ROWS}\n{options} }})");
+        let error = Session::new(Arc::new(Context::for_tests())).eval(&code).expect_err(options);
+        assert_eq!(error.message, message, "{options}");
+        assert!(error.hint.as_deref().unwrap_or_default().contains(hint), "{options}: {:?}", error.hint);
+        let column = options.find(at).map(|at| at + 1);
+        assert_eq!((error.line(), error.column()), (Some(2), column), "{options}");
+    }
+
+    #[test]
+    fn a_row_function_fails_where_it_would_answer_nothing() {
+        let misspelt = "row 1 has no field `qestion`, and no other row has";
+        let near = "did you mean `row.question`?";
+        refuses("text: |row| \"Q: \" + row.qestion", "qestion", misspelt, near);
+        refuses("text: |row| `Q: ${row.qestion}`", "qestion", misspelt, near);
+        refuses("text: |row| row[\"qestion\"]", "\"qestion", misspelt, near);
+        let nothing = "row 1: nothing, `()`, would be put into a text";
+        let trims = "`trim` changes what it is called on and returns nothing, `()`, which is put into a text";
+        refuses("text: |row| `Q: ${row.q.trim()}`", "row.q", trims, "x.trim(…);");
+        refuses("text: |row| { let none = (); `Q: ${none}` }", "none}", nothing, "??");
+        let number = "`year` of row 1 is text, `1999`, and is compared with a number";
+        refuses("text: |row| if row.year > 2000 { \"new\" } else { \"old\" }", "> 2000", number, "parse_int(row.year)");
+        let text = "`n` of row 1 is a number, `3`, and is compared with text";
+        refuses("text: |row| if row.n == \"3\" { \"new\" } else { \"old\" }", "==", text, "row.n.to_string()");
+    }
+
+    #[test]
+    fn a_row_function_that_asks_first_is_right() {
+        for text in [
+            "|row| row.none ?? row.q",
+            "|row| if row.none == () { row.q } else { row.none }",
+            "|row| { row.none = \"x\"; row.none + row.q }",
+            "|row| if parse_int(row.year) > 2000 { \"new\" } else { \"old\" }",
+            "|row| if row.n > 3 && row.year == \"2001\" { \"new\" } else { \"old\" }",
+            "|row| { let q = row.q; q.trim(); `Q: ${q}` }",
+        ] {
+            let code = format!("{ROWS} text: {text}, test_share: 0.0 }}); 1");
+            let _ = Session::new(Arc::new(Context::for_tests())).eval(&code).expect(text);
+        }
+    }
 }

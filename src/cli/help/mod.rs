@@ -9,6 +9,7 @@ mod markdown;
 mod pages;
 mod stdlib;
 mod text;
+mod topics;
 
 pub use definitions::definitions;
 pub use markdown::markdown;
@@ -16,9 +17,11 @@ pub use stdlib::{ScriptFunction, ScriptModule};
 pub use text::{Style, terms};
 
 use crate::bind::{Function, Kind, OptionDoc, Registry, TypeRecord, edit_distance};
+use crate::lang::described::OptionName;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use topics::Topic;
 
 /// Everything that can be looked up.
 pub struct Reference {
@@ -39,6 +42,10 @@ pub enum Entry<'a> {
     ScriptFunction(&'a ScriptModule, &'a ScriptFunction),
     /// An option and the functions that take it.
     Option(&'a str, Vec<(&'a Arc<Function>, &'a OptionDoc)>),
+    /// An option of functions that are written in Rhai.
+    ScriptOption(&'a str, Vec<(&'a ScriptFunction, &'a OptionName)>),
+    /// A statement of the language, or a word that is explained.
+    Topic(&'static Topic),
     /// A function of the script language itself: signature and doc comments.
     Language {
         signature: String,
@@ -88,11 +95,25 @@ impl Reference {
             if let Some((_, doc)) = takers.first() {
                 found.push(Entry::Option(doc.name, takers));
             }
+            let takers = self.script_takers(name);
+            if let Some((_, option)) = takers.first() {
+                found.push(Entry::ScriptOption(option.name.as_str(), takers));
+            }
+        }
+        if let Some(topic) = topics::find(name) {
+            found.insert(0, Entry::Topic(topic));
         }
         if found.is_empty() {
             found = language(name);
         }
         found
+    }
+
+    /// The functions that are written in Rhai and take the option `name`.
+    fn script_takers(&self, name: &str) -> Vec<(&ScriptFunction, &OptionName)> {
+        let functions = self.script_functions().map(|(_, function)| function);
+        let options = functions.flat_map(|f| f.options.iter().map(move |option| (f, option)));
+        options.filter(|(_, option)| option.name == name).collect()
     }
 
     /// The functions that take the option `name`.
@@ -115,6 +136,8 @@ impl Reference {
         names.extend(self.registry.functions.iter().filter(|f| f.kind != Kind::Operator).map(|f| f.path()));
         names.extend(self.script_functions().map(|(_, function)| function.path.clone()));
         names.extend(self.registry.functions.iter().flat_map(|f| f.option_docs()).map(|doc| doc.name.to_owned()));
+        names.extend(self.script_functions().flat_map(|(_, f)| f.options.iter().map(|option| option.name.clone())));
+        names.extend(topics::TOPICS.iter().flat_map(|topic| topic.names.iter().map(|name| (*name).to_owned())));
         names.sort();
         names.dedup();
         names
@@ -260,6 +283,20 @@ mod tests {
         assert!(reference.page("metric", Style::plain()).expect("known").contains("pgr_percent"));
         assert!(reference.page("plus_one", Style::plain()).expect("known").contains("w2s::plus_one(number)"));
         assert!(reference.page("push", Style::plain()).expect("known").contains("array: array"));
+    }
+
+    #[test]
+    fn options_of_scripts_statements_and_first_words_are_explained() {
+        let reference = Reference::shipped();
+        let page = |name: &str| -> String {
+            let page = reference.page(name, Style::plain()).expect("known");
+            page.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert!(page("hops").contains("w2s::bootstrap") && page("hops").contains("trainings after the supervisor"));
+        assert!(page("for").contains("a new one in each turn"));
+        assert!(page("print").contains("one value"));
+        assert!(page("store").contains("w2s store ls"));
+        assert!(page("n").contains("w2s::transfer"), "{}", page("n"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Pages of help as text: one shape for the command `w2s help` and for the prompt.
 
 use super::text::{self, Style, WIDTH};
-use super::{Entry, Reference};
+use super::{Entry, Reference, ScriptFunction};
 use crate::bind::{Example, Function, Kind, OptionDoc, TypeRecord};
+use crate::lang::described::OptionName;
 use std::sync::Arc;
 
 /// How to go on, modules, types, and what else can be typed.
@@ -61,6 +62,16 @@ pub(super) fn page(reference: &Reference, entry: &Entry, style: Style) -> String
             format!("{}\n\n{}", style.strong(&record.signature()), text::markdown(&record.doc, 2))
         }
         Entry::Option(name, takers) => option(name, takers, style),
+        Entry::ScriptOption(name, takers) => {
+            let mut out = format!("{}\n\n  an option of\n", style.strong(name));
+            let row = |(function, option): &(&ScriptFunction, &OptionName)| {
+                (function.path.clone(), format!("{}. {}", option.typed(), option.about))
+            };
+            let rows: Vec<(String, String)> = takers.iter().map(row).collect();
+            out.push_str(&text::terms(&rows, 2, style));
+            out
+        }
+        Entry::Topic(topic) => format!("{}\n\n{}", style.strong(topic.shows), text::markdown(topic.about, 2)),
         Entry::Language { signature, about } => {
             format!("{}\n\n{}", style.strong(signature), text::markdown(about, 2))
         }

@@ -1,5 +1,8 @@
 //! What a script module says about itself: its public functions and their doc comments.
 
+use crate::lang::described::OptionName;
+use crate::lang::resolve::functions_of;
+
 /// A module written in Rhai.
 pub struct ScriptModule {
     pub name: String,
@@ -16,6 +19,8 @@ pub struct ScriptFunction {
     pub params: Vec<String>,
     /// Markdown, without the marks of the comment.
     pub doc: String,
+    /// What the comment says of its options.
+    pub options: Vec<OptionName>,
 }
 
 impl ScriptFunction {
@@ -37,11 +42,14 @@ impl ScriptModule {
         engine.set_max_expr_depths(0, 0);
         let mut functions: Vec<ScriptFunction> = Vec::new();
         if let Ok(ast) = engine.compile(source) {
+            let described = functions_of(&ast);
             for function in ast.iter_functions() {
                 if function.access == rhai::FnAccess::Private || function.name.starts_with("anon$") {
                     continue;
                 }
+                let own = described.iter().find(|f| f.name == function.name && f.params.len() == function.params.len());
                 functions.push(ScriptFunction {
+                    options: own.map(|own| own.described.clone()).unwrap_or_default(),
                     path: format!("{name}::{}", function.name),
                     name: function.name.to_owned(),
                     params: function.params.iter().map(|param| (*param).to_owned()).collect(),

@@ -19,7 +19,7 @@ pub const COMMANDS: [CommandDoc; 7] = [
     CommandDoc { name: ":load", argument: "FILE", about: "run a script here: its variables and functions stay" },
     CommandDoc { name: ":save", argument: "FILE", about: "write what succeeded so far as a script that runs" },
     CommandDoc { name: ":reset", argument: "", about: "forget variables, functions and inputs" },
-    CommandDoc { name: ":quit", argument: "", about: "leave, as Ctrl-D does" },
+    CommandDoc { name: ":quit", argument: "", about: "leave, as `exit`, `quit` and Ctrl-D do" },
 ];
 
 /// What was typed.
@@ -51,6 +51,7 @@ pub fn read(text: &str) -> Input {
     match words[..] {
         ["help"] | ["help;"] | ["help()"] | ["help();"] => return Input::Help(None),
         ["help", name] => return Input::Help(Some(name.to_owned())),
+        ["exit" | "quit" | "exit;" | "quit;" | "exit()" | "quit()" | "exit();" | "quit();"] => return Input::Quit,
         _ => {}
     }
     let Some(command) = trimmed.strip_prefix(':') else {
@@ -92,6 +93,10 @@ mod tests {
         assert_eq!(read(":load \"a b.rhai\""), Input::Load("a b.rhai".to_owned()));
         assert_eq!(read(":time 1 + 1"), Input::Time(Some("1 + 1".to_owned())));
         assert!(matches!(read(":save"), Input::Wrong(_)));
+        for leaves in ["exit", "quit", "exit()", "quit();", ":quit"] {
+            assert_eq!(read(leaves), Input::Quit, "{leaves}");
+        }
+        assert_eq!(read("exit + 1"), Input::Code("exit + 1".to_owned()));
         assert_eq!(read(":vras"), Input::Wrong("there is no command `:vras`; did you mean `:vars`?".to_owned()));
     }
 }

@@ -1,9 +1,10 @@
 //! Completion: modules, functions, variables, members, options, paths, and the prompt's own commands.
 
 use super::commands::COMMANDS;
-use super::names::{Callable, Names};
+use super::names::Names;
 use super::place::{Place, place};
 use crate::core::context::Access;
+use crate::lang::known::Callable;
 use crate::report::scan::KEYWORDS;
 use rustyline::completion::Pair;
 use std::path::Path;
@@ -26,12 +27,12 @@ pub fn complete(names: &Names, access: &Access, line: &str, pos: usize) -> (usiz
             members.extend(callables.iter().map(|callable| call(callable, after)));
             members
         }
-        Place::Path(module) => names.functions(&module).iter().map(|callable| call(callable, after)).collect(),
+        Place::Path(module) => names.functions(&module).map(|callable| call(callable, after)).collect(),
         Place::Option(callable, there) => callable
             .options
             .iter()
-            .filter(|option| !there.iter().any(|key| key == option.name))
-            .map(|option| Pair { display: option.name.to_owned(), replacement: format!("{}: ", option.name) })
+            .filter(|option| !there.iter().any(|key| *key == option.name))
+            .map(|option| Pair { display: option.name.clone(), replacement: format!("{}: ", option.name) })
             .collect(),
         Place::Free => free(names, after),
         Place::Text(start, import) => return text(names, access, typed, start, import),
@@ -60,8 +61,8 @@ fn call(callable: &Callable, after: &str) -> Pair {
 
 fn free(names: &Names, after: &str) -> Vec<Pair> {
     let mut found: Vec<Pair> = names.variables.iter().map(|variable| plain(&variable.name)).collect();
-    found.extend(names.modules().iter().map(|module| plain(&format!("{module}::"))));
-    found.extend(names.functions("").iter().map(|callable| call(callable, after)));
+    found.extend(names.known.modules.iter().map(|module| plain(&format!("{module}::"))));
+    found.extend(names.functions("").map(|callable| call(callable, after)));
     found.extend(["print", "debug", "help"].map(plain));
     found.extend(KEYWORDS.iter().filter(|word| word.len() > 3).map(|word| plain(word)));
     found

@@ -26,7 +26,7 @@ pub fn highlight(names: &Names, line: &str, pos: usize) -> String {
             Kind::Number => Some("36"),
             Kind::Comment => Some("90"),
             Kind::Open | Kind::Close if pair.is_some_and(|(a, b)| a == idx || b == idx) => Some("1;4"),
-            Kind::Name if next == "::" && names.modules().iter().any(|module| module == text) => Some("34"),
+            Kind::Name if next == "::" && names.known.modules.contains(text) => Some("34"),
             Kind::Name if next == "(" && names.named(&scan, idx).is_some() => Some("34"),
             _ => None,
         };

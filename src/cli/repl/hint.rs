@@ -1,9 +1,10 @@
 //! Hints: what comes next, in grey behind the cursor. Signatures while a call is typed, an option's type and default,
 //! else the last input that began the same way.
 
-use super::names::{Callable, Names};
+use super::names::Names;
 use super::place::{map_of_call, open_call};
-use crate::bind::OptionDoc;
+use crate::lang::described::OptionName;
+use crate::lang::known::Callable;
 use crate::report::scan::{Kind, Scan};
 use rustyline::hint::Hint;
 
@@ -55,30 +56,24 @@ fn options(names: &Names, scan: &Scan) -> Option<String> {
     let (callable, at_key, there) = map_of_call(names, scan, end)?;
     if !at_key {
         // The value of `key:`; once it has begun the hint would be in its way.
-        let key = callable.options.iter().find(|option| there.last().is_some_and(|key| key == option.name))?;
+        let key = callable.options.iter().find(|option| there.last().is_some_and(|key| *key == option.name))?;
         let last = scan.tokens.last().map_or("", |token| scan.text(token));
         let gap = if scan.source.ends_with(' ') { "" } else { " " };
-        return (last == ":").then(|| format!("{gap}{}: {}", typed_default(key), key.about));
+        let typed = key.typed();
+        let typed = typed.strip_prefix(key.name.as_str()).unwrap_or(&typed).trim_start_matches([':', ' ']);
+        return (last == ":").then(|| format!("{gap}{typed}: {}", key.about));
     }
     let word = typing.map_or("", |token| scan.text(token));
     let left: Vec<String> = callable
         .options
         .iter()
-        .filter(|option| option.name.starts_with(word) && !there.iter().any(|key| key == option.name))
-        .map(|option| format!("{}: {}", option.name, typed_default(option)))
+        .filter(|option| option.name.starts_with(word) && !there.iter().any(|key| *key == option.name))
+        .map(OptionName::typed)
         .collect();
     let text = left.join(", ");
     let text = text.get(word.len()..).unwrap_or_default().to_owned();
     let gap = if word.is_empty() && !scan.source.ends_with([' ', '{']) { " " } else { "" };
     (!text.is_empty()).then(|| format!("{gap}{text}"))
-}
-
-/// `float = 0.005`; without the default where it is "nothing".
-fn typed_default(option: &OptionDoc) -> String {
-    match option.default.as_str() {
-        "()" => option.type_name.clone(),
-        default => format!("{} = {default}", option.type_name),
-    }
 }
 
 /// Inside the bracket of a call: the parameters to come.
@@ -113,7 +108,7 @@ fn arrow(callable: &Callable) -> String {
 mod tests {
     use super::*;
     use crate::cli::help::Reference;
-    use crate::cli::repl::names::{Defined, Variable};
+    use crate::cli::repl::names::Variable;
     use rustyline::hint::Hint;
     use std::sync::Arc;
 
@@ -126,7 +121,7 @@ mod tests {
         };
         names.variables = vec![variable("task", "Data"), variable("tasks", "array of Data")];
         let params = vec!["a".to_owned(), "b".to_owned()];
-        names.defined = vec![Defined { module: String::new(), name: "mine".to_owned(), params }];
+        names.known.callables.push(Callable { name: "mine".to_owned(), params, ..Callable::default() });
         names
     }
 
@@ -156,6 +151,9 @@ mod tests {
         shows("data::load(\"world/subject\", #{ se", "ed: integer");
         shows("data::load(\"world/subject\", #{ seed:", " integer: ");
         shows("data::load(\"world/subject\", #{ seed: 1", "");
+        shows("w2s::bootstrap(task, task, #{ ho", "ps: integer = 3");
+        shows("w2s::transfer(a, b, task, #{ n:", " integer = 400: rows in each half");
+        shows("w2s::sweep(a, task, #{ reu", "");
     }
 
     #[test]

@@ -21,11 +21,10 @@ use crate::lang::diagnostic::Diagnostic;
 use crate::report::scan::Scan;
 use commands::{COMMANDS, Input};
 use helper::Editing;
-use names::{Defined, Names};
+use names::Names;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
-use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,8 +52,6 @@ struct Prompt<'a> {
     session: Session,
     reference: Arc<Reference>,
     names: Arc<Mutex<Names>>,
-    /// Modules imported by inputs: alias and functions.
-    aliases: BTreeMap<String, Vec<Defined>>,
     transcript: Transcript,
     /// Whether to say after each input how long it took.
     timed: bool,
@@ -79,7 +76,6 @@ impl<'a> Prompt<'a> {
             session: bench.session(TYPED, true, &[]),
             names: Arc::new(Mutex::new(Names::new(reference.clone()))),
             reference,
-            aliases: BTreeMap::new(),
             transcript: Transcript::default(),
             timed: false,
             style: Style::coloured(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()),
@@ -95,7 +91,7 @@ impl<'a> Prompt<'a> {
 
     fn refresh(&mut self) {
         let names = self.names.clone();
-        names.lock().unwrap_or_else(PoisonError::into_inner).refresh(&self.session, &self.aliases);
+        names.lock().unwrap_or_else(PoisonError::into_inner).refresh(&self.session, TYPED);
     }
 
     /// Does what one input says.
@@ -116,7 +112,6 @@ impl<'a> Prompt<'a> {
             Input::Reset => {
                 self.session = self.bench.session(TYPED, true, &[]);
                 self.transcript = Transcript::default();
-                self.aliases.clear();
                 self.refresh();
                 Next::Go
             }
@@ -135,7 +130,6 @@ impl<'a> Prompt<'a> {
         let next = match answer {
             Ok(value) => {
                 self.transcript.keep(code, !value.is_unit());
-                self.note_imports(code);
                 if value.is_unit() { Next::Go } else { self.say(&draw::plain(&show(&value))) }
             }
             Err(error) => {
@@ -148,20 +142,6 @@ impl<'a> Prompt<'a> {
         }
         self.refresh();
         next
-    }
-
-    /// Remembers what `import "…" as alias` brought, for completion.
-    fn note_imports(&mut self, code: &str) {
-        let scan = Scan::new(code);
-        let tokens: Vec<&str> = scan.code().map(|token| scan.text(token)).collect();
-        for window in tokens.windows(4) {
-            let ["import", path, "as", alias] = window else { continue };
-            let Ok(target) = self.session.resolver.target(None, path.trim_matches('"')) else { continue };
-            let Ok(ast) = self.session.resolver.compile(&self.session.engine, &target) else { continue };
-            let functions = crate::lang::resolve::functions_of(&ast).into_iter();
-            let functions = functions.map(|f| Defined { module: (*alias).to_owned(), name: f.name, params: f.params });
-            self.aliases.insert((*alias).to_owned(), functions.collect());
-        }
     }
 
     fn help(&self, name: Option<&str>) -> Next {

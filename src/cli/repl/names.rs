@@ -3,13 +3,12 @@
 //! Types are the words of the records (`Frame`, `array of Model`, `float`); the type of an expression is read off its
 //! tokens, so that `model::ladder("world")[0].` already knows that a `Model` stands before the dot.
 
-use crate::bind::{Function, Kind, OptionDoc};
+use crate::bind::Kind;
 use crate::cli::help::Reference;
 use crate::lang::Session;
-use crate::report::scan::{Kind as TokenKind, Scan, Token};
+use crate::lang::known::{Callable, Known};
+use crate::report::scan::{Kind as TokenKind, Scan};
 use rhai::{Array, Dynamic, Map};
-use std::any::TypeId;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A variable of the session.
@@ -21,83 +20,22 @@ pub struct Variable {
     pub keys: Vec<(String, String)>,
 }
 
-/// A function that the session's scripts define: typed at the prompt or imported.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Defined {
-    /// The alias of its module; empty for one that was typed here.
-    pub module: String,
-    pub name: String,
-    pub params: Vec<String>,
-}
-
-/// A member of a type of the language, such as `array.push`.
-#[derive(Debug, Clone, PartialEq)]
-struct Member {
-    type_name: &'static str,
-    name: String,
-    params: Vec<String>,
-    is_getter: bool,
-}
-
-/// Something that can be called, with what there is to say while its arguments are typed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Callable {
-    pub name: String,
-    /// `weak: float`, without a receiver.
-    pub params: Vec<String>,
-    pub options: Vec<OptionDoc>,
-    /// The type of the answer, empty for nothing.
-    pub answer: String,
-    /// A property: nothing is called.
-    pub is_getter: bool,
-}
-
-impl Callable {
-    fn of(function: &Function, skip_first: bool) -> Self {
-        let mark = |optional: bool| if optional { "?" } else { "" };
-        let params = function.params.iter().skip(usize::from(skip_first));
-        let mut params: Vec<String> =
-            params.map(|p| format!("{}{}: {}", p.name, mark(p.optional), p.type_name)).collect();
-        if !function.option_docs().is_empty() {
-            params.push("#{…}".to_owned());
-        }
-        let answer = function.returns.split([',', ':', '.', ';']).next().unwrap_or("").trim().trim_start_matches("()");
-        Callable {
-            name: function.name.to_owned(),
-            params,
-            options: function.option_docs().to_vec(),
-            answer: answer.to_owned(),
-            is_getter: function.kind == Kind::Getter,
-        }
-    }
-
-    fn untyped(name: &str, params: &[String]) -> Self {
-        Callable {
-            name: name.to_owned(),
-            params: params.to_vec(),
-            options: Vec::new(),
-            answer: String::new(),
-            is_getter: false,
-        }
-    }
-}
-
 /// Everything that can be named now.
 pub struct Names {
     pub reference: Arc<Reference>,
     pub variables: Vec<Variable>,
-    pub defined: Vec<Defined>,
-    language: Vec<Member>,
+    pub known: Known,
 }
 
 impl Names {
     /// The names of a session that has run nothing yet.
     pub fn new(reference: Arc<Reference>) -> Self {
-        Names { reference, variables: Vec::new(), defined: Vec::new(), language: language_members() }
+        let known = Known::shipped(&reference.registry, &rhai::Engine::new(), true);
+        Names { reference, variables: Vec::new(), known }
     }
 
-    /// Reads the session's variables and functions anew.
-    pub fn refresh(&mut self, session: &Session, aliases: &BTreeMap<String, Vec<Defined>>) {
+    /// Reads the session's variables and functions anew. `source` is what its inputs are called.
+    pub fn refresh(&mut self, session: &Session, source: &str) {
         let mut seen = std::collections::BTreeSet::new();
         let mut variables: Vec<Variable> = Vec::new();
         // Newest first: an earlier variable of the same name is hidden.
@@ -115,12 +53,7 @@ impl Names {
         }
         variables.reverse();
         self.variables = variables;
-        self.defined = session
-            .functions()
-            .into_iter()
-            .map(|f| Defined { module: String::new(), name: f.name, params: f.params })
-            .chain(aliases.values().flatten().cloned())
-            .collect();
+        self.known = Known::of(session, source, &session.functions());
     }
 
     /// The type of a value in the records' words.
@@ -155,48 +88,22 @@ impl Names {
         self.variables.iter().find(|variable| variable.name == name)
     }
 
-    /// Names of modules that have functions: builtins, the script stdlib, what was imported here.
-    pub fn modules(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.reference.registry.modules.keys().map(|name| (*name).to_owned()).collect();
-        names.extend(self.reference.scripts.iter().map(|module| module.name.clone()));
-        names.extend(self.defined.iter().map(|f| f.module.clone()).filter(|module| !module.is_empty()));
-        names.sort();
-        names.dedup();
-        names
-    }
-
     /// The functions of a module; of no module where `module` is empty.
-    pub fn functions(&self, module: &str) -> Vec<Callable> {
-        let builtins = self.reference.registry.functions.iter();
-        let builtins = builtins.filter(|f| f.kind == Kind::Function && f.module == module);
-        let mut found: Vec<Callable> = builtins.map(|f| Callable::of(f, false)).collect();
-        let scripts = self.reference.script_functions().filter(|(script, _)| script.name == module);
-        found.extend(scripts.map(|(_, f)| Callable::untyped(&f.name, &f.params)));
-        let defined = self.defined.iter().filter(|f| f.module == module);
-        found.extend(defined.map(|f| Callable::untyped(&f.name, &f.params)));
-        found
+    pub fn functions(&self, module: &str) -> impl Iterator<Item = &Callable> {
+        self.known.functions(Some(module).filter(|module| !module.is_empty()))
     }
 
-    /// Properties and methods of a type.
-    pub fn members(&self, type_name: &str) -> Vec<Callable> {
-        let mut found = Vec::new();
-        for function in &self.reference.registry.functions {
-            let own = matches!(function.kind, Kind::Method | Kind::Getter) && function.module == type_name;
-            let also = function.also_method_of.is_some_and(|(name, _)| name == type_name);
-            if own || also {
-                found.push(Callable::of(function, also));
-            }
-        }
-        let plain = if type_name.starts_with("array") { "array" } else { type_name };
-        for member in self.language.iter().filter(|member| member.type_name == plain) {
-            found.push(Callable { is_getter: member.is_getter, ..Callable::untyped(&member.name, &member.params) });
-        }
+    /// Properties and methods of a type, each name of the language once.
+    pub fn members(&self, type_name: &str) -> Vec<&Callable> {
+        let type_name = if type_name.starts_with("array") { "array" } else { type_name };
+        let mut found: Vec<&Callable> = self.known.properties(type_name).chain(self.known.methods(type_name)).collect();
+        found.dedup_by(|a, b| a.is_plain && b.is_plain && a.name == b.name && a.is_getter == b.is_getter);
         found
     }
 
     /// The type of the expression that ends before the token at `end`: a variable, a call, members, indices.
     pub fn type_before(&self, scan: &Scan, end: usize) -> Option<String> {
-        let start = chain_start(scan, end)?;
+        let start = scan.chain_start(end)?;
         self.chain_type(scan, start, end)
     }
 
@@ -208,22 +115,22 @@ impl Names {
             TokenKind::Text => ("string".to_owned(), Vec::new()),
             TokenKind::Number => return None,
             TokenKind::Open if scan.text(first) == "[" => {
-                at = after_bracket(scan, start, end)?;
+                at = scan.after_bracket(start, end)?;
                 ("array".to_owned(), Vec::new())
             }
             TokenKind::Open if scan.text(first) == "(" => {
-                at = after_bracket(scan, start, end)?;
+                at = scan.after_bracket(start, end)?;
                 (self.type_before(scan, at - 1)?, Vec::new())
             }
             TokenKind::Name if text(at) == "::" => {
-                let callable = self.functions(text(start)).into_iter().find(|f| f.name == text(start + 2))?;
-                at = after_bracket(scan, start + 3, end)?;
-                (callable.answer, Vec::new())
+                let callable = self.functions(text(start)).find(|f| f.name == text(start + 2))?;
+                at = scan.after_bracket(start + 3, end)?;
+                (callable.answer.clone(), Vec::new())
             }
             TokenKind::Name if text(at) == "(" => {
-                let callable = self.functions("").into_iter().find(|f| f.name == text(start))?;
-                at = after_bracket(scan, at, end)?;
-                (callable.answer, Vec::new())
+                let callable = self.functions("").find(|f| f.name == text(start))?;
+                at = scan.after_bracket(at, end)?;
+                (callable.answer.clone(), Vec::new())
             }
             TokenKind::Name => {
                 let variable = self.variable(text(start))?;
@@ -238,12 +145,12 @@ impl Names {
                     let called = text(at + 2) == "(";
                     let by_key = keys.iter().find(|(key, _)| key == name).map(|(_, kind)| kind.clone());
                     let member = self.members(&kind).into_iter().find(|m| m.name == name && m.is_getter != called);
-                    kind = member.map(|m| m.answer).or(by_key)?;
-                    at = if called { after_bracket(scan, at + 2, end)? } else { at + 2 };
+                    kind = member.map(|m| m.answer.clone()).or(by_key)?;
+                    at = if called { scan.after_bracket(at + 2, end)? } else { at + 2 };
                 }
                 "[" | "?[" => {
                     kind = self.item_type(&kind)?;
-                    at = after_bracket(scan, at, end)?;
+                    at = scan.after_bracket(at, end)?;
                 }
                 _ => return None,
             }
@@ -260,7 +167,8 @@ impl Names {
         let functions = self.reference.registry.functions.iter();
         let mut index =
             functions.filter(|f| f.kind == Kind::Operator && f.module == kind && f.name.starts_with("index"));
-        index.next().map(|f| Callable::of(f, false).answer)
+        let answer = index.next()?.returns.split([',', ':', '.', ';']).next().unwrap_or("").trim();
+        Some(answer.to_owned())
     }
 
     /// What is called by the bracket `(` at the token `open`.
@@ -279,113 +187,15 @@ impl Names {
         match before {
             "::" => {
                 let module = scan.text(scan.tokens.get(idx.checked_sub(2)?)?);
-                self.functions(module).into_iter().find(|f| f.name == name)
+                // Of several of one name the longest is meant: it shows all that there is.
+                self.functions(module).filter(|f| f.name == name).max_by_key(|f| f.params.len()).cloned()
             }
             "." | "?." => {
                 let kind = self.type_before(scan, idx - 1)?;
-                self.members(&kind).into_iter().find(|f| f.name == name && !f.is_getter)
+                self.members(&kind).into_iter().find(|f| f.name == name && !f.is_getter).cloned()
             }
             "fn" => None,
-            _ => self.functions("").into_iter().find(|f| f.name == name),
+            _ => self.functions("").find(|f| f.name == name).cloned(),
         }
     }
-}
-
-/// Where the expression that ends before the token `end` starts: back over names, dots, calls, indices.
-fn chain_start(scan: &Scan, end: usize) -> Option<usize> {
-    let mut at = end;
-    loop {
-        let last = at.checked_sub(1)?;
-        let token: &Token = scan.tokens.get(last)?;
-        match token.kind {
-            TokenKind::Close => {
-                at = opening(scan, last)?;
-                // `f(…)`, `a[…]`: what is called or indexed stands directly before; else the bracket starts the chain.
-                let joined = at.checked_sub(1).and_then(|idx| scan.tokens.get(idx)).is_some_and(|before| {
-                    matches!(before.kind, TokenKind::Name | TokenKind::Close)
-                        && scan.tokens.get(at).is_some_and(|open| open.start == before.end)
-                });
-                if !joined {
-                    return Some(at);
-                }
-                continue;
-            }
-            TokenKind::Name | TokenKind::Text => at = last,
-            _ => return None,
-        }
-        let before = at.checked_sub(1).and_then(|idx| scan.tokens.get(idx)).map_or("", |token| scan.text(token));
-        if !matches!(before, "." | "?." | "::") {
-            return Some(at);
-        }
-        at -= 1;
-    }
-}
-
-/// The bracket that the closing one at `close` closes.
-fn opening(scan: &Scan, close: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for idx in (0..=close).rev() {
-        match scan.tokens.get(idx)?.kind {
-            TokenKind::Close => depth += 1,
-            TokenKind::Open => {
-                depth -= 1;
-                if depth == 0 {
-                    return Some(idx);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The token after the bracket that opens at `open`.
-fn after_bracket(scan: &Scan, open: usize, end: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    for idx in open..end {
-        match scan.tokens.get(idx)?.kind {
-            TokenKind::Open => depth += 1,
-            TokenKind::Close => depth = depth.checked_sub(1)?,
-            _ => {}
-        }
-        if depth == 0 {
-            return Some(idx + 1);
-        }
-    }
-    None
-}
-
-/// What the language itself offers on arrays, strings, maps and functions.
-fn language_members() -> Vec<Member> {
-    let types = [
-        (TypeId::of::<Array>(), "array"),
-        (TypeId::of::<rhai::ImmutableString>(), "string"),
-        (TypeId::of::<Map>(), "object map"),
-        (TypeId::of::<rhai::FnPtr>(), "function"),
-        (TypeId::of::<i64>(), "integer"),
-        (TypeId::of::<f64>(), "float"),
-    ];
-    let engine = rhai::Engine::new();
-    let mut members = engine.collect_fn_metadata(
-        None,
-        |info| {
-            let record = info.metadata;
-            let first = record.param_types.first()?;
-            let (_, type_name) = types.iter().find(|(id, _)| id == first)?;
-            let (name, is_getter) = match record.name.strip_prefix("get$") {
-                Some(name) => (name, true),
-                None => (record.name.as_str(), false),
-            };
-            if !rhai::is_valid_identifier(name) {
-                return None;
-            }
-            let params = record.params_info.iter().skip(1);
-            let params = params.map(|param| param.split(':').next().unwrap_or("").trim().to_owned()).collect();
-            Some(Member { type_name, name: name.to_owned(), params, is_getter })
-        },
-        true,
-    );
-    members.sort_by(|a, b| (a.type_name, &a.name, a.params.len()).cmp(&(b.type_name, &b.name, b.params.len())));
-    members.dedup_by(|a, b| (a.type_name, &a.name) == (b.type_name, &b.name));
-    members
 }

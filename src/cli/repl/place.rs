@@ -1,6 +1,7 @@
 //! Where the cursor stands in what is typed: which names fit there, and in which argument of which call.
 
-use super::names::{Callable, Names};
+use super::names::Names;
+use crate::lang::known::Callable;
 use crate::report::scan::{Kind, Scan, Within};
 
 /// What is being typed.

@@ -173,6 +173,8 @@ pub enum AccessError {
     Write { path: String },
     #[error("`{path}`: {reason}")]
     Path { path: String, reason: String },
+    #[error("`{path}`: no such file or folder")]
+    NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
     #[error("the network host `{host}` was not granted")]
     Net { host: String },
 }
@@ -182,7 +184,7 @@ impl crate::core::explain::Explain for AccessError {
         match self {
             AccessError::Read { .. } => "access/read",
             AccessError::Write { .. } => "access/write",
-            AccessError::Path { .. } => "access/path",
+            AccessError::Path { .. } | AccessError::NotFound { .. } => "access/path",
             AccessError::Net { .. } => "access/net",
         }
     }
@@ -192,6 +194,11 @@ impl crate::core::explain::Explain for AccessError {
             AccessError::Read { path } => Some(format!("grant it on the command line: --allow-read {path}")),
             AccessError::Write { path } => Some(format!("grant it on the command line: --allow-write {path}")),
             AccessError::Path { .. } => None,
+            AccessError::NotFound { looked, .. } => {
+                let place = |(what, folder): &(&str, PathBuf)| format!("{what} `{}`", folder.display());
+                let places: Vec<String> = looked.iter().map(place).collect();
+                Some(format!("it was looked for in {}", places.join(", then in ")))
+            }
             AccessError::Net { host } => Some(format!("grant it on the command line: --allow-net {host}")),
         }
     }
@@ -256,10 +263,13 @@ fn lexical(path: &Path) -> PathBuf {
     folded
 }
 
+/// What is said of a file that is not there.
+const MISSING: &str = "no such file or folder";
+
 /// An I/O error in plain words, without the operating system's number.
 pub fn plain(error: &std::io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or folder".to_owned(),
+        std::io::ErrorKind::NotFound => MISSING.to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         std::io::ErrorKind::IsADirectory => "is a folder".to_owned(),
         std::io::ErrorKind::NotADirectory => "a part of it is a file, not a folder".to_owned(),
@@ -368,7 +378,14 @@ impl Context {
         let inside = self.settings.run_dir.as_ref().filter(|_| own && !path.is_empty()).map(|folder| folder.join(path));
         match inside.as_deref().filter(|inside| inside.exists()).and_then(Path::to_str) {
             Some(inside) => self.access.readable(inside),
-            None => self.access.readable(path),
+            None => self.access.readable(path).map_err(|error| match error {
+                AccessError::Path { path, reason } if own && reason == MISSING => {
+                    let run = self.settings.run_dir.iter().map(|folder| ("the run's folder", folder.clone()));
+                    let looked = run.chain([("the project", self.access.project.clone())]).collect();
+                    AccessError::NotFound { path, looked }
+                }
+                other => other,
+            }),
         }
     }
 

@@ -1,7 +1,7 @@
 //! From records to a data set: which column is the text, the label, the id, the group, the split, the difficulty.
 
 use super::read::{Records, describe};
-use super::{Data, DataError, MAX_CLASSES, MAX_NAME, Row, Source, Split};
+use super::{Data, DataError, MAX_CLASSES, MAX_NAME, MAX_TEXT, Row, Source, Split};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -104,6 +104,11 @@ impl Cells<'_> {
 
     fn text(&self, record: usize, column: usize) -> Result<String, DataError> {
         match self.cell(record, column) {
+            Some(Value::String(text)) if text.len() > MAX_TEXT => {
+                let field = self.records.columns.get(column).map_or("", String::as_str);
+                let expected = format!("text of at most {MAX_TEXT} bytes");
+                Err(self.records.misfit(record, field, &expected, &format!("{} bytes", text.len())))
+            }
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
             _ => Err(self.misfit(record, column, "text")),
         }

@@ -6,14 +6,19 @@
 mod content;
 mod error;
 pub mod expr;
+mod guard;
 mod io;
+pub mod json;
+pub mod parquet;
 mod render;
+mod reshape;
 mod rows;
+pub mod text;
 mod verbs;
 
 pub use content::Kind;
 pub use error::FrameError;
-pub use io::Format;
+pub use io::{Format, MAX_FILE, Reading, content};
 pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};

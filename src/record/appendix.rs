@@ -1,11 +1,9 @@
 //! The appendix of a run for a paper: read from its record and its files, written as LaTeX and Markdown.
 
 use super::{How, Outcome, Record, RecordError, Root, What, WrittenFile, folder};
-use crate::frames::Frame;
+use crate::frames::{Format, Frame};
 use crate::report::html::TruthRead;
 use crate::report::paper::{self, Appendix, Kept, Script};
-use polars::prelude::SerReader;
-use polars_io::parquet::read::ParquetReader;
 use std::path::{Component, Path, PathBuf};
 
 /// Files of an appendix: the body for `\input`, a document around it, Markdown.
@@ -124,10 +122,9 @@ fn kept(run: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> Kept {
     let name = name.to_owned();
     match (kind, with(".parquet"), with(".svg")) {
         ("table", Some(file), _) => {
-            let frame =
-                read(run, &file).map(std::io::Cursor::new).and_then(|file| ParquetReader::new(file).finish().ok());
+            let frame = read(run, &file).and_then(|bytes| Frame::from_bytes(bytes, Format::Parquet).ok());
             if let Some(frame) = frame {
-                return Kept::Table { name, frame: Frame::new(frame) };
+                return Kept::Table { name, frame };
             }
         }
         ("figure", _, Some(file)) if read(run, &file).is_some() => {

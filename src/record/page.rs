@@ -2,10 +2,8 @@
 
 use super::appendix::{APPENDIX, appendix, texts, verify_line};
 use super::{Account, How, Outcome, Record, Root, What, WrittenFile};
-use crate::frames::Frame;
+use crate::frames::{Format, Frame};
 use crate::report::html::{self, Operation, Page, TruthRead};
-use polars::prelude::SerReader;
-use polars_io::parquet::read::ParquetReader;
 use std::path::Path;
 
 /// The name of the run's page.
@@ -102,9 +100,9 @@ fn fragment(folder: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> Str
             with(".svg").and_then(|path| std::fs::read_to_string(path).ok()).map(|svg| html::figure(name, &svg))
         }
         "table" => with(".parquet")
-            .and_then(|path| std::fs::File::open(path).ok())
-            .and_then(|file| ParquetReader::new(file).finish().ok())
-            .map(|table| html::table(name, &Frame::new(table))),
+            .and_then(|path| std::fs::read(path).ok())
+            .and_then(|bytes| Frame::from_bytes(bytes, Format::Parquet).ok())
+            .map(|frame| html::table(name, &frame)),
         _ => None,
     };
     let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();

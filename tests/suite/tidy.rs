@@ -77,10 +77,10 @@ const OF_RHAI: [&str; 4] = ["src/bind/", "src/builtins/", "src/lang/", "src/cli/
 fn no_floor_reaches_upward() {
     let has_rhai = |source: &Source| OF_RHAI.iter().any(|room| source.path.starts_with(room));
     let below = |floor: &'static str| move |source: &Source| source.path.starts_with(floor);
-    let mut complaints = lines_with(
-        &["rhai::", "use rhai", "crate::bind", "crate::builtins", "crate::lang", "crate::cli"],
-        |source| !has_rhai(source) && source.path != "src/main.rs",
-    );
+    let mut complaints =
+        lines_with(&["rhai::", "use rhai", "crate::bind", "crate::builtins", "crate::lang", "crate::cli"], |source| {
+            !has_rhai(source) && source.path != "src/main.rs"
+        });
     complaints.extend(lines_with(&["crate::builtins", "crate::lang", "crate::cli"], below("src/bind/")));
     complaints.extend(lines_with(&["crate::lang", "crate::cli"], below("src/builtins/")));
     complaints.extend(lines_with(&["crate::cli"], below("src/lang/")));
@@ -108,10 +108,8 @@ const MAY_TOUCH_FILES: [(&str, &str); 9] = [
 ];
 
 /// The same for rooms that write a run's folder.
-const MAY_WRITE_RUNS: [(&str, &str); 2] = [
-    ("src/record/", "writes the run's folder"),
-    ("src/report/", "writes figures and pages into the run's folder"),
-];
+const MAY_WRITE_RUNS: [(&str, &str); 2] =
+    [("src/record/", "writes the run's folder"), ("src/report/", "writes figures and pages into the run's folder")];
 
 #[test]
 fn files_are_touched_in_few_rooms() {

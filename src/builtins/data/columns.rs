@@ -4,7 +4,7 @@ use super::rows::{from_value, to_value};
 use crate::bind::prelude::*;
 use crate::data::DataError;
 use crate::data::columns::Mapping;
-use crate::data::read::Records;
+use crate::data::read::{Records, typed};
 
 /// A column by its name, or a function of a row.
 #[derive(Debug, Clone)]
@@ -36,18 +36,32 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The names of the columns that were given, for a refusal where they do not apply.
-    pub fn given(&self) -> Vec<&'static str> {
-        let columns = [
+    /// Every column by the name that it has where none is given.
+    fn all(&self) -> [(&'static str, &Option<Column>); 6] {
+        [
             ("text", &self.text),
             ("label", &self.label),
             ("id", &self.id),
             ("group", &self.group),
             ("split", &self.split),
             ("difficulty", &self.difficulty),
-        ];
-        let named = columns.iter().filter(|(_, column)| column.is_some()).map(|(name, _)| *name);
+        ]
+    }
+
+    /// The names of the columns that were given, for a refusal where they do not apply.
+    pub fn given(&self) -> Vec<&'static str> {
+        let named = self.all().into_iter().filter(|(_, column)| column.is_some()).map(|(name, _)| name);
         named.chain(self.classes.is_some().then_some("classes")).collect()
+    }
+
+    /// The columns that are needed; none where a function of a row may look at any.
+    pub fn wanted(&self) -> Option<Vec<String>> {
+        let name = |(own, column): (&str, &Option<Column>)| match column {
+            None => Some(own.to_owned()),
+            Some(Column::Named(name)) => Some(name.clone()),
+            Some(Column::Computed(_)) => None,
+        };
+        self.all().into_iter().map(name).collect()
     }
 
     /// The mapping over `records`, which get a column more for every function.
@@ -71,11 +85,14 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
         Some(Column::Computed(compute)) => compute,
     };
     let name = format!("{meaning}, computed");
+    let kinds = records.kinds();
     let mut values = Vec::with_capacity(records.records.len());
     for (idx, record) in records.records.iter().enumerate() {
-        let cells = records.columns.iter().zip(&record.cells);
+        let cells = records.columns.iter().zip(&record.cells).zip(&kinds);
         let row: Map = cells
-            .filter_map(|(column, cell)| cell.as_ref().map(|cell| (column.as_str().into(), to_value(cell))))
+            .filter_map(|((column, cell), kind)| {
+                cell.as_ref().map(|cell| (column.as_str().into(), to_value(&typed(cell, *kind))))
+            })
             .collect();
         let answer = call.call_back(&compute, vec![Dynamic::from(row)])?;
         let value = from_value(&answer)

@@ -3,7 +3,8 @@
 use super::columns::{Column, Columns};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
-use crate::data::{Data, Source, columns, read};
+use crate::data::read::{self, Reading};
+use crate::data::{Data, DataError, Source, columns};
 use crate::domains::world::{self, TaskOptions, World, WorldOptions};
 use crate::store::sets;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ options! {
         classes: Option<Vec<String>> = None,
         /// Files and fetched sets: the share of test rows where no column says which they are, 0 to below 1: 0.2 without it.
         test_share: Option<f64> = None,
+        /// CSV files: what separates the fields; a tab for `.tsv`, else a comma, without it.
+        separator: Option<String> = None,
+        /// CSV files: what fields may be quoted with, `\"\"` for nothing; a double quote without it.
+        quote: Option<String> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,
     }
@@ -47,7 +52,9 @@ pub fn function() -> Function {
              - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
              name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
-             that do not fit are errors with line and field.\n\n\
+             that do not fit are errors with line and field. Files are read as `frame::read_csv` and `frame::read_parquet` \
+             read them, and a function of a row sees the same kinds: `|row| row.year > 2000`. A column that is named, not \
+             computed, is taken as the file writes it, so a class may be called `1.0`.\n\n\
              Truth is sealed: `Data.truth` reads it, on the record.",
         )
         .param::<String>("name", "a task, a data set, or a path in the run's folder or else in the project")
@@ -73,11 +80,14 @@ fn run(call: &mut Call) -> Answer {
         classes: options.classes,
     };
     if is_file(&name) {
-        let mut records = read::read(call.ctx(), &name)?;
+        let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
+        let mut records = read::read(call.ctx(), &name, &reading)?;
         let mapping = columns.apply(call, &mut records)?;
         return counted(columns::source(&records, &name, &mapping, test_share, seed)?, n_train, n_test, seed);
     }
     let mut given = columns.given();
+    given.extend(options.separator.is_some().then_some("separator"));
+    given.extend(options.quote.is_some().then_some("quote"));
     if options.test_share.is_some() && sets::find(&name).is_none() {
         given.push("test_share");
     }
@@ -112,8 +122,18 @@ fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: 
     if n_train.is_none() && n_test.is_none() {
         return Ok(Dynamic::from(all));
     }
-    let side = |side: Data, n: Option<usize>| n.map_or_else(|| Ok(side.clone()), |n| side.sample(n, seed));
-    let (train, test) = (side(all.train(), n_train)?, side(all.test(), n_test)?);
+    let side = |side: Data, n: Option<usize>, option: &str, rows: &str| match n {
+        None => Ok(side),
+        Some(n) => side.sample(n, seed).map_err(|error| match error {
+            DataError::TooFewRows { name, asked, n_rows } => {
+                Fault::new("data/sample-size", format!("`{option}` is {asked}, `{name}` has {n_rows} {rows} rows"))
+                    .hint(format!("at most #{{ {option}: {n_rows} }}; without `{option}` all are taken"))
+            }
+            other => other.into(),
+        }),
+    };
+    let train = side(all.train(), n_train, "n_train", "train")?;
+    let test = side(all.test(), n_test, "n_test", "test")?;
     Ok(Dynamic::from(train.concat(&test)?))
 }
 

@@ -1,12 +1,22 @@
 //! `frame`: polars' tables and expressions.
 
+mod ceil;
+mod clip;
 mod convert;
+mod cut;
+mod drop_nulls;
 mod expr;
 mod files;
+mod floor;
 mod of;
 mod operators;
+mod pivot;
+mod pow;
+mod qcut;
+mod unpivot;
 mod values;
 mod verbs;
+mod with_row_index;
 
 pub use convert::{Names, to_array, to_column, to_map};
 
@@ -27,4 +37,17 @@ pub fn register(registry: &mut Registry) {
     expr::register(registry);
     operators::register(registry);
     verbs::register(registry);
+    let functions = [
+        pivot::function(),
+        unpivot::function(),
+        drop_nulls::function(),
+        with_row_index::function(),
+        floor::function(),
+        ceil::function(),
+        pow::function(),
+        clip::function(),
+        cut::function(),
+        qcut::function(),
+    ];
+    functions.into_iter().for_each(|function| registry.add(function));
 }

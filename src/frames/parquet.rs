@@ -1,0 +1,204 @@
+//! The one Parquet reader: what a stranger's file may claim is checked before anything is decoded, columns that are not
+//! needed are not decoded, and no panic of the decoder gets out.
+
+use super::content::Kind;
+use super::error::FrameError;
+use super::guard::{guarded, guarded_apart};
+use super::{MAX_ROWS, text};
+use polars::prelude::{Column, DataFrame, DataType};
+use polars_io::SerReader;
+use polars_io::parquet::read::{FileMetadata, ParquetReader};
+use std::io::Cursor;
+
+/// The most bytes that a file may become: 2 GiB, as much as the largest file that is read. Arbitrary.
+const MAX_DECODED: u64 = 2 << 30;
+
+/// Which columns are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice<'a> {
+    /// These, where the file has them; without it all.
+    pub only: Option<&'a [String]>,
+    /// Lists and structs of plain values are read, too.
+    pub nested: bool,
+    /// Of all columns, those that cannot be read are left out.
+    pub lenient: bool,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// Columns of the four kinds and, where they are asked for, lists and structs.
+    pub table: DataFrame,
+    /// The names of all columns of the file.
+    pub names: Vec<String>,
+    /// What the file says about itself, by key.
+    pub notes: Vec<(String, Option<String>)>,
+}
+
+/// Reads a file of `bytes`.
+///
+/// Categories become text, dates and times ISO text, decimals of at most 15 digits floats and longer ones text, floats of
+/// 16 bits floats, unsigned integers integers or, beyond 64 bits with a sign, text.
+pub fn read(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
+    guarded_apart(|| decode(bytes, choice)).unwrap_or_else(|_| Err(unreadable("it is damaged")))
+}
+
+fn unreadable(why: &str) -> FrameError {
+    FrameError::Refused(format!("is not readable as Parquet: {why}"))
+}
+
+fn decode(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
+    let failed = |error| unreadable(&FrameError::from(error).to_string());
+    let length = bytes.len() as u64;
+    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let metadata = reader.get_metadata().map_err(failed)?.clone();
+    check_rows(&metadata)?;
+    let schema = reader.schema().map_err(failed)?;
+    let columns: Vec<(String, DataType)> =
+        schema.iter_values().map(|field| (field.name.to_string(), DataType::from_arrow_field(field))).collect();
+    if columns.len() > text::MAX_COLUMNS {
+        return Err(FrameError::Refused(format!(
+            "has {} columns, at most {} are read",
+            columns.len(),
+            text::MAX_COLUMNS
+        )));
+    }
+    let chosen = chosen(&columns, choice)?;
+    check_sizes(&metadata, &chosen, length)?;
+    let names: Vec<String> = chosen.iter().map(|(name, _)| name.clone()).collect();
+    let notes = metadata.key_value_metadata().iter().flatten();
+    let notes = notes.map(|pair| (pair.key.clone(), pair.value.clone())).collect();
+    let table = if names.is_empty() {
+        DataFrame::empty()
+    } else {
+        held(&reader.with_columns(Some(names)).finish().map_err(failed)?, metadata.num_rows)?
+    };
+    Ok(Stored { table, names: columns.into_iter().map(|(name, _)| name).collect(), notes })
+}
+
+/// The rows that the file claims.
+fn check_rows(metadata: &FileMetadata) -> Result<(), FrameError> {
+    let n_rows = metadata.num_rows;
+    if n_rows > MAX_ROWS {
+        return Err(FrameError::TooManyRows { verb: "reading", n_rows: n_rows as u128, most: MAX_ROWS });
+    }
+    let sum: u128 = metadata.row_groups.iter().map(|group| group.num_rows() as u128).sum();
+    if sum != n_rows as u128 {
+        return Err(unreadable(&format!("it says that it has {n_rows} rows, and that its parts have {sum}")));
+    }
+    Ok(())
+}
+
+/// The columns that are decoded.
+fn chosen<'a>(columns: &'a [(String, DataType)], choice: Choice) -> Result<Vec<&'a (String, DataType)>, FrameError> {
+    let is_asked = |name: &String| choice.only.is_none_or(|only| only.contains(name));
+    let can = |dtype: &DataType| width(dtype, choice.nested).is_some();
+    let mut chosen = Vec::new();
+    for column in columns.iter().filter(|(name, _)| is_asked(name)) {
+        let (name, dtype) = column;
+        if can(dtype) {
+            chosen.push(column);
+        } else if !(choice.lenient && choice.only.is_none()) {
+            let others = columns.iter().filter(|(_, dtype)| can(dtype)).map(|(name, _)| name.clone()).collect();
+            return Err(FrameError::Unheld { column: name.clone(), dtype: dtype.to_string(), others });
+        }
+    }
+    Ok(chosen)
+}
+
+/// About how many bytes a value takes in memory; none for what is not read.
+fn width(dtype: &DataType, nested: bool) -> Option<u64> {
+    match dtype {
+        DataType::Boolean | DataType::Null => Some(8),
+        dtype if dtype.is_integer() || dtype.is_float() => Some(8),
+        DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Some(16),
+        // As text: 16 bytes that point to up to 32.
+        DataType::Date | DataType::Datetime(..) | DataType::Time | DataType::Duration(_) | DataType::Decimal(..) => {
+            Some(48)
+        }
+        DataType::List(inner) if nested => width(inner, nested).filter(|_| is_plain(inner)).map(|width| width + 8),
+        DataType::Array(inner, _) if nested => width(inner, nested).filter(|_| is_plain(inner)).map(|width| width + 8),
+        DataType::Struct(fields) if nested => {
+            let widths = fields.iter().map(|field| width(field.dtype(), nested).filter(|_| is_plain(field.dtype())));
+            widths.collect::<Option<Vec<u64>>>().map(|widths| widths.into_iter().max().unwrap_or_default() + 8)
+        }
+        _ => None,
+    }
+}
+
+/// Whether values within lists and structs are of a kind, or lists and structs again.
+fn is_plain(dtype: &DataType) -> bool {
+    Kind::of(dtype).is_some() || dtype.is_nested()
+}
+
+/// The sizes that the file claims for what is decoded, against its length and against the memory that it would take.
+fn check_sizes(metadata: &FileMetadata, chosen: &[&(String, DataType)], length: u64) -> Result<(), FrameError> {
+    let mut decoded: u128 = 0;
+    for group in &metadata.row_groups {
+        for (name, dtype) in chosen {
+            let chunks =
+                group.columns_under_root_iter(name).ok_or_else(|| unreadable("a column is missing in a part"))?;
+            for chunk in chunks {
+                let offset = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+                let sizes = [offset, chunk.compressed_size(), chunk.uncompressed_size(), chunk.num_values()];
+                let [Ok(offset), Ok(compressed), Ok(uncompressed), Ok(n_values)] = sizes.map(u64::try_from) else {
+                    return Err(unreadable(&format!("column `{name}` has a size below zero")));
+                };
+                if offset.checked_add(compressed).is_none_or(|end| end > length) {
+                    return Err(unreadable(&format!("column `{name}` lies outside of the file")));
+                }
+                if !dtype.is_nested() && n_values != group.num_rows() as u64 {
+                    let n_rows = group.num_rows();
+                    return Err(unreadable(&format!("column `{name}` has {n_values} values for {n_rows} rows")));
+                }
+                let width = width(dtype, true).unwrap_or(16);
+                decoded += u128::from(n_values) * u128::from(width) + u128::from(uncompressed);
+            }
+        }
+    }
+    if decoded > u128::from(MAX_DECODED) {
+        let what = format!("would take about {} MiB as a table, at most {} are read", decoded >> 20, MAX_DECODED >> 20);
+        return Err(FrameError::Refused(what));
+    }
+    Ok(())
+}
+
+/// The table with columns of the four kinds, lists and structs aside; all of `n_rows` rows.
+fn held(table: &DataFrame, n_rows: usize) -> Result<DataFrame, FrameError> {
+    let mut columns = Vec::with_capacity(table.width());
+    let mut n_bytes = 0;
+    for column in table.columns() {
+        if column.len() != n_rows {
+            let (name, got) = (column.name(), column.len());
+            return Err(unreadable(&format!("column `{name}` has {got} values for {n_rows} rows")));
+        }
+        let impossible = || {
+            FrameError::Refused(format!("column `{}` holds a value that `{}` has not", column.name(), column.dtype()))
+        };
+        let column = guarded(|| held_column(column)).map_err(|_| impossible())?.map_err(|_| impossible())?;
+        if let Ok(texts) = column.str() {
+            n_bytes += texts.iter().flatten().map(|text| text.len() as u64).sum::<u64>();
+        }
+        // Values of a dictionary are stored once and may be meant many times.
+        if n_bytes > MAX_DECODED {
+            let what = format!("has more than {} MiB of text with column `{}`", MAX_DECODED >> 20, column.name());
+            return Err(FrameError::Refused(what));
+        }
+        columns.push(column);
+    }
+    Ok(DataFrame::new(n_rows, columns)?)
+}
+
+fn held_column(column: &Column) -> Result<Column, FrameError> {
+    let target = match column.dtype() {
+        // 15 digits are exact in a float of 64 bits, and so is the power of ten below them.
+        DataType::Decimal(precision, _) if *precision <= 15 => DataType::Float64,
+        DataType::UInt64 => {
+            let is_wide = column.u64()?.iter().flatten().any(|value| i64::try_from(value).is_err());
+            if is_wide { DataType::String } else { DataType::Int64 }
+        }
+        dtype if dtype.is_nested() => return Ok(column.clone()),
+        dtype => Kind::of(dtype).map_or(DataType::String, Kind::dtype),
+    };
+    Ok(if *column.dtype() == target { column.clone() } else { column.strict_cast(&target)? })
+}

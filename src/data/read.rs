@@ -479,13 +479,14 @@ fn plain_values(series: &Series) -> Box<dyn Iterator<Item = Option<Value>> + '_>
     let Ok(structs) = series.struct_() else {
         return Box::new((0..series.len()).map(|row| plain_value(&series.get(row).ok()?)));
     };
-    let fields = structs.fields_as_series();
     let is_null = series.is_null();
+    let fields = structs.fields_as_series();
     Box::new((0..series.len()).map(move |row| {
         if is_null.get(row) == Some(true) {
             return Some(Value::Null);
         }
-        let field = |field: &Series| Some((field.name().to_string(), plain_value(&field.get(row).ok()?)?));
+        let field =
+            |field: &Series| Some((field.name().to_string(), plain_values(&field.slice(row as i64, 1)).next()??));
         fields.iter().map(field).collect::<Option<_>>().map(Value::Object)
     }))
 }

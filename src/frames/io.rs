@@ -90,7 +90,11 @@ impl Frame {
 
     /// Reads a stored table.
     pub fn from_bytes(bytes: Vec<u8>, format: Format) -> Result<Frame, FrameError> {
-        parsed("the table", bytes, format, &Reading::default(), &Interrupt::default())
+        let interrupt = Interrupt::default();
+        match format {
+            Format::Csv => from_csv("the table", &bytes, Dialect::own(), &interrupt),
+            _ => parsed("the table", bytes, format, &Reading::default(), &interrupt),
+        }
     }
 
     /// The table as a file holds it. The same frame gives the same bytes.
@@ -125,7 +129,10 @@ fn parsed(
 ) -> Result<Frame, FrameError> {
     match format {
         Format::Parquet => from_parquet(bytes, reading.columns.as_deref()),
-        Format::Csv => from_csv(name, &bytes, reading, interrupt),
+        Format::Csv => {
+            let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
+            from_csv(name, &bytes, dialect.map_err(|misread| malformed(name, misread))?, interrupt)
+        }
         Format::Json => from_json(name, &bytes, interrupt),
     }
 }
@@ -158,9 +165,8 @@ fn check_cells(n_rows: usize, n_columns: usize, line: usize) -> Result<(), Misre
     Ok(())
 }
 
-fn from_csv(name: &str, bytes: &[u8], reading: &Reading, interrupt: &Interrupt) -> Result<Frame, FrameError> {
+fn from_csv(name: &str, bytes: &[u8], dialect: Dialect, interrupt: &Interrupt) -> Result<Frame, FrameError> {
     let refuse = |misread| malformed(name, misread);
-    let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref()).map_err(refuse)?;
     let text = decoded(bytes).map_err(refuse)?;
     let mut rows = Separated::open(&text, dialect).map_err(refuse)?;
     let names = rows.columns().to_vec();
@@ -495,7 +501,7 @@ mod tests {
     fn table() -> Frame {
         let table = df!(
             "id" => [Some("a"), Some(""), None, Some("007")],
-            "text" => [Some("x, \"y\"\nz"), Some("ünï"), Some("null"), None],
+            "text" => [Some("x, \"y\"\nz"), Some("ü\rnï"), Some("null"), None],
             "b" => [Some(true), Some(false), None, Some(true)],
             "i" => [Some(i64::MAX), Some(i64::MIN), None, Some(0)],
             "f" => [Some(0.1 + 0.2), Some(-1.5e-300), None, Some(1.0)],
@@ -600,6 +606,20 @@ mod tests {
         assert_eq!(read(b"[]", Format::Json).height(), 0);
         let exact = read(b"[{\"x\": 122.416294033786585}]", Format::Json);
         assert_eq!(exact.floats("x").expect("floats"), [122.416_294_033_786_585_f64]);
+    }
+
+    #[test]
+    fn what_was_written_comes_back_though_a_stranger_would_be_asked() {
+        for table in [
+            df!("a" => ["a"], "b" => ["b"]),
+            df!("a;b" => [1i64, 2]),
+            df!("a" => [Some(1i64), None, Some(3), None]),
+            df!("a" => ["", "\r\n", "\t", " "], "b" => ["\"", "\"\"", ",", "\r"]),
+        ] {
+            let frame = Frame::tidy(table.expect("columns of one length")).expect("a tidy table");
+            let text = frame.to_csv().expect("writes");
+            assert!(read(text.as_bytes(), Format::Csv).equals(&frame), "{text:?}");
+        }
     }
 
     #[test]

@@ -97,6 +97,8 @@ pub struct Dialect {
     is_stated: bool,
     /// Whether a quoted field may go on over a line end.
     may_span: bool,
+    /// Whether a record may be the header again.
+    may_repeat: bool,
 }
 
 impl Dialect {
@@ -123,7 +125,13 @@ impl Dialect {
             // Tab-separated text has no quoting of its own, so a quote that goes on over a line end is more often a stray
             // one, which would swallow the next row.
             may_span: separator != b'\t' || named_quote.is_some(),
+            may_repeat: false,
         })
+    }
+
+    /// That of a file which this program wrote: nothing in it is a slip of its author.
+    pub fn own() -> Dialect {
+        Dialect { separator: b',', quote: Some(b'"'), is_stated: true, may_span: true, may_repeat: true }
     }
 }
 
@@ -178,7 +186,7 @@ impl<'a> Separated<'a> {
         let Some(line) = open.record(&mut fields)? else { return Err(Misread::file("has no header")) };
         let mut seen = HashSet::new();
         for (idx, field) in fields.iter().enumerate() {
-            if field.text.trim().is_empty() {
+            if field.text.trim().is_empty() && !field.is_quoted {
                 return Err(Misread::at(line, format!("column {} has no name", idx + 1))
                     .hint("the first line names the columns"));
             }
@@ -218,8 +226,10 @@ impl<'a> Separated<'a> {
             };
             return Err(Misread::at(line, what).hint(hint));
         }
-        if fields.len() > 1 && fields.iter().zip(&self.columns).all(|(field, column)| field.text == *column) {
-            return Err(Misread::at(line, "repeats the header").hint("join files without the header of the later ones"));
+        let is_header = |(field, column): (&Field, &String)| !field.is_quoted && field.text == *column;
+        if !self.dialect.may_repeat && fields.len() > 1 && fields.iter().zip(&self.columns).all(is_header) {
+            return Err(Misread::at(line, "repeats the header")
+                .hint("leave out the headers of files that were joined; quote a field where it is a row"));
         }
         Ok(Some(line))
     }
@@ -470,6 +480,7 @@ mod tests {
         assert_eq!(short.what, "has 2 fields, the header has 3");
         assert!(short.hint.expect("a hint").contains("`c`"));
         assert_eq!(why(csv("a,b\n1,x\na,b\n2,y\n")), "`a` line 3: repeats the header");
+        assert_eq!(csv("a,b\n\"a\",b\n").expect("quoted")[1], some(&["a", "b"]));
         assert_eq!(why(csv("a,a\n1,2\n")), "`a` line 1: the column `a` occurs twice");
         assert_eq!(why(csv("a,\n1,2\n")), "`a` line 1: column 2 has no name");
         assert_eq!(why(csv("\n\n")), "`a`: has no header");

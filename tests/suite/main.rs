@@ -15,6 +15,7 @@ mod kills;
 mod operations;
 mod pins;
 mod prompt;
+mod readers;
 mod real_text;
 mod record;
 mod registry;

@@ -1,5 +1,6 @@
 //! Tables turned from long to wide and back, rows without nulls, rows that are numbered.
 
+use super::content::push_value;
 use super::expr::{Aggregate, Expr, Literal};
 use super::text::MAX_COLUMNS;
 use super::{Frame, FrameError, Kind, MAX_ROWS};
@@ -156,17 +157,22 @@ impl Wide {
             index.iter().map(|name| Ok(long.column(name)?.as_materialized_series())).collect();
         let kept = kept?;
         let (mut first, mut names) = (Vec::new(), Vec::new());
-        let mut row_of: HashMap<Vec<AnyValue>, usize> = HashMap::new();
-        let mut column_of: HashMap<AnyValue, usize> = HashMap::new();
+        let mut row_of: HashMap<Vec<u8>, usize> = HashMap::new();
+        let mut column_of: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut cells: HashMap<(usize, usize), usize> = HashMap::new();
         for row in 0..long.height() {
-            let key: Vec<AnyValue> = kept.iter().map(|series| series.get(row)).collect::<Result<_, _>>()?;
+            let mut key = Vec::new();
+            for series in &kept {
+                push_value(&mut key, &series.get(row)?);
+            }
             let at = *row_of.entry(key).or_insert_with(|| {
                 first.push(row);
                 first.len() - 1
             });
             let value = spread.get(row)?;
-            let column = *column_of.entry(value.clone()).or_insert_with(|| {
+            let mut key = Vec::new();
+            push_value(&mut key, &value);
+            let column = *column_of.entry(key).or_insert_with(|| {
                 names.push(name_of(&value));
                 names.len() - 1
             });
@@ -222,7 +228,7 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// The values are those of polars 1.35 in Python: `df.pivot("m", index="s", values="x")`.
+    /// The values are those of polars 2.1.0 in Python: `df.pivot("m", index="s", values="x")`.
     #[test]
     fn long_becomes_wide_and_long_again() {
         let long = frame(df!(

@@ -139,8 +139,8 @@ impl Special {
             Special::Floor | Special::Ceil => Ok((kind, shape)),
             Special::Power(_) => Ok((Some(Kind::Float), shape)),
             Special::Clip(low, high) => {
-                let bounds = [low, high].into_iter().flatten().filter_map(Literal::kind);
-                let all = bounds.fold(Some(Some(number)), |all, bound| common(all?, Some(bound)));
+                let mut bounds = [low, high].into_iter().flatten().filter_map(Literal::kind);
+                let all = bounds.try_fold(Some(number), |all, bound| common(all, Some(bound)));
                 Ok((all.flatten(), shape))
             }
             Special::Cut(_) => Ok((Some(Kind::String), shape)),

@@ -580,7 +580,7 @@ mod tests {
 
     #[test]
     fn csv_fields_may_hold_separators_quotes_and_line_ends() {
-        let records = csv("text,label\r\n\"a, \"\"b\"\"\nc\",1\r\n\nd,\n").expect("well-formed");
+        let records = csv("text,label\r\n\"a, \"\"b\"\"\nc\",1\r\n\r\nd,\r\n").expect("well-formed");
         assert_eq!(records.columns, ["text", "label"]);
         assert_eq!(records.records[0].cells, [Some(json!("a, \"b\"\nc")), Some(json!("1"))]);
         assert_eq!(records.records[1].cells, [Some(json!("d")), Some(Value::Null)]);

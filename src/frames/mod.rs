@@ -9,6 +9,7 @@ pub mod expr;
 mod guard;
 mod io;
 pub mod json;
+mod pages;
 pub mod parquet;
 mod render;
 mod reshape;

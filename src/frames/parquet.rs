@@ -4,7 +4,7 @@
 use super::content::Kind;
 use super::error::FrameError;
 use super::guard::{guarded, guarded_apart};
-use super::{MAX_ROWS, text};
+use super::{MAX_ROWS, pages, text};
 use polars::prelude::{Column, DataFrame, DataType};
 use polars_io::SerReader;
 use polars_io::parquet::read::{FileMetadata, ParquetReader};
@@ -49,8 +49,7 @@ fn unreadable(why: &str) -> FrameError {
 
 fn decode(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
     let failed = |error| unreadable(&FrameError::from(error).to_string());
-    let length = bytes.len() as u64;
-    let mut reader = ParquetReader::new(Cursor::new(bytes));
+    let mut reader = ParquetReader::new(Cursor::new(bytes.as_slice()));
     let metadata = reader.get_metadata().map_err(failed)?.clone();
     check_rows(&metadata)?;
     let schema = reader.schema().map_err(failed)?;
@@ -64,7 +63,7 @@ fn decode(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
         )));
     }
     let chosen = chosen(&columns, choice)?;
-    check_sizes(&metadata, &chosen, length)?;
+    check_sizes(&metadata, &chosen, &bytes)?;
     let names: Vec<String> = chosen.iter().map(|(name, _)| name.clone()).collect();
     let notes = metadata.key_value_metadata().iter().flatten();
     let notes = notes.map(|pair| (pair.key.clone(), pair.value.clone())).collect();
@@ -131,8 +130,9 @@ fn is_plain(dtype: &DataType) -> bool {
     Kind::of(dtype).is_some() || dtype.is_nested()
 }
 
-/// The sizes that the file claims for what is decoded, against its length and against the memory that it would take.
-fn check_sizes(metadata: &FileMetadata, chosen: &[&(String, DataType)], length: u64) -> Result<(), FrameError> {
+/// The sizes that the file claims for what is decoded, in its footer and before every page, against its length and against
+/// the memory that it would take.
+fn check_sizes(metadata: &FileMetadata, chosen: &[&(String, DataType)], file: &[u8]) -> Result<(), FrameError> {
     let mut decoded: u128 = 0;
     for group in &metadata.row_groups {
         for (name, dtype) in chosen {
@@ -140,19 +140,19 @@ fn check_sizes(metadata: &FileMetadata, chosen: &[&(String, DataType)], length: 
                 group.columns_under_root_iter(name).ok_or_else(|| unreadable("a column is missing in a part"))?;
             for chunk in chunks {
                 let offset = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
-                let sizes = [offset, chunk.compressed_size(), chunk.uncompressed_size(), chunk.num_values()];
-                let [Ok(offset), Ok(compressed), Ok(uncompressed), Ok(n_values)] = sizes.map(u64::try_from) else {
+                let sizes = [offset, chunk.compressed_size(), chunk.num_values()].map(u64::try_from);
+                let [Ok(offset), Ok(length), Ok(n_values)] = sizes else {
                     return Err(unreadable(&format!("column `{name}` has a size below zero")));
                 };
-                if offset.checked_add(compressed).is_none_or(|end| end > length) {
-                    return Err(unreadable(&format!("column `{name}` lies outside of the file")));
-                }
                 if !dtype.is_nested() && n_values != group.num_rows() as u64 {
                     let n_rows = group.num_rows();
                     return Err(unreadable(&format!("column `{name}` has {n_values} values for {n_rows} rows")));
                 }
+                let chunk = pages::Chunk { offset, length, n_values };
+                let n_bytes = pages::check(file, chunk, MAX_DECODED);
+                let n_bytes = n_bytes.map_err(|why| unreadable(&format!("column `{name}` {why}")))?;
                 let width = width(dtype, true).unwrap_or(16);
-                decoded += u128::from(n_values) * u128::from(width) + u128::from(uncompressed);
+                decoded += u128::from(n_values) * u128::from(width) + u128::from(n_bytes);
             }
         }
     }

@@ -8,7 +8,8 @@ use w2s::lang::Session;
 /// What the code gives as a script shows it, or the message and the hint.
 fn says(session: &mut Session, code: &str) -> String {
     match session.eval(code) {
-        Ok(value) => w2s::bind::show(&value),
+        // A long array is shown with a line for each item.
+        Ok(value) => w2s::bind::show(&value).replace("[\n", "[").replace(",\n", ", ").replace("\n]", "]"),
         Err(error) => format!("{} / {}", error.message, error.hint.clone().unwrap_or_default()),
     }
 }

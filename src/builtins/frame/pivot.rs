@@ -9,9 +9,9 @@ options! {
     /// What stays, what is spread, and how several values become one.
     pub struct PivotOptions {
         /// The columns that a row of the result stands for; all others without it.
-        index: Names = Names::default(),
+        index: Option<Names> = None,
         /// The columns whose values are spread; all others without it.
-        values: Names = Names::default(),
+        values: Option<Names> = None,
         /// `first`, `last`, `min`, `max`, `sum`, `mean`, `median` or `len` of the values of a cell; without it a cell has one.
         aggregate: Option<String> = None,
     }
@@ -45,8 +45,8 @@ fn run(call: &mut Call) -> Answer {
     let frame: Frame = call.receiver()?;
     let options: PivotOptions = call.options()?;
     let aggregate = options.aggregate.as_deref().map(named).transpose()?;
-    let on: String = call.arg(0)?;
-    Ok(Dynamic::from(frame.pivot(&on, &options.index.0, &options.values.0, aggregate)?))
+    let (index, values) = (options.index.unwrap_or_default().0, options.values.unwrap_or_default().0);
+    Ok(Dynamic::from(frame.pivot(&call.arg::<String>(0)?, &index, &values, aggregate)?))
 }
 
 fn named(name: &str) -> Result<Aggregate, Fault> {

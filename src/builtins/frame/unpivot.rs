@@ -7,8 +7,8 @@ use crate::frames::Frame;
 options! {
     /// What stays, and what the new columns are called.
     pub struct UnpivotOptions {
-        /// The columns that are repeated beside every value.
-        index: Names = Names::default(),
+        /// The columns that are repeated beside every value; none without it.
+        index: Option<Names> = None,
         /// The column that says which column a value was in.
         variable_name: String = "variable".to_owned(),
         /// The column of the values.
@@ -39,6 +39,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let frame: Frame = call.receiver()?;
     let options: UnpivotOptions = call.options()?;
+    let index = options.index.unwrap_or_default().0;
     let on = call.optional::<Names>(0)?.unwrap_or_default();
-    Ok(Dynamic::from(frame.unpivot(&on.0, &options.index.0, &options.variable_name, &options.value_name)?))
+    Ok(Dynamic::from(frame.unpivot(&on.0, &index, &options.variable_name, &options.value_name)?))
 }

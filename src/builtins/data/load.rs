@@ -36,7 +36,7 @@ options! {
         test_share: Option<f64> = None,
         /// CSV files: what separates the fields; a tab for `.tsv`, else a comma, without it.
         separator: Option<String> = None,
-        /// CSV files: what fields may be quoted with, `\"\"` for nothing; a double quote without it.
+        /// CSV files: what fields may be quoted with, `""` for nothing; a double quote without it.
         quote: Option<String> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,

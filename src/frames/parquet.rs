@@ -202,3 +202,67 @@ fn held_column(column: &Column) -> Result<Column, FrameError> {
     };
     Ok(if *column.dtype() == target { column.clone() } else { column.strict_cast(&target)? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use polars_io::parquet::write::ParquetWriter;
+
+    fn written(columns: Vec<Column>) -> Vec<u8> {
+        let height = columns.first().map_or(0, Column::len);
+        let mut bytes = Vec::new();
+        let mut table = DataFrame::new(height, columns).expect("columns of one length");
+        ParquetWriter::new(&mut bytes).finish(&mut table).expect("written");
+        bytes
+    }
+
+    fn column(values: [i64; 2], dtype: DataType) -> Column {
+        Column::new("x".into(), values).cast(&dtype).expect("cast")
+    }
+
+    fn texts(bytes: Vec<u8>) -> Vec<Option<String>> {
+        let table = read(bytes, Choice::default()).expect("reads").table;
+        table.columns()[0].str().expect("text").iter().map(|text| text.map(str::to_owned)).collect()
+    }
+
+    #[test]
+    fn a_value_that_its_type_has_not_is_an_error() {
+        let days = written(vec![Column::new("x".into(), [0, i32::MAX]).cast(&DataType::Date).expect("cast")]);
+        let why = read(days, Choice::default()).expect_err("no such day").to_string();
+        assert_eq!(why, "column `x` holds a value that `date` has not");
+    }
+
+    #[test]
+    fn a_column_that_is_not_asked_for_is_not_looked_at() {
+        let other = Column::new("y".into(), [1i64, 2]);
+        let lists = column([1, 2], DataType::List(Box::new(DataType::Int64)));
+        let bytes = written(vec![lists, other]);
+        let why = read(bytes.clone(), Choice::default()).expect_err("a list").to_string();
+        assert_eq!(why, "column `x` has the type `list[i64]`, which a frame cannot hold");
+        let only = ["y".to_owned(), "z".to_owned()];
+        let stored = read(bytes.clone(), Choice { only: Some(&only), ..Choice::default() }).expect("reads");
+        assert_eq!((stored.table.width(), stored.names), (1, vec!["x".to_owned(), "y".to_owned()]));
+        let lenient = read(bytes.clone(), Choice { lenient: true, ..Choice::default() }).expect("reads");
+        assert_eq!(lenient.table.width(), 1);
+        assert_eq!(read(bytes, Choice { nested: true, ..Choice::default() }).expect("reads").table.width(), 2);
+    }
+
+    #[test]
+    fn an_empty_table_and_a_cut_file_are_told_apart() {
+        let bytes = written(vec![Column::new("x".into(), Vec::<i64>::new())]);
+        assert_eq!(read(bytes.clone(), Choice::default()).expect("reads").table.shape(), (0, 1));
+        for length in [0, 4, 11, bytes.len() - 1] {
+            let why = read(bytes[..length].to_vec(), Choice::default()).expect_err("cut").to_string();
+            assert!(why.starts_with("is not readable as Parquet"), "{why}");
+        }
+    }
+
+    #[test]
+    fn decimals_beyond_15_digits_keep_them() {
+        let narrow = written(vec![column([1, -25], DataType::Decimal(15, 2))]);
+        let table = read(narrow, Choice::default()).expect("reads").table;
+        assert_eq!(table.columns()[0].f64().expect("floats").iter().collect::<Vec<_>>(), [Some(1.0), Some(-25.0)]);
+        let wide = written(vec![column([1, -25], DataType::Decimal(16, 2))]);
+        assert_eq!(texts(wide), [Some("1.00".to_owned()), Some("-25.00".to_owned())]);
+    }
+}

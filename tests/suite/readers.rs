@@ -2,6 +2,7 @@
 
 use crate::support::{root, session_in};
 use std::path::Path;
+use w2s::frames::parquet::{Choice, read};
 use w2s::frames::{Format, Frame};
 use w2s::lang::Session;
 
@@ -227,22 +228,29 @@ fn a_small_file_that_would_be_a_large_table_is_refused_before_it_is_decoded() {
 
 #[test]
 fn damaged_parquet_is_an_error_whatever_the_damage() {
-    let whole = stored("types.parquet");
-    let mut random = w2s::core::random::Random::new(7, "damage");
-    let (mut n_read, mut n_refused) = (0, 0);
-    for _ in 0..3000 {
-        let mut bytes = whole.clone();
-        for _ in 0..=random.below(3) {
-            let at = random.below(bytes.len());
-            bytes[at] = random.below(256) as u8;
+    let csv: String =
+        (0..500).map(|idx| format!("{idx},{}.5,text {idx} of some length,{}\n", idx % 7, idx % 2 == 0)).collect();
+    let own = Frame::from_bytes(format!("n,x,text,flag\n{csv}").into_bytes(), Format::Csv).expect("a table");
+    let own = own.to_bytes(Format::Parquet).expect("written");
+    let choice = Choice { only: None, nested: true, lenient: true };
+    for whole in [stored("types.parquet"), own] {
+        assert!(read(whole.clone(), choice).is_ok());
+        let mut random = w2s::core::random::Random::new(7, "damage");
+        let (mut n_read, mut n_refused) = (0, 0);
+        for _ in 0..3000 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random.below(3) {
+                let at = random.below(bytes.len());
+                bytes[at] = random.below(256) as u8;
+            }
+            match read(bytes, choice) {
+                Ok(_) => n_read += 1,
+                Err(_) => n_refused += 1,
+            }
         }
-        match Frame::from_bytes(bytes, Format::Parquet) {
-            Ok(_) => n_read += 1,
-            Err(_) => n_refused += 1,
-        }
+        // Some damage is to values or statistics, which no reader can know.
+        assert!(n_read > 100 && n_refused > 100, "{n_read} {n_refused}");
     }
-    // Every column that cannot be held makes the whole file refused, so none is read here.
-    assert_eq!(n_read + n_refused, 3000);
 }
 
 #[test]

@@ -76,6 +76,7 @@ mod sort {
     pub const TRUE: u8 = 1;
     pub const FALSE: u8 = 2;
     pub const BYTE: u8 = 3;
+    pub const I16: u8 = 4;
     pub const I64: u8 = 6;
     pub const DOUBLE: u8 = 7;
     pub const BINARY: u8 = 8;
@@ -159,7 +160,7 @@ impl Thrift<'_> {
         match sort {
             sort::TRUE | sort::FALSE => Some(()),
             sort::BYTE => self.pass(1),
-            sort::BYTE..=sort::I64 => self.length().map(|_| ()),
+            sort::I16..=sort::I64 => self.length().map(|_| ()),
             sort::DOUBLE => self.pass(8),
             sort::BINARY => {
                 let length = self.length()?;

@@ -5,7 +5,7 @@ use super::content::Kind;
 use super::error::FrameError;
 use super::guard::{guarded, guarded_apart};
 use super::{MAX_ROWS, pages, text};
-use polars::prelude::{Column, DataFrame, DataType};
+use polars::prelude::{ChunkApply, Column, DataFrame, DataType, IntoColumn};
 use polars_io::SerReader;
 use polars_io::parquet::read::{FileMetadata, ParquetReader};
 use std::io::Cursor;
@@ -37,7 +37,7 @@ pub struct Stored {
 
 /// Reads a file of `bytes`.
 ///
-/// Categories become text, dates and times ISO text, decimals of at most 15 digits floats and longer ones text, floats of
+/// Categories become text, dates and times ISO text (those with a zone in UTC), decimals of at most 15 digits floats and longer ones text, floats of
 /// 16 bits floats, unsigned integers integers or, beyond 64 bits with a sign, text.
 pub fn read(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
     guarded_apart(|| decode(bytes, choice)).unwrap_or_else(|_| Err(unreadable("it is damaged")))
@@ -112,9 +112,7 @@ fn width(dtype: &DataType, nested: bool) -> Option<u64> {
         dtype if dtype.is_integer() || dtype.is_float() => Some(8),
         DataType::String | DataType::Categorical(..) | DataType::Enum(..) => Some(16),
         // As text: 16 bytes that point to up to 32.
-        DataType::Date | DataType::Datetime(..) | DataType::Time | DataType::Duration(_) | DataType::Decimal(..) => {
-            Some(48)
-        }
+        DataType::Date | DataType::Datetime(..) | DataType::Time | DataType::Decimal(..) => Some(48),
         DataType::List(inner) if nested => width(inner, nested).filter(|_| is_plain(inner)).map(|width| width + 8),
         DataType::Array(inner, _) if nested => width(inner, nested).filter(|_| is_plain(inner)).map(|width| width + 8),
         DataType::Struct(fields) if nested => {
@@ -196,6 +194,14 @@ fn held_column(column: &Column) -> Result<Column, FrameError> {
         DataType::UInt64 => {
             let is_wide = column.u64()?.iter().flatten().any(|value| i64::try_from(value).is_err());
             if is_wide { DataType::String } else { DataType::Int64 }
+        }
+        // polars' own cast leaves out parts of a second.
+        DataType::Time => return Ok(column.as_materialized_series().time()?.to_string("%T%.f").into_column()),
+        // What is stored is the time in UTC; the zone says how to show it.
+        DataType::Datetime(unit, Some(_)) => {
+            let naive = column.cast(&DataType::Datetime(*unit, None))?.strict_cast(&DataType::String)?;
+            let texts = naive.str()?.apply_values(|text| format!("{text}+00:00").into());
+            return Ok(texts.into_column());
         }
         dtype if dtype.is_nested() => return Ok(column.clone()),
         dtype => Kind::of(dtype).map_or(DataType::String, Kind::dtype),

@@ -70,8 +70,8 @@ fn reading(registry: &mut Registry) {
         .about("Reads a Parquet file.")
         .details(
             "Integers and floats of any width become `int` and `float`, unsigned integers beyond 64 bits text, categories \
-             text, dates and times ISO text, decimals of at most 15 digits `float` and longer ones text, which loses none. \
-             Lists, structs and bytes are refused by name: name the columns that are needed. A file that would take more than \
+             text, dates and times ISO text, in UTC where they have a zone, decimals of at most 15 digits `float` and longer ones text, which loses none. \
+             Lists, structs, durations and bytes are refused by name: name the columns that are needed. A file that would take more than \
              2 GiB as a table is refused before it is decoded.",
         )
         .source("polars")

@@ -28,10 +28,13 @@ pub fn temporary(folder: &Path, prefix: &str) -> Result<NamedTempFile> {
     builder.tempfile_in(folder)
 }
 
+/// What is said of a file that is not there.
+pub const MISSING: &str = "no such file or folder";
+
 /// An I/O error in plain words, without the operating system's number.
 pub fn plain(error: &Error) -> String {
     match error.kind() {
-        ErrorKind::NotFound => "no such file or folder".to_owned(),
+        ErrorKind::NotFound => MISSING.to_owned(),
         ErrorKind::PermissionDenied => "permission denied".to_owned(),
         ErrorKind::IsADirectory => "is a folder".to_owned(),
         ErrorKind::NotADirectory => "a part of it is a file, not a folder".to_owned(),

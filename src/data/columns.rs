@@ -2,7 +2,7 @@
 
 use super::read::{Records, describe};
 use super::target::ordinal;
-use super::{Data, DataError, Input, MAX_CLASSES, MAX_NAME, Prompt, Row, Source, Split, Target};
+use super::{Data, DataError, Input, MAX_CLASSES, MAX_NAME, MAX_TEXT, Prompt, Row, Source, Split, Target};
 use crate::core::digest::Digest;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -279,6 +279,11 @@ impl Cells<'_> {
     /// A text with something in it.
     pub fn text(&self, record: usize, column: usize) -> Result<String, DataError> {
         match self.cell(record, column) {
+            Some(Value::String(text)) if text.len() > MAX_TEXT => {
+                let field = self.records.columns.get(column).map_or("", String::as_str);
+                let expected = format!("text of at most {MAX_TEXT} bytes");
+                Err(self.records.misfit(record, field, &expected, &format!("{} bytes", text.len())))
+            }
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
             _ => Err(self.misfit(record, column, "text")),
         }

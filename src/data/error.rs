@@ -61,7 +61,7 @@ pub enum DataError {
     Shares { sum: f64 },
     #[error("{n_groups} groups cannot fill {n_parts} parts")]
     TooFewGroups { n_groups: usize, n_parts: usize },
-    #[error("{asked} rows were asked for, `{name}` has {n_rows}")]
+    #[error("`n` is {asked}, `{name}` has {n_rows} rows")]
     TooFewRows { name: String, asked: usize, n_rows: usize },
     #[error("a sample of no rows was asked for")]
     EmptySample,

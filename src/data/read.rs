@@ -1,30 +1,47 @@
 //! Readers: a file (JSON lines, CSV, Parquet) as records with named cells, and where each record stands in it.
 //!
-//! Text formats are split into cells here and not by polars, so that an error can name the line and the field; what a
-//! cell means is decided in [`super::columns`]. Parquet is read by polars.
+//! How text is split and Parquet decoded is in [`crate::frames`], which reads tables by the same rules; what a cell means
+//! is decided in [`super::columns`].
 
 use super::{DataError, MAX_ROWS};
-use crate::core::context::{Context, plain};
-use crate::core::explain::{Explain, first_line};
-use crate::frames::Frame;
-use polars::prelude::{AnyValue, DataFrame};
-use polars_io::prelude::{ParquetReader, SerReader};
+use crate::core::context::{Context, Event};
+use crate::core::explain::Explain;
+use crate::frames::json::{Fault, Reader, Token};
+use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
+use crate::frames::{self, CLASSES, Frame, FrameError, Kind, parquet};
+use polars::prelude::{AnyValue, DataFrame, Series};
+use rayon::prelude::*;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
-/// The largest file that is read: chosen; everything read is held in memory.
-pub const MAX_FILE: u64 = 2 << 30;
+/// Bytes of JSON lines that are read in one piece. Tuned by hand: large against a piece's overhead.
+const PIECE: usize = 1 << 20;
+
+/// How many pieces are read between two looks at the interrupt. Arbitrary.
+const WINDOW: usize = 32;
+
+/// From how many bytes on a file's reading is shown as it goes. Arbitrary: about half a second.
+const SHOWN: usize = 64 << 20;
+
+/// How many cells records may have beyond [`PER_VALUE`] for each value: about 300 MB. Arbitrary.
+const FREE_CELLS: usize = 4 << 20;
+
+/// Cells per value from which on records are mostly holes. Arbitrary.
+const PER_VALUE: usize = 32;
 
 /// A table of loosely typed cells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Records {
     /// What errors call it: the path as the script gave it.
     pub name: String,
+    /// Those that have cells, and after them those that were passed over.
     pub columns: Vec<String>,
     pub records: Vec<Record>,
     /// What [`Record::at`] counts: `line` or `row`.
     pub counted: &'static str,
+    /// Whether every cell is text as the file has it, so that a function of a row sees [`Records::kinds`].
+    pub is_text: bool,
 }
 
 /// One record: a cell per column, `None` where the record has no such field.
@@ -33,6 +50,17 @@ pub struct Record {
     /// The line (text) or the row (otherwise) where it begins, from 1.
     pub at: usize,
     pub cells: Vec<Option<Value>>,
+}
+
+/// What a caller says about a file.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// CSV: what separates fields.
+    pub separator: Option<String>,
+    /// CSV: what fields may be quoted with; empty for nothing.
+    pub quote: Option<String>,
+    /// The columns that are needed, where that is known; others are passed over.
+    pub wanted: Option<Vec<String>>,
 }
 
 impl Records {
@@ -62,7 +90,7 @@ impl Records {
         for record in &mut records {
             record.cells.resize(columns.len(), None);
         }
-        Records { name: name.to_owned(), columns, records, counted }
+        Records { name: name.to_owned(), columns, records, counted, is_text: false }
     }
 
     /// Where the column stands; fails with the columns that there are.
@@ -82,127 +110,338 @@ impl Records {
             hint: None,
         }
     }
+
+    /// What kind each column is: of text as the file has it the kind that a frame would have, of other cells none.
+    pub fn kinds(&self) -> Vec<Option<Kind>> {
+        if !self.is_text {
+            return vec![None; self.columns.len()];
+        }
+        let mut guesses: Vec<Guess> = vec![Guess::default(); self.columns.len()];
+        for record in &self.records {
+            for (cell, guess) in record.cells.iter().zip(&mut guesses) {
+                match cell {
+                    Some(Value::String(text)) => guess.see(text),
+                    // What a function of a row gave is as it is.
+                    Some(Value::Null) | None => {}
+                    Some(_) => guess.see("text"),
+                }
+            }
+        }
+        guesses.iter().zip(&self.columns).map(|(guess, name)| Some(guess.kind(name))).collect()
+    }
+}
+
+/// A cell of a text file as a value of the column's kind.
+pub fn typed(cell: &Value, kind: Option<Kind>) -> Value {
+    let Value::String(text) = cell else { return cell.clone() };
+    let value = match kind {
+        Some(Kind::Bool) => text.parse::<bool>().ok().map(Value::from),
+        Some(Kind::Int) => text.parse::<i64>().ok().map(Value::from),
+        Some(Kind::Float) => text.parse::<f64>().ok().map(number),
+        Some(Kind::String) | None => None,
+    };
+    value.unwrap_or_else(|| cell.clone())
 }
 
 /// Reads the file that a script calls `path`: `.jsonl` or `.ndjson`, `.csv`, `.tsv`, `.parquet`.
-pub fn read(ctx: &Context, path: &str) -> Result<Records, DataError> {
+pub fn read(ctx: &Context, path: &str, reading: &Reading) -> Result<Records, DataError> {
     let real = ctx.readable(path)?;
-    read_file(ctx, path, &real)
+    read_file(ctx, path, &real, reading)
 }
 
 /// Reads the file at `real`, which errors call `name`. The caller has checked that it may be read.
-pub fn read_file(ctx: &Context, name: &str, real: &Path) -> Result<Records, DataError> {
+pub fn read_file(ctx: &Context, name: &str, real: &Path, reading: &Reading) -> Result<Records, DataError> {
     let fails = |reason: String, hint: Option<String>| DataError::File { path: name.to_owned(), reason, hint };
     let format = real.extension().and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
     if !["jsonl", "ndjson", "csv", "tsv", "parquet"].contains(&format.as_str()) {
         let hint = "formats by ending: .jsonl, .ndjson, .csv, .tsv, .parquet";
         return Err(fails(format!("the ending `.{format}` names no format"), Some(hint.into())));
     }
-    let metadata = std::fs::metadata(real).map_err(|error| fails(plain(&error), None))?;
-    if !metadata.is_file() {
-        return Err(fails("is not a file".into(), None));
+    let is_separated = format == "csv" || format == "tsv";
+    let given = [("separator", reading.separator.is_some()), ("quote", reading.quote.is_some())];
+    if let Some((option, _)) = given.iter().find(|(_, given)| *given && !is_separated) {
+        return Err(fails(format!("`{option}` is for .csv and .tsv"), Some(format!("leave out `{option}`"))));
     }
-    if metadata.len() > MAX_FILE {
-        let hint = "take a part of it, or convert it to Parquet with the needed columns only";
-        let reason = format!("has {} bytes, at most {MAX_FILE} are read", metadata.len());
-        return Err(fails(reason, Some(hint.into())));
-    }
-    if metadata.len() == 0 {
-        return Err(fails("is empty".into(), None));
-    }
-    let bytes = std::fs::read(real).map_err(|error| fails(plain(&error), None))?;
-    ctx.note_read(real, &bytes);
+    let bytes = frames::content(ctx, name, real).map_err(|error| match error {
+        FrameError::File { path, reason } if reason.contains("at most") => {
+            let hint = "take a part of it, or convert it to Parquet with the needed columns only";
+            DataError::File { path, reason, hint: Some(hint.into()) }
+        }
+        FrameError::File { path, reason } => DataError::File { path, reason, hint: None },
+        other => other.into(),
+    })?;
     if format == "parquet" {
-        let file = std::io::Cursor::new(bytes);
-        // The decoder panics on some damaged files.
-        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut reader = ParquetReader::new(file);
-            let names = crate::frames::stored_names(&mut reader)?;
-            reader.finish().map(|table| (table, names))
-        }));
-        let table = match read {
-            Ok(Ok((table, None))) => table,
-            Ok(Ok((table, Some(names)))) => {
-                // Class indices of a table with class names are labels by name.
-                Frame::spelled_by(table, &names).map_err(|error| fails(error.to_string(), error.hint()))?
-            }
-            Ok(Err(error)) => return Err(fails(format!("is not readable as Parquet: {}", first_line(&error)), None)),
-            Err(_) => return Err(fails("is not readable as Parquet: it is damaged".into(), None)),
+        return read_parquet(ctx, name, bytes, reading.wanted.as_deref());
+    }
+    if is_separated {
+        let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
+        let dialect = dialect.map_err(|misread| malformed(name, misread))?;
+        return parse_csv(ctx, name, &bytes, dialect, reading.wanted.as_deref());
+    }
+    parse_lines(ctx, name, &bytes, reading.wanted.as_deref())
+}
+
+fn read_parquet(ctx: &Context, name: &str, bytes: Vec<u8>, wanted: Option<&[String]>) -> Result<Records, DataError> {
+    let fails = |reason: String, hint: Option<String>| DataError::File { path: name.to_owned(), reason, hint };
+    let choice = parquet::Choice { only: wanted, nested: true, lenient: true };
+    let stored = parquet::read(bytes, choice).map_err(|error| {
+        let hint = match &error {
+            FrameError::Unheld { .. } => Some("store it as text or numbers".to_owned()),
+            _ => None,
         };
-        return from_table(ctx, name, &table);
+        fails(error.to_string(), hint)
+    })?;
+    ctx.interrupt.check()?;
+    // Class indices of a table with class names are labels by name.
+    let table = match stored.note(CLASSES) {
+        Some(names) => Frame::spelled_by(stored.table.clone(), names),
+        None => Ok(stored.table.clone()),
+    };
+    let table = table.map_err(|error| fails(error.to_string(), error.hint()))?;
+    let mut records = from_table(ctx, name, &table)?;
+    if wanted.is_some() {
+        let others: Vec<String> = stored.names.into_iter().filter(|name| !records.columns.contains(name)).collect();
+        records.columns.extend(others);
     }
-    match format.as_str() {
-        "csv" => parse_csv(ctx, name, &bytes, b','),
-        "tsv" => parse_csv(ctx, name, &bytes, b'\t'),
-        _ => parse_jsonl(ctx, name, &bytes),
-    }
+    Ok(records)
 }
 
 /// One JSON object per line; blank lines are skipped.
 pub fn parse_jsonl(ctx: &Context, name: &str, bytes: &[u8]) -> Result<Records, DataError> {
-    let bytes = without_mark(bytes);
-    let mut rows = Vec::new();
-    for (idx, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        if idx % 4096 == 0 {
-            ctx.interrupt.check()?;
-        }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let fails = |what: String, hint: Option<&str>| malformed(name, idx + 1, what, hint);
-        let line = std::str::from_utf8(line).map_err(|_| fails("is not UTF-8 text".into(), None))?;
-        match serde_json::from_str(line) {
-            Ok(Value::Object(row)) => rows.push((idx + 1, row)),
-            Ok(other) => {
-                let hint = line.trim_start().starts_with('[').then_some("one object per line, not one array");
-                return Err(fails(format!("expected an object, got {}", describe(&other)), hint));
-            }
-            Err(error) => {
-                let said = error.to_string();
-                let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what).to_lowercase();
-                return Err(fails(format!("is not JSON: {said} at column {}", error.column()), None));
-            }
-        }
-        check_count(rows.len())?;
-    }
-    not_empty(name, Records::from_rows(name, "line", rows))
+    parse_lines(ctx, name, bytes, None)
 }
 
-/// Comma- or tab-separated text after RFC 4180: a header, fields in double quotes may hold separators, line ends and
-/// doubled quotes. Every record must have as many fields as the header; every cell is text.
-pub fn parse_csv(ctx: &Context, name: &str, bytes: &[u8], separator: u8) -> Result<Records, DataError> {
-    let text = std::str::from_utf8(without_mark(bytes)).map_err(|error| {
-        let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
-        malformed(name, line, "is not UTF-8 text".into(), None)
-    })?;
-    let mut splitter = Splitter { name, text, at: 0, line: 1, separator };
-    let Some((_, columns)) = splitter.record()? else {
-        return Err(DataError::File { path: name.to_owned(), reason: "has no header".into(), hint: None });
-    };
-    let mut seen = HashSet::new();
-    for (idx, column) in columns.iter().enumerate() {
-        if column.trim().is_empty() {
-            let hint = "the first line names the columns";
-            return Err(malformed(name, 1, format!("column {} has no name", idx + 1), Some(hint)));
+fn parse_lines(ctx: &Context, name: &str, bytes: &[u8], wanted: Option<&[String]>) -> Result<Records, DataError> {
+    let refuse = |misread| malformed(name, misread);
+    let text = decoded(bytes).map_err(refuse)?;
+    let line_end = if text.contains('\n') { '\n' } else { '\r' };
+    let pieces = pieces(&text, line_end);
+    let shown = (text.len() >= SHOWN).then(|| Shown::begin(ctx, name, pieces.len()));
+    let mut all = Lines::default();
+    for (idx, window) in pieces.chunks(WINDOW).enumerate() {
+        ctx.interrupt.check()?;
+        let read: Vec<Result<Lines, Misread>> =
+            window.par_iter().map(|piece| Lines::read(piece, line_end, wanted)).collect();
+        for lines in read {
+            let n_before = all.n_lines;
+            let lines = lines.map_err(|misread| {
+                let line = misread.line.map(|line| line + n_before);
+                refuse(Misread { line, ..misread })
+            })?;
+            all.append(lines).map_err(refuse)?;
+            check_count(all.records.len())?;
         }
-        if !seen.insert(column.as_str()) {
-            return Err(malformed(name, 1, format!("the column `{column}` occurs twice"), None));
+        if let Some(shown) = &shown {
+            shown.done((idx * WINDOW + window.len()) as u64);
         }
     }
+    let n_columns = all.kept.len();
+    for record in &mut all.records {
+        record.cells.resize(n_columns, None);
+    }
+    let columns = all.kept.into_iter().chain(all.passed).collect();
+    not_empty(name, Records { name: name.to_owned(), columns, records: all.records, counted: "line", is_text: false })
+}
+
+/// The text cut at line ends into pieces of about [`PIECE`] bytes.
+fn pieces(text: &str, line_end: char) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let tail = rest.as_bytes().get(PIECE..).unwrap_or_default();
+        let length = tail.iter().position(|byte| char::from(*byte) == line_end).map(|at| PIECE + at + 1);
+        // A line end is one byte, so a cut behind it is between characters.
+        let (piece, others) = rest.split_at_checked(length.unwrap_or(rest.len())).unwrap_or((rest, ""));
+        pieces.push(piece);
+        rest = others;
+    }
+    pieces
+}
+
+/// A bar for a file that takes a while.
+struct Shown<'a> {
+    ctx: &'a Context,
+    what: String,
+}
+
+impl<'a> Shown<'a> {
+    fn begin(ctx: &'a Context, name: &str, n_pieces: usize) -> Shown<'a> {
+        let what = format!("load {name}");
+        ctx.tell(Event::Started { what: what.clone(), total: n_pieces as u64 });
+        Shown { ctx, what }
+    }
+
+    fn done(&self, done: u64) {
+        self.ctx.tell(Event::Progress { what: self.what.clone(), done, note: "MiB".to_owned() });
+    }
+}
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.ctx.tell(Event::Ended { what: self.what.clone() });
+    }
+}
+
+/// Records of JSON lines as they are gathered.
+#[derive(Default)]
+struct Lines {
+    /// The columns that have cells, in order of first appearance.
+    kept: Vec<String>,
+    /// The columns that were passed over.
+    passed: Vec<String>,
+    records: Vec<Record>,
+    n_lines: usize,
+    n_cells: usize,
+    n_values: usize,
+}
+
+impl Lines {
+    /// Reads some whole lines; errors count from the first of them.
+    fn read(text: &str, line_end: char, wanted: Option<&[String]>) -> Result<Lines, Misread> {
+        let mut lines = Lines::default();
+        // Where each name stands, in the order of the first line that has it: lines mostly agree in it.
+        let mut order: Vec<(String, Option<usize>)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for line in text.split_terminator(line_end) {
+            lines.n_lines += 1;
+            let at = lines.n_lines;
+            let misread =
+                |fault: Fault| Misread::at(at, format!("is not JSON: {} at column {}", fault.what, fault.at + 1));
+            let mut reader = Reader::new(line);
+            if reader.end().is_ok() {
+                continue;
+            }
+            let first = reader.token().map_err(misread)?;
+            if first != Token::Object {
+                let hint = (first == Token::Array).then_some("one object per line, not one array");
+                let value = reader.rest(first).map_err(misread)?;
+                reader.end().map_err(misread)?;
+                let what = format!("expected an object, got {}", describe(&value));
+                return Err(Misread { hint: hint.map(str::to_owned), ..Misread::at(at, what) });
+            }
+            let mut cells: Vec<Option<Value>> = Vec::with_capacity(lines.kept.len());
+            let mut next = 0;
+            reader
+                .fields(|reader, name| {
+                    let place = match order.get(next) {
+                        Some((known, _)) if *known == *name => next,
+                        _ => match places.get(&*name) {
+                            Some(place) => *place,
+                            None => {
+                                let is_kept = wanted.is_none_or(|wanted| wanted.iter().any(|wanted| *wanted == *name));
+                                let names = if is_kept { &mut lines.kept } else { &mut lines.passed };
+                                names.push(name.to_string());
+                                order.push((name.to_string(), is_kept.then(|| lines.kept.len() - 1)));
+                                places.insert(name.to_string(), order.len() - 1);
+                                order.len() - 1
+                            }
+                        },
+                    };
+                    next = place + 1;
+                    let Some((_, Some(column))) = order.get(place) else { return reader.skip() };
+                    if cells.len() <= *column {
+                        cells.resize(column + 1, None);
+                    }
+                    let begin = reader.place();
+                    let value = reader.value()?;
+                    match cells.get_mut(*column) {
+                        Some(cell @ None) => *cell = Some(value),
+                        _ => return Err(Fault { at: begin, what: format!("the field `{name}` occurs twice") }),
+                    }
+                    Ok(())
+                })
+                .map_err(misread)?;
+            reader.end().map_err(misread)?;
+            lines.push(Record { at, cells })?;
+        }
+        Ok(lines)
+    }
+
+    /// Adds a record, and fails where the records are too many columns or mostly holes.
+    fn push(&mut self, record: Record) -> Result<(), Misread> {
+        let at = record.at;
+        self.n_cells += record.cells.len();
+        self.n_values += record.cells.iter().flatten().count();
+        self.records.push(record);
+        let n_columns = self.kept.len() + self.passed.len();
+        if n_columns > MAX_COLUMNS {
+            return Err(Misread::at(at, format!("adds a field to {MAX_COLUMNS}, the most that are read")));
+        }
+        let padded = self.n_cells.max(self.records.len() * self.kept.len());
+        if padded > FREE_CELLS + PER_VALUE * self.n_values {
+            let n = self.kept.len();
+            return Err(Misread::at(at, format!("is one of many lines that have few of {n} different fields")).hint(
+                "name the columns that are needed in place of functions of a row, or give all lines the same fields",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Puts the lines that follow behind these.
+    fn append(&mut self, other: Lines) -> Result<(), Misread> {
+        let place = |names: &mut Vec<String>, name: String| match names.iter().position(|known| *known == name) {
+            Some(place) => place,
+            None => {
+                names.push(name);
+                names.len() - 1
+            }
+        };
+        let moved: Vec<usize> = other.kept.into_iter().map(|name| place(&mut self.kept, name)).collect();
+        for name in other.passed {
+            place(&mut self.passed, name);
+        }
+        let is_same = moved.iter().enumerate().all(|(from, to)| from == *to);
+        for mut record in other.records {
+            record.at += self.n_lines;
+            if !is_same {
+                let mut cells = Vec::new();
+                for (cell, to) in record.cells.into_iter().zip(&moved) {
+                    if cells.len() <= *to {
+                        cells.resize(to + 1, None);
+                    }
+                    if let Some(place) = cells.get_mut(*to) {
+                        *place = cell;
+                    }
+                }
+                record.cells = cells;
+            }
+            self.push(record)?;
+        }
+        self.n_lines += other.n_lines;
+        Ok(())
+    }
+}
+
+/// Separated text; every cell is text, or nothing where the field is empty and not quoted.
+pub fn parse_csv(
+    ctx: &Context,
+    name: &str,
+    bytes: &[u8],
+    dialect: Dialect,
+    wanted: Option<&[String]>,
+) -> Result<Records, DataError> {
+    let refuse = |misread| malformed(name, misread);
+    let text = decoded(bytes).map_err(refuse)?;
+    let mut rows = Separated::open(&text, dialect).map_err(refuse)?;
+    let is_kept: Vec<bool> =
+        rows.columns().iter().map(|column| wanted.is_none_or(|wanted| wanted.contains(column))).collect();
     let mut records = Vec::new();
-    while let Some((at, fields)) = splitter.record()? {
+    let mut fields: Vec<Field> = Vec::new();
+    while let Some(at) = rows.next(&mut fields).map_err(refuse)? {
         if records.len() % 4096 == 0 {
             ctx.interrupt.check()?;
         }
-        if fields.len() != columns.len() {
-            let what = format!("has {} fields, the header has {}", fields.len(), columns.len());
-            let hint = "put fields that hold a separator or a line end in double quotes";
-            return Err(malformed(name, at, what, Some(hint)));
-        }
         check_count(records.len() + 1)?;
-        records.push(Record { at, cells: fields.into_iter().map(|field| Some(Value::String(field))).collect() });
+        let kept = fields.drain(..).zip(&is_kept).filter(|(_, is_kept)| **is_kept);
+        let cell = |(field, _): (Field, _)| match field.value() {
+            Some(_) => Some(Value::String(field.text.into_owned())),
+            None => Some(Value::Null),
+        };
+        records.push(Record { at, cells: kept.map(cell).collect() });
     }
-    not_empty(name, Records { name: name.to_owned(), columns, records, counted: "line" })
+    let of = |side: bool| rows.columns().iter().zip(&is_kept).filter(move |(_, kept)| **kept == side);
+    let columns = of(true).chain(of(false)).map(|(column, _)| column.clone()).collect();
+    not_empty(name, Records { name: name.to_owned(), columns, records, counted: "line", is_text: true })
 }
 
 /// The rows of a polars table. Fails on types that have no plain value, such as dates: cast them first.
@@ -213,9 +452,9 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
         (0..table.height()).map(|idx| Record { at: idx + 1, cells: Vec::with_capacity(columns.len()) }).collect();
     for column in table.columns() {
         ctx.interrupt.check()?;
-        let series = column.as_materialized_series();
-        for (record, value) in records.iter_mut().zip(series.rechunk().iter()) {
-            let cell = plain_value(&value).ok_or_else(|| DataError::Malformed {
+        let values = plain_values(column.as_materialized_series());
+        for (record, value) in records.iter_mut().zip(values) {
+            let cell = value.ok_or_else(|| DataError::Malformed {
                 place: format!("`{name}` row {}, field `{}`", record.at, column.name()),
                 what: format!("values of the type `{}` are not read", column.dtype()),
                 hint: Some("leave the column out, or store it as text or numbers".into()),
@@ -223,7 +462,7 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
             record.cells.push(Some(cell));
         }
     }
-    not_empty(name, Records { name: name.to_owned(), columns, records, counted: "row" })
+    not_empty(name, Records { name: name.to_owned(), columns, records, counted: "row", is_text: false })
 }
 
 /// A cell in an error message: what it is, and itself if it is short.
@@ -242,76 +481,21 @@ pub fn describe(value: &Value) -> String {
     }
 }
 
-/// Splits text into records of fields.
-struct Splitter<'a> {
-    name: &'a str,
-    text: &'a str,
-    at: usize,
-    line: usize,
-    separator: u8,
-}
-
-impl Splitter<'_> {
-    /// The next record that is not a blank line, and the line it begins on.
-    fn record(&mut self) -> Result<Option<(usize, Vec<String>)>, DataError> {
-        let bytes = self.text.as_bytes();
-        while let Some(byte) = bytes.get(self.at).filter(|byte| matches!(byte, b'\n' | b'\r')) {
-            self.line += usize::from(*byte == b'\n');
-            self.at += 1;
+/// The values of a column; none for those that have no plain value. A struct is an object of its fields.
+fn plain_values(series: &Series) -> Box<dyn Iterator<Item = Option<Value>> + '_> {
+    let Ok(structs) = series.struct_() else {
+        return Box::new((0..series.len()).map(|row| plain_value(&series.get(row).ok()?)));
+    };
+    let is_null = series.is_null();
+    let fields = structs.fields_as_series();
+    Box::new((0..series.len()).map(move |row| {
+        if is_null.get(row) == Some(true) {
+            return Some(Value::Null);
         }
-        if self.at >= bytes.len() {
-            return Ok(None);
-        }
-        let begin = self.line;
-        let mut fields = Vec::new();
-        loop {
-            fields.push(if bytes.get(self.at) == Some(&b'"') { self.quoted(begin)? } else { self.bare() });
-            match bytes.get(self.at) {
-                Some(byte) if *byte == self.separator => self.at += 1,
-                // The line end; `record` skips it and counts it when it is called again.
-                _ => return Ok(Some((begin, fields))),
-            }
-        }
-    }
-
-    fn bare(&mut self) -> String {
-        let bytes = self.text.as_bytes();
-        let rest = bytes.get(self.at..).unwrap_or_default();
-        let ends = |byte: &u8| *byte == self.separator || matches!(byte, b'\n' | b'\r');
-        let end = self.at + rest.iter().position(ends).unwrap_or(rest.len());
-        let field = self.text.get(self.at..end).unwrap_or_default().to_owned();
-        self.at = end;
-        field
-    }
-
-    fn quoted(&mut self, begin: usize) -> Result<String, DataError> {
-        let bytes = self.text.as_bytes();
-        let mut field = String::new();
-        self.at += 1;
-        loop {
-            let rest = bytes.get(self.at..).unwrap_or_default();
-            let Some(length) = rest.iter().position(|byte| *byte == b'"') else {
-                let hint = "a double quote inside a quoted field is written twice";
-                return Err(malformed(self.name, begin, "has a quoted field that does not end".into(), Some(hint)));
-            };
-            let piece = self.text.get(self.at..self.at + length).unwrap_or_default();
-            self.line += piece.bytes().filter(|byte| *byte == b'\n').count();
-            field.push_str(piece);
-            self.at += length + 1;
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    field.push('"');
-                    self.at += 1;
-                }
-                Some(byte) if *byte != self.separator && !matches!(byte, b'\n' | b'\r') => {
-                    let hint = "a double quote inside a quoted field is written twice";
-                    let what = "has text after the end of a quoted field".into();
-                    return Err(malformed(self.name, self.line, what, Some(hint)));
-                }
-                _ => return Ok(field),
-            }
-        }
-    }
+        let field =
+            |field: &Series| Some((field.name().to_string(), plain_values(&field.slice(row as i64, 1)).next()??));
+        fields.iter().map(field).collect::<Option<_>>().map(Value::Object)
+    }))
 }
 
 fn plain_value(value: &AnyValue) -> Option<Value> {
@@ -320,7 +504,7 @@ fn plain_value(value: &AnyValue) -> Option<Value> {
         AnyValue::Boolean(value) => Value::Bool(*value),
         AnyValue::String(text) => Value::String((*text).to_owned()),
         AnyValue::StringOwned(text) => Value::String(text.to_string()),
-        AnyValue::List(items) => Value::Array(items.iter().map(|item| plain_value(&item)).collect::<Option<_>>()?),
+        AnyValue::List(items) | AnyValue::Array(items, _) => Value::Array(plain_values(items).collect::<Option<_>>()?),
         AnyValue::Float32(value) => number(f64::from(*value)),
         AnyValue::Float64(value) => number(*value),
         AnyValue::UInt64(value) => Value::from(*value),
@@ -334,10 +518,6 @@ fn number(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
-fn without_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
-}
-
 fn not_empty(name: &str, records: Records) -> Result<Records, DataError> {
     if records.records.is_empty() {
         return Err(DataError::NoRows { name: name.to_owned(), what: "rows".into() });
@@ -349,8 +529,11 @@ fn check_count(n: usize) -> Result<(), DataError> {
     if n > MAX_ROWS { Err(DataError::TooMany { what: "rows".into(), n, most: MAX_ROWS }) } else { Ok(()) }
 }
 
-fn malformed(name: &str, line: usize, what: String, hint: Option<&str>) -> DataError {
-    DataError::Malformed { place: format!("`{name}` line {line}"), what, hint: hint.map(str::to_owned) }
+fn malformed(name: &str, misread: Misread) -> DataError {
+    match misread.line {
+        Some(_) => DataError::Malformed { place: misread.place(name), what: misread.what, hint: misread.hint },
+        None => DataError::File { path: name.to_owned(), reason: misread.what, hint: misread.hint },
+    }
 }
 
 #[cfg(test)]
@@ -362,8 +545,12 @@ mod tests {
         parse_jsonl(&Context::for_tests(), "a.jsonl", text.as_bytes())
     }
 
+    fn usual() -> Dialect {
+        Dialect::of("a.csv", None, None).expect("usual")
+    }
+
     fn csv(text: &str) -> Result<Records, DataError> {
-        parse_csv(&Context::for_tests(), "a.csv", text.as_bytes(), b',')
+        parse_csv(&Context::for_tests(), "a.csv", text.as_bytes(), usual(), None)
     }
 
     fn why<T: std::fmt::Debug>(answer: Result<T, DataError>) -> String {
@@ -384,25 +571,26 @@ mod tests {
     fn malformed_json_lines_name_the_line() {
         assert_eq!(
             why(jsonl("{\"a\": 1}\n{\"a\": \n")),
-            "`a.jsonl` line 2: is not JSON: eof while parsing a value at column 6"
+            "`a.jsonl` line 2: is not JSON: eof while parsing a value at column 7"
         );
         assert_eq!(why(jsonl("{\"a\": 1}\n3\n")), "`a.jsonl` line 2: expected an object, got the number `3`");
         assert!(why(jsonl("[{\"a\": 1}]")).contains("got an array of 1 items"));
         assert_eq!(why(jsonl("\n \n")), "`a.jsonl` has no rows");
         let ctx = Context::for_tests();
         assert_eq!(why(parse_jsonl(&ctx, "a.jsonl", b"{}\n\xff\xfe")), "`a.jsonl` line 2: is not UTF-8 text");
+        assert!(why(jsonl("{\"a\": 1, \"a\": 2}")).contains("line 1: is not JSON: the field `a` occurs twice"));
         let deep = "[".repeat(100_000);
-        assert!(why(jsonl(&deep)).contains("recursion limit"));
+        assert!(why(jsonl(&deep)).contains("nested more than 128 deep"));
         ctx.interrupt.raise();
         assert_eq!(why(parse_jsonl(&ctx, "a.jsonl", b"{}")), "interrupted");
     }
 
     #[test]
     fn csv_fields_may_hold_separators_quotes_and_line_ends() {
-        let records = csv("text,label\r\n\"a, \"\"b\"\"\nc\",1\r\n\nd,\n").expect("well-formed");
+        let records = csv("text,label\r\n\"a, \"\"b\"\"\nc\",1\r\n\r\nd,\r\n").expect("well-formed");
         assert_eq!(records.columns, ["text", "label"]);
         assert_eq!(records.records[0].cells, [Some(json!("a, \"b\"\nc")), Some(json!("1"))]);
-        assert_eq!(records.records[1].cells, [Some(json!("d")), Some(json!(""))]);
+        assert_eq!(records.records[1].cells, [Some(json!("d")), Some(Value::Null)]);
         assert_eq!(records.records.iter().map(|record| record.at).collect::<Vec<_>>(), [2, 5]);
     }
 
@@ -410,14 +598,14 @@ mod tests {
     fn malformed_csv_names_the_line() {
         assert_eq!(why(csv("a,b\n1,2\n1,2,3\n")), "`a.csv` line 3: has 3 fields, the header has 2");
         assert_eq!(why(csv("a,b\n1\n")), "`a.csv` line 2: has 1 fields, the header has 2");
-        assert_eq!(why(csv("a,b\n\"1,2\n3,4\n")), "`a.csv` line 2: has a quoted field that does not end");
-        assert_eq!(why(csv("a,b\n\"1\"x,2\n")), "`a.csv` line 2: has text after the end of a quoted field");
+        assert_eq!(why(csv("a,b\n\"1,2\n3,4\n")), "`a.csv` line 2, field `a`: the quoted field does not end");
+        assert_eq!(why(csv("a,b\n\"1\"x,2\n")), "`a.csv` line 2, field `a`: text follows the end of the quoted field");
         assert_eq!(why(csv("a,a\n1,2\n")), "`a.csv` line 1: the column `a` occurs twice");
         assert_eq!(why(csv("a,\n1,2\n")), "`a.csv` line 1: column 2 has no name");
         assert_eq!(why(csv("a,b\n")), "`a.csv` has no rows");
         assert_eq!(why(csv("\n\n")), "`a.csv`: has no header");
         let ctx = Context::for_tests();
-        assert_eq!(why(parse_csv(&ctx, "a.csv", b"a\nx\n\xff\n", b',')), "`a.csv` line 3: is not UTF-8 text");
+        assert_eq!(why(parse_csv(&ctx, "a.csv", b"a\nx\n\xff\n", usual(), None)), "`a.csv` line 3: is not UTF-8 text");
     }
 
     #[test]
@@ -427,7 +615,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
         let ctx = Context::for_tests();
-        let read = |name: &str| read_file(&ctx, name, &path(name));
+        let read = |name: &str| read_file(&ctx, name, &path(name), &Reading::default());
         std::fs::write(path("a.tsv"), "a\tb\n1\tx,y\n").expect("written");
         assert_eq!(read("a.tsv").expect("read").records[0].cells[1], Some(json!("x,y")));
         std::fs::write(path("empty.csv"), "").expect("written");

@@ -33,7 +33,7 @@ fn each(builder: DigestBuilder, names: &[String]) -> DigestBuilder {
 }
 
 /// Class names in a Parquet file's metadata, as JSON under this key.
-pub(super) const KEY: &str = "w2s.classes";
+pub const KEY: &str = "w2s.classes";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {

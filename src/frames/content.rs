@@ -108,7 +108,7 @@ pub(super) fn digest(table: &DataFrame) -> Digest {
 }
 
 /// One value as a tag and, where it has any, its bytes; texts carry their length.
-fn push_value(bytes: &mut Vec<u8>, value: &AnyValue) {
+pub(super) fn push_value(bytes: &mut Vec<u8>, value: &AnyValue) {
     match value {
         AnyValue::Null => bytes.push(0),
         AnyValue::Boolean(value) => bytes.extend([1, u8::from(*value)]),

@@ -13,6 +13,10 @@ pub enum FrameError {
     WrongKind { column: String, expected: &'static str, got: String },
     #[error("column `{column}` holds {holds}, which a frame cannot hold")]
     Nested { column: String, holds: String },
+    #[error("column `{column}` has the type `{dtype}`, which a frame cannot hold")]
+    Unheld { column: String, dtype: String, others: Vec<String> },
+    #[error("{place}: {what}")]
+    Malformed { place: String, what: String, hint: Option<String> },
     #[error("column `{column}` is null in row {row}")]
     Null { column: String, row: usize },
     #[error("id `{id}` occurs twice, in rows {first} and {second}")]
@@ -92,6 +96,8 @@ impl Explain for FrameError {
             FrameError::NoColumn { .. } => "frame/no-column",
             FrameError::WrongKind { .. } => "frame/wrong-kind",
             FrameError::Nested { .. } => "frame/nested",
+            FrameError::Unheld { .. } => "frame/unheld",
+            FrameError::Malformed { .. } => "frame/malformed",
             FrameError::Null { .. } => "frame/null",
             FrameError::DuplicateId { .. } => "frame/duplicate-id",
             FrameError::NotProbability { .. } => "frame/not-a-probability",
@@ -158,6 +164,13 @@ impl Explain for FrameError {
             FrameError::KindMismatch { column, left, right } if left == "string" || right == "string" => {
                 Some(format!("make both text: frame.with_columns(col({column:?}).cast(\"string\"))"))
             }
+            FrameError::Unheld { others, .. } => Some(if others.is_empty() {
+                "no column of the file can be held".to_owned()
+            } else {
+                let shown: Vec<String> = others.iter().take(8).map(|name| format!("{name:?}")).collect();
+                format!("name the columns that are needed: #{{ columns: [{}] }}", shown.join(", "))
+            }),
+            FrameError::Malformed { hint, .. } => hint.clone(),
             FrameError::TwoColumns { .. } => Some("name one with `.alias(\"…\")` or `rename`".to_owned()),
             FrameError::Access(error) => error.hint(),
             _ => None,

@@ -3,10 +3,13 @@
 //! An expression is checked against a frame's columns before polars sees it, so that a misspelt column or an addition of
 //! a text and a number is explained in the frame's own words.
 
+mod special;
+
 use super::content::Kind;
 use super::error::FrameError;
 use crate::core::digest::Digest;
 use polars::prelude::{self as pl, DataType, Expr as Plan, NamedFrom, Operator, Series};
+pub use special::Edges;
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,6 +119,7 @@ enum Node {
     Rank(Expr, RankMethod, bool),
     Over(Expr, Vec<String>),
     Shift(Expr, i64),
+    Special(special::Special, Expr),
     When(Vec<(Expr, Expr)>, Expr),
 }
 
@@ -267,6 +271,7 @@ impl Expr {
             | Node::Cast(of, _)
             | Node::Rank(of, ..)
             | Node::Over(of, _)
+            | Node::Special(_, of)
             | Node::Shift(of, _) => of.name(),
         }
     }
@@ -297,6 +302,7 @@ impl Expr {
             | Node::Alias(of, _)
             | Node::Cast(of, _)
             | Node::Rank(of, ..)
+            | Node::Special(_, of)
             | Node::Shift(of, _) => of.has_over(),
         }
     }
@@ -386,6 +392,7 @@ impl Expr {
                 }
                 Ok((kind, Shape::Rows))
             }
+            Node::Special(what, of) => what.check(of.check(columns)?).or_else(refuse),
             Node::Shift(of, _) => match of.check(columns)? {
                 (Some(kind), Shape::Rows) => Ok((Some(kind), Shape::Rows)),
                 _ => refuse("`shift` needs a value per row".to_owned()),
@@ -483,6 +490,7 @@ impl Expr {
                 let keys: Vec<Plan> = keys.iter().map(|key| Plan::Column(key.as_str().into())).collect();
                 of.plan(columns)?.over(keys)?
             }
+            Node::Special(what, of) => what.plan(of.plan(columns)?, kind_of(of)?),
             Node::Shift(of, n) => of.plan(columns)?.shift(pl::lit(*n)),
             Node::When(cases, otherwise) => {
                 let mut plan = otherwise.plan(columns)?;
@@ -625,8 +633,7 @@ fn contains(text: Plan, part: Plan) -> Plan {
         },
         &[part],
         |_, fields| {
-            let name = fields.first().map(|field| field.name.clone()).unwrap_or_default();
-            Ok(pl::Field::new(name, DataType::Boolean))
+            Ok(pl::Field::new(fields.first().map(|field| field.name.clone()).unwrap_or_default(), DataType::Boolean))
         },
     )
 }
@@ -789,6 +796,7 @@ impl fmt::Display for Expr {
                 write!(f, "{}.rank({method:?}{descending})", Atom(of))
             }
             Node::Over(of, keys) => write!(f, "{}.over({keys:?})", Atom(of)),
+            Node::Special(what, of) => write!(f, "{}.{what}", Atom(of)),
             Node::Shift(of, n) => write!(f, "{}.shift({n})", Atom(of)),
             Node::When(cases, otherwise) => {
                 for (at, (when, then)) in cases.iter().enumerate() {

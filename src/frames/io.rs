@@ -4,25 +4,25 @@
 use super::classes::KEY;
 use super::content::Kind;
 use super::error::FrameError;
-use super::{Frame, MAX_ROWS};
-use crate::core::context::{Context, plain};
+use super::json::{Fault, Reader, Token};
+use super::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
+use super::{Frame, MAX_ROWS, parquet};
+use crate::core::context::{Context, Interrupt, plain};
 use crate::core::files;
-use polars::prelude::{self as pl, Column, Schema};
-use polars_io::SerReader;
+use polars::prelude::Column;
 use polars_io::SerWriter;
-use polars_io::csv::read::CsvReadOptions;
 use polars_io::csv::write::CsvWriter;
-use polars_io::json::{JsonFormat, JsonReader};
-use polars_io::parquet::read::ParquetReader;
 use polars_io::parquet::write::{KeyValueMetadata, ParquetWriter};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::path::Path;
 
-/// The largest file that is read: 1 GiB. Chosen: it is read whole.
-const MAX_BYTES: u64 = 1 << 30;
+/// The largest file that is read: 2 GiB. Arbitrary; it is read whole.
+pub const MAX_FILE: u64 = 2 << 30;
+
+/// The most cells of a table that is read from text. Arbitrary: about 2 GiB as they are gathered.
+const MAX_CELLS: usize = 80_000_000;
 
 /// How a table is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,24 +46,42 @@ impl Format {
     }
 }
 
+/// What the caller says about a file.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// CSV: what separates fields.
+    pub separator: Option<String>,
+    /// CSV: what fields may be quoted with; empty for nothing.
+    pub quote: Option<String>,
+    /// Parquet: the columns that are read.
+    pub columns: Option<Vec<String>>,
+}
+
+/// The bytes of the file at `real`, which errors call `name`. The caller has checked that it may be read.
+pub fn content(ctx: &Context, name: &str, real: &Path) -> Result<Vec<u8>, FrameError> {
+    let fails = |reason: String| FrameError::File { path: name.to_owned(), reason };
+    let metadata = std::fs::metadata(real).map_err(|error| fails(plain(&error)))?;
+    if !metadata.is_file() {
+        return Err(fails("is not a file".to_owned()));
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(fails(format!("has {} bytes, at most {MAX_FILE} are read", metadata.len())));
+    }
+    let bytes = std::fs::read(real).map_err(|error| fails(plain(&error)))?;
+    ctx.note_read(real, &bytes);
+    ctx.interrupt.check()?;
+    if bytes.is_empty() { Err(fails("is empty".to_owned())) } else { Ok(bytes) }
+}
+
 impl Frame {
     /// Reads a file that the context grants, found as [`Context::readable`] finds it.
-    pub fn read(ctx: &Context, path: &str, format: Format) -> Result<Frame, FrameError> {
+    pub fn read(ctx: &Context, path: &str, format: Format, reading: &Reading) -> Result<Frame, FrameError> {
         let real = ctx.readable(path)?;
-        let fails = |reason: String| FrameError::File { path: path.to_owned(), reason };
-        let metadata = std::fs::metadata(&real).map_err(|error| fails(plain(&error)))?;
-        if !metadata.is_file() {
-            return Err(fails("is not a file".to_owned()));
-        }
-        if metadata.len() > MAX_BYTES {
-            return Err(fails(format!("has {} bytes, at most {MAX_BYTES} are read", metadata.len())));
-        }
-        let bytes = std::fs::read(&real).map_err(|error| fails(plain(&error)))?;
-        ctx.note_read(&real, &bytes);
-        ctx.interrupt.check()?;
-        Frame::from_bytes(bytes, format).map_err(|error| match error {
-            FrameError::Interrupted | FrameError::Access(_) => error,
-            other => fails(other.to_string()),
+        let bytes = content(ctx, path, &real)?;
+        parsed(path, bytes, format, reading, &ctx.interrupt).map_err(|error| match error {
+            FrameError::Refused(reason) => FrameError::File { path: path.to_owned(), reason },
+            FrameError::TooManyRows { .. } => FrameError::File { path: path.to_owned(), reason: error.to_string() },
+            other => other,
         })
     }
 
@@ -86,10 +104,10 @@ impl Frame {
 
     /// Reads a stored table.
     pub fn from_bytes(bytes: Vec<u8>, format: Format) -> Result<Frame, FrameError> {
+        let interrupt = Interrupt::default();
         match format {
-            Format::Parquet => from_parquet(bytes),
-            Format::Csv => from_csv(bytes),
-            Format::Json => from_json(&bytes),
+            Format::Csv => from_csv("the table", &bytes, Dialect::own(), &interrupt),
+            _ => parsed("the table", bytes, format, &Reading::default(), &interrupt),
         }
     }
 
@@ -120,209 +138,350 @@ impl Frame {
     }
 }
 
-fn from_parquet(bytes: Vec<u8>) -> Result<Frame, FrameError> {
-    let damaged = |what: &str| FrameError::Refused(format!("is not readable as Parquet: {what}"));
-    // The decoder panics on some damaged files.
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        let mut reader = ParquetReader::new(Cursor::new(bytes));
-        let n_rows = reader.num_rows()?;
-        if n_rows > MAX_ROWS {
-            return Ok(Err(n_rows));
+fn parsed(
+    name: &str,
+    bytes: Vec<u8>,
+    format: Format,
+    reading: &Reading,
+    interrupt: &Interrupt,
+) -> Result<Frame, FrameError> {
+    match format {
+        Format::Parquet => from_parquet(bytes, reading.columns.as_deref()),
+        Format::Csv => {
+            let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
+            from_csv(name, &bytes, dialect.map_err(|misread| malformed(name, misread))?, interrupt)
         }
-        let names = stored_names(&mut reader)?;
-        reader.finish().map(|table| Ok((table, names)))
-    }));
-    match read {
-        Ok(Ok(Ok((table, None)))) => Frame::tidy(table),
-        Ok(Ok(Ok((table, Some(names))))) => Frame::tidy(table)?.with_stored_names(&names),
-        Ok(Ok(Err(n_rows))) => Err(FrameError::TooManyRows { verb: "reading", n_rows: n_rows as u128, most: MAX_ROWS }),
-        Ok(Err(error)) => Err(damaged(&FrameError::from(error).to_string())),
-        Err(_) => Err(damaged("it is damaged")),
+        Format::Json => from_json(name, &bytes, interrupt),
     }
 }
 
-/// The class names in a Parquet file's metadata, as [`Frame::spelled_by`] takes them.
-pub fn stored_names(reader: &mut ParquetReader<Cursor<Vec<u8>>>) -> pl::PolarsResult<Option<String>> {
-    let mut metadata = reader.get_metadata()?.key_value_metadata().iter().flatten();
-    Ok(metadata.find(|pair| pair.key == KEY).and_then(|pair| pair.value.clone()))
+fn malformed(name: &str, misread: Misread) -> FrameError {
+    FrameError::Malformed { place: misread.place(name), what: misread.what, hint: misread.hint }
 }
 
-fn from_csv(bytes: Vec<u8>) -> Result<Frame, FrameError> {
-    if bytes.trim_ascii().is_empty() {
-        return Err(FrameError::Refused("has no header".to_owned()));
+fn from_parquet(bytes: Vec<u8>, only: Option<&[String]>) -> Result<Frame, FrameError> {
+    let stored = parquet::read(bytes, parquet::Choice { only, ..parquet::Choice::default() })?;
+    let class_names = stored.note(KEY).map(str::to_owned);
+    let mut frame = Frame::tidy(stored.table)?;
+    if let Some(names) = class_names {
+        frame = frame.with_stored_names(&names)?;
     }
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        CsvReadOptions::default()
-            .with_infer_schema_length(Some(0))
-            .with_n_threads(Some(1))
-            .into_reader_with_file_handle(Cursor::new(bytes))
-            .finish()
-    }));
-    let table = match read {
-        Ok(table) => table?,
-        Err(_) => return Err(FrameError::Refused("is not readable as CSV".to_owned())),
-    };
-    let columns: Result<Vec<Column>, FrameError> = table.columns().iter().map(typed).collect();
+    let Some(only) = only else { return Ok(frame) };
+    if let Some(column) = only.iter().find(|column| !stored.names.contains(column)) {
+        return Err(FrameError::NoColumn { column: column.clone(), columns: stored.names });
+    }
+    // In the order in which they were asked for.
+    let columns: Result<Vec<Column>, FrameError> = only.iter().map(|name| frame.column(name).cloned()).collect();
     Frame::from_columns(columns?)
 }
 
-/// A text column as the narrowest kind that holds all its values.
-fn typed(column: &Column) -> Result<Column, FrameError> {
-    let texts = column.as_materialized_series().rechunk();
-    let texts = texts.str()?;
-    let kind = if column.name() == "id" { Kind::String } else { kind_of(&texts.iter().flatten().collect::<Vec<_>>()) };
-    let name = column.name().clone();
-    Ok(match kind {
-        Kind::String => column.clone(),
-        Kind::Bool => Column::new(name, texts.iter().map(|text| text.map(|text| text == "true")).collect::<Vec<_>>()),
-        Kind::Int => Column::new(name, texts.iter().map(|text| text?.parse::<i64>().ok()).collect::<Vec<_>>()),
-        Kind::Float => Column::new(name, texts.iter().map(|text| text?.parse::<f64>().ok()).collect::<Vec<_>>()),
-    })
+/// Fails where a table of text would be too large; `line` is where it was seen.
+fn check_cells(n_rows: usize, n_columns: usize, line: usize) -> Result<(), Misread> {
+    if n_rows > MAX_ROWS {
+        return Err(Misread::at(line, format!("is beyond row {MAX_ROWS}, more are not read")));
+    }
+    if n_rows.saturating_mul(n_columns) > MAX_CELLS {
+        return Err(Misread::at(line, format!("is beyond {MAX_CELLS} cells, more are not read"))
+            .hint("take a part of it, or store it as Parquet"));
+    }
+    Ok(())
 }
 
-fn kind_of(texts: &[&str]) -> Kind {
-    if texts.is_empty() {
-        return Kind::Float;
-    }
-    // `007` is a name, not a number.
-    let is_plain = |text: &str| {
-        let digits = text.trim_start_matches('-');
-        let is_padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-        !(is_padded || text.starts_with('+'))
-    };
-    let is_float = |text: &str| {
-        let is_word = matches!(text, "NaN" | "inf" | "-inf");
-        is_word || (text.bytes().all(|byte| b"0123456789.-+eE".contains(&byte)) && text.parse::<f64>().is_ok())
-    };
-    if texts.iter().all(|text| matches!(*text, "true" | "false")) {
-        Kind::Bool
-    } else if texts.iter().all(|text| is_plain(text) && text.parse::<i64>().is_ok()) {
-        Kind::Int
-    } else if texts.iter().all(|text| is_plain(text) && is_float(text)) {
-        Kind::Float
-    } else {
-        Kind::String
-    }
-}
-
-fn from_json(bytes: &[u8]) -> Result<Frame, FrameError> {
-    let rows = json_rows(bytes)?;
-    if rows.len() > MAX_ROWS {
-        return Err(FrameError::TooManyRows { verb: "reading", n_rows: rows.len() as u128, most: MAX_ROWS });
-    }
-    let mut names: Vec<String> = Vec::new();
-    let mut place: HashMap<String, usize> = HashMap::new();
-    for row in &rows {
-        for name in row.keys() {
-            if !place.contains_key(name) {
-                place.insert(name.clone(), names.len());
-                names.push(name.clone());
+fn from_csv(name: &str, bytes: &[u8], dialect: Dialect, interrupt: &Interrupt) -> Result<Frame, FrameError> {
+    let refuse = |misread| malformed(name, misread);
+    let text = decoded(bytes).map_err(refuse)?;
+    let mut rows = Separated::open(&text, dialect).map_err(refuse)?;
+    let names = rows.columns().to_vec();
+    let mut columns: Vec<(Guess, Vec<Option<Cow<str>>>)> = vec![(Guess::default(), Vec::new()); names.len()];
+    let mut fields: Vec<Field> = Vec::new();
+    let mut n_rows = 0;
+    while let Some(line) = rows.next(&mut fields).map_err(refuse)? {
+        n_rows += 1;
+        check_cells(n_rows, names.len(), line).map_err(refuse)?;
+        if n_rows % 4096 == 0 {
+            interrupt.check()?;
+        }
+        for (field, (guess, cells)) in fields.drain(..).zip(&mut columns) {
+            let is_value = field.is_quoted || !field.text.is_empty();
+            if is_value {
+                guess.see(&field.text);
             }
+            cells.push(is_value.then_some(field.text));
         }
     }
-    let columns: Result<Vec<Column>, FrameError> = names.iter().map(|name| json_column(name, &rows)).collect();
-    exact_floats(Frame::from_columns(columns?)?, bytes)
+    let columns = names.iter().zip(columns).map(|(name, (guess, cells))| typed(name, guess.kind(name), &cells));
+    Frame::from_columns(columns.collect())
 }
 
-/// Floats to the last bit: `serde_json` rounds some of them by one unit in the last place, polars' reader
-/// does not. Where polars reads less than `serde_json` does (blank lines, say), the rounded floats stay.
-fn exact_floats(frame: Frame, bytes: &[u8]) -> Result<Frame, FrameError> {
-    if frame.height() == 0 || frame.kinds().iter().all(|(_, kind)| *kind != Kind::Float) {
-        return Ok(frame);
+/// A column of texts as the kind that holds all of them.
+fn typed(name: &str, kind: Kind, cells: &[Option<Cow<str>>]) -> Column {
+    let name = name.into();
+    let texts = cells.iter().map(Option::as_deref);
+    match kind {
+        Kind::String => Column::new(name, texts.collect::<Vec<_>>()),
+        Kind::Bool => Column::new(name, texts.map(|text| text.map(|text| text == "true")).collect::<Vec<_>>()),
+        Kind::Int => Column::new(name, texts.map(|text| text?.parse::<i64>().ok()).collect::<Vec<_>>()),
+        Kind::Float => Column::new(name, texts.map(|text| text?.parse::<f64>().ok()).collect::<Vec<_>>()),
     }
-    let schema: Schema = frame.kinds().into_iter().map(|(name, kind)| (name.into(), kind.dtype())).collect();
-    let is_array = bytes.trim_ascii_start().first() == Some(&b'[');
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        JsonReader::new(Cursor::new(bytes))
-            .with_json_format(if is_array { JsonFormat::Json } else { JsonFormat::JsonLines })
-            .with_schema(Arc::new(schema))
-            .finish()
-    }));
-    let Ok(Ok(exact)) = read else { return Ok(frame) };
-    if exact.height() != frame.height() {
-        return Ok(frame);
-    }
-    let columns = frame.kinds().into_iter().map(|(name, kind)| match exact.column(&name) {
-        Ok(column) if kind == Kind::Float => Ok(column.clone()),
-        _ => frame.column(&name).cloned(),
-    });
-    let columns: Result<Vec<Column>, FrameError> = columns.collect();
-    Frame::from_columns(columns?)
 }
 
-fn json_rows(bytes: &[u8]) -> Result<Vec<Map<String, Value>>, FrameError> {
-    let refuse = |what: String| Err(FrameError::Refused(what));
-    let said = |error: serde_json::Error| error.to_string().to_lowercase();
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        let rows: Vec<Value> = match serde_json::from_slice(bytes) {
-            Ok(rows) => rows,
-            Err(error) => return refuse(format!("is not JSON: {}", said(error))),
-        };
-        let object = |(at, row)| match row {
-            Value::Object(row) => Ok(row),
-            other => Err(FrameError::Refused(format!("row {at} must be an object, got {}", json_kind(&other)))),
-        };
-        return rows.into_iter().enumerate().map(object).collect();
+/// One column of JSON as it is gathered.
+#[derive(Default)]
+struct Gathered<'a> {
+    /// Rows before the first value: a field that comes late costs nothing for them.
+    n_before: usize,
+    cells: Vec<Option<Token<'a>>>,
+    /// What the values are, nulls aside.
+    sort: Option<Sort>,
+}
+
+/// What the values of one field are together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Bool,
+    Int,
+    Float,
+    Text,
+    /// Integers, of which some are beyond 64 bits: their digits are kept as text.
+    Wide,
+}
+
+impl Sort {
+    fn of(token: &Token) -> Option<Sort> {
+        Some(match token {
+            Token::Bool(_) => Sort::Bool,
+            Token::Int(_) => Sort::Int,
+            Token::Wide(_) => Sort::Wide,
+            Token::Float(_) => Sort::Float,
+            Token::Text(_) => Sort::Text,
+            Token::Null | Token::Array | Token::Object => return None,
+        })
     }
-    let mut rows = Vec::new();
-    for (at, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
+
+    fn name(self) -> &'static str {
+        match self {
+            Sort::Bool => "bool",
+            Sort::Int => "int",
+            Sort::Float => "float",
+            Sort::Text => "string",
+            Sort::Wide => "an integer beyond 64 bits",
         }
-        match serde_json::from_slice(line) {
-            Ok(Value::Object(row)) => rows.push(row),
-            Ok(other) => return refuse(format!("line {} must be an object, got {}", at + 1, json_kind(&other))),
-            Err(error) => return refuse(format!("line {} is not JSON: {}", at + 1, said(error))),
+    }
+
+    /// What holds values of both.
+    fn with(self, other: Sort) -> Option<Sort> {
+        match (self, other) {
+            (a, b) if a == b => Some(a),
+            (Sort::Int | Sort::Float, Sort::Int | Sort::Float) => Some(Sort::Float),
+            (Sort::Int | Sort::Wide, Sort::Int | Sort::Wide) => Some(Sort::Wide),
+            _ => None,
         }
     }
-    Ok(rows)
 }
 
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+/// The columns of a JSON file as they are gathered.
+#[derive(Default)]
+struct Rows<'a> {
+    names: Vec<String>,
+    place: HashMap<String, usize>,
+    columns: Vec<Gathered<'a>>,
+    n_rows: usize,
+    n_cells: usize,
+}
+
+/// A fault of the text, or of what it says about one field.
+struct Refused {
+    fault: Fault,
+    field: Option<String>,
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Refused { fault, field: None }
     }
 }
 
-fn json_column(name: &str, rows: &[Map<String, Value>]) -> Result<Column, FrameError> {
-    let mut kind: Option<Kind> = None;
-    for (at, row) in rows.iter().enumerate() {
-        let held = match row.get(name) {
-            None | Some(Value::Null) => continue,
-            Some(Value::Bool(_)) => Kind::Bool,
-            Some(Value::Number(number)) if number.is_i64() => Kind::Int,
-            Some(Value::Number(number)) if number.is_f64() => Kind::Float,
-            Some(Value::String(_)) => Kind::String,
-            Some(other) => {
-                let got = json_kind(other);
-                let what = format!("row {at}, field `{name}`: {got} does not fit into a column");
-                return Err(FrameError::Refused(what));
+impl<'a> Rows<'a> {
+    /// Reads the object that begins here as one row.
+    fn read(&mut self, reader: &mut Reader<'a>) -> Result<(), Refused> {
+        let at = reader.place();
+        let refuse = |what: String| Refused { fault: Fault { at, what }, field: None };
+        match reader.token()? {
+            Token::Object => {}
+            other => return Err(refuse(format!("expected an object, got {}", token_name(&other)))),
+        }
+        let row = self.n_rows;
+        self.n_rows += 1;
+        if self.n_rows > MAX_ROWS {
+            return Err(refuse(format!("is beyond row {MAX_ROWS}, more are not read")));
+        }
+        reader.fields(|reader, name| {
+            reader.blanks();
+            let at = reader.place();
+            let field = name.to_string();
+            let refuse = |what: String| Refused { fault: Fault { at, what }, field: Some(field.clone()) };
+            let token = reader.token()?;
+            let sort = Sort::of(&token);
+            if sort.is_none() && token != Token::Null {
+                return Err(refuse(format!("{} does not fit into a column", token_name(&token))));
             }
-        };
-        kind = match kind {
-            None => Some(held),
-            Some(known) if known == held => Some(held),
-            Some(known) if known.is_number() && held.is_number() => Some(Kind::Float),
-            Some(known) => {
-                return Err(FrameError::Refused(format!(
-                    "row {at}, field `{name}` is {held}, rows above hold {known}"
-                )));
+            let column = match self.place.get(&*name) {
+                Some(column) => *column,
+                None if self.names.len() >= MAX_COLUMNS => {
+                    return Err(refuse(format!("is one field more than {MAX_COLUMNS}, the most that are read")));
+                }
+                None => {
+                    self.place.insert(name.to_string(), self.names.len());
+                    self.names.push(name.to_string());
+                    self.columns.push(Gathered { n_before: row, ..Gathered::default() });
+                    self.names.len() - 1
+                }
+            };
+            let Some(column) = self.columns.get_mut(column) else { return Ok(()) };
+            let n_known = column.n_before + column.cells.len();
+            if n_known > row {
+                return Err(refuse("occurs twice in one object".to_owned()));
             }
-        };
+            self.n_cells += row + 1 - n_known;
+            if self.n_cells > MAX_CELLS {
+                return Err(refuse(format!("is beyond {MAX_CELLS} cells, more are not read")));
+            }
+            column.cells.resize(row - column.n_before, None);
+            if let (Some(known), Some(held)) = (column.sort, sort) {
+                let both = known.with(held);
+                column.sort = both;
+                if both.is_none() {
+                    return Err(refuse(format!("is {}, rows above hold {}", held.name(), known.name())));
+                }
+            }
+            column.sort = column.sort.or(sort);
+            column.cells.push(sort.map(|_| token));
+            Ok(())
+        })
     }
-    let values = rows.iter().map(|row| row.get(name));
-    Ok(match kind {
-        Some(Kind::Bool) => Column::new(name.into(), values.map(|v| v?.as_bool()).collect::<Vec<_>>()),
-        Some(Kind::Int) => Column::new(name.into(), values.map(|v| v?.as_i64()).collect::<Vec<_>>()),
-        Some(Kind::String) => Column::new(name.into(), values.map(|v| v?.as_str()).collect::<Vec<_>>()),
-        Some(Kind::Float) | None => Column::new(name.into(), values.map(|v| v?.as_f64()).collect::<Vec<_>>()),
-    })
+
+    fn frame(self) -> Result<Frame, FrameError> {
+        let n_rows = self.n_rows;
+        if n_rows.saturating_mul(self.names.len()) > MAX_CELLS {
+            let n = self.names.len();
+            return Err(FrameError::Refused(format!(
+                "has {n_rows} rows of {n} fields, at most {MAX_CELLS} cells are read"
+            )));
+        }
+        let columns = self.names.into_iter().zip(self.columns).map(|(name, column)| column.column(&name, n_rows));
+        Frame::from_columns(columns.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Gathered<'_> {
+    fn column(self, name: &str, n_rows: usize) -> Result<Column, FrameError> {
+        let is_loss = |cell: &&Option<Token>| matches!(cell, Some(Token::Int(value)) if value.unsigned_abs() > super::text::MAX_EXACT);
+        if self.sort == Some(Sort::Float)
+            && let Some(Some(Token::Int(value))) = self.cells.iter().find(is_loss)
+        {
+            return Err(FrameError::Refused(format!(
+                "field `{name}` holds floats and the integer `{value}`, which no float holds exactly"
+            )));
+        }
+        let name = name.into();
+        Ok(match self.sort {
+            Some(Sort::Bool) => Column::new(
+                name,
+                self.spread(n_rows, |cell| match cell {
+                    Token::Bool(value) => Some(*value),
+                    _ => None,
+                }),
+            ),
+            Some(Sort::Int) => Column::new(
+                name,
+                self.spread(n_rows, |cell| match cell {
+                    Token::Int(value) => Some(*value),
+                    _ => None,
+                }),
+            ),
+            Some(Sort::Text | Sort::Wide) => Column::new(
+                name,
+                self.spread(n_rows, |cell| match cell {
+                    Token::Text(text) => Some(text.to_string()),
+                    Token::Int(value) => Some(value.to_string()),
+                    Token::Wide(digits) => Some((*digits).to_owned()),
+                    _ => None,
+                }),
+            ),
+            Some(Sort::Float) | None => Column::new(
+                name,
+                self.spread(n_rows, |cell| match cell {
+                    Token::Float(value) => Some(*value),
+                    Token::Int(value) => Some(*value as f64),
+                    _ => None,
+                }),
+            ),
+        })
+    }
+
+    /// A value or a null for each of `n_rows` rows.
+    fn spread<T>(&self, n_rows: usize, value: impl Fn(&Token) -> Option<T>) -> Vec<Option<T>> {
+        let mut values = Vec::with_capacity(n_rows);
+        values.resize_with(self.n_before, || None);
+        values.extend(self.cells.iter().map(|cell| cell.as_ref().and_then(&value)));
+        values.resize_with(n_rows, || None);
+        values
+    }
+}
+
+fn token_name(token: &Token) -> &'static str {
+    match token {
+        Token::Null => "null",
+        Token::Array => "an array",
+        Token::Object => "an object",
+        other => Sort::of(other).map_or("null", Sort::name),
+    }
+}
+
+/// An array of objects, or objects one after the other.
+fn from_json(name: &str, bytes: &[u8], interrupt: &Interrupt) -> Result<Frame, FrameError> {
+    let text = decoded(bytes).map_err(|misread| malformed(name, misread))?;
+    let mut reader = Reader::new(&text);
+    let mut rows = Rows::default();
+    let read = (|| -> Result<(), Refused> {
+        reader.blanks();
+        if text.as_bytes().get(reader.place()) == Some(&b'[') {
+            reader.token()?;
+            reader.items(|reader| {
+                reader.blanks();
+                stop(interrupt, reader.place(), rows.n_rows)?;
+                rows.read(reader)
+            })?;
+            return Ok(reader.end()?);
+        }
+        while reader.end().is_err() {
+            stop(interrupt, reader.place(), rows.n_rows)?;
+            rows.read(&mut reader)?;
+        }
+        Ok(())
+    })();
+    interrupt.check()?;
+    read.map_err(|Refused { fault, field }| {
+        let before = text.as_bytes().get(..fault.at.min(text.len())).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let what = if field.is_none() && !fault.what.starts_with("expected an object") && !fault.what.starts_with("is ")
+        {
+            let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+            format!("is not JSON: {} at column {column}", fault.what)
+        } else {
+            fault.what
+        };
+        malformed(name, Misread { field, ..Misread::at(line, what) })
+    })?;
+    rows.frame()
+}
+
+/// Ends the reading where a stop was asked for; the caller looks at the interrupt again.
+fn stop(interrupt: &Interrupt, at: usize, n_rows: usize) -> Result<(), Fault> {
+    if n_rows.is_multiple_of(4096) && interrupt.is_raised() {
+        return Err(Fault { at, what: "interrupted".to_owned() });
+    }
+    Ok(())
 }
 
 /// One object per line within an array. JSON has no NaN and no infinity: a frame that holds one is refused.
@@ -364,7 +523,7 @@ mod tests {
     fn table() -> Frame {
         let table = df!(
             "id" => [Some("a"), Some(""), None, Some("007")],
-            "text" => [Some("x, \"y\"\nz"), Some("ünï"), Some("null"), None],
+            "text" => [Some("x, \"y\"\nz"), Some("ü\rnï"), Some("null"), None],
             "b" => [Some(true), Some(false), None, Some(true)],
             "i" => [Some(i64::MAX), Some(i64::MIN), None, Some(0)],
             "f" => [Some(0.1 + 0.2), Some(-1.5e-300), None, Some(1.0)],
@@ -405,16 +564,28 @@ mod tests {
 
     #[test]
     fn malformed_files_are_explained() {
-        let cases: [(&[u8], Format, &str); 9] = [
-            (b"", Format::Csv, "has no header"),
-            (b"a,b\n1,2,3\n", Format::Csv, ""),
-            (b"a\n\xff\n", Format::Csv, ""),
+        let cases: [(&[u8], Format, &str); 13] = [
+            (b"", Format::Csv, "`the table`: has no header"),
+            (b"a,b\n1,2,3\n", Format::Csv, "`the table` line 2: has 3 fields, the header has 2"),
+            (b"a\n\xff\n", Format::Csv, "`the table` line 2: is not UTF-8 text"),
+            (b"a,a\n1,2\n", Format::Csv, "the column `a` occurs twice"),
             (b"PAR1 is not enough", Format::Parquet, "is not readable as Parquet"),
             (b"", Format::Parquet, "is not readable as Parquet"),
-            (b"[1]", Format::Json, "row 0 must be an object, got int"),
-            (b"{\"a\": 1}\n{\"a\": \"x\"}\n", Format::Json, "row 1, field `a` is string, rows above hold int"),
-            (b"{\"a\": [1]}", Format::Json, "row 0, field `a`: an array does not fit into a column"),
-            (b"{\"a\": 1", Format::Json, "line 1 is not JSON"),
+            (b"[1]", Format::Json, "line 1: expected an object, got int"),
+            (b"{\"a\": 1}\n{\"a\": \"x\"}\n", Format::Json, "line 2, field `a`: is string, rows above hold int"),
+            (b"{\"a\": [1]}", Format::Json, "line 1, field `a`: an array does not fit into a column"),
+            (b"{\"a\": 1", Format::Json, "line 1: is not JSON: eof while parsing an object at column 8"),
+            (b"{\"a\": 1, \"a\": 2}", Format::Json, "line 1, field `a`: occurs twice in one object"),
+            (
+                b"[{\"a\": 1.5}, {\"a\": 9007199254740993}]",
+                Format::Json,
+                "`9007199254740993`, which no float holds exactly",
+            ),
+            (
+                b"{\"a\": 0.5}\n{\"a\": 9223372036854775808}",
+                Format::Json,
+                "an integer beyond 64 bits, rows above hold float",
+            ),
         ];
         for (bytes, format, message) in cases {
             let error = Frame::from_bytes(bytes.to_vec(), format).err().expect(message);
@@ -430,7 +601,7 @@ mod tests {
         let path = path.to_str().expect("a path");
         assert!(table().write(&ctx, path, Format::Csv).is_err());
         assert!(!std::path::Path::new(path).exists());
-        assert!(Frame::read(&ctx, path, Format::Csv).is_err());
+        assert!(Frame::read(&ctx, path, Format::Csv, &Reading::default()).is_err());
     }
 
     #[test]
@@ -439,5 +610,53 @@ mod tests {
         let frame = Frame::from_bytes(csv.to_vec(), Format::Csv).expect("reads");
         let kinds: Vec<String> = frame.kinds().iter().map(|(name, kind)| format!("{name}:{kind}")).collect();
         assert_eq!(kinds, ["id:string", "zip:string", "n:int", "x:float", "flag:bool", "none:float"]);
+    }
+
+    fn read(bytes: &[u8], format: Format) -> Frame {
+        Frame::from_bytes(bytes.to_vec(), format).expect("reads")
+    }
+
+    #[test]
+    fn json_is_read_whatever_its_shape_and_keeps_every_digit() {
+        let lines = read(b"\xef\xbb\xbf{\"a\": 1, \"b\": 0.1}\n\n {\"b\": 2, \"c\": \"x\"}\r\n", Format::Json);
+        let array = read(b"[{\"a\": 1, \"b\": 0.1}, {\"b\": 2, \"c\": \"x\", \"a\": null}]", Format::Json);
+        assert!(lines.equals(&array));
+        assert_eq!(lines.columns(), ["a", "b", "c"]);
+        assert_eq!(lines.floats("b").expect("floats"), [0.1, 2.0]);
+        let wide = read(b"{\"a\": 9223372036854775808}\n{\"a\": 9223372036854775809}\n{\"a\": 7}", Format::Json);
+        assert_eq!(wide.strings("a").expect("text"), ["9223372036854775808", "9223372036854775809", "7"]);
+        assert_eq!(read(b"[]", Format::Json).height(), 0);
+        let exact = read(b"[{\"x\": 122.416294033786585}]", Format::Json);
+        assert_eq!(exact.floats("x").expect("floats"), ["122.416294033786585".parse::<f64>().expect("a float")]);
+    }
+
+    #[test]
+    fn what_was_written_comes_back_though_a_stranger_would_be_asked() {
+        for table in [
+            df!("a" => ["a"], "b" => ["b"]),
+            df!("a;b" => [1i64, 2]),
+            df!("a" => [Some(1i64), None, Some(3), None]),
+            df!("a" => ["", "\r\n", "\t", " "], "b" => ["\"", "\"\"", ",", "\r"]),
+        ] {
+            let frame = Frame::tidy(table.expect("columns of one length")).expect("a tidy table");
+            let text = frame.to_csv().expect("writes");
+            assert!(read(text.as_bytes(), Format::Csv).equals(&frame), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn integers_beyond_64_bits_stay_different_in_csv() {
+        let frame = read(b"n\n9223372036854775808\n9223372036854775809\n", Format::Csv);
+        assert_eq!(frame.strings("n").expect("text"), ["9223372036854775808", "9223372036854775809"]);
+    }
+
+    #[test]
+    fn many_new_fields_are_bounded() {
+        let rows: Vec<String> = (0..20_000).map(|idx| format!("{{\"k{idx}\": 1}}")).collect();
+        let error = Frame::from_bytes(rows.join("\n").into_bytes(), Format::Json).err().expect("too many");
+        assert!(error.to_string().contains("line 10001, field `k10000`: is one field more than 10000"), "{error}");
+        let rows: Vec<String> = (0..10_000).map(|idx| format!("{{\"k{idx}\": 1}}")).collect();
+        let error = Frame::from_bytes(rows.join("\n").into_bytes(), Format::Json).err().expect("too many");
+        assert!(error.to_string().contains("10000 rows of 10000 fields"), "{error}");
     }
 }

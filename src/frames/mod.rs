@@ -7,16 +7,22 @@ mod classes;
 mod content;
 mod error;
 pub mod expr;
+mod guard;
 mod io;
+pub mod json;
+mod pages;
+pub mod parquet;
 mod render;
+mod reshape;
 mod rows;
+pub mod text;
 mod verbs;
 
-pub use classes::read_by_index;
+pub use classes::{KEY as CLASSES, read_by_index};
 pub use content::Kind;
 pub use error::FrameError;
-pub use io::{Format, stored_names};
 pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
+pub use io::{Format, MAX_FILE, Reading, content};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};
 

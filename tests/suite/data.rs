@@ -71,7 +71,7 @@ fn malformed_files_say_where_and_what() {
     let cases = [
         ("h.csv", "data/no-column", "there is no column `text` / columns: headline, is_sarcastic"),
         ("ragged.csv", "data/malformed", "`ragged.csv` line 3: has 3 fields, the header has 2"),
-        ("open.csv", "data/malformed", "`open.csv` line 2: has a quoted field that does not end"),
+        ("open.csv", "data/malformed", "`open.csv` line 2, field `text`: the quoted field does not end"),
         ("empty.csv", "data/file", "`empty.csv`: is empty"),
         ("header.csv", "data/no-rows", "`header.csv` has no rows"),
         ("one.csv", "data/one-class", "`one.csv` has only one class, `0`"),
@@ -103,7 +103,7 @@ fn options_that_cannot_be_meant_are_refused() {
         (format!("data::load(\"h.csv\", #{{ {named}, test_share: 0.0/0.0 }})"), "the test share must be at least 0"),
         (format!("data::load(\"h.csv\", #{{ {named}, classes: [\"a\"] }})"), "expected one of a"),
         (format!("data::load(\"h.csv\", #{{ {named}, classes: [\"a\", \"a\"] }})"), "`a` is listed twice"),
-        (format!("data::load(\"h.csv\", #{{ {named}, n_train: 100 }})"), "100 rows were asked for"),
+        (format!("data::load(\"h.csv\", #{{ {named}, n_train: 100 }})"), "`n_train` is 100, `h.csv` has "),
         ("data::load(\"h.csv\", #{ text: 5 })".into(), "option `text` of `data::load` must be one of string, function"),
         ("data::load(\"h.csv\", #{ texts: \"headline\" })".into(), "has no option `texts`"),
         ("data::load(\"world/era\", #{ text: \"a\" })".into(), "option `text` of `data::load` is for files"),
@@ -150,7 +150,7 @@ fn pairs_are_read_from_files_and_trained_on() {
     assert_eq!(shown(&mut session, trained), "[1.0, 10, 1]");
     let margins = "metric::margins(m.score(d.test), d.test).select(col(\"margin\").min()).item() > 0.0";
     assert_eq!(shown(&mut session, margins), "true");
-    let named = "data::load(\"p.csv\", #{ prompt: \"q\", chosen: \"better\", rejected: |row| row.worse, separator: \": \", \
+    let named = "data::load(\"p.csv\", #{ prompt: \"q\", chosen: \"better\", rejected: |row| row.worse, between: \": \", \
                  test_share: 0.0 }).frame().row(0).continuation0";
     assert!([": good", ": bad"].contains(&shown(&mut session, named).as_str()));
     let cases = [

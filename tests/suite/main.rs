@@ -16,6 +16,7 @@ mod names;
 mod operations;
 mod pins;
 mod prompt;
+mod readers;
 mod real_text;
 mod record;
 mod registry;

@@ -4,7 +4,7 @@ use super::rows::{from_value, to_value};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::columns::{self, Mapping};
-use crate::data::read::Records;
+use crate::data::read::{Records, typed};
 use crate::data::{DataError, Source};
 use crate::domains::preference;
 
@@ -31,7 +31,7 @@ pub struct Columns {
     /// What each column gives, in the order of the options.
     named: Vec<(&'static str, Option<Column>)>,
     classes: Option<Vec<String>>,
-    separator: Option<String>,
+    between: Option<String>,
 }
 
 /// The columns that the options of `data::load` or `data::of` name: both have them all.
@@ -43,7 +43,7 @@ macro_rules! columns_of {
         $crate::builtins::data::columns::Columns::new(
             [$((stringify!($column), $options.$column)),*],
             $options.classes,
-            $options.separator,
+            $options.between,
         )
     };
 }
@@ -54,15 +54,15 @@ impl Columns {
     pub fn new<const N: usize>(
         named: [(&'static str, Option<Column>); N],
         classes: Option<Vec<String>>,
-        separator: Option<String>,
+        between: Option<String>,
     ) -> Columns {
-        Columns { named: named.into(), classes, separator }
+        Columns { named: named.into(), classes, between }
     }
 
     /// The names of the options that were given, for a refusal where they do not apply.
     pub fn given(&self) -> Vec<&'static str> {
         let named = self.named.iter().filter(|(_, column)| column.is_some()).map(|(name, _)| *name);
-        let rest = [("classes", self.classes.is_some()), ("separator", self.separator.is_some())];
+        let rest = [("classes", self.classes.is_some()), ("between", self.between.is_some())];
         named.chain(rest.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)).collect()
     }
 
@@ -82,7 +82,7 @@ impl Columns {
         if are_pairs {
             self.refuse(&given, &NOT_OF_PAIRS, if given.contains(&"chosen") { "chosen" } else { "rejected" })?;
         } else {
-            self.refuse(&given, &["separator"], "continuations")?;
+            self.refuse(&given, &["between"], "continuations")?;
         }
         let mut take = |meaning| self.take(call, records, meaning);
         let mut mapping = Mapping {
@@ -102,8 +102,8 @@ impl Columns {
         };
         let (chosen, rejected) = (take("chosen")?, take("rejected")?);
         if are_pairs {
-            let (prompt, separator) = (mapping.prompt.take(), self.separator);
-            let pairs = preference::Mapping { prompt, chosen, rejected, separator, places: mapping };
+            let (prompt, between) = (mapping.prompt.take(), self.between);
+            let pairs = preference::Mapping { prompt, chosen, rejected, between, places: mapping };
             return Ok(preference::source(records, name, &pairs, test_share, seed)?);
         }
         mapping.classes = self.classes;
@@ -123,6 +123,16 @@ impl Columns {
         let column = self.named.iter_mut().find(|(name, _)| *name == meaning).and_then(|(_, column)| column.take());
         apply(call, records, meaning, column)
     }
+
+    /// The columns that are needed; none where a function of a row may look at any.
+    pub fn wanted(&self) -> Option<Vec<String>> {
+        let name = |(own, column): &(&str, Option<Column>)| match column {
+            None => Some((*own).to_owned()),
+            Some(Column::Named(name)) => Some(name.clone()),
+            Some(Column::Computed(_)) => None,
+        };
+        self.named.iter().map(name).collect()
+    }
 }
 
 /// What is not asked of pairs with a chosen and a rejected text.
@@ -136,12 +146,15 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
         Some(Column::Computed(compute)) => compute,
     };
     let name = format!("{meaning}, computed");
+    let kinds = records.kinds();
     refuse_silence(call, records, &compute)?;
     let mut values = Vec::with_capacity(records.records.len());
     for (idx, record) in records.records.iter().enumerate() {
-        let cells = records.columns.iter().zip(&record.cells);
+        let cells = records.columns.iter().zip(&record.cells).zip(&kinds);
         let row: Map = cells
-            .filter_map(|(column, cell)| cell.as_ref().map(|cell| (column.as_str().into(), to_value(cell))))
+            .filter_map(|((column, cell), kind)| {
+                cell.as_ref().map(|cell| (column.as_str().into(), to_value(&typed(cell, *kind))))
+            })
             .collect();
         let at = format!("{} {}", records.counted, record.at);
         let answer = call.call_back(&compute, vec![Dynamic::from(row)]).map_err(|fault| fault.at_work(&at))?;

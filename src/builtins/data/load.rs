@@ -3,8 +3,9 @@
 use super::columns::{Column, columns_of};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
+use crate::data::read::{self, Reading};
 use crate::data::sets;
-use crate::data::{Data, Source, read};
+use crate::data::{Data, DataError, Source};
 use crate::domains::preference;
 use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ options! {
         /// Files: the column or function that gives the other continuation, or an array of several: `rejected` if there is one.
         rejected: Option<Column> = None,
         /// Files: what stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
-        separator: Option<String> = None,
+        between: Option<String> = None,
         /// Files: the column or function that says which of `continuations` is preferred: its index, or a probability for each.
         preference: Option<Column> = None,
         /// Files: the column or function that gives an answer as text, sealed like a label.
@@ -54,6 +55,10 @@ options! {
         test_share: Option<f64> = None,
         /// World, preference: into how many pools of words the train rows are cut, as `world::pairs` says; 1 without it.
         pools: Option<usize> = None,
+        /// CSV files: what separates the fields; a tab for `.tsv`, else a comma, without it.
+        separator: Option<String> = None,
+        /// CSV files: what fields may be quoted with, `""` for nothing; a double quote without it.
+        quote: Option<String> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,
     }
@@ -70,7 +75,9 @@ pub fn function() -> Function {
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
              name columns, or are functions of a row. Labels are read in one way for the whole column: by name, or, where \
              `classes` are given and no label is the name of one, by index. Class names that `write_parquet` stored are used. \
-             Cells that do not fit are errors with line and field.\n\n\
+             Cells that do not fit are errors with line and field. Files are read as `frame::read_csv` and `frame::read_parquet` \
+             read them, and a function of a row sees the same kinds: `|row| row.year > 2000`. A column that is named, not \
+             computed, is taken as the file writes it, so a class may be called `1.0`.\n\n\
              A row holds a text, tokens, features, or a prompt with continuations. A file with `chosen` and `rejected` is read as \
              preferences: which of the two comes first is drawn for each row, classes are `first` and `second`, and rows with \
              one prompt are one group.\n\n\
@@ -91,10 +98,13 @@ fn run(call: &mut Call) -> Answer {
     let test_share = options.test_share.unwrap_or(TEST_SHARE);
     let columns = columns_of!(options);
     if is_file(&name) {
-        let mut records = read::read(call.ctx(), &name)?;
+        let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
+        let mut records = read::read(call.ctx(), &name, &reading)?;
         return counted(columns.source(call, &mut records, &name, test_share, seed)?, n_train, n_test, seed);
     }
     let mut given = columns.given();
+    given.extend(options.separator.is_some().then_some("separator"));
+    given.extend(options.quote.is_some().then_some("quote"));
     if options.test_share.is_some() && sets::find(&name).is_none() {
         given.push("test_share");
     }
@@ -143,8 +153,18 @@ fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: 
     if n_train.is_none() && n_test.is_none() {
         return Ok(Dynamic::from(all));
     }
-    let side = |side: Data, n: Option<usize>| n.map_or_else(|| Ok(side.clone()), |n| side.sample(n, seed));
-    let (train, test) = (side(all.train(), n_train)?, side(all.test(), n_test)?);
+    let side = |side: Data, n: Option<usize>, option: &str, rows: &str| match n {
+        None => Ok(side),
+        Some(n) => side.sample(n, seed).map_err(|error| match error {
+            DataError::TooFewRows { name, asked, n_rows } => {
+                Fault::new("data/sample-size", format!("`{option}` is {asked}, `{name}` has {n_rows} {rows} rows"))
+                    .hint(format!("at most #{{ {option}: {n_rows} }}; without `{option}` all are taken"))
+            }
+            other => other.into(),
+        }),
+    };
+    let train = side(all.train(), n_train, "n_train", "train")?;
+    let test = side(all.test(), n_test, "n_test", "test")?;
     Ok(Dynamic::from(train.concat(&test)?))
 }
 

@@ -28,7 +28,7 @@ options! {
         /// The column or function that gives the other continuation, or an array of several: `rejected` if there is one.
         rejected: Option<Column> = None,
         /// What stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
-        separator: Option<String> = None,
+        between: Option<String> = None,
         /// The column or function that says which of `continuations` is preferred: its index, or a probability for each.
         preference: Option<Column> = None,
         /// The column or function that gives an answer as text, sealed like a label.

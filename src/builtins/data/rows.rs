@@ -12,6 +12,8 @@ pub fn to_value(cell: &Value) -> Dynamic {
         Value::Bool(value) => Dynamic::from(*value),
         Value::Number(number) => match number.as_i64() {
             Some(int) => Dynamic::from(int),
+            // Beyond the script's integers: a float would lose digits.
+            None if number.is_u64() => Dynamic::from(number.to_string()),
             None => Dynamic::from(number.as_f64().unwrap_or(f64::NAN)),
         },
         Value::String(text) => Dynamic::from(text.clone()),

@@ -85,7 +85,7 @@ fn sample() -> Function {
     .returns("Data: the drawn rows")
     .also_method::<Data>()
     .example(four_rows!("data.sample(2, 0).n_rows"), "2")
-    .fails(four_rows!("data.sample(5, 0)"), "5 rows were asked for, `rows` has 4")
+    .fails(four_rows!("data.sample(5, 0)"), "`n` is 5, `rows` has 4 rows")
     .fails(four_rows!("data.take([0, 2]).sample(2, 0)"), "cannot give 2 that are balanced by class")
 }
 

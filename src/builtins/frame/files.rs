@@ -1,7 +1,7 @@
 //! Frames from files and to files, and as text for papers.
 
 use crate::bind::prelude::*;
-use crate::frames::{Format, Frame};
+use crate::frames::{Format, Frame, Reading};
 
 /// What differs between records of one sort: name, code that runs, and three texts.
 type Row = (&'static str, fn(&mut Call) -> Answer, &'static str, &'static str, &'static str);
@@ -13,55 +13,98 @@ pub fn register(registry: &mut Registry) {
     texts(registry);
 }
 
-fn read(call: &Call, format: Format) -> Answer {
-    Ok(Dynamic::from(Frame::read(call.ctx(), &call.arg::<String>(0)?, format)?))
+options! {
+    /// How the text is separated.
+    pub struct CsvOptions {
+        /// What separates the fields, one character; a tab for `.tsv`, else a comma, without it.
+        separator: Option<String> = None,
+        /// What fields may be quoted with, one character, or `""` for nothing; a double quote without it.
+        quote: Option<String> = None,
+    }
+}
+
+options! {
+    /// What is read.
+    pub struct ParquetOptions {
+        /// The columns, in this order; all without it. Others are not decoded.
+        columns: Option<Vec<String>> = None,
+    }
+}
+
+fn read(call: &Call, format: Format, reading: &Reading) -> Answer {
+    Ok(Dynamic::from(Frame::read(call.ctx(), &call.arg::<String>(0)?, format, reading)?))
 }
 
 fn reading(registry: &mut Registry) {
-    let rows: [Row; 3] = [
-        (
-            "read_csv",
-            |call| read(call, Format::Csv),
-            "Reads comma-separated text with a header.",
-            "Kinds are told from the values: `true` and `false`, integers, floats, else text; `007` and the column `id` stay \
-             text. An empty field is null, `\"\"` an empty text.",
-            "frame::of(#{ a: [1, 2] }).write_csv(\"t.csv\"); frame::read_csv(\"t.csv\").column(\"a\")",
+    let path = "a file in the run's folder or else in the project, or one that was granted";
+    registry.add(
+        Function::new("frame", "read_csv", |call| {
+            let CsvOptions { separator, quote } = call.options()?;
+            read(call, Format::Csv, &Reading { separator, quote, columns: None })
+        })
+        .about("Reads separated text with a header: CSV, or TSV where the name ends in `.tsv`.")
+        .details(
+            "Kinds are told from the values: `true` and `false`, integers, floats, else text; `007`, integers beyond 64 bits \
+             and the column `id` stay text. An empty field is null, `\"\"` an empty text. Blank lines are passed over; where \
+             there is one column they are null, as `write_csv` writes it. UTF-8, and UTF-16 with a byte order mark. A row that \
+             is too short or too long, a repeated name, a quote that does not end and mixed line ends are errors with line \
+             and field. In a TSV a quoted field does not go over a line's end unless `quote` is given. `data::load` reads by \
+             the same rules.",
+        )
+        .source("RFC 4180")
+        .param::<String>("path", path)
+        .options::<CsvOptions>()
+        .returns("Frame: the table")
+        .example("frame::of(#{ a: [1, 2] }).write_csv(\"t.csv\"); frame::read_csv(\"t.csv\").column(\"a\")", "[1, 2]")
+        .fails("frame::read_csv(\"none.csv\")", "no such file or folder")
+        .fails(
+            "frame::of(#{ a: [1] }).write_csv(\"t.csv\"); frame::read_csv(\"t.csv\", #{ separator: \"||\" })",
+            "`separator` must be one ASCII character",
         ),
-        (
-            "read_parquet",
-            |call| read(call, Format::Parquet),
-            "Reads a Parquet file.",
-            "Integers and floats of any width become `int` and `float`, dates and times text; lists and structs are refused. \
-             Class names that `write_parquet` wrote come back.",
+    );
+    registry.add(
+        Function::new("frame", "read_parquet", |call| {
+            let ParquetOptions { columns } = call.options()?;
+            read(call, Format::Parquet, &Reading { columns, ..Reading::default() })
+        })
+        .about("Reads a Parquet file.")
+        .details(
+            "Integers and floats of any width become `int` and `float`, unsigned integers beyond 64 bits text, categories \
+             text, dates and times ISO text, in UTC where they have a zone, decimals of at most 15 digits `float` and longer ones text, which loses none. \
+             Lists, structs, durations and bytes are refused by name: name the columns that are needed. A file that would take more than \
+             2 GiB as a table is refused before it is decoded.",
+        )
+        .source("polars")
+        .param::<String>("path", path)
+        .options::<ParquetOptions>()
+        .returns("Frame: the table")
+        .example(
             "frame::of(#{ a: [1, 2] }).write_parquet(\"t.parquet\"); frame::read_parquet(\"t.parquet\").column(\"a\")",
-        ),
-        (
-            "read_json",
-            |call| read(call, Format::Json),
-            "Reads an array of objects, or one object per line.",
-            "A field that a row lacks is null. Values of one field must be of one kind; nested values are refused. Integers in \
-             `id` stay integers; where rows are joined with a column of text, by a metric or in training, they are read as \
-             their digits, and `join` asks for `.cast(\"string\")`.",
-            "frame::of(#{ a: [1, 2] }).write_json(\"t.json\"); frame::read_json(\"t.json\").column(\"a\")",
-        ),
-    ];
-    for (name, run, about, details, code) in rows {
-        let (code, failing) = match name {
-            "read_csv" => (code, "frame::read_csv(\"none.csv\")"),
-            "read_parquet" => (code, "frame::read_parquet(\"none.parquet\")"),
-            _ => (code, "frame::read_json(\"none.json\")"),
-        };
-        registry.add(
-            Function::new("frame", name, run)
-                .about(about)
-                .details(details)
-                .source("polars")
-                .param::<String>("path", "a file in the run's folder or else in the project, or one that was granted")
-                .returns("Frame: the table")
-                .example(code, "[1, 2]")
-                .fails(failing, "no such file or folder"),
-        );
-    }
+            "[1, 2]",
+        )
+        .example(
+            "frame::of(#{ a: [1], b: [2], c: [3] }).write_parquet(\"t.parquet\");\n\
+             frame::read_parquet(\"t.parquet\", #{ columns: [\"c\", \"a\"] }).columns",
+            "[\"c\", \"a\"]",
+        )
+        .fails("frame::read_parquet(\"none.parquet\")", "no such file or folder"),
+    );
+    registry.add(
+        Function::new("frame", "read_json", |call| read(call, Format::Json, &Reading::default()))
+            .about("Reads an array of objects, or one object per line.")
+            .details(
+                "A field that a row lacks is null. Values of one field must be of one kind; nested values are refused. \
+                 Integers beyond 64 bits make their column text, so that no digit is lost.",
+            )
+            .source("RFC 8259")
+            .param::<String>("path", path)
+            .returns("Frame: the table")
+            .example(
+                "frame::of(#{ a: [1, 2] }).write_json(\"t.json\"); frame::read_json(\"t.json\").column(\"a\")",
+                "[1, 2]",
+            )
+            .fails("frame::read_json(\"none.json\")", "no such file or folder"),
+    );
 }
 
 fn write(call: &Call, format: Format) -> Answer {

@@ -1,13 +1,23 @@
 //! `frame`: polars' tables and expressions.
 
 mod classes;
+mod ceil;
+mod clip;
 mod convert;
+mod cut;
+mod drop_nulls;
 mod expr;
 mod files;
+mod floor;
 mod of;
 mod operators;
+mod pivot;
+mod pow;
+mod qcut;
+mod unpivot;
 mod values;
 mod verbs;
+mod with_row_index;
 
 pub use classes::warn_of_indices;
 pub use convert::{Names, to_array, to_column, to_map};
@@ -30,4 +40,17 @@ pub fn register(registry: &mut Registry) {
     operators::register(registry);
     verbs::register(registry);
     classes::register(registry);
+    let functions = [
+        pivot::function(),
+        unpivot::function(),
+        drop_nulls::function(),
+        with_row_index::function(),
+        floor::function(),
+        ceil::function(),
+        pow::function(),
+        clip::function(),
+        cut::function(),
+        qcut::function(),
+    ];
+    functions.into_iter().for_each(|function| registry.add(function));
 }

@@ -20,7 +20,7 @@ pub fn function() -> Function {
         .about("Builds a frame from columns, or from rows.")
         .details(
             "Columns: an object map of arrays of one length. Rows: an array of object maps; a key that a row lacks is \
-             null. Integers beside floats become floats, `()` is null. An undefined `metric::pgr` is null, and its \
+             null. An object map is sorted by name, so columns come by name unless `columns` says their order. Integers beside floats become floats, `()` is null. An undefined `metric::pgr` is null, and its \
              reason stands in a further column: `reason`, or `NAME_reason` where several columns need one.",
         )
         .param_typed("values", "object map of array|array of object map", "the columns by name, or the rows")

@@ -25,6 +25,8 @@ pub enum AccessError {
     Write { path: String },
     #[error("`{path}`: {reason}")]
     Path { path: String, reason: String },
+    #[error("`{path}`: no such file or folder")]
+    NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
     #[error("`{path}` is not written: {reason}")]
     Name { path: String, reason: String },
 }
@@ -34,7 +36,7 @@ impl Explain for AccessError {
         match self {
             AccessError::Read { .. } => "access/read",
             AccessError::Write { .. } => "access/write",
-            AccessError::Path { .. } => "access/path",
+            AccessError::Path { .. } | AccessError::NotFound { .. } => "access/path",
             AccessError::Name { .. } => "access/name",
         }
     }
@@ -44,6 +46,11 @@ impl Explain for AccessError {
             AccessError::Read { path } => Some(format!("grant it on the command line: --allow-read {path}")),
             AccessError::Write { path } => Some(format!("grant it on the command line: --allow-write {path}")),
             AccessError::Path { .. } => None,
+            AccessError::NotFound { looked, .. } => {
+                let place = |(what, folder): &(&str, PathBuf)| format!("{what} `{}`", folder.display());
+                let places: Vec<String> = looked.iter().map(place).collect();
+                Some(format!("it was looked for in {}", places.join(", then in ")))
+            }
             AccessError::Name { .. } => Some("give it another name, such as \"mine.csv\"".to_owned()),
         }
     }

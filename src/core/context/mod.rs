@@ -10,6 +10,7 @@ mod extensions;
 mod interrupt;
 
 pub use crate::core::files::plain;
+use crate::core::files::MISSING;
 pub use access::{Access, AccessError};
 pub use dry_run::{DryRun, HeldBack, Look, Missing, NotComputed, Printer};
 pub use event::{Event, Found};
@@ -155,7 +156,14 @@ impl Context {
         let inside = self.settings.run_dir.as_ref().filter(|_| own && !path.is_empty()).map(|folder| folder.join(path));
         match inside.as_deref().filter(|inside| inside.exists()).and_then(Path::to_str) {
             Some(inside) => self.access.readable(inside),
-            None => self.access.readable(path),
+            None => self.access.readable(path).map_err(|error| match error {
+                AccessError::Path { path, reason } if own && reason == MISSING => {
+                    let run = self.settings.run_dir.iter().map(|folder| ("the run's folder", folder.clone()));
+                    let looked = run.chain([("the project", self.access.project.clone())]).collect();
+                    AccessError::NotFound { path, looked }
+                }
+                other => other,
+            }),
         }
     }
 

@@ -13,7 +13,7 @@ pub struct Mapping {
     /// One text, or an array of several.
     pub rejected: Option<String>,
     /// Stands between a prompt and a continuation where neither has white space there: [`SEPARATOR`] without it.
-    pub separator: Option<String>,
+    pub between: Option<String>,
     /// Where a row belongs: its `id`, `group`, `split` and `difficulty`.
     pub places: columns::Mapping,
 }
@@ -44,7 +44,7 @@ pub fn source(
     let (chosen, rejected) = (column(&mapping.chosen, "chosen")?, column(&mapping.rejected, "rejected")?);
     let prompt = named(records, &mapping.prompt, "prompt")?;
     let places = Places::of(records, &mapping.places)?;
-    let separator = mapping.separator.as_deref().unwrap_or(SEPARATOR);
+    let separator = mapping.between.as_deref().unwrap_or(SEPARATOR);
     let cells = Cells { records };
     let mut random = Random::new(seed, "preference/order");
     let (mut rows, mut truth): (Vec<Row>, Vec<f32>) = (Vec::new(), Vec::new());
@@ -77,6 +77,7 @@ pub(super) fn joined(text: String, mut continuations: Vec<String>, separator: &s
 
 #[cfg(test)]
 mod tests {
+    use crate::frames::text::Dialect;
     use super::*;
     use crate::core::context::Context;
     use crate::data::read::{parse_csv, parse_jsonl};
@@ -131,7 +132,7 @@ mod tests {
         let read = rows(&lines[..2], &Mapping::default());
         assert_eq!(sorted(&read[0]), set(&["q", " a", " b"]));
         assert_eq!(sorted(&read[1]), set(&["q ", "a", "b"]));
-        let mapping = Mapping { separator: Some("\n\n".into()), ..Mapping::default() };
+        let mapping = Mapping { between: Some("\n\n".into()), ..Mapping::default() };
         assert_eq!(sorted(&rows(&lines[..1], &mapping)[0]), set(&["q", "\n\na", " b"]));
         let bare = rows(&lines[2..], &Mapping::default());
         assert_eq!(sorted(&bare[0]), set(&["", "a", "b"]));
@@ -166,7 +167,7 @@ mod tests {
         assert_eq!(read.classes, ["first", "second", "3rd"]);
         assert_eq!(read.rows[0].id, "k");
         let csv = "question,better,worse,split\nq,a,b,train\nr,c,d,test\n";
-        let records = parse_csv(&Context::for_tests(), "a.csv", csv.as_bytes(), b',').expect("well-formed");
+        let records = parse_csv(&Context::for_tests(), "a.csv", csv.as_bytes(), Dialect::of("a.csv", None, None).expect("CSV"), None).expect("well-formed");
         let mapping = Mapping {
             prompt: Some("question".into()),
             chosen: Some("better".into()),

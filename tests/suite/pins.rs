@@ -67,7 +67,7 @@ fn without_kernels() -> Pins {
             );
         }
     }
-    let options = PairOptions { n_train: 60, n_test: 20, pools: 2, ..PairOptions::default() };
+    let options = PairOptions { n_train: 60, n_test: 20, ..PairOptions::default() };
     let rows = pairs(&world, &options).expect("pairs");
     let of_row = |row: &w2s::domains::world::PairRow| {
         format!("{} {} {:?} {} {}", row.id, row.prompt, row.continuations, row.preferred, row.difficulty.to_bits())

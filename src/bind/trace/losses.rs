@@ -64,6 +64,7 @@ pub const OUTSIDE: &[(&str, &str)] = &[
     ("metric::ece", TRUTH),
     ("metric::interval_bootstrap", TRUTH),
     ("metric::log_loss", TRUTH),
+    ("metric::margins", TRUTH),
     ("metric::pgr", TRUTH),
 ];
 

@@ -282,7 +282,8 @@ fn pools_share_no_adjective_and_no_prompt() {
     let world = world();
     let rows = |pools| pairs(&world, &PairOptions { n_train: 600, n_test: 60, pools, ..PairOptions::default() });
     let adjectives: BTreeSet<&str> = world.lexicon().adjectives.iter().map(|word| word.text.as_str()).collect();
-    let mut pools: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>, [usize; 2])> = BTreeMap::new();
+    type Pool = (BTreeSet<String>, BTreeSet<String>, [usize; 2]);
+    let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
     for row in rows(3).expect("pairs").rows.into_iter().filter(|row| !row.is_test) {
         let (words, prompts, places) = pools.entry(row.group).or_default();
         let said = row.continuations.iter().flat_map(|text| text.split(' ')).filter(|word| adjectives.contains(word));

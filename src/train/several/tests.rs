@@ -23,7 +23,7 @@ fn pairs(n: usize, swapped: bool) -> (Data, Frame) {
     for idx in 0..n {
         let mut words = |n: usize| (0..n).map(|_| format!("w{}", 1 + random.below(19))).collect::<Vec<_>>().join(" ");
         let text = words(3);
-        let mut continuations = vec![format!(" {} w0 .", words(1)), format!(" {} .", words(2))];
+        let mut continuations = [format!(" {} w0 .", words(1)), format!(" {} .", words(2))];
         let chosen = idx % 2;
         if (chosen == 1) != swapped {
             continuations.swap(0, 1);

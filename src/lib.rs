@@ -9,9 +9,11 @@
 //! | [`builtins`] | everything a script can call: a folder per script module, a file per function |
 //! | [`bind`] | Rhai to Rust and back: values, options, callbacks, faults with source positions |
 //! | [`record`], [`report`], [`sweep`] | what happened in a run; figures and pages; cells on worker processes |
+//! | [`train`] | training and labelling |
 //! | [`domains`] | what experiments are about: the generated world |
-//! | [`train`], [`models`], [`stats`], [`data`] | training and labelling; architectures and checkpoints; metrics; data sets |
-//! | [`store`], [`frames`], [`autograd`] | results by content; polars tables; small differentiable tensors |
+//! | [`models`], [`stats`] | architectures and checkpoints; metrics |
+//! | [`data`], [`autograd`] | data sets; small differentiable tensors |
+//! | [`store`], [`frames`] | results by content; polars tables |
 //! | [`kernels`], [`core`] | f32 kernels over flat buffers; context, digests, random numbers |
 //!
 //! `ARCHITECTURE.md` is the map and states the invariants.

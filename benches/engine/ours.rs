@@ -12,7 +12,7 @@ use w2s::kernels::Precision;
 use w2s::kernels::optim::{AdamW, AdamWOptions};
 use w2s::kernels::{Kernels, kernels_of, pages};
 use w2s::models::trunk::{self, Packed, Tape};
-use w2s::models::{Head, Model};
+use w2s::models::{Head, HeadKind, Model};
 use w2s::train::{CrossEntropy, finetune, logits};
 
 /// Runs the worker until its input ends.
@@ -169,7 +169,9 @@ impl Real {
         let labels = work::read(folder, "labels.u32", u32::from_le_bytes)?;
         if work.kind == Kind::Label {
             let weight = work::made_up_head(model.inner.arch.width());
-            model = model.with(|inner| inner.head = Some(std::sync::Arc::new(Head { weight, n_classes: CLASSES })));
+            model = model.with(|inner| {
+                inner.head = Some(std::sync::Arc::new(Head { weight, n_classes: CLASSES, kind: HeadKind::Class, classes: None }))
+            });
         }
         model.encode(&data, &ctx).map_err(|error| error.to_string())?;
         Ok(Real { work: *work, ctx, model, data, truth, labels, folder: folder.to_owned() })

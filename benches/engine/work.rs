@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use w2s::core::context::{Access, Context, Memo, Settings};
 use w2s::core::random::Random;
-use w2s::data::Data;
+use w2s::data::{Data, sets};
 use w2s::kernels::Precision;
 use w2s::models::arch::{Activation, Arch, CausalConfig};
 use w2s::models::trunk::Packed;
 use w2s::models::{Model, initial};
-use w2s::store::{Store, packages, sets};
+use w2s::store::{Store, packages};
 use w2s::train::{Batches, Recipe};
 
 /// What a work does.

@@ -11,6 +11,7 @@ mod fault;
 mod function;
 mod options;
 mod registry;
+pub mod renamed;
 pub mod trace;
 mod value;
 
@@ -19,7 +20,7 @@ pub use call::Call;
 pub use convert::{FromDynamic, Mismatch, describe};
 pub use fault::Fault;
 pub use function::{Example, Function, Kind, Param};
-pub use options::{OptionDoc, OptionSet, Options, default_text, read as read_option, refuse_unknown};
+pub use options::{OptionDoc, OptionSet, Options, accepted, default_text, read as read_option};
 pub use registry::{Registry, TypeRecord};
 pub use trace::Trace;
 pub use value::{Value, show};

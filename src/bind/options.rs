@@ -2,8 +2,10 @@
 
 use super::convert::FromDynamic;
 use super::fault::Fault;
+use super::renamed;
 use crate::core::explain::nearest;
 use rhai::{Dynamic, Map};
+use std::borrow::Cow;
 
 /// One documented option.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +35,14 @@ pub struct OptionSet {
     pub docs: Vec<OptionDoc>,
 }
 
-/// Fails with the list of valid names if `map` has a key that is not among `names`.
-pub fn refuse_unknown(what: &str, map: &Map, names: &[&str]) -> Result<(), Fault> {
+/// The map by the names of today. Fails with the list of valid names if it has a key that is not among `names`.
+pub fn accepted<'a>(what: &str, map: &'a Map, names: &[&str]) -> Result<Cow<'a, Map>, Fault> {
+    let map = renamed::options(what, map, names, renamed::OPTIONS);
+    refuse_unknown(what, &map, names)?;
+    Ok(map)
+}
+
+fn refuse_unknown(what: &str, map: &Map, names: &[&str]) -> Result<(), Fault> {
     for key in map.keys() {
         if !names.contains(&key.as_str()) {
             let hint = match nearest(key, names.iter().copied()) {
@@ -104,7 +112,8 @@ macro_rules! options {
             }
 
             fn from_map(what: &str, map: &rhai::Map) -> Result<Self, $crate::bind::Fault> {
-                $crate::bind::refuse_unknown(what, map, &[$( stringify!($field) ),*])?;
+                #[allow(unused_variables)]
+                let map = $crate::bind::accepted(what, map, &[$( stringify!($field) ),*])?;
                 #[allow(unused_mut)]
                 let mut options = $name::default();
                 $( if let Some(value) = map.get(stringify!($field)) {

@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::fault::Fault;
 use super::function::{Function, Kind};
+use super::renamed;
 use super::value::{self, Value};
 use crate::core::context::Context;
 use rhai::{Dynamic, Engine, FnNamespace, FuncRegistration, Module, NativeCallContext, RhaiFunc};
@@ -72,7 +73,8 @@ impl Registry {
         }
         let mut modules: BTreeMap<&str, Module> = self.modules.keys().map(|name| (*name, Module::new())).collect();
         let mut global = Module::new();
-        for function in &self.functions {
+        let old_names = renamed::aliases(&self.functions, renamed::FUNCTIONS);
+        for function in self.functions.iter().chain(&old_names) {
             match function.kind {
                 Kind::Function => {
                     let module = if function.module.is_empty() {

@@ -1,7 +1,7 @@
 //! `w2s check FILE…`: findings without a run. Warnings do not make it fail.
 
-use super::bench::Bench;
 use super::line::Global;
+use super::runtime::Runtime;
 use super::{draw, exit};
 use crate::lang::Session;
 use crate::lang::diagnostic::Severity;
@@ -13,8 +13,8 @@ pub fn run(global: &Global, files: &[PathBuf]) -> u8 {
     let (mut n_findings, mut n_errors) = (0, 0);
     for file in files {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let checked = Bench::new(&Global { run: None, ..global.clone() }, folder, None)
-            .and_then(|bench| Session::for_scripts(bench.ctx).check(file));
+        let checked = Runtime::new(&Global { run: None, ..global.clone() }, folder, None)
+            .and_then(|runtime| Session::for_scripts(runtime.ctx).check(file));
         match checked {
             Ok(findings) => {
                 findings.iter().for_each(draw::print);

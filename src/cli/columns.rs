@@ -10,7 +10,7 @@ pub enum Side {
     Right,
 }
 
-/// The widest cell of a [`table`] (chosen); longer texts are cut.
+/// The widest cell of a [`table`] (arbitrary); longer texts are cut.
 const WIDTH: usize = 60;
 
 /// The rows below their heads, two blanks between columns, no blanks at the end of a line.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use unicode_width::UnicodeWidthChar;
 
-/// Columns of a source line that are shown; longer lines are cut around the caret (chosen).
+/// Columns of a source line that are shown; longer lines are cut around the caret (arbitrary).
 const WIDTH: usize = 100;
 
 /// Columns of a tab.

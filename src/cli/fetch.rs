@@ -1,6 +1,6 @@
 //! `w2s fetch [ID…]`: lists what can be fetched, or brings it into the store.
 
-use super::bench::Bench;
+use super::runtime::Runtime;
 use super::{draw, exit, output};
 use crate::core::context::Context;
 use crate::core::explain::Explain;
@@ -10,14 +10,14 @@ use crate::store::packages::{self, PACKAGES};
 use crate::store::{Store, StoreError};
 
 /// Fetches `ids`, or lists what there is where none is given; the exit code.
-pub fn run(bench: &Bench, ids: &[String]) -> u8 {
-    let store = Store::of(&bench.ctx);
+pub fn run(runtime: &Runtime, ids: &[String]) -> u8 {
+    let store = Store::of(&runtime.ctx);
     if ids.is_empty() {
         return output::finish(output::line(&list(&store)));
     }
     for id in ids {
-        let fetched = fetch(id, &store, &bench.ctx, &Hub::from_env());
-        bench.progress.clear();
+        let fetched = fetch(id, &store, &runtime.ctx, &Hub::from_env());
+        runtime.progress.clear();
         match fetched {
             Ok(said) => match output::finish(output::line(&said)) {
                 exit::OK => (),

@@ -20,7 +20,7 @@ pub struct Line {
 }
 
 const AFTER: &str = "Exit codes: 0 done, 1 an error in a script, 2 a wrong command line, 3 a file or folder that cannot \
-be read or made, 130 stopped by Ctrl-C, 141 the reader of the output went away.";
+be read or made, 4 verified within intervals, 5 verified but for what cannot be judged, 130 stopped by Ctrl-C, 141 the reader of the output went away.";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -57,15 +57,15 @@ pub struct Global {
     /// Let the script write this file or folder too
     #[arg(long, global = true, value_name = "PATH")]
     pub allow_write: Vec<PathBuf>,
-    /// Let a script reach this network host; no function asks for one yet, and `fetch` needs no grant
-    #[arg(long, global = true, value_name = "HOST")]
-    pub allow_net: Vec<String>,
     /// No progress, only warnings and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Whether the script is only planned.
     #[arg(skip)]
     pub plan: bool,
+    /// Texts of the program's modules that are imported in place of its own.
+    #[arg(skip)]
+    pub modules: Vec<(String, String)>,
 }
 
 /// Where models compute.
@@ -174,6 +174,9 @@ pub enum Command {
         /// It reruns a record, in a folder that will be removed
         #[arg(long, hide = true)]
         rerun: bool,
+        /// A folder with texts of the program's modules, which are imported in place of its own
+        #[arg(long, hide = true, requires = "rerun", value_name = "DIR")]
+        modules: Option<PathBuf>,
     },
     /// Write a run's appendix for a paper: script, tables, figures and where they come from, as LaTeX and Markdown
     Appendix {
@@ -246,7 +249,8 @@ pub enum Command {
         json: bool,
     },
     /// Run a recorded script again from nothing and compare every number, table, figure and printed line. Exit code 0 if
-    /// nothing differs, 1 if something does, 3 if it cannot be told
+    /// everything is equal, 1 if something differs, 3 if it cannot be told, 4 if numbers were compared within intervals (another
+    /// type of machine), 5 if something cannot be judged (another version of an operation)
     Verify {
         /// A run folder, its record.json, a bundle, or a name below `runs`
         run: PathBuf,

@@ -2,7 +2,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod appendix;
-pub mod bench;
 mod bundle;
 mod check;
 mod columns;
@@ -15,6 +14,7 @@ mod plan;
 pub mod progress;
 pub mod repl;
 mod runs;
+pub mod runtime;
 mod script;
 mod show;
 mod start;
@@ -26,10 +26,10 @@ mod worker;
 
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::stack;
-use bench::Bench;
 use clap::{CommandFactory, Parser};
 use help::{Reference, Style};
 use line::{Command, Global, Line};
+use runtime::Runtime;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -45,6 +45,10 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// A file or folder that was named cannot be read or made.
     pub const FILE: u8 = 3;
+    /// Verified on another type of machine, where numbers were compared within intervals.
+    pub const WITHIN: u8 = 4;
+    /// Nothing differs, and something could not be judged.
+    pub const NOT_JUDGED: u8 = 5;
     /// Stopped by Ctrl-C (128 + SIGINT, as a shell would say it).
     pub const INTERRUPTED: u8 = 130;
     /// Whoever read our output stopped reading (128 + SIGPIPE).
@@ -92,18 +96,24 @@ fn with_command(mut words: Vec<OsString>) -> Vec<OsString> {
 fn dispatch(line: &Line) -> u8 {
     let global = &line.global;
     match &line.command {
-        None | Some(Command::Repl) => with_bench(global, repl::run),
-        Some(Command::Script { plan, rerun, file, args }) => script::run(global, *plan, *rerun, file, args),
+        None | Some(Command::Repl) => with_runtime(global, repl::run),
+        Some(Command::Script { plan, rerun, modules, file, args }) => match script::modules(modules.as_deref()) {
+            Ok(modules) => script::run(&Global { modules, ..global.clone() }, *plan, *rerun, file, args),
+            Err(refused) => {
+                draw::print(&refused);
+                exit::FILE
+            }
+        },
         Some(Command::Appendix { run, output }) => appendix::run(run, output.as_deref()),
-        Some(Command::Eval { code }) => with_bench(global, |bench| eval(bench, code)),
+        Some(Command::Eval { code }) => with_runtime(global, |runtime| eval(runtime, code)),
         Some(Command::Check { files }) => check::run(global, files),
         Some(Command::Help { name }) => help(name.as_deref()),
         Some(Command::Store { command }) => {
             // A run's folder that is named here is read, not made.
             let plain = Global { run: None, ..global.clone() };
-            with_bench(&plain, |bench| store::run(bench, command, global.run.as_deref()))
+            with_runtime(&plain, |runtime| store::run(runtime, command, global.run.as_deref()))
         }
-        Some(Command::Fetch { ids }) => with_bench(global, |bench| fetch::run(bench, ids)),
+        Some(Command::Fetch { ids }) => with_runtime(global, |runtime| fetch::run(runtime, ids)),
         Some(Command::Runs { folder, json }) => runs::runs(folder, *json),
         Some(Command::Show { run, json, operations }) => show::run(run, *json, *operations),
         Some(Command::Diff { before, after, json }) => runs::diff(before, after, *json),
@@ -119,12 +129,12 @@ fn dispatch(line: &Line) -> u8 {
     }
 }
 
-/// Sets the bench up for code that is typed, in the project of the current folder.
-fn with_bench(global: &Global, work: impl FnOnce(&Bench) -> u8) -> u8 {
-    match Bench::new(global, Path::new("."), None) {
-        Ok(bench) => {
-            let code = work(&bench);
-            bench.ctx.registration.finish(&bench.ctx);
+/// Sets a runtime up for code that is typed, in the project of the current folder.
+fn with_runtime(global: &Global, work: impl FnOnce(&Runtime) -> u8) -> u8 {
+    match Runtime::new(global, Path::new("."), None) {
+        Ok(runtime) => {
+            let code = work(&runtime);
+            runtime.store.finish(&runtime.ctx);
             code
         }
         Err(refused) => {
@@ -135,10 +145,10 @@ fn with_bench(global: &Global, work: impl FnOnce(&Bench) -> u8) -> u8 {
 }
 
 /// `w2s eval EXPR`: prints the value.
-fn eval(bench: &Bench, code: &str) -> u8 {
-    let mut session = bench.session("eval", true, &[]);
+fn eval(runtime: &Runtime, code: &str) -> u8 {
+    let mut session = runtime.session("eval", true, &[]);
     let answer = session.eval(code);
-    match bench.end(answer, &session.sources, None) {
+    match runtime.end(answer, &session.sources, None) {
         Ok(value) if value.is_unit() => exit::OK,
         Ok(value) => output::finish(output::line(&crate::bind::show(&value))),
         Err(code) => code,
@@ -166,7 +176,7 @@ fn docs(folder: &Path) -> u8 {
     match Reference::shipped().write(folder) {
         Ok(n_files) => output::finish(output::line(&format!("{n_files} files below {}", folder.display()))),
         Err(error) => {
-            let why = format!("`{}` cannot be written: {}", folder.display(), crate::core::context::plain(&error));
+            let why = format!("`{}` cannot be written: {}", folder.display(), crate::core::files::plain(&error));
             draw::print(&Diagnostic::new("docs/write", why));
             exit::FILE
         }

@@ -1,15 +1,16 @@
 //! `w2s script --plan FILE`: what a run would look up, what it would compute, and about how long that takes. Nothing is
 //! trained and nothing written.
 
-use super::bench::Bench;
 use super::columns::{Side, columns};
 use super::line::Global;
+use super::runtime::Runtime;
 use super::store::n_of;
 use super::{draw, exit, output, units};
 use crate::core::context::{Event, Found};
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::{Session, Setup};
-use crate::store::memo::{Estimate, Past};
+use crate::models::flops_per_second;
+use crate::store::memo::Past;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,34 +42,34 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
         draw::print(&why.hint("leave one of them out"));
         return exit::USAGE;
     }
-    let bench = match Bench::new(&Global { run: None, plan: true, ..global.clone() }, folder, None) {
-        Ok(bench) => bench,
+    let runtime = match Runtime::new(&Global { run: None, plan: true, ..global.clone() }, folder, None) {
+        Ok(runtime) => runtime,
         Err(refused) => {
             draw::print(&refused);
             return exit::FILE;
         }
     };
     let planned: Arc<Mutex<Vec<Planned>>> = Arc::default();
-    let (held, shown) = (planned.clone(), bench.progress.clone());
-    bench.ctx.listen(move |event| {
+    let (held, shown) = (planned.clone(), runtime.progress.clone());
+    runtime.ctx.listen(move |event| {
         shown.show(&event);
-        if let Event::Operation { name, what, key, work, found, .. } = event {
+        if let Event::Operation { operation, work, found } = event {
             let is_stored = !matches!(found, Found::Planned);
             held.lock().unwrap_or_else(PoisonError::into_inner).push(Planned {
-                operation: name,
-                what,
-                key,
+                operation: operation.name,
+                what: operation.what,
+                key: operation.key,
                 work,
                 is_stored,
             });
         }
     });
     let setup = Setup { name: "input".to_owned(), args: args.to_vec(), prelude: false, ..Setup::default() };
-    let mut session = Session::with(bench.ctx.clone(), setup);
+    let mut session = Session::with(runtime.ctx.clone(), setup);
     let answer = session.run_script(file);
-    bench.progress.clear();
+    runtime.progress.clear();
     let planned = std::mem::take(&mut *planned.lock().unwrap_or_else(PoisonError::into_inner));
-    let past = match Past::of(&bench.ctx) {
+    let past = match Past::of(&runtime.ctx) {
         Ok(past) => past,
         Err(error) => {
             draw::print(&Diagnostic::from_explained(&error));
@@ -79,7 +80,7 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
     let said = match &answer {
         // The error says all.
         Err(_) if planned.is_empty() => exit::OK,
-        _ => output::finish(output::line(&account(planned, past, &bench))),
+        _ => output::finish(output::line(&account(planned, &past, &runtime))),
     };
     match answer {
         _ if said != exit::OK => said,
@@ -87,7 +88,7 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
         Err(error) => {
             draw::print(&error);
             if !is_sure && !error.interrupted {
-                bench.progress.note("the plan ends there: the script went on with numbers that a plan does not have");
+                runtime.progress.note("the plan ends there: the script went on with numbers that a plan does not have");
             }
             if error.interrupted { exit::INTERRUPTED } else { exit::SCRIPT }
         }
@@ -95,10 +96,12 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
 }
 
 /// The plan as a person reads it.
-fn account(planned: Vec<Planned>, mut past: Past, bench: &Bench) -> String {
+fn account(planned: Vec<Planned>, past: &Past, runtime: &Runtime) -> String {
     let mut groups: Vec<Group> = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
     let mut n_measured = 0;
+    // Floating-point operations per second of this machine, once they were measured.
+    let mut rate: Option<f64> = None;
     for one in planned {
         let at = groups.iter().position(|group| group.operation == one.operation && group.what == one.what);
         let at = at.unwrap_or_else(|| {
@@ -112,10 +115,12 @@ fn account(planned: Vec<Planned>, mut past: Past, bench: &Bench) -> String {
             group.n_stored += 1;
             continue;
         }
-        let estimate = past.estimate(&one.operation, one.work, &bench.ctx);
-        n_measured += usize::from(matches!(estimate, Estimate::Measured(_)));
         group.n_computed += 1;
-        group.seconds += estimate.seconds();
+        group.seconds += past.seconds(&one.operation, one.work).unwrap_or_else(|| {
+            n_measured += 1;
+            let rate = *rate.get_or_insert_with(|| flops_per_second(&runtime.ctx).unwrap_or(f64::INFINITY));
+            one.work.max(1.0) / rate
+        });
     }
     if groups.is_empty() {
         return "The script has no costly operation.".to_owned();

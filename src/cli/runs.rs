@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Changed cells of one table, and lines of one text, that `diff` shows (chosen); `--json` has all.
+/// Changed cells of one table, and lines of one text, that `diff` shows (arbitrary); `--json` has all.
 const MAX_CHANGES: usize = 60;
 
 /// One line of `w2s runs`.
@@ -29,7 +29,7 @@ pub fn runs(folder: &Path, json: bool) -> u8 {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => {
-            let why = format!("`{}`: {}", folder.display(), crate::core::context::plain(&error));
+            let why = format!("`{}`: {}", folder.display(), crate::core::files::plain(&error));
             let hint = "runs are made by `w2s script FILE`, in the folder `runs`";
             draw::print(&Diagnostic::new("record/read", why).hint(hint));
             return exit::FILE;

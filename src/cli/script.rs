@@ -1,9 +1,10 @@
 //! `w2s script FILE [-- args]`: one run with its folder. `-` reads the script from standard input.
 
-use super::bench::{Bench, Run};
 use super::line::Global;
+use super::runtime::{Run, Runtime};
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
+use crate::lang::resolve::STDLIB;
 use crate::lang::source::{MAX_SCRIPT, read_script};
 use std::io::Read;
 use std::path::Path;
@@ -33,36 +34,58 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
         draw::print(&error);
         return exit::USAGE;
     }
-    let bench = match Bench::new(global, folder, Some(Run { script: file, args })) {
-        Ok(bench) => bench,
+    let runtime = match Runtime::new(global, folder, Some(Run { script: file, args })) {
+        Ok(runtime) => runtime,
         Err(refused) => {
             draw::print(&refused);
             return exit::FILE;
         }
     };
-    let mut session = bench.session("input", false, args);
-    worker::enable(&bench, &session.sources, global, file, args);
+    let mut session = runtime.session("input", false, args);
+    global.modules.iter().for_each(|(name, text)| session.sources.pin_module(name, text));
+    worker::enable(&runtime, &session.sources, global, file, args);
     if is_piped {
         session.sources.pin(&file.canonicalize().unwrap_or_else(|_| file.to_owned()), &text);
     }
     // Workers get the text of standard input as that of a file which is not there.
     let real = file.canonicalize().ok().or_else(|| is_piped.then(|| file.to_owned()));
     session.sources.keep(&file.display().to_string(), &text, real.as_deref());
-    if let Err(refused) = bench.begin(&session.sources, file) {
+    if let Err(refused) = runtime.begin(&session.sources, file) {
         draw::print(&refused);
         return exit::FILE;
     }
     let answer = session.run_script(file);
-    let code = match bench.end(answer, &session.sources, Some(file)) {
+    let code = match runtime.end(answer, &session.sources, Some(file)) {
         Ok(_) => exit::OK,
         Err(code) => code,
     };
-    super::store::after_run(&bench);
-    bench.ctx.registration.finish(&bench.ctx);
-    if let Some(folder) = bench.ctx.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
-        bench.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
+    super::store::after_run(&runtime);
+    runtime.store.finish(&runtime.ctx);
+    if let Some(folder) = runtime.ctx.settings.run_dir.as_ref().filter(|_| !global.quiet && !is_rerun) {
+        runtime.progress.note(&format!("record: {}", crate::lang::resolve::shown(&folder.join("record.json"))));
     }
     code
+}
+
+/// The texts in a folder that are imported in place of the program's own modules, by name; none without a folder.
+pub fn modules(folder: Option<&Path>) -> Result<Vec<(String, String)>, Box<Diagnostic>> {
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    let refuse = |why: String| Box::new(Diagnostic::new("script/modules", format!("`{}` {why}", folder.display())));
+    let entries = std::fs::read_dir(folder).map_err(|error| refuse(crate::core::context::plain(&error)))?;
+    let mut modules = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
+            modules.push((name.to_owned(), read_script(&path).map_err(refuse)?));
+        }
+    }
+    Ok(modules)
+}
+
+/// The program's modules as a script imports them: its own texts, but for those in `modules`.
+pub fn library(modules: &[(String, String)]) -> Vec<(&str, &str)> {
+    let other = |name: &str| modules.iter().any(|(other, _)| other == name);
+    let own = STDLIB.iter().copied().filter(|(name, _)| !other(name));
+    own.chain(modules.iter().map(|(name, text)| (name.as_str(), text.as_str()))).collect()
 }
 
 /// What a script from standard input is called.

@@ -3,19 +3,20 @@
 use super::runs::{fail, print_json, warn_of};
 use super::{columns, draw, output};
 use crate::core::digest::short;
+use crate::core::operation::Operation;
 use crate::frames::Bounds;
 use crate::record::{Account, How, Kept, Outcome, Record, What, altered};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Operations of a run that are all listed (chosen): of more, kinds and the slowest.
+/// Operations of a run that are all listed (arbitrary): of more, kinds and the slowest.
 const MAX_OPERATIONS: usize = 16;
 
-/// The slowest operations that are listed (chosen).
+/// The slowest operations that are listed (arbitrary).
 const MAX_SLOWEST: usize = 10;
 
-/// A table of a run on a terminal: as a script prints it, with more rows (chosen).
+/// A table of a run on a terminal: as a script prints it, with more rows (arbitrary).
 const BOUNDS: Bounds = Bounds { width: 160, rows: 60, cell: 40 };
 
 /// `w2s show RUN`: for a person, with every operation if `all`, or the record as JSON.
@@ -113,20 +114,18 @@ fn section(text: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>
 
 /// An operation as it is listed.
 struct Listed<'a> {
-    name: &'a str,
-    what: &'a str,
+    operation: &'a Operation,
     found: &'static str,
     /// What computing took, or reading it from the store.
     seconds: f64,
-    loss: Option<f64>,
-    digest: &'a str,
 }
 
 impl Listed<'_> {
     fn row(&self) -> Vec<String> {
-        let loss = self.loss.map_or_else(String::new, |loss| format!("{loss:.4}"));
-        let texts = [self.name, self.what, self.found].map(str::to_owned);
-        texts.into_iter().chain([format!("{:.2}", self.seconds), loss, short(self.digest).to_owned()]).collect()
+        let Operation { name, what, digest, curve, .. } = self.operation;
+        let loss = curve.last().map_or_else(String::new, |(_, loss)| format!("{loss:.4}"));
+        let texts = [name, what, self.found].map(str::to_owned);
+        texts.into_iter().chain([format!("{:.2}", self.seconds), loss, short(digest).to_owned()]).collect()
     }
 }
 
@@ -136,18 +135,15 @@ const LISTED: [&str; 6] = ["operation", "of", "found", "seconds", "last loss", "
 /// All operations, or of a larger run their kinds and the slowest.
 fn operations(text: &mut String, record: &Record, all: bool) {
     let mut listed = Vec::new();
-    for event in &record.events {
-        if let What::Operation { name, what, digest, found, seconds, curve, .. } = &event.what {
-            let (found, seconds) = match found {
-                How::Computed => ("computed", *seconds),
-                How::Worker { seconds } => ("by a worker", *seconds),
-                How::Ahead { seconds } => ("by a worker, not come to", *seconds),
-                How::Stored { .. } => ("stored", *seconds),
-                How::Planned => ("planned", 0.0),
-            };
-            let loss = curve.last().map(|(_, loss)| *loss);
-            listed.push(Listed { name, what, found, seconds, loss, digest });
-        }
+    for (operation, how) in record.operations() {
+        let found = match how {
+            How::Computed => "computed",
+            How::Worker { .. } => "by a worker",
+            How::Ahead { .. } => "by a worker, not come to",
+            How::Stored { .. } => "stored",
+            How::Planned => "planned",
+        };
+        listed.push(Listed { operation, found, seconds: how.seconds(operation) });
     }
     let rows = |listed: &[&Listed]| listed.iter().map(|one| one.row()).collect();
     let n = listed.len();
@@ -166,7 +162,7 @@ fn operations(text: &mut String, record: &Record, all: bool) {
 fn kinds(listed: &[Listed]) -> Vec<Vec<String>> {
     let mut kinds: BTreeMap<&str, ([usize; 3], f64)> = BTreeMap::new();
     for one in listed {
-        let (counts, seconds) = kinds.entry(one.name).or_default();
+        let (counts, seconds) = kinds.entry(&one.operation.name).or_default();
         let [computed, by_workers, stored] = counts;
         match one.found {
             "computed" => *computed += 1,

@@ -1,8 +1,8 @@
 //! `w2s store`: what the store holds, whether it is whole, making room, taking results elsewhere.
 
-use super::bench::Bench;
 use super::columns::{Side, columns, cut};
 use super::line::StoreCommand;
+use super::runtime::Runtime;
 use super::{draw, exit, output, store_show, units};
 use crate::core::explain::Explain;
 use crate::lang::diagnostic::Diagnostic;
@@ -13,37 +13,37 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// What computed results may take where nothing else is said: chosen, a small part of a laptop's disk.
+/// What computed results may take where nothing else is said: a small part of a laptop's disk.
 const MOST: u64 = 20_000_000_000;
 
-/// After a run that found the store too full, it is emptied to this share of the most: chosen, so that not every run does it.
+/// After a run that found the store too full, it is emptied to this share of the most, so that not every run does it.
 const ROOM: f64 = 0.9;
 
 /// Characters of a description that are shown.
 const WHAT: usize = 48;
 
 /// Does what was asked; the exit code.
-pub fn run(bench: &Bench, command: &StoreCommand, run_folder: Option<&Path>) -> u8 {
-    let store = Store::of(&bench.ctx);
+pub fn run(runtime: &Runtime, command: &StoreCommand, run_folder: Option<&Path>) -> u8 {
+    let store = Store::of(&runtime.ctx);
     let answer = match command {
         StoreCommand::Ls { operation, since } => ls(&store, operation.as_deref(), *since),
         StoreCommand::Show { key } => store.result(key).map(|listed| store_show::page(&store, &listed)),
         StoreCommand::Gc { max_size, older_than, forget, dry_run } => {
             let collect =
                 Collect { max_bytes: *max_size, older_than: *older_than, dry: *dry_run, forget: forget.clone() };
-            gc(bench, &store, collect)
+            gc(runtime, &store, collect)
         }
-        StoreCommand::Check { remove } => check(bench, &store, *remove),
+        StoreCommand::Check { remove } => check(runtime, &store, *remove),
         StoreCommand::Export { file, keys } => match run_folder.map(Kept::open).transpose() {
-            Ok(kept) => export(bench, &store, file, keys, kept.as_ref()),
+            Ok(kept) => export(runtime, &store, file, keys, kept.as_ref()),
             Err(error) => {
                 draw::print(&Diagnostic::from_explained(&error));
                 return exit::FILE;
             }
         },
-        StoreCommand::Import { file } => import(bench, &store, file),
+        StoreCommand::Import { file } => import(runtime, &store, file),
     };
-    bench.progress.clear();
+    runtime.progress.clear();
     match answer {
         Ok((text, code)) => match output::finish(output::line(&text)) {
             exit::OK => code,
@@ -115,12 +115,12 @@ pub(super) fn n_of(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-fn gc(bench: &Bench, store: &Store, mut collect: Collect) -> Said {
+fn gc(runtime: &Runtime, store: &Store, mut collect: Collect) -> Said {
     // A bucket is not this machine's to keep small unless it is said how small.
-    if collect.max_bytes.is_none() && bench.ctx.settings.bucket.is_none() {
+    if collect.max_bytes.is_none() && runtime.ctx.settings.bucket.is_none() {
         collect.max_bytes = most()?;
     }
-    let done = store.collect(&collect, &bench.ctx.interrupt)?;
+    let done = store.collect(&collect, &runtime.ctx.interrupt)?;
     let max_bytes = collect.max_bytes;
     let verb = if collect.dry { "would remove" } else { "removed" };
     let mut text = format!(
@@ -164,36 +164,36 @@ pub fn most() -> Result<Option<u64>, StoreError> {
 }
 
 /// After a run that added to the store: makes room if it is over its most.
-pub fn after_run(bench: &Bench) {
-    if !bench.ctx.registration.has_added() {
+pub fn after_run(runtime: &Runtime) {
+    if !runtime.store.has_added() {
         return;
     }
     // The folder alone: what a bucket holds is many machines'.
-    let store = Store::at(&bench.ctx.settings.store);
+    let store = Store::at(&runtime.ctx.settings.store);
     let collected = (|| {
         let Some(most) = most()? else { return Ok(None) };
         if store.n_computed_bytes()? <= most {
             return Ok(None);
         }
         let max_bytes = Some((most as f64 * ROOM) as u64);
-        let done = store.collect(&Collect { max_bytes, ..Collect::default() }, &bench.ctx.interrupt)?;
+        let done = store.collect(&Collect { max_bytes, ..Collect::default() }, &runtime.ctx.interrupt)?;
         Ok::<_, StoreError>(Some((most, done)))
     })();
     match collected {
         Ok(None) => {}
-        Ok(Some((most, done))) => bench.progress.note(&format!(
+        Ok(Some((most, done))) => runtime.progress.note(&format!(
             "the store had more than {}: removed {}, the least recently used, {}{}",
             units::size(most),
             n_of(done.n_results, "result"),
             units::size(done.n_bytes),
             needed(&done)
         )),
-        Err(error) => bench.progress.note(&format!("warning: the store was not tidied up: {error}")),
+        Err(error) => runtime.progress.note(&format!("warning: the store was not tidied up: {error}")),
     }
 }
 
-fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
-    let audit = store.audit(&bench.ctx)?;
+fn check(runtime: &Runtime, store: &Store, remove: bool) -> Said {
+    let audit = store.audit(&runtime.ctx)?;
     let mut text = String::new();
     for damaged in &audit.damaged {
         text += &format!("damaged: {}: {}\n", draw::plain(&damaged.file), draw::plain(&damaged.why));
@@ -211,7 +211,7 @@ fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
     }
     text += &format!("{} damaged", n_of(audit.damaged.len(), "file"));
     if remove {
-        let n_removed = store.remove_damaged(&audit, &bench.ctx)?;
+        let n_removed = store.remove_damaged(&audit, &runtime.ctx)?;
         text += &format!("; removed {}, what they held is computed again when it is needed", n_of(n_removed, "file"));
     } else {
         text += "; `w2s store check --remove` removes what can be computed again";
@@ -222,7 +222,7 @@ fn check(bench: &Bench, store: &Store, remove: bool) -> Said {
     Ok((text, exit::SCRIPT))
 }
 
-fn export(bench: &Bench, store: &Store, file: &Path, keys: &[String], run: Option<&Kept>) -> Said {
+fn export(runtime: &Runtime, store: &Store, file: &Path, keys: &[String], run: Option<&Kept>) -> Said {
     let mut chosen: BTreeSet<Key> = BTreeSet::new();
     for key in keys {
         chosen.insert(store.result(key)?.key);
@@ -244,12 +244,12 @@ fn export(bench: &Bench, store: &Store, file: &Path, keys: &[String], run: Optio
         chosen =
             store.results()?.into_iter().filter(|listed| listed.manifest.is_ok()).map(|listed| listed.key).collect();
     }
-    let bytes = store.export(&chosen, file, &bench.ctx)?;
+    let bytes = store.export(&chosen, file, &runtime.ctx)?;
     Ok((format!("{} in {}, {}{note}", n_of(chosen.len(), "result"), file.display(), units::size(bytes)), exit::OK))
 }
 
-fn import(bench: &Bench, store: &Store, file: &Path) -> Said {
-    let done = store.import(file, &bench.ctx)?;
+fn import(runtime: &Runtime, store: &Store, file: &Path) -> Said {
+    let done = store.import(file, &runtime.ctx)?;
     let text = format!(
         "{} new, {}; {} had been there",
         n_of(done.n_new, "result"),

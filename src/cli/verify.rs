@@ -1,11 +1,12 @@
 //! `w2s verify RUN`: reruns the recorded script from nothing and compares everything that the record holds.
 
-use super::bench::store_of;
 use super::line::{Device, Global};
+use super::runtime::store_of;
 use super::{draw, exit, output, start};
 use crate::core::explain::Explain;
 use crate::kernels::{Kernels, kernels_of};
 use crate::lang::diagnostic::Diagnostic;
+use crate::lang::resolve::STDLIB;
 use crate::record::rebuild::{Rebuilt, rebuild};
 use crate::record::verify::{self, Finding, Judgement, Reason, Report, Verdict};
 use crate::record::{Kept, RecordError, folder};
@@ -22,8 +23,9 @@ use std::time::Duration;
 /// Findings that are shown of each kind of judgement (chosen); the report in JSON has all.
 const MAX_SHOWN: usize = 40;
 
-/// Verifies and answers the exit code: 0 where nothing differs, 1 where something does, 3 where it cannot be told. The
-/// report in JSON is written whichever it is.
+/// Verifies and answers the exit code: 0 where everything is equal, 1 where something differs, 3 where it cannot be told, 4
+/// where numbers were compared within intervals, 5 where something could not be judged. The report in JSON is written
+/// whichever it is.
 pub fn run(global: &Global, path: &Path, json: Option<&Path>) -> u8 {
     let opened = Kept::open(path).map_err(|error| Box::new(Diagnostic::from_explained(&error)));
     let answer = opened.as_ref().map_err(Clone::clone).and_then(|kept| verified(global, kept));
@@ -49,7 +51,13 @@ pub fn run(global: &Global, path: &Path, json: Option<&Path>) -> u8 {
         return if refused.interrupted { exit::INTERRUPTED } else { exit::FILE };
     }
     match output::finish(output::line(&draw::plain(&text(&report)))) {
-        exit::OK if report.verdict == Verdict::Differs => exit::SCRIPT,
+        exit::OK => match report.verdict {
+            Verdict::Equal => exit::OK,
+            Verdict::Within => exit::WITHIN,
+            Verdict::NotJudged => exit::NOT_JUDGED,
+            Verdict::Differs => exit::SCRIPT,
+            Verdict::Unknown => exit::FILE,
+        },
         code => code,
     }
 }
@@ -63,8 +71,24 @@ fn verified(global: &Global, kept: &Kept) -> Result<Report, Box<Diagnostic>> {
         return Ok(verify::refused(kept, changed));
     }
     let store = Store::at(&store_of(global).0);
-    let rebuilt = rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?;
-    if !rerun(global, kept, &rebuilt)? {
+    let again = rerun(global, kept, rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?, true)?;
+    let mut report = verify::compare(kept, &again.1, STDLIB);
+    let strange = verify::strange_modules(&kept.record, STDLIB);
+    if !strange.is_empty() && matches!(report.verdict, Verdict::Equal | Verdict::Within | Verdict::NotJudged) {
+        let own = rerun(global, kept, rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?, false)?;
+        verify::add_own(&mut report, &strange, &verify::compare(kept, &own.1, STDLIB));
+    }
+    Ok(report)
+}
+
+/// Runs the script again, with the recorded texts of the program's modules or with this program's own; what it left.
+fn rerun(
+    global: &Global,
+    kept: &Kept,
+    rebuilt: Rebuilt,
+    with_modules: bool,
+) -> Result<(Rebuilt, Kept), Box<Diagnostic>> {
+    if !started(global, kept, &rebuilt, with_modules)? {
         let stopped = Diagnostic::new("interrupted", "the verification was stopped before its end");
         return Err(Box::new(Diagnostic { interrupted: true, ..stopped }));
     }
@@ -72,12 +96,12 @@ fn verified(global: &Global, kept: &Kept) -> Result<Report, Box<Diagnostic>> {
         let why = format!("the rerun left no record: {error}");
         Box::new(Diagnostic { hint: error.hint(), ..Diagnostic::new("verify/rerun", why) })
     })?;
-    Ok(verify::compare(kept, &again))
+    Ok((rebuilt, again))
 }
 
 /// Runs the script again as a process of its own, so that it has its own kernels, limits and folder. `false` where the
 /// user stopped it.
-fn rerun(global: &Global, kept: &Kept, rebuilt: &Rebuilt) -> Result<bool, Box<Diagnostic>> {
+fn started(global: &Global, kept: &Kept, rebuilt: &Rebuilt, with_modules: bool) -> Result<bool, Box<Diagnostic>> {
     let failed = |what: &str| Box::new(Diagnostic::new("verify/rerun", what.to_owned()));
     let settings = &kept.record.settings;
     let device = Device::from_str(&settings.device, false).map_err(|_| failed("its record names an unknown device"))?;
@@ -110,6 +134,9 @@ fn rerun(global: &Global, kept: &Kept, rebuilt: &Rebuilt) -> Result<bool, Box<Di
     }
     if settings.memo == "off" {
         command.arg("--no-memo");
+    }
+    if with_modules {
+        command.arg("--modules").arg(&rebuilt.modules);
     }
     // Its errors are part of what is compared; bars are for a person only.
     if global.quiet || !std::io::stderr().is_terminal() {
@@ -179,23 +206,23 @@ fn text(report: &Report) -> String {
         }
         _ => text += "not rerun: the script is not the recorded one\n",
     }
-    let of = |judgement: Judgement, is_note: bool| -> Vec<&Finding> {
-        let wanted = |finding: &&Finding| finding.judgement == judgement && (finding.kind == "note") == is_note;
-        report.findings.iter().filter(wanted).collect()
+    let of = |judgement: Judgement| -> Vec<&Finding> {
+        report.findings.iter().filter(|finding| finding.judgement == judgement).collect()
     };
     let lists = [
-        ("differs", of(Judgement::Differs, false)),
-        ("moved, within the recorded interval", of(Judgement::Within, false)),
-        ("not judged: it differs, and no interval stands beside it", of(Judgement::NotJudged, false)),
-        ("to know", of(Judgement::NotJudged, true)),
+        ("differs", of(Judgement::Differs)),
+        ("moved, within the recorded interval", of(Judgement::Within)),
+        ("not judged", of(Judgement::NotJudged)),
+        ("notes: they decide nothing", of(Judgement::Told)),
     ];
     for (title, findings) in lists.iter().filter(|(_, findings)| !findings.is_empty()) {
         let _ = writeln!(text, "\n{title}:");
         for finding in findings.iter().take(MAX_SHOWN) {
             let _ = writeln!(text, "  {}", finding.what);
-            for (name, value) in [("recorded", &finding.recorded), ("now", &finding.now)] {
+            let (recorded, now) = shown(finding);
+            for (name, value) in [("recorded", recorded), ("now", now)] {
                 if !value.is_empty() {
-                    let _ = writeln!(text, "    {name:<9} {}", indented(value));
+                    let _ = writeln!(text, "    {name:<9} {}", indented(&value));
                 }
             }
         }
@@ -204,19 +231,39 @@ fn text(report: &Report) -> String {
         }
     }
     let verdict = match report.verdict {
+        Verdict::Equal if counts.told > 0 => "verified: everything that is judged is equal",
         Verdict::Equal => "verified: everything is equal",
         Verdict::Within => "verified within intervals: nothing differs that can be judged",
+        Verdict::NotJudged => "NOT verified in everything: nothing differs, and something cannot be judged",
         Verdict::Differs => "NOT verified",
         Verdict::Unknown => "not compared",
     };
     let _ = write!(text, "\n{verdict} ({} equal", counts.equal);
-    for (n, name) in [(counts.within, "within"), (counts.not_judged, "not judged"), (counts.differs, "different")] {
+    let others = [
+        (counts.within, "within"),
+        (counts.not_judged, "not judged"),
+        (counts.differs, "different"),
+        (counts.told, "told"),
+    ];
+    for (n, name) in others {
         if n > 0 {
             let _ = write!(text, ", {n} {name}");
         }
     }
     text.push_str(")\n");
     text
+}
+
+/// Both values; of texts that decide nothing, the first line that differs.
+fn shown(finding: &Finding) -> (String, String) {
+    let (recorded, now) = (&finding.recorded, &finding.now);
+    let n_lines = recorded.lines().count().max(now.lines().count());
+    let n_same = recorded.lines().zip(now.lines()).take_while(|(a, b)| a == b).count();
+    if finding.judgement != Judgement::Told || n_lines < 2 || n_same == n_lines {
+        return (recorded.clone(), now.clone());
+    }
+    let line = |text: &str| format!("line {}: {}", n_same + 1, text.lines().nth(n_same).unwrap_or("none"));
+    (line(recorded), line(now))
 }
 
 /// A value of several lines, its later lines below the first.

@@ -22,37 +22,24 @@ impl Digest {
 
     /// The full digest, 64 hexadecimal characters.
     pub fn to_hex(self) -> String {
-        let digit = |half: u8| half + if half < 10 { b'0' } else { b'a' - 10 };
-        let mut hex = [0u8; 64];
-        for ([high, low], byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
-            (*high, *low) = (digit(byte >> 4), digit(byte & 15));
-        }
-        // Every byte of it is an ASCII digit or letter.
-        String::from_utf8(hex.to_vec()).unwrap_or_default()
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
     }
 
     /// The digest that [`Digest::to_hex`] writes as `hex`; `None` for any other text.
     pub fn from_hex(hex: &str) -> Option<Digest> {
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let mut bytes = [0u8; 32];
-        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-        if pairs.len() != bytes.len() || !rest.is_empty() {
-            return None;
-        }
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = digit(*high)? << 4 | digit(*low)?;
-        }
-        Some(Digest(bytes))
+        let is_lower = !hex.bytes().any(|byte| byte.is_ascii_uppercase());
+        blake3::Hash::from_hex(hex).ok().filter(|_| is_lower).map(|hash| Digest(*hash.as_bytes()))
     }
 
     /// As [`short`] of its text.
     pub fn short(self) -> String {
         short(&self.to_hex()).to_owned()
     }
+}
+
+/// Any bytes in hexadecimal, in lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first 12 characters of a digest in hexadecimal: enough for a person.

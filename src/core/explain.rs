@@ -13,7 +13,8 @@ pub trait Explain: std::error::Error {
         None
     }
 
-    /// Whether this is the user's interruption (Ctrl-C), which a script's `try` must not swallow.
+    /// Whether it ends the script for good: the user's interruption (Ctrl-C), or the end of a dry run. A script's `try` must
+    /// not swallow it.
     fn is_interruption(&self) -> bool {
         false
     }
@@ -53,4 +54,10 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or(0)
+}
+
+/// Names for a message, the first twenty of them.
+pub fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
+    shown.join(", ") + if names.len() > 20 { ", …" } else { "" }
 }

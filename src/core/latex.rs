@@ -149,7 +149,7 @@ pub fn text(text: &str) -> String {
 }
 
 /// Text in a typewriter font, whose ASCII slots are those of ASCII in OT1, T1 and Unicode fonts alike. `\wtsquote` and
-/// `\wtsgrave` (see [`crate::report::listing`]) are the straight quotes.
+/// `\wtsgrave` (which the room `report` defines) are the straight quotes.
 pub fn code(text: &str) -> String {
     dressed(text, |c, out| match c {
         '\'' => out.push_str("\\wtsquote{}"),

@@ -1,9 +1,12 @@
-//! What every room stands on: the context that functions are given, digests, random numbers, portable mathematics, and
-//! what errors have in common. Nothing here knows models, data or Rhai.
+//! What every room stands on: the context that functions are given, digests, random numbers, portable mathematics, files
+//! that are written whole, and what errors have in common. Nothing here knows models, data or Rhai.
 
 pub mod context;
+pub mod curve;
 pub mod digest;
 pub mod explain;
+pub mod files;
 pub mod latex;
 pub mod math;
+pub mod operation;
 pub mod random;

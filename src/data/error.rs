@@ -21,6 +21,26 @@ pub enum DataError {
     RepeatedId { id: String, first: usize, second: usize },
     #[error("row {row}: `{field}` has {bytes} bytes, at most {most} are possible")]
     TooLong { row: usize, field: &'static str, bytes: usize, most: usize },
+    #[error("row {row} holds {got}, row 1 {held}")]
+    MixedInputs { row: usize, got: String, held: String },
+    #[error("row {row} has no {what}")]
+    EmptyInput { row: usize, what: &'static str },
+    #[error("row {row}: feature {at} is `{value}`, which is no finite number")]
+    Feature { row: usize, at: usize, value: f32 },
+    #[error("`{name}` has classes, which are of whole rows, and {n} continuations a row")]
+    ClassesOfContinuations { name: String, n: usize },
+    #[error("a preference is between continuations, and rows of `{name}` hold {held}")]
+    NoContinuations { name: String, held: &'static str },
+    #[error("row {row}: its {at} continuation is the same as an earlier one")]
+    EqualContinuations { row: usize, at: String },
+    #[error("row {row}: `{values}` are no probabilities of its continuations")]
+    Preference { row: usize, values: String },
+    #[error("row {row} prefers no continuation: {values}")]
+    NoPreference { row: usize, values: String },
+    #[error("`{name}` asks for no classes: {asked} needs them")]
+    NoClasses { name: String, asked: &'static str },
+    #[error("give one of `{first}` and `{second}`")]
+    OneOf { first: &'static str, second: &'static str },
     #[error("row {row}: the difficulty `{value}` is not between 0 and 1")]
     Difficulty { row: usize, value: f32 },
     #[error(
@@ -95,6 +115,14 @@ impl Explain for DataError {
             DataError::TooMany { .. } | DataError::TooLong { .. } => "data/too-large",
             DataError::RepeatedClass { .. } => "data/repeated-class",
             DataError::RepeatedId { .. } => "data/repeated-id",
+            DataError::MixedInputs { .. } => "data/mixed-inputs",
+            DataError::EmptyInput { .. } => "data/empty-input",
+            DataError::Feature { .. } => "data/feature",
+            DataError::ClassesOfContinuations { .. } | DataError::NoContinuations { .. } => "data/continuations",
+            DataError::EqualContinuations { .. } => "data/equal-continuations",
+            DataError::Preference { .. } | DataError::NoPreference { .. } => "data/preference",
+            DataError::NoClasses { .. } => "data/no-classes",
+            DataError::OneOf { .. } => "data/one-of",
             DataError::Difficulty { .. } => "data/difficulty",
             DataError::GroupCrosses { .. } => "data/group-crosses-splits",
             DataError::TruthLength { .. } => "data/truth-length",
@@ -124,6 +152,22 @@ impl Explain for DataError {
         match self {
             DataError::OneClass { class: None, .. } => Some("name them: #{ classes: [\"no\", \"yes\"] }".into()),
             DataError::RepeatedId { .. } => Some("leave out `id` to number the rows".into()),
+            DataError::MixedInputs { .. } => Some("rows of one data set hold one kind of input, of one size".into()),
+            DataError::EmptyInput { row, .. } => Some(format!("leave out row {row}, or give it something to read")),
+            DataError::Feature { .. } => Some("replace missing values before loading".into()),
+            DataError::ClassesOfContinuations { .. } => {
+                Some("say which one is preferred, #{ preference: \"…\" }, or load a row for each continuation".into())
+            }
+            DataError::NoContinuations { .. } => {
+                Some("such as #{ prompt: \"…\", continuations: [\"…\", \"…\"] }".into())
+            }
+            DataError::EqualContinuations { .. } | DataError::NoPreference { .. } => {
+                Some("leave the row out: nothing can be learned from it".into())
+            }
+            DataError::Preference { .. } => {
+                Some("one for each continuation, summing to 1, such as [0.25, 0.75]".into())
+            }
+            DataError::OneOf { .. } => Some("leave one of the two out".into()),
             DataError::GroupCrosses { .. } => Some("rows of one group belong on one side of every split".into()),
             DataError::NoTruth { .. } => Some("name its column when loading: #{ label: \"…\" }".into()),
             DataError::NoPurpose => Some("say what for: data.truth(\"ceiling\")".into()),

@@ -1,27 +1,33 @@
-//! Data sets: rows with ids, splits and groups; truth apart from inputs, and sealed.
+//! Data sets: rows with an input, ids, splits and groups; truth apart from inputs, and sealed.
 //!
-//! A [`Source`] is a data set as loaded; a [`Data`] is a view of some of its rows in an order. **Sealed** means: no
-//! function hands out a row's class, or anything that differs from row to row because of it, except [`Data::truth`],
-//! and that tells the context who asked and what for. Aggregates are not sealed: how many rows a class has is printed with
+//! A [`Source`] is a data set as loaded; a [`Data`] is a view of some of its rows in an order. What a model reads of a row
+//! is its [`Input`], what is asked of the rows is the data set's [`Target`]. **Sealed** means: no function hands out a
+//! row's truth, or anything that differs from row to row because of it, except [`Data::truth`], and that tells the
+//! context who asked and what for. Aggregates are not sealed: how many rows a class has is printed with
 //! the data set and its drawn parts (not with rows that a caller chose: of one row the count is the class), and splits and
 //! samples are balanced by class, as the literature's protocol has it (Burns et al. 2023). Which rows a balanced part gets
 //! depends on truth; the part does not say which of its rows are of which class.
 //!
-//! Reading files is in [`read`]; what their columns mean is in [`columns`].
+//! Reading files is in [`read`]; what their columns mean is in [`columns`]; data sets that are fetched are in [`sets`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod columns;
 mod error;
+mod input;
 pub mod read;
+pub mod sets;
 mod share;
-mod tasks;
+mod target;
 mod view;
 
 pub use error::DataError;
+pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
+pub use target::{Target, TargetKind};
 pub use view::Data;
 
 use crate::core::digest::Digest;
 use std::collections::HashMap;
+use target::Truth;
 
 /// Which side a row is on for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +51,7 @@ impl Split {
 pub struct Row {
     /// Unique within the data set; frames are joined by it.
     pub id: String,
-    pub text: String,
+    pub input: Input,
     /// Rows of one group stay on one side of every split.
     pub group: String,
     pub split: Split,
@@ -57,9 +63,12 @@ pub struct Row {
 pub struct Source {
     pub name: String,
     pub rows: Vec<Row>,
+    /// Names of classes; of continuations where preferences are asked for; none where nothing of the kind is.
     pub classes: Vec<String>,
-    /// Class index per row. Private: reading it is an act that the record keeps.
-    truth: Option<Vec<u16>>,
+    /// What is asked.
+    pub kind: TargetKind,
+    /// Private: reading it is an act that the record keeps.
+    truth: Truth,
     /// For each row the number of its group, in order of first appearance.
     group_of: Vec<u32>,
     pub digest: Digest,
@@ -75,30 +84,45 @@ pub const MAX_NAME: usize = 1 << 10;
 pub const MAX_CLASSES: usize = 1000;
 
 impl Source {
-    /// A data set from its rows, class names and, where it is known, the class index of each row.
-    ///
-    /// Fails on no rows, a repeated id, a group with train and test rows, fewer than two classes or a repeated one,
-    /// a truth of another length or with an index beyond the classes, a difficulty outside 0..1 (NaN is allowed),
-    /// and on rows or texts beyond the limits of this module.
+    /// A data set with classes: its rows, class names and, where it is known, the class index of each row.
     pub fn new(
         name: impl Into<String>,
         rows: Vec<Row>,
         classes: Vec<String>,
         truth: Option<Vec<u16>>,
     ) -> Result<Source, DataError> {
-        let name = name.into();
-        check_classes(&name, &classes)?;
-        let group_of = check_rows(&name, &rows)?;
-        if let Some(truth) = &truth {
-            check_truth(&name, &rows, &classes, truth)?;
-        }
-        let digest = content_digest(&name, &rows, &classes, truth.as_deref());
-        Ok(Source { name, rows, classes, truth, group_of, digest })
+        Source::with_target(name, rows, Target::Classes { names: classes, truth })
     }
 
-    /// Whether the classes of the rows are known.
+    /// A data set from its rows and what is asked of them.
+    ///
+    /// Fails on no rows, a repeated id, a group with train and test rows, inputs of several kinds, fewer than two classes or
+    /// a repeated one, a truth of another length or with an index beyond the classes, a difficulty outside 0..1 (NaN is
+    /// allowed), a preference without continuations that differ, and on inputs beyond the limits of this module.
+    pub fn with_target(name: impl Into<String>, rows: Vec<Row>, target: Target) -> Result<Source, DataError> {
+        let (name, kind) = (name.into(), target.kind());
+        let group_of = check_rows(&name, &rows)?;
+        input::check(&rows)?;
+        let (classes, truth) = target.settle(&name, &rows)?;
+        let digest = content_digest(&name, &rows, kind, &classes, &truth);
+        Ok(Source { name, rows, classes, kind, truth, group_of, digest })
+    }
+
+    /// Whether the truth of the rows is known.
     pub fn has_truth(&self) -> bool {
-        self.truth.is_some()
+        self.truth.is_known()
+    }
+
+    /// The same data set with other splits: row `i` goes to the side that `side` says.
+    fn with_splits(mut self, side: impl Fn(usize, &Row) -> Split) -> Result<Source, DataError> {
+        for idx in 0..self.rows.len() {
+            if let Some(row) = self.rows.get_mut(idx) {
+                row.split = side(idx, row);
+            }
+        }
+        let group_of = check_rows(&self.name, &self.rows)?;
+        let digest = content_digest(&self.name, &self.rows, self.kind, &self.classes, &self.truth);
+        Ok(Source { group_of, digest, ..self })
     }
 }
 
@@ -137,9 +161,7 @@ fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
         if let Some(first) = seen.insert(&row.id, idx) {
             return Err(DataError::RepeatedId { id: row.id.clone(), first: first + 1, second: idx + 1 });
         }
-        for (field, text, most) in
-            [("id", &row.id, MAX_NAME), ("group", &row.group, MAX_TEXT), ("text", &row.text, MAX_TEXT)]
-        {
+        for (field, text, most) in [("id", &row.id, MAX_NAME), ("group", &row.group, MAX_TEXT)] {
             if text.len() > most {
                 return Err(DataError::TooLong { row: idx + 1, field, bytes: text.len(), most });
             }
@@ -177,24 +199,47 @@ fn check_truth(name: &str, rows: &[Row], classes: &[String], truth: &[u16]) -> R
     }
 }
 
-fn content_digest(name: &str, rows: &[Row], classes: &[String], truth: Option<&[u16]>) -> Digest {
+/// Of everything in the data set. Texts with classes are named as they were before there were other kinds.
+fn content_digest(name: &str, rows: &[Row], kind: TargetKind, classes: &[String], truth: &Truth) -> Digest {
     let mut builder = Digest::of("data/source", 1).text("name", name).int("n_rows", rows.len() as i64);
+    if kind != TargetKind::Classes {
+        builder = builder.text("target", kind.name());
+    }
     for class in classes {
         builder = builder.text("class", class);
     }
     for row in rows {
+        builder = builder.text("id", &row.id);
+        builder = match &row.input {
+            Input::Text(text) => builder.text("text", text),
+            Input::Tokens(tokens) => builder.bytes("tokens", &little_endian(tokens.iter().map(|id| id.to_le_bytes()))),
+            Input::Features(features) => {
+                builder.bytes("features", &little_endian(features.iter().map(|value| value.to_le_bytes())))
+            }
+            Input::Prompt(prompt) => {
+                let begun = builder.text("prompt", &prompt.text);
+                prompt.continuations.iter().fold(begun, |builder, text| builder.text("continuation", text))
+            }
+        };
         builder = builder
-            .text("id", &row.id)
-            .text("text", &row.text)
             .text("group", &row.group)
             .text("split", row.split.name())
             .float("difficulty", f64::from(row.difficulty));
     }
-    if let Some(truth) = truth {
-        let bytes: Vec<u8> = truth.iter().flat_map(|class| class.to_le_bytes()).collect();
-        builder = builder.bytes("truth", &bytes);
+    if let Some(classes) = &truth.classes {
+        builder = builder.bytes("truth", &little_endian(classes.iter().map(|class| class.to_le_bytes())));
+    }
+    if let Some(soft) = &truth.soft {
+        builder = builder.bytes("soft", &little_endian(soft.iter().map(|p| p.to_le_bytes())));
+    }
+    for answer in truth.answers.iter().flatten() {
+        builder = builder.text("answer", answer);
     }
     builder.finish()
+}
+
+fn little_endian<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<u8> {
+    numbers.flatten().collect()
 }
 
 #[cfg(test)]
@@ -207,7 +252,7 @@ pub(crate) mod tests {
         let rows = (0..n)
             .map(|idx| Row {
                 id: format!("r{idx}"),
-                text: format!("text {idx}"),
+                input: format!("text {idx}").into(),
                 group: format!("g{idx}"),
                 split: if idx + n_test >= n { Split::Test } else { Split::Train },
                 difficulty: idx as f32 / n as f32,
@@ -219,7 +264,7 @@ pub(crate) mod tests {
     }
 
     fn row(id: &str, group: &str, split: Split) -> Row {
-        Row { id: id.into(), text: "t".into(), group: group.into(), split, difficulty: f32::NAN }
+        Row { id: id.into(), input: "t".into(), group: group.into(), split, difficulty: f32::NAN }
     }
 
     fn fails(rows: Vec<Row>, classes: &[&str], truth: Vec<u16>) -> String {
@@ -246,7 +291,7 @@ pub(crate) mod tests {
         hard[0].difficulty = 1.5;
         assert!(fails(hard, &classes, vec![0, 1]).contains("difficulty"));
         let mut long = two();
-        long[0].text = "x".repeat(MAX_TEXT + 1);
+        long[0].input = "x".repeat(MAX_TEXT + 1).into();
         assert!(fails(long, &classes, vec![0, 1]).contains("`text` has"));
     }
 

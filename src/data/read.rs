@@ -5,7 +5,8 @@
 
 use super::{DataError, MAX_ROWS};
 use crate::core::context::{Context, plain};
-use crate::core::explain::first_line;
+use crate::core::explain::{Explain, first_line};
+use crate::frames::Frame;
 use polars::prelude::{AnyValue, DataFrame};
 use polars_io::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
@@ -114,9 +115,17 @@ pub fn read_file(ctx: &Context, name: &str, real: &Path) -> Result<Records, Data
     if format == "parquet" {
         let file = std::io::Cursor::new(bytes);
         // The decoder panics on some damaged files.
-        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ParquetReader::new(file).finish()));
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut reader = ParquetReader::new(file);
+            let names = crate::frames::stored_names(&mut reader)?;
+            reader.finish().map(|table| (table, names))
+        }));
         let table = match read {
-            Ok(Ok(table)) => table,
+            Ok(Ok((table, None))) => table,
+            Ok(Ok((table, Some(names)))) => {
+                // Class indices of a table with class names are labels by name.
+                Frame::spelled_by(table, &names).map_err(|error| fails(error.to_string(), error.hint()))?
+            }
             Ok(Err(error)) => return Err(fails(format!("is not readable as Parquet: {}", first_line(&error)), None)),
             Err(_) => return Err(fails("is not readable as Parquet: it is damaged".into(), None)),
         };

@@ -1,7 +1,7 @@
 //! Views of a data set: parts, samples, and the one door to truth.
 
 use super::share::{Group, class_total, divide, even_targets, take};
-use super::{DataError, Row, Source, Split};
+use super::{DataError, Input, InputKind, Row, Source, Split, TargetKind};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
@@ -44,6 +44,11 @@ impl Data {
         Data { picked: true, ..self }
     }
 
+    /// Where the rows stand in their source.
+    pub(super) fn places(&self) -> &[u32] {
+        &self.rows
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -74,6 +79,26 @@ impl Data {
         self.source.classes.len()
     }
 
+    /// What is asked of the rows.
+    pub fn target(&self) -> TargetKind {
+        self.source.kind
+    }
+
+    /// What the rows hold: all the same.
+    pub fn input(&self) -> InputKind {
+        self.source.rows.first().map_or(InputKind::Text, |row| row.input.kind())
+    }
+
+    /// How many sequences a model reads of each row: as many as it has continuations, else one.
+    pub fn n_sequences(&self) -> usize {
+        self.source.rows.first().map_or(1, |row| row.input.n_sequences())
+    }
+
+    /// About how many bytes of text a model reads: for estimates of work.
+    pub fn n_bytes(&self) -> usize {
+        self.rows().map(|row| row.input.n_bytes()).sum()
+    }
+
     /// The content of this view: its source's digest and which rows, in which order.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -84,7 +109,7 @@ impl Data {
         &self.source
     }
 
-    /// Whether classes are known.
+    /// Whether the truth is known.
     pub fn has_truth(&self) -> bool {
         self.source.has_truth()
     }
@@ -109,7 +134,7 @@ impl Data {
 
     /// Rows per class, for balance; `None` where classes are unknown.
     fn counts(&self) -> Option<Vec<usize>> {
-        let truth = self.source.truth.as_ref()?;
+        let truth = self.source.truth.classes.as_ref()?;
         let mut counts = vec![0; self.n_classes()];
         for class in self.rows.iter().filter_map(|idx| truth.get(*idx as usize)) {
             if let Some(count) = counts.get_mut(usize::from(*class)) {
@@ -260,10 +285,14 @@ impl Data {
     /// Down-samples the larger classes to the smallest, by group, where the largest class has more than `above` of
     /// the rows; unchanged otherwise. Burns et al. 2023: two classes, above 0.55.
     pub fn balance(&self, above: f64, seed: u64) -> Result<Data, DataError> {
+        if self.classes().is_empty() {
+            return Err(DataError::NoClasses { name: self.name().into(), asked: "balance" });
+        }
         let counts = self.counts().ok_or_else(|| DataError::NoTruth { name: self.name().into() })?;
         let largest = counts.iter().max().copied().unwrap_or(0);
         let smallest = counts.iter().min().copied().unwrap_or(0);
-        if largest as f64 <= above * self.len() as f64 {
+        // The share, not the product, which rounds: 0.58 · 50 is below 29.
+        if largest as f64 / self.len().max(1) as f64 <= above {
             return Ok(self.clone());
         }
         if smallest == 0 && self.picked {
@@ -279,14 +308,37 @@ impl Data {
         self.sample(smallest * counts.len(), seed)
     }
 
-    /// The classes of these rows, as labels: columns `id`, `p0`…, `label`. The context is told who reads them and why.
+    /// The truth of these rows, as labels: columns `id`, `p0`…, `label`; of preferences with their probabilities, of answers
+    /// `id` and `answer`. The context is told who reads it and why.
     pub fn truth(&self, ctx: &Context, by: &str, purpose: &str) -> Result<Frame, DataError> {
         if purpose.trim().is_empty() {
             return Err(DataError::NoPurpose);
         }
-        let truth = self.source.truth.as_ref().ok_or_else(|| DataError::NoTruth { name: self.name().into() })?;
-        let labels: Vec<usize> =
-            self.rows.iter().filter_map(|idx| truth.get(*idx as usize).copied()).map(usize::from).collect();
+        if !self.has_truth() {
+            return Err(DataError::NoTruth { name: self.name().into() });
+        }
+        let truth = &self.source.truth;
+        let idxs = || self.rows.iter().map(|idx| *idx as usize);
+        let ids = self.rows().map(|row| &row.id);
+        let frame = match (&truth.classes, &truth.soft, &truth.answers) {
+            (_, _, Some(answers)) => {
+                let answers: Vec<&str> = idxs().filter_map(|idx| answers.get(idx)).map(String::as_str).collect();
+                let columns = [Column::new("id".into(), ids.map(String::as_str).collect::<Vec<_>>())];
+                let columns = columns.into_iter().chain([Column::new("answer".into(), answers)]);
+                Frame::new(table(self.len(), columns.collect())?)
+            }
+            (_, Some(soft), None) => {
+                let n = self.n_classes();
+                let values: Vec<f32> =
+                    idxs().flat_map(|idx| soft.get(idx * n..(idx + 1) * n).unwrap_or_default()).copied().collect();
+                Frame::labels(ids, &values, n)?
+            }
+            (classes, None, None) => {
+                let classes = classes.as_deref().unwrap_or_default();
+                let labels: Vec<usize> = idxs().filter_map(|idx| classes.get(idx).copied()).map(usize::from).collect();
+                Frame::hard_labels(ids, &labels, self.n_classes())?
+            }
+        };
         ctx.tell(Event::TruthRead {
             data: self.name().to_owned(),
             digest: self.digest.to_string(),
@@ -294,24 +346,60 @@ impl Data {
             by: by.to_owned(),
             purpose: purpose.to_owned(),
         });
-        let frame = Frame::hard_labels(self.rows().map(|row| &row.id), &labels, self.n_classes())?;
-        Ok(Frame::derived(frame.table().clone(), Digest::of("data/truth", 1).digest("data", self.digest).finish()))
+        let digest = Digest::of("data/truth", 1).digest("data", self.digest).finish();
+        Ok(Frame::derived(frame.table().clone(), digest).named(self.classes()))
     }
 
-    /// The inputs: columns `id`, `text`, `group`, `split`, `difficulty` (null where unknown). No truth.
+    /// The inputs: columns `id`, those of the input, `group`, `split`, `difficulty` (null where unknown). No truth. A text is
+    /// in `text`, tokens in `tokens` (numbers with spaces between), a prompt in `prompt`, `continuation0`, …, features in
+    /// `x0`, `x1`, ….
     pub fn frame(&self) -> Result<Frame, DataError> {
         let text = |name: &str, of: fn(&Row) -> &str| Column::new(name.into(), self.rows().map(of).collect::<Vec<_>>());
         let difficulty: Vec<Option<f64>> =
             self.rows().map(|row| Some(f64::from(row.difficulty)).filter(|value| !value.is_nan())).collect();
-        let columns = vec![
-            text("id", |row| &row.id),
-            text("text", |row| &row.text),
-            text("group", |row| &row.group),
-            text("split", |row| row.split.name()),
-            Column::new("difficulty".into(), difficulty),
-        ];
+        let mut columns = vec![text("id", |row| &row.id)];
+        columns.extend(self.input_columns());
+        columns.extend([text("group", |row| &row.group), text("split", |row| row.split.name())]);
+        columns.push(Column::new("difficulty".into(), difficulty));
         let digest = Digest::of("data/frame", 1).digest("data", self.digest).finish();
         Ok(Frame::derived(table(self.len(), columns)?, digest))
+    }
+
+    /// What the rows hold, as columns.
+    fn input_columns(&self) -> Vec<Column> {
+        match self.source.rows.first().map(|row| &row.input) {
+            None => Vec::new(),
+            Some(Input::Text(_)) => vec![self.texts("text".into(), 0)],
+            Some(Input::Prompt(prompt)) => {
+                let continuations =
+                    (0..prompt.continuations.len()).map(|idx| self.texts(format!("continuation{idx}"), idx + 1));
+                std::iter::once(self.texts("prompt".into(), 0)).chain(continuations).collect()
+            }
+            Some(Input::Tokens(_)) => {
+                let shown = |row: &Row| match &row.input {
+                    Input::Tokens(tokens) => tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(" "),
+                    _ => String::new(),
+                };
+                vec![Column::new("tokens".into(), self.rows().map(shown).collect::<Vec<_>>())]
+            }
+            Some(Input::Features(first)) => {
+                let value = |row: &Row, idx: usize| match &row.input {
+                    Input::Features(features) => features.get(idx).map(|value| f64::from(*value)),
+                    _ => None,
+                };
+                let column = |idx| {
+                    let values: Vec<Option<f64>> = self.rows().map(|row| value(row, idx)).collect();
+                    Column::new(format!("x{idx}").into(), values)
+                };
+                (0..first.len()).map(column).collect()
+            }
+        }
+    }
+
+    /// The `nth` text of each row's input.
+    fn texts(&self, name: String, nth: usize) -> Column {
+        let texts: Vec<&str> = self.rows().map(|row| row.input.texts().nth(nth).unwrap_or_default()).collect();
+        Column::new(name.into(), texts)
     }
 
     fn check_sample(&self, n: usize) -> Result<(), DataError> {
@@ -327,13 +415,12 @@ impl Data {
     /// The class at a position of this view, 0 where truth is unknown: for balance only, it never leaves this room.
     fn class_at(&self, at: u32) -> usize {
         let idx = self.rows.get(at as usize).map_or(usize::MAX, |idx| *idx as usize);
-        self.source.truth.as_ref().and_then(|truth| truth.get(idx)).map_or(0, |class| usize::from(*class))
+        self.source.truth.classes.as_ref().and_then(|truth| truth.get(idx)).map_or(0, |class| usize::from(*class))
     }
 
     /// The groups of this view in order of first appearance, with their class counts.
     fn groups(&self) -> Vec<Group> {
-        let truth = self.source.truth.as_ref();
-        let n_counts = if truth.is_some() { self.n_classes() } else { 1 };
+        let n_counts = if self.source.truth.classes.is_some() { self.n_classes() } else { 1 };
         let mut slot_of: HashMap<u32, usize> = HashMap::new();
         let mut groups: Vec<Group> = Vec::new();
         for (at, idx) in (0u32..).zip(self.rows.iter()) {
@@ -376,7 +463,7 @@ mod tests {
     fn grouped(n: usize, size: usize) -> Data {
         let row = |idx: usize| Row {
             id: idx.to_string(),
-            text: String::new(),
+            input: "".into(),
             group: (idx / size).to_string(),
             split: Split::Train,
             difficulty: f32::NAN,
@@ -468,6 +555,9 @@ mod tests {
         assert_eq!(skewed.balance(0.55, 0).expect("balanced").class_counts(), Some(vec![30, 30]));
         let even = toy(90, 0, &[0, 1]);
         assert_eq!(even.balance(0.55, 0).expect("unchanged").digest(), even.digest());
+        // 0.58 · 50 rounds to below 29, and 29 of 50 rows are not more than a share of 0.58.
+        let exact = toy(50, 0, &(0..50).map(|row| u16::from(row >= 29)).collect::<Vec<_>>());
+        assert_eq!(exact.balance(0.58, 0).expect("unchanged").digest(), exact.digest());
         assert!(toy(9, 0, &[1]).balance(0.55, 0).map(|_| ()).expect_err("one class").to_string().contains("`no`"));
     }
 
@@ -508,6 +598,33 @@ mod tests {
             assert!(!said.contains("yes") && !said.contains("no`"), "{said}");
         }
         assert!(data.head(20).sample(10, 0).is_ok(), "balance still works");
+    }
+
+    #[test]
+    fn a_frame_shows_what_each_input_holds() {
+        use crate::data::input::tests::{prompt, rows};
+        use crate::data::{Input, Target};
+        let frame = |inputs| {
+            let source = Source::with_target("toy", rows(inputs), Target::None).expect("valid");
+            Data::new(Arc::new(source)).frame().expect("a frame")
+        };
+        let behind = ["group", "split", "difficulty"];
+        let columns =
+            |own: &[&str]| [&["id"], own, &behind].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let prompts = frame(vec![prompt("p", &["a", "b"]), prompt("q", &["c", "d"])]);
+        assert_eq!(prompts.columns(), columns(&["prompt", "continuation0", "continuation1"]));
+        assert_eq!(prompts.strings("continuation1").expect("texts"), ["b", "d"]);
+        let tokens = frame(vec![Input::Tokens([1, 20].into())]);
+        assert_eq!(
+            (tokens.columns(), tokens.strings("tokens").expect("text")),
+            (columns(&["tokens"]), vec!["1 20".into()])
+        );
+        let features = frame(vec![Input::Features([0.5, 2.0].into()), Input::Features([1.0, -1.0].into())]);
+        assert_eq!(
+            (features.columns(), features.floats("x1").expect("numbers")),
+            (columns(&["x0", "x1"]), vec![2.0, -1.0])
+        );
+        assert_eq!(toy(1, 0, &[0]).frame().expect("a frame").columns(), columns(&["text"]));
     }
 
     #[test]

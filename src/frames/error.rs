@@ -1,7 +1,7 @@
 //! What can be wrong with a frame or with what is asked of it.
 
 use crate::core::context::{AccessError, Interrupted};
-use crate::core::explain::{Explain, nearest};
+use crate::core::explain::{Explain, listed, nearest};
 use polars::prelude::PolarsError;
 
 /// An error of this room.
@@ -27,6 +27,20 @@ pub enum FrameError {
     Class { class: i64, n_classes: usize },
     #[error("a frame of probabilities has 2 to {most} classes, not {n_classes}")]
     ClassCount { n_classes: usize, most: usize },
+    #[error("the classes of {ours} are {}, those of {theirs} are {}", listed(.our_names), listed(.their_names))]
+    OtherClasses { ours: String, our_names: Vec<String>, theirs: String, their_names: Vec<String> },
+    #[error("{n_names} class names were given, the frame has probabilities of {n_classes} classes")]
+    NameCount { n_names: usize, n_classes: usize },
+    #[error("the class name `{name}` is empty or occurs twice")]
+    ClassName { name: String },
+    #[error("the frame has no column of classes that names could be for")]
+    NoClassColumn { columns: Vec<String> },
+    #[error("column `{column}` follows the classes and cannot be brought into another order of them")]
+    Unordered { column: String },
+    #[error("a contradiction at the row `{id}`: its `{column}` is {class}, its largest probability p{largest}")]
+    Contradiction { column: String, id: String, class: i64, largest: usize },
+    #[error("there are no probabilities: column{} {} {} missing", if .missing.len() == 1 { "" } else { "s" }, listed(.missing), if .missing.len() == 1 { "is" } else { "are" })]
+    NoProbabilities { missing: Vec<String>, hint: String },
     #[error("{n_values} probabilities do not make {n_rows} rows of {n_classes} classes")]
     Shape { n_values: usize, n_rows: usize, n_classes: usize },
     #[error("{0}")]
@@ -85,6 +99,12 @@ impl Explain for FrameError {
             FrameError::UnknownId { .. } => "frame/unknown-id",
             FrameError::Class { .. } => "frame/class",
             FrameError::ClassCount { .. } => "frame/class-count",
+            FrameError::OtherClasses { .. } => "frame/other-classes",
+            FrameError::NameCount { .. } | FrameError::ClassName { .. } => "frame/class-names",
+            FrameError::NoClassColumn { .. } => "frame/no-class-column",
+            FrameError::Unordered { .. } => "frame/unordered",
+            FrameError::Contradiction { .. } => "frame/contradiction",
+            FrameError::NoProbabilities { .. } => "frame/no-probabilities",
             FrameError::Shape { .. } => "frame/shape",
             FrameError::Expression(_) => "frame/expression",
             FrameError::TwoColumns { .. } => "frame/two-columns",
@@ -111,6 +131,33 @@ impl Explain for FrameError {
                 })
             }
             FrameError::Nested { .. } => Some("aggregate it, such as `.mean()` or `.count()`".to_owned()),
+            FrameError::OtherClasses { their_names, .. } => {
+                let names: Vec<String> = their_names.iter().take(20).map(|name| format!("{name:?}")).collect();
+                Some(format!(
+                    "where they mean the same classes in the same order, say so: frame.with_classes([{}])",
+                    names.join(", ")
+                ))
+            }
+            FrameError::NameCount { .. } | FrameError::ClassName { .. } => Some(
+                "a name for each class, in the order of p0, p1, …: frame.with_classes([\"no\", \"yes\"])".to_owned(),
+            ),
+            FrameError::NoClassColumn { columns } => Some(format!(
+                "class columns are p0, p1, …, and the integers `label` and `prediction`; there are: {}",
+                columns.join(", ")
+            )),
+            FrameError::Unordered { column } => {
+                Some(format!("leave it out with `.drop(\"{column}\")`, or keep a column for every class"))
+            }
+            FrameError::Contradiction { column, .. } => Some(format!(
+                "change p0, p1, … and `{column}` together, or leave the class out: frame.drop(\"{column}\")"
+            )),
+            FrameError::NoProbabilities { hint, .. } => Some(hint.clone()),
+            FrameError::WrongKind { column, expected: "string", .. } => {
+                Some(format!("make it text: frame.with_columns(col({column:?}).cast(\"string\"))"))
+            }
+            FrameError::KindMismatch { column, left, right } if left == "string" || right == "string" => {
+                Some(format!("make both text: frame.with_columns(col({column:?}).cast(\"string\"))"))
+            }
             FrameError::TwoColumns { .. } => Some("name one with `.alias(\"…\")` or `rename`".to_owned()),
             FrameError::Access(error) => error.hint(),
             _ => None,

@@ -1,19 +1,20 @@
 //! Frames to and from Parquet, CSV and JSON: bytes in, bytes out; files only where the context grants them.
 #![allow(clippy::disallowed_methods)] // A loader: paths come from `ctx.access`.
 
+use super::classes::KEY;
 use super::content::Kind;
 use super::error::FrameError;
 use super::{Frame, MAX_ROWS};
 use crate::core::context::{Context, plain};
-use crate::record;
-use polars::prelude::{Column, Schema};
+use crate::core::files;
+use polars::prelude::{self as pl, Column, Schema};
 use polars_io::SerReader;
 use polars_io::SerWriter;
 use polars_io::csv::read::CsvReadOptions;
 use polars_io::csv::write::CsvWriter;
 use polars_io::json::{JsonFormat, JsonReader};
 use polars_io::parquet::read::ParquetReader;
-use polars_io::parquet::write::ParquetWriter;
+use polars_io::parquet::write::{KeyValueMetadata, ParquetWriter};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -27,7 +28,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// How a table is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Keeps every kind and every null.
+    /// Keeps every kind and every null, and class names in the file's metadata. The other two have no place for names.
     Parquet,
     /// Text with a header; kinds are told from the values, the column `id` is always text.
     Csv,
@@ -65,8 +66,10 @@ impl Frame {
         let real = ctx.access.writable(&ctx.in_run(Path::new(path)))?;
         let bytes = self.to_bytes(format)?;
         ctx.interrupt.check()?;
-        record::folder::write(&real, &bytes)
-            .map_err(|error| FrameError::File { path: path.to_owned(), reason: error.to_string() })?;
+        files::write(&real, &bytes).map_err(|error| {
+            let reason = format!("could not be written: {}", plain(&error));
+            FrameError::File { path: path.to_owned(), reason }
+        })?;
         ctx.note_written("frame", path, vec![real]);
         Ok(())
     }
@@ -86,7 +89,11 @@ impl Frame {
         let mut table = self.table().clone();
         match format {
             Format::Parquet => {
-                ParquetWriter::new(&mut bytes).set_parallel(false).finish(&mut table)?;
+                let names = self.stored_names()?.map(|names| vec![(KEY.to_owned(), names)]);
+                ParquetWriter::new(&mut bytes)
+                    .with_key_value_metadata(names.map(KeyValueMetadata::from_static))
+                    .set_parallel(false)
+                    .finish(&mut table)?;
             }
             Format::Csv => {
                 CsvWriter::new(&mut bytes).n_threads(1).finish(&mut table)?;
@@ -112,14 +119,22 @@ fn from_parquet(bytes: Vec<u8>) -> Result<Frame, FrameError> {
         if n_rows > MAX_ROWS {
             return Ok(Err(n_rows));
         }
-        reader.finish().map(Ok)
+        let names = stored_names(&mut reader)?;
+        reader.finish().map(|table| Ok((table, names)))
     }));
     match read {
-        Ok(Ok(Ok(table))) => Frame::tidy(table),
+        Ok(Ok(Ok((table, None)))) => Frame::tidy(table),
+        Ok(Ok(Ok((table, Some(names))))) => Frame::tidy(table)?.with_stored_names(&names),
         Ok(Ok(Err(n_rows))) => Err(FrameError::TooManyRows { verb: "reading", n_rows: n_rows as u128, most: MAX_ROWS }),
         Ok(Err(error)) => Err(damaged(&FrameError::from(error).to_string())),
         Err(_) => Err(damaged("it is damaged")),
     }
+}
+
+/// The class names in a Parquet file's metadata, as [`Frame::spelled_by`] takes them.
+pub fn stored_names(reader: &mut ParquetReader<Cursor<Vec<u8>>>) -> pl::PolarsResult<Option<String>> {
+    let mut metadata = reader.get_metadata()?.key_value_metadata().iter().flatten();
+    Ok(metadata.find(|pair| pair.key == KEY).and_then(|pair| pair.value.clone()))
 }
 
 fn from_csv(bytes: Vec<u8>) -> Result<Frame, FrameError> {

@@ -3,6 +3,7 @@
 //! A tidy frame has columns of four kinds: `bool`, `int` (64 bits), `float` (64 bits) and `string`, each with nulls.
 //! Readers and verbs give tidy frames, so that everything above them has four cases and no more.
 
+mod classes;
 mod content;
 mod error;
 pub mod expr;
@@ -11,14 +12,16 @@ mod render;
 mod rows;
 mod verbs;
 
+pub use classes::read_by_index;
 pub use content::Kind;
 pub use error::FrameError;
-pub use io::Format;
-pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown};
+pub use io::{Format, stored_names};
+pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};
 
 use crate::core::digest::Digest;
+use classes::ClassNames;
 use polars::prelude::DataFrame;
 use std::sync::{Arc, OnceLock};
 
@@ -26,22 +29,30 @@ use std::sync::{Arc, OnceLock};
 ///
 /// Frames of predictions and labels have a string column `id` and float columns `p0`, `p1`, … that sum to 1 in each
 /// row; predictions add the integer column `prediction`, labels and truth the integer column `label`. Rows are joined
-/// by `id`, never aligned by order.
+/// by `id`, never aligned by order. A frame may know the names of its classes; then classes meet by name.
 #[derive(Clone)]
 pub struct Frame {
     table: Arc<DataFrame>,
-    digest: Arc<OnceLock<Digest>>,
+    /// How it came to be, where that is known.
+    derivation: Option<Digest>,
+    /// The digest of what it holds, computed when first asked for.
+    content: Arc<OnceLock<Digest>>,
+    classes: Option<ClassNames>,
 }
 
 impl Frame {
     /// Wraps a polars table; its digest is that of its content, computed when first asked for.
     pub fn new(table: DataFrame) -> Self {
-        Frame { table: Arc::new(table), digest: Arc::new(OnceLock::new()) }
+        Frame { table: Arc::new(table), derivation: None, content: Arc::default(), classes: None }
     }
 
     /// Wraps a table whose derivation is known.
     pub fn derived(table: DataFrame, digest: Digest) -> Self {
-        Frame { table: Arc::new(table), digest: Arc::new(OnceLock::from(digest)) }
+        Frame { derivation: Some(digest), ..Frame::new(table) }
+    }
+
+    fn with_names(self, classes: Option<ClassNames>) -> Self {
+        Frame { classes, content: Arc::default(), ..self }
     }
 
     /// The polars table.
@@ -49,9 +60,15 @@ impl Frame {
         &self.table
     }
 
-    /// The derivation where it is known, else the digest of the content: names, kinds and values in order.
+    /// The derivation where it is known, else the digest of the content: names, kinds and values in order, and class
+    /// names where there are some.
     pub fn digest(&self) -> Digest {
-        *self.digest.get_or_init(|| content::digest(&self.table))
+        self.derivation.unwrap_or_else(|| {
+            *self.content.get_or_init(|| {
+                let content = content::digest(&self.table);
+                self.classes.as_ref().map_or(content, |classes| classes.digest(content))
+            })
+        })
     }
 
     /// How many rows.

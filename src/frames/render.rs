@@ -157,13 +157,25 @@ fn with_interval(column: &Column, low: &Column, high: &Column, rows: &[usize], m
         .map(|(value, bounds)| match (value, bounds) {
             (None, _) => NULL.to_owned(),
             (Some(value), (Some(low), Some(high))) => {
-                let [value, low, high] = [*value, *low, *high].map(|number| rounded(number, digits));
-                format!("{value} [{low}, {high}]")
+                let bounds = interval(*low, *high, |number| rounded(number, digits));
+                format!("{} {bounds}", rounded(*value, digits))
             }
             (Some(value), _) => rounded(*value, digits),
         })
         .collect();
     Shown { name: column.name().to_string(), cells, right: true }
+}
+
+/// `[0.25, 0.75]`; an end without a bound is called `unbounded`, and so is an interval without any, for a sign of infinity
+/// reads like a number.
+pub fn interval(low: f64, high: f64, number: impl Fn(f64) -> String) -> String {
+    let is_open = [low == f64::NEG_INFINITY, high == f64::INFINITY];
+    match is_open {
+        [true, true] => "[unbounded]".to_owned(),
+        [true, false] => format!("[unbounded, {}]", number(high)),
+        [false, true] => format!("[{}, unbounded]", number(low)),
+        [false, false] => format!("[{}, {}]", number(low), number(high)),
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -391,8 +403,10 @@ b     null  200  gap not significant
             "pgr_low" => [Some(0.25), None],
             "pgr_high" => [Some(f64::INFINITY), None],
         ));
-        let expected = "| pgr |\n| ---: |\n| 0.5000 \\[0.2500, ∞\\] |\n| null |\n";
+        let expected = "| pgr |\n| ---: |\n| 0.5000 \\[0.2500, unbounded\\] |\n| null |\n";
         assert_eq!(table.to_markdown(true).expect("a table"), expected);
+        assert_eq!(interval(f64::NEG_INFINITY, f64::INFINITY, |x| x.to_string()), "[unbounded]");
+        assert_eq!(interval(f64::NEG_INFINITY, 0.5, |x| x.to_string()), "[unbounded, 0.5]");
         assert!(table.to_markdown(false).expect("a table").contains("pgr\\_low"));
     }
 

@@ -1,14 +1,12 @@
 //! Frames of labels, predictions and truth: built from probabilities, and read back with every doubt checked.
 
+use super::classes::MAX_CLASSES;
 use super::{Frame, FrameError, Kind};
 use polars::prelude::{Column, DataFrame, DataType};
 use std::collections::HashMap;
 
 /// How far a row of probabilities may sum from 1. Chosen: labels rounded to three digits still pass.
 const SUM_TOLERANCE: f64 = 1e-2;
-
-/// The most classes of one frame. Chosen: far above any task, far below what memory cannot hold.
-const MAX_CLASSES: usize = 10_000;
 
 /// Probabilities by row, read from a frame.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,12 +78,18 @@ impl Frame {
         Ok(Probabilities { ids, values: values.into_iter().map(|p| p as f32).collect(), n_classes })
     }
 
-    /// As [`Frame::probabilities`], in double precision: ids, row-major values, number of classes.
+    /// As [`Frame::probabilities`], in double precision: ids, row-major values, number of classes. Fails where the row's
+    /// class, in `prediction` or else in `label`, is not among its likeliest: whoever edits one and not the other means
+    /// something else than what would be read.
     pub fn exact_probabilities(&self) -> Result<(Vec<String>, Vec<f64>, usize), FrameError> {
         let ids = self.ids()?;
-        let n_classes = (0..MAX_CLASSES).take_while(|class| self.table().column(&format!("p{class}")).is_ok()).count();
-        if n_classes < 2 {
-            return Err(FrameError::NoColumn { column: format!("p{n_classes}"), columns: self.columns() });
+        let n_classes = self.n_probabilities();
+        match self.class_names() {
+            Some(names) if n_classes > 0 && names.len() != n_classes => {
+                return Err(FrameError::NameCount { n_names: names.len(), n_classes });
+            }
+            _ if n_classes < 2 => return Err(self.no_probabilities()),
+            _ => {}
         }
         let mut values = vec![0.0; ids.len() * n_classes];
         for class in 0..n_classes {
@@ -107,20 +111,59 @@ impl Frame {
                 return Err(FrameError::RowSum { id: id.clone(), sum });
             }
         }
+        self.refuse_contradiction(&ids, &values, n_classes)?;
         Ok((ids, values, n_classes))
+    }
+
+    /// A frame with both columns is a prediction beside its truth, and they may differ: then `prediction` alone counts.
+    fn refuse_contradiction(&self, ids: &[String], values: &[f64], n_classes: usize) -> Result<(), FrameError> {
+        let is_class = |column: &str| self.kind(column).is_ok_and(|kind| kind == Kind::Int);
+        let Some(column) = ["prediction", "label"].into_iter().find(|column| is_class(column)) else { return Ok(()) };
+        let held = self.column(column)?.strict_cast(&DataType::Int64)?;
+        for ((id, row), class) in ids.iter().zip(values.chunks(n_classes)).zip(held.i64()?.iter()) {
+            let Some(class) = class else { continue };
+            let largest = argmax(row);
+            if usize::try_from(class).ok().and_then(|class| row.get(class)) != row.get(largest) {
+                return Err(FrameError::Contradiction { column: column.to_owned(), id: id.clone(), class, largest });
+            }
+        }
+        Ok(())
+    }
+
+    /// The error for a frame without `p0`, `p1`, …: which columns are missing, and how to have them.
+    fn no_probabilities(&self) -> FrameError {
+        let column = ["label", "prediction"].into_iter().find(|column| self.column(column).is_ok());
+        let named = self.class_names().map(<[String]>::len);
+        let found = column.and_then(|column| self.indices(column).ok()).and_then(|held| held.into_iter().max());
+        let n_classes = named.unwrap_or_else(|| found.map_or(2, |class| (class + 1).max(2)));
+        let missing: Vec<String> = (self.n_probabilities()..n_classes).map(|class| format!("p{class}")).collect();
+        let hint = match column {
+            // A list of more would be no hint.
+            Some(column) if n_classes <= 10 => {
+                let certain: Vec<String> = (0..n_classes)
+                    .map(|class| format!("(col(\"{column}\") == {class}).cast(\"float\").alias(\"p{class}\")"))
+                    .collect();
+                format!("where the classes are certain, say so: frame.with_columns([{}])", certain.join(", "))
+            }
+            _ => format!("columns: {}", self.columns().join(", ")),
+        };
+        FrameError::NoProbabilities { missing, hint }
     }
 
     /// Reads `id` and the class index in `column` (`label` or `prediction`).
     pub fn classes(&self, column: &str) -> Result<Classes, FrameError> {
-        let ids = self.ids()?;
+        Ok(Classes { ids: self.ids()?, values: self.indices(column)? })
+    }
+
+    /// The class indices in `column`, without nulls.
+    fn indices(&self, column: &str) -> Result<Vec<usize>, FrameError> {
         let held = self.column(column)?;
         if Kind::of(held.dtype()) != Some(Kind::Int) || *held.dtype() == DataType::Null {
             return Err(self.wrong_kind(column, "int"));
         }
         let held = held.strict_cast(&DataType::Int64)?;
         let held = held.i64()?;
-        let values: Result<Vec<usize>, FrameError> = held
-            .iter()
+        held.iter()
             .enumerate()
             .map(|(row, value)| match value {
                 None => Err(FrameError::Null { column: column.to_owned(), row }),
@@ -129,13 +172,16 @@ impl Frame {
                     .filter(|class| *class < MAX_CLASSES)
                     .ok_or(FrameError::Class { class, n_classes: MAX_CLASSES }),
             })
-            .collect();
-        Ok(Classes { ids, values: values? })
+            .collect()
     }
 
-    /// The column `id`: strings, no nulls, no two alike.
+    /// The column `id` as text, without nulls, no two alike. Integers are read as their decimal digits, as data sets read
+    /// them: no two integers have the same, so that rows are never confused, only not found.
     pub fn ids(&self) -> Result<Vec<String>, FrameError> {
-        let ids = self.strings("id")?;
+        let ids = match self.kind("id") {
+            Ok(Kind::Int) => self.integers("id")?.into_iter().map(|id| id.to_string()).collect(),
+            _ => self.strings("id")?,
+        };
         let mut seen: HashMap<&str, usize> = HashMap::with_capacity(ids.len());
         for (row, id) in ids.iter().enumerate() {
             if let Some(first) = seen.insert(id, row) {
@@ -155,6 +201,13 @@ impl Frame {
                 value.map(str::to_owned).ok_or_else(|| FrameError::Null { column: column.to_owned(), row })
             })
             .collect()
+    }
+
+    /// A column of integers without nulls.
+    fn integers(&self, column: &str) -> Result<Vec<i64>, FrameError> {
+        let held = self.column(column)?.strict_cast(&DataType::Int64)?;
+        let null = |row| FrameError::Null { column: column.to_owned(), row };
+        held.i64()?.iter().enumerate().map(|(row, value)| value.ok_or_else(|| null(row))).collect()
     }
 
     /// A column of numbers without nulls, as floats. NaN passes.
@@ -299,9 +352,19 @@ mod tests {
             (df!("id" => ["a"], "p0" => [f64::NAN], "p1" => [0.5]), "column `p0` at id `a` is no probability: `NaN`"),
             (df!("id" => ["a"], "p0" => [-0.5], "p1" => [1.5]), "column `p0` at id `a` is no probability: `-0.5`"),
             (df!("id" => ["a"], "p0" => [0.25], "p1" => [0.25]), "probabilities at id `a` sum to `0.5`, not to 1"),
-            (df!("id" => ["a"], "p0" => [0.25]), "there is no column `p1`"),
+            (df!("id" => ["a"], "p0" => [0.25]), "there are no probabilities: column `p1` is missing"),
             (df!("p0" => [0.25], "p1" => [0.75]), "there is no column `id`"),
-            (df!("id" => [1i64], "p0" => [0.2], "p1" => [0.8]), "column `id` must hold string, but holds int"),
+            (df!("id" => [1.5], "p0" => [0.2], "p1" => [0.8]), "column `id` must hold string, but holds float"),
+            (df!("id" => [1i64, 1], "p0" => [0.5, 0.5], "p1" => [0.5, 0.5]), "id `1` occurs twice, in rows 0 and 1"),
+            (df!("id" => ["a"], "label" => [1i64]), "there are no probabilities: columns `p0`, `p1` are missing"),
+            (
+                df!("id" => ["a"], "p0" => [0.2], "p1" => [0.8], "prediction" => [0i64]),
+                "a contradiction at the row `a`: its `prediction` is 0, its largest probability p1",
+            ),
+            (
+                df!("id" => ["a"], "p0" => [0.2], "p1" => [0.8], "label" => [0i64]),
+                "a contradiction at the row `a`: its `label` is 0, its largest probability p1",
+            ),
             (df!("id" => ["a"], "p0" => ["x"], "p1" => [0.8]), "column `p0` must hold float, but holds string"),
             (df!("id" => [Some("a"), None], "p0" => [0.2, 0.2], "p1" => [0.8, 0.8]), "column `id` is null in row 1"),
         ];
@@ -309,6 +372,12 @@ mod tests {
             let error = frame(table).probabilities().expect_err(message);
             assert_eq!(error.to_string(), message);
         }
+        let tied = frame(df!("id" => ["a"], "p0" => [0.5], "p1" => [0.5], "prediction" => [1i64]));
+        assert!(tied.probabilities().is_ok(), "of ties every class is the largest");
+        let beside = frame(df!("id" => ["a"], "p0" => [0.2], "p1" => [0.8], "prediction" => [1i64], "label" => [0i64]));
+        assert!(beside.probabilities().is_ok(), "a prediction beside its truth");
+        let ids = frame(df!("id" => [7i64, -1], "p0" => [0.5, 0.5], "p1" => [0.5, 0.5]));
+        assert_eq!(ids.ids().expect("integers"), ["7", "-1"]);
         assert!(Frame::labels(["a"], &[0.5], 2).is_err());
         assert!(Frame::labels(["a"], &[1.0], 1).is_err());
         assert!(Frame::hard_labels(["a"], &[2], 2).is_err());

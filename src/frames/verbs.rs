@@ -29,13 +29,13 @@ impl Frame {
     /// The results of `exprs`, and nothing else.
     pub fn select(&self, exprs: &[Expr]) -> Result<Frame, FrameError> {
         let plans = self.plans(exprs)?;
-        run(|| self.table().clone().lazy().select(plans).collect())
+        Ok(run(|| self.table().clone().lazy().select(plans).collect())?.inheriting(self, &moved(exprs)))
     }
 
     /// All columns, with those of `exprs` added or replaced.
     pub fn with_columns(&self, exprs: &[Expr]) -> Result<Frame, FrameError> {
         let plans = self.plans(exprs)?;
-        run(|| self.table().clone().lazy().with_columns(plans).collect())
+        Ok(run(|| self.table().clone().lazy().with_columns(plans).collect())?.inheriting(self, &moved(exprs)))
     }
 
     /// The rows where `condition` is true; a null is not.
@@ -47,7 +47,7 @@ impl Frame {
             return Err(FrameError::Expression(format!("`filter` needs a bool, not {kind}, in `{condition}`")));
         }
         let plan = condition.plan(&kinds)?;
-        run(|| self.table().clone().lazy().filter(plan).collect())
+        Ok(run(|| self.table().clone().lazy().filter(plan).collect())?.inheriting(self, &[]))
     }
 
     /// Sorted by `columns`, equal rows in their old order, nulls last.
@@ -62,7 +62,7 @@ impl Frame {
             maintain_order: true,
             ..Default::default()
         };
-        run(|| self.table().sort(columns.iter().map(String::as_str), options))
+        Ok(run(|| self.table().sort(columns.iter().map(String::as_str), options))?.inheriting(self, &[]))
     }
 
     /// One row per group of `keys`: the keys and `exprs`, groups as they first appear.
@@ -85,11 +85,12 @@ impl Frame {
             plans.push(expr.plan(&kinds)?.alias(expr.name()));
         }
         let keys: Vec<Plan> = keys.iter().map(|key| Plan::Column(key.as_str().into())).collect();
-        run(|| self.table().clone().lazy().group_by_stable(keys).agg(plans).collect())
+        Ok(run(|| self.table().clone().lazy().group_by_stable(keys).agg(plans).collect())?.inheriting(self, &[]))
     }
 
     /// Rows of both frames that agree in the columns `on`; a null agrees with nothing. Rows keep the left order, then
-    /// the right one. Other columns of the right frame that the left one has too get `suffix`.
+    /// the right one. Other columns of the right frame that the left one has too get `suffix`. Classes of the right frame are
+    /// brought into the order of the left one's by name.
     pub fn join(&self, other: &Frame, on: &[String], how: How, suffix: &str) -> Result<Frame, FrameError> {
         if on.is_empty() {
             return Err(FrameError::Refused("`join` needs at least one column in `on`".to_owned()));
@@ -103,14 +104,21 @@ impl Frame {
                 return Err(FrameError::KindMismatch { column: column.clone(), left, right });
             }
         }
+        let mut other = other.clone();
+        let mut moved = Vec::new();
         if !matches!(how, How::Semi | How::Anti) {
-            self.refuse_blow_up(other, on)?;
+            self.refuse_blow_up(&other, on)?;
+            if let Some(names) = self.class_names() {
+                other = other.in_classes(names, ("the right frame", "the left frame"))?;
+            }
             let mut names: BTreeSet<String> = self.columns().into_iter().collect();
             for column in other.columns().into_iter().filter(|column| !on.contains(column)) {
-                let name = if self.columns().contains(&column) { format!("{column}{suffix}") } else { column };
+                let is_taken = self.columns().contains(&column);
+                let name = if is_taken { format!("{column}{suffix}") } else { column.clone() };
                 if !names.insert(name.clone()) {
                     return Err(FrameError::TwoColumns { column: name });
                 }
+                moved.push((column, name));
             }
         }
         let keys: Vec<Plan> = on.iter().map(|key| Plan::Column(key.as_str().into())).collect();
@@ -132,7 +140,9 @@ impl Frame {
             .suffix(suffix)
             .coalesce(JoinCoalesce::CoalesceColumns)
             .maintain_order(MaintainOrderJoin::LeftRight);
-        run(|| builder.finish().collect())
+        let joined = run(|| builder.finish().collect())?;
+        // The left frame's class columns first: where both have names, these are the same by now.
+        Ok(joined.inheriting(&other, &moved).inheriting_too(self))
     }
 
     /// Fails where repeated keys would multiply into more rows than a frame may have.
@@ -162,17 +172,17 @@ impl Frame {
 
     /// The first `n` rows.
     pub fn head(&self, n: usize) -> Frame {
-        Frame::new(self.table().head(Some(n)))
+        Frame::new(self.table().head(Some(n))).inheriting(self, &[])
     }
 
     /// The last `n` rows.
     pub fn tail(&self, n: usize) -> Frame {
-        Frame::new(self.table().tail(Some(n)))
+        Frame::new(self.table().tail(Some(n))).inheriting(self, &[])
     }
 
     /// `n` rows from row `offset` on; a negative offset counts from the end.
     pub fn slice(&self, offset: i64, n: usize) -> Frame {
-        Frame::new(self.table().slice(offset, n))
+        Frame::new(self.table().slice(offset, n)).inheriting(self, &[])
     }
 
     /// The first row of every distinct combination in `columns` (all columns if none is named).
@@ -182,13 +192,13 @@ impl Frame {
             return Ok(self.clone());
         }
         let subset = (!columns.is_empty()).then_some(columns);
-        run(|| self.table().unique_stable(subset, UniqueKeepStrategy::First, None))
+        Ok(run(|| self.table().unique_stable(subset, UniqueKeepStrategy::First, None))?.inheriting(self, &[]))
     }
 
     /// All columns but these.
     pub fn drop_columns(&self, columns: &[String]) -> Result<Frame, FrameError> {
         self.known(columns)?;
-        Ok(Frame::new(self.table().drop_many(columns.iter().map(String::as_str))))
+        Ok(Frame::new(self.table().drop_many(columns.iter().map(String::as_str))).inheriting(self, &[]))
     }
 
     /// Columns under new names: pairs of old and new.
@@ -207,11 +217,12 @@ impl Frame {
                 column
             })
             .collect();
-        Frame::from_columns(columns)
+        Ok(Frame::from_columns(columns)?.inheriting(self, names))
     }
 
     /// The rows of all frames, one after the other. All must have the same columns, in any order, of the same kinds; an
-    /// integer column meets a float column as floats, and a column without any value takes the others' kind.
+    /// integer column meets a float column as floats, and a column without any value takes the others' kind. Classes are
+    /// brought by name into the order of the first frame that has names.
     pub fn concat(frames: &[Frame]) -> Result<Frame, FrameError> {
         let Some(first) = frames.first() else {
             return Err(FrameError::Refused("`concat` needs at least one frame".to_owned()));
@@ -227,6 +238,17 @@ impl Frame {
                 return Err(FrameError::Refused(format!("frame 0 has the columns {ours}, frame {at} has {theirs}")));
             }
         }
+        let named = frames.iter().find(|frame| frame.class_names().is_some());
+        let ordered: Vec<Frame> = match named.and_then(Frame::class_names) {
+            None => frames.to_vec(),
+            Some(names) => {
+                let beside = |(at, frame): (usize, &Frame)| {
+                    frame.in_classes(names, (&format!("frame {at}"), "the first frame with names"))
+                };
+                frames.iter().enumerate().map(beside).collect::<Result<_, _>>()?
+            }
+        };
+        let (frames, first) = (&ordered, ordered.first().unwrap_or(first));
         let mut columns = Vec::with_capacity(first.width());
         for name in first.columns() {
             let parts: Result<Vec<&Column>, FrameError> = frames.iter().map(|frame| frame.column(&name)).collect();
@@ -254,7 +276,8 @@ impl Frame {
             }
             columns.push(joined);
         }
-        Frame::from_columns(columns)
+        let all = Frame::from_columns(columns)?;
+        Ok(frames.iter().fold(all, |all, frame| all.inheriting_too(frame)))
     }
 
     /// `n` different rows drawn with `seed`, in the frame's order.
@@ -271,7 +294,7 @@ impl Frame {
     /// The rows with these indices, in this order.
     pub fn rows_at(&self, rows: &[usize]) -> Result<Frame, FrameError> {
         let indices: Vec<pl::IdxSize> = rows.iter().filter_map(|row| pl::IdxSize::try_from(*row).ok()).collect();
-        run(|| self.table().take(&pl::IdxCa::from_vec("rows".into(), indices)))
+        Ok(run(|| self.table().take(&pl::IdxCa::from_vec("rows".into(), indices)))?.inheriting(self, &[]))
     }
 
     /// Per column: count, null_count, mean, std, min, 25%, 50%, 75% and max; null where a statistic does not apply.
@@ -300,9 +323,11 @@ impl Frame {
         Frame::from_columns(columns)
     }
 
-    /// Whether two frames have the same columns and values in the same order; nulls and NaN equal themselves.
+    /// Whether two frames have the same columns and values in the same order; nulls and NaN equal themselves. Frames whose
+    /// classes have other names are not equal; a frame without class names may equal one that has some.
     pub fn equals(&self, other: &Frame) -> bool {
-        self.table().equals_missing(other.table())
+        let names = self.class_names().zip(other.class_names());
+        names.is_none_or(|(ours, theirs)| ours == theirs) && self.table().equals_missing(other.table())
     }
 
     /// Builds a frame; fails on columns of different lengths or of one name.
@@ -352,6 +377,11 @@ impl Frame {
         }
         Ok(plans)
     }
+}
+
+/// Columns that expressions take over as they are: old and new name.
+fn moved(exprs: &[Expr]) -> Vec<(String, String)> {
+    exprs.iter().filter_map(|expr| Some((expr.source()?.to_owned(), expr.name()))).collect()
 }
 
 /// Names that polars takes for patterns over several columns.

@@ -16,14 +16,13 @@
 //! nothing (measured, LOG.md).
 
 use super::Precision;
-use super::gelu::bent;
+use super::gelu::{Activation, bent};
 use super::matmul::Tile;
 use super::pages::Pages;
 use super::panel::PANEL;
 use super::simd::{Avx512, LANES, turn};
 use super::strip::{Lines, Part, Shape, slice_of};
 use super::tasks::tasks;
-use crate::models::arch::Activation;
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::cell::Cell;

@@ -2,7 +2,15 @@
 
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
-use crate::models::arch::Activation;
+
+/// The nonlinearity of a feed-forward layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x·Φ(x)` with the error function (BERT).
+    GeluErf,
+    /// The tanh approximation (GPT-2).
+    GeluTanh,
+}
 
 /// Floats of a task. Chosen: some ten microseconds of work.
 const CHUNK: usize = 32_768;

@@ -5,13 +5,12 @@
 //! packed), the right one is a panel. Each output is summed along the inner dimension in order, whoever computes it.
 
 use super::Precision;
-use super::gelu::gelu_in_place;
+use super::gelu::{Activation, gelu_in_place};
 use super::pages;
 use super::panel::{Cols, PANEL, transpose, transpose_panels};
 use super::simd::{LANES, Simd, dispatch};
 use super::strip::{self, Lines, Part, Ready, Shape, strips};
 use super::tasks::{Raw, tasks};
-use crate::models::arch::Activation;
 use std::cell::Cell;
 
 /// Inner steps between visits to the output. Chosen: a panel's slice of 128 × 64 floats stays in a first-level cache.

@@ -1,5 +1,5 @@
 //! The engine room: matrix products, norms, attention and the optimiser over flat `f32` buffers. What a trunk is made of
-//! them lies in [`crate::models::trunk`]; nothing here knows models beyond their shapes.
+//! them lies in `models::trunk`; nothing here knows models beyond their shapes.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -10,6 +10,7 @@ pub(crate) mod gelu;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub mod optim;
+pub mod packed;
 pub mod pages;
 pub(crate) mod panel;
 mod precision;

@@ -72,12 +72,11 @@ fn round(par: bool, x: &[f32], to: &mut Vec<f32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gelu::gelu_in_place;
+    use super::super::gelu::{Activation, gelu_in_place};
     use super::super::panel::{from_tokens, to_tokens};
     use super::super::simd::{FlushDenormals, LANES};
     use super::*;
     use crate::core::random::Random;
-    use crate::models::arch::Activation;
 
     fn normal(n: usize, seed: u64) -> Vec<f32> {
         let mut random = Random::new(seed, "prepared");

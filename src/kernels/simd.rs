@@ -535,7 +535,21 @@ impl Kernels {
     /// What computes in this process: the best, unless another set was chosen.
     #[inline]
     pub fn in_use() -> Kernels {
-        *IN_USE.get_or_init(Kernels::best)
+        *IN_USE.get_or_init(Kernels::by_default)
+    }
+
+    #[cfg(not(test))]
+    fn by_default() -> Kernels {
+        Kernels::best()
+    }
+
+    /// Unit tests run on the kernels that `W2S_TEST_KERNELS` names, so that those of other processors are tested here.
+    #[cfg(test)]
+    fn by_default() -> Kernels {
+        let Ok(name) = std::env::var("W2S_TEST_KERNELS") else { return Kernels::best() };
+        let named = super::KINDS.into_iter().find(|kernels| kernels.name() == name).expect("the name of kernels");
+        assert!(named <= Kernels::best(), "this processor has no kernels `{name}`");
+        named
     }
 
     /// As keys and records call it.

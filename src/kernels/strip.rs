@@ -8,11 +8,11 @@
 use super::Precision;
 #[cfg(target_arch = "x86_64")]
 use super::amx;
+use super::gelu::Activation;
 use super::matmul::{Tile, block};
 use super::panel::PANEL;
 use super::simd::{Kernels, LANES};
 use super::tasks::tasks;
-use crate::models::arch::Activation;
 use std::cell::Cell;
 
 /// Rows of a strip: with two vectors of columns, as many as registers hold.

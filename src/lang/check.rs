@@ -7,7 +7,7 @@ use super::known::{Callable, Known, SYNTACTIC, is_guard};
 use super::resolve::{Target, functions_of};
 use super::shares::cut_shares;
 use super::{Session, source};
-use crate::bind::nearest;
+use crate::bind::{nearest, renamed};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -136,6 +136,15 @@ impl Findings<'_> {
                 .collect(),
         };
         if candidates.is_empty() {
+            let path = match style {
+                Style::In(module) => format!("{module}::{name}"),
+                Style::Function => name.to_owned(),
+                Style::Method => format!(".{name}"),
+            };
+            if let Some(new) = renamed::function(&path, renamed::FUNCTIONS) {
+                let finding = Diagnostic::new("call/renamed", format!("`{path}` has another name now"));
+                return self.add(source, position, finding.hint(format!("write `{new}`; the old name still works")));
+            }
             let finding = match style {
                 Style::In(module) if !known.modules.contains(*module) => return,
                 Style::In(module) => unknown_in_module(known, module, name, n_args),
@@ -168,7 +177,11 @@ impl Findings<'_> {
         let names: Vec<&str> = sets.into_iter().flatten().map(String::as_str).collect();
         let path = fitting.first().map(|callable| callable.path()).unwrap_or_default();
         for (key, _) in &map.0 {
-            if !names.contains(&key.name.as_str()) {
+            if let Some(new) = renamed::option(&path, &key.name, renamed::OPTIONS) {
+                let said = format!("the option `{}` of `{path}` has another name now", key.name);
+                let finding = Diagnostic::new("call/renamed", said);
+                self.add(source, key.pos, finding.hint(format!("write `{new}`; the old name still works")));
+            } else if !names.contains(&key.name.as_str()) {
                 let finding = Diagnostic::new("call/unknown-option", format!("`{path}` has no option `{}`", key.name));
                 // Of a function that is written in Rhai only a larger set is known: good for a typo, not for a list.
                 let list = if fitting.iter().any(|callable| callable.is_script) {

@@ -109,7 +109,7 @@ impl Session {
         limits::apply(&mut engine, &setup.limits, &ctx);
         registry.install(&mut engine, &ctx);
         let (printer, held) = (setup.output.clone(), ctx.clone());
-        print::apply(&mut engine, &(Arc::new(move |text: &str| held.sweep.print(text, &printer)) as Output));
+        print::apply(&mut engine, &(Arc::new(move |text: &str| held.print(text, &printer)) as Output));
         print::remove(&mut engine);
         guard::apply(&mut engine);
         sorting::apply(&mut engine);

@@ -66,8 +66,8 @@ struct State {
 /// Where an import leads, before it is read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// A module of the script stdlib.
-    Std(&'static str, &'static str),
+    /// A module of the script stdlib: its name and text.
+    Std(String, Arc<str>),
     /// A file: its name in messages, its real path.
     File(String, PathBuf),
 }
@@ -104,8 +104,7 @@ impl Resolver {
     pub fn functions(&self, engine: &Engine, from: Option<&str>, path: &str) -> Option<Vec<ScriptFunction>> {
         let target = self.target(from, path).ok()?;
         let name = match &target {
-            Target::Std(name, _) => name,
-            Target::File(name, _) => name.as_str(),
+            Target::Std(name, _) | Target::File(name, _) => name.as_str(),
         };
         if let Some(loaded) = self.loaded().into_iter().find(|loaded| loaded.name == name) {
             return Some(loaded.functions);
@@ -115,8 +114,9 @@ impl Resolver {
 
     /// Finds what `import "path"` in the source called `from` means.
     pub fn target(&self, from: Option<&str>, path: &str) -> Result<Target, Fault> {
-        if let Some((name, text)) = STDLIB.iter().find(|(name, _)| *name == path) {
-            return Ok(Target::Std(name, text));
+        let own = || STDLIB.iter().find(|(name, _)| *name == path).map(|(_, text)| Arc::from(*text));
+        if let Some(text) = self.sources.module(path).or_else(own) {
+            return Ok(Target::Std(path.to_owned(), text));
         }
         let importer = from.and_then(|name| self.sources.find(name)).and_then(|source| source.path);
         let folder = importer.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -143,7 +143,7 @@ impl Resolver {
     /// Reads and compiles `target`.
     pub fn compile(&self, engine: &Engine, target: &Target) -> Result<AST, Box<EvalAltResult>> {
         let (name, text, path) = match target {
-            Target::Std(name, text) => ((*name).to_owned(), (*text).to_owned(), None),
+            Target::Std(name, text) => (name.clone(), text.to_string(), None),
             Target::File(name, path) => {
                 let text = self
                     .sources
@@ -169,7 +169,7 @@ impl Resolver {
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
         let target = self.target(global.source(), path).map_err(|fault| fault.into_rhai(pos))?;
         let key = match &target {
-            Target::Std(name, _) => (*name).to_owned(),
+            Target::Std(name, _) => name.clone(),
             Target::File(_, real) => real.to_string_lossy().into_owned(),
         };
         {

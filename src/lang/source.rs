@@ -18,11 +18,12 @@ pub struct Source {
 
 /// All texts of a session. Cheap to clone; clones share.
 #[derive(Clone, Default)]
-pub struct Sources(
-    Arc<RwLock<BTreeMap<String, Source>>>,
-    Arc<RwLock<BTreeMap<PathBuf, String>>>,
-    Arc<RwLock<Compiled>>,
-);
+pub struct Sources {
+    seen: Arc<RwLock<BTreeMap<String, Source>>>,
+    pinned: Arc<RwLock<BTreeMap<PathBuf, String>>>,
+    modules: Arc<RwLock<BTreeMap<String, Arc<str>>>>,
+    compiled: Arc<RwLock<Compiled>>,
+}
 
 /// What compiling the texts brought to light.
 #[derive(Default)]
@@ -37,13 +38,13 @@ impl Sources {
     /// Keeps `text` under `name`, in place of an earlier text of that name.
     pub fn keep(&self, name: &str, text: &str, path: Option<&Path>) {
         let source = Source { name: name.to_owned(), text: text.into(), path: path.map(Path::to_owned) };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
+        self.seen.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), source);
     }
 
     /// Notes what was put into the text called `name` and which closures stand in it. `goes_on`: in lines that come after
     /// those of earlier inputs.
     pub fn compiled(&self, name: &str, ast: &AST, edits: Edits, goes_on: bool) {
-        let mut compiled = self.2.write().unwrap_or_else(PoisonError::into_inner);
+        let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         let kept = compiled.edits.entry(name.to_owned()).or_default();
         if goes_on {
             kept.extend(edits);
@@ -60,34 +61,44 @@ impl Sources {
 
     /// The column of the text as it was written, for one of the text that was compiled.
     pub fn written_column(&self, name: &str, line: usize, column: usize) -> usize {
-        let compiled = self.2.read().unwrap_or_else(PoisonError::into_inner);
+        let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner);
         compiled.edits.get(name).map_or(column, |edits| edits.written(line, column))
     }
 
     /// The name of the text that a closure stands in, if it is known and one.
     pub fn home_of(&self, closure: &str) -> Option<String> {
-        self.2.read().unwrap_or_else(PoisonError::into_inner).closures.get(closure).cloned().flatten()
+        self.compiled.read().unwrap_or_else(PoisonError::into_inner).closures.get(closure).cloned().flatten()
     }
 
     /// Makes the file at `path` (links resolved) read as `text`, whatever it holds by now.
     pub fn pin(&self, path: &Path, text: &str) {
-        self.1.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), text.to_owned());
+        self.pinned.write().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), text.to_owned());
+    }
+
+    /// Makes `import "name"` mean `text`, whatever the program's own module of that name says.
+    pub fn pin_module(&self, name: &str, text: &str) {
+        self.modules.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), text.into());
+    }
+
+    /// The text that the module called `name` was pinned to.
+    pub fn module(&self, name: &str) -> Option<Arc<str>> {
+        self.modules.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// The text of the script file at `path`: what it was pinned to, or what it holds. The error says what is wrong with it.
     pub fn read(&self, path: &Path) -> Result<String, String> {
-        let pinned = self.1.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let pinned = self.pinned.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         pinned.map_or_else(|| read_script(path), Ok)
     }
 
     /// The text called `name`.
     pub fn find(&self, name: &str) -> Option<Source> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Every text, by name.
     pub fn all(&self) -> Vec<Source> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.seen.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Line `line` (from 1) of the text called `name`.

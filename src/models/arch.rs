@@ -2,6 +2,7 @@
 
 use super::ModelError;
 use crate::kernels::attention::relative;
+pub use crate::kernels::gelu::Activation;
 pub use crate::kernels::rotary::{Rope, Scaling};
 
 /// The most parameters of one trunk: chosen, 8 GB of 32-bit numbers.
@@ -11,15 +12,6 @@ const MAX_PARAMS: usize = 2 << 30;
 pub const MAX_CONTEXT: usize = 1 << 16;
 /// The most token types: chosen.
 const MAX_TOKEN_TYPES: usize = 1 << 10;
-
-/// The nonlinearity of a feed-forward layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `x·Φ(x)` with the error function (BERT).
-    GeluErf,
-    /// The tanh approximation (GPT-2).
-    GeluTanh,
-}
 
 /// A pre-norm causal decoder as GPT-2: learned positions, fused qkv, biases everywhere, final layer norm, unembedding
 /// tied to the token embedding.

@@ -1,12 +1,13 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
 use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope, Scaling};
-use super::{Encoder, Head, HfFiles, Model, ModelError};
+use super::{Encoder, Head, HeadKind, HfFiles, Model, ModelError};
 use crate::core::context::{Context, plain};
 use crate::core::digest::Digest;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,7 +65,16 @@ struct Config {
     max_tokens: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n_classes: Option<usize>,
+    /// `scalar` of a head that scores; nothing of one that classifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
+    /// What the head's classes are called; checkpoints from before names were kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    classes: Option<Vec<String>>,
 }
+
+/// What `config.json` calls a head that scores.
+const SCALAR: &str = "scalar";
 
 /// What only a Llama has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,11 +151,23 @@ impl Model {
             let slot = values.get_mut(entry.offset..entry.offset + size).unwrap_or_default();
             slot.copy_from_slice(&tensor(&stored, &entry.name, &entry.shape)?);
         }
+        let kind = match read.head.as_deref() {
+            None => HeadKind::Class,
+            Some(SCALAR) => HeadKind::Scalar,
+            Some(other) => {
+                return Err(file(CONFIG, &format!("`head` must be \"{SCALAR}\" or left out, got `{other}`")));
+            }
+        };
+        let fits = |n: usize| if kind == HeadKind::Scalar { n == 1 } else { (2..=1 << 16).contains(&n) };
         let head = match read.n_classes {
             None => None,
-            Some(n_classes) if (2..=1 << 16).contains(&n_classes) => {
+            Some(n_classes) if fits(n_classes) => {
                 let weight = tensor(&stored, "head.weight", &[n_classes, arch.width()])?;
-                Some(Arc::new(Head { weight, n_classes }))
+                let classes = read.classes.map(|names| checked(names, n_classes)).transpose()?;
+                Some(Arc::new(Head { weight, n_classes, kind, classes }))
+            }
+            Some(n_classes) if kind == HeadKind::Scalar => {
+                return Err(file(CONFIG, &format!("`n_classes` of a head that scores must be 1, got `{n_classes}`")));
             }
             Some(n_classes) => {
                 return Err(file(CONFIG, &format!("`n_classes` must be from 2 to 65536, got `{n_classes}`")));
@@ -209,7 +231,8 @@ impl Model {
         let mut written = Vec::new();
         for (name, bytes) in [(TOKENIZER, &files.tokenizer), (WEIGHTS, &files.weights), (CONFIG, &files.config)] {
             let path = ctx.access.writable(&folder.join(name))?;
-            crate::record::folder::write(&path, bytes).map_err(|error| file(name, &error.to_string()))?;
+            crate::core::files::write(&path, bytes)
+                .map_err(|error| file(name, &format!("could not be written: {}", plain(&error))))?;
             written.push(path);
         }
         ctx.note_written("model", &asked.display().to_string(), written);
@@ -242,6 +265,8 @@ impl Model {
             n_token_types,
             max_tokens: inner.max_tokens,
             n_classes: self.n_classes(),
+            head: inner.head.as_ref().filter(|head| head.kind == HeadKind::Scalar).map(|_| SCALAR.to_owned()),
+            classes: self.classes().map(<[String]>::to_vec),
         }
     }
 }
@@ -330,6 +355,15 @@ impl Config {
     }
 }
 
+/// Class names as a file has them: one for each class, no two alike.
+fn checked(names: Vec<String>, n_classes: usize) -> Result<Arc<[String]>, ModelError> {
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    if names.len() != n_classes || distinct.len() != n_classes {
+        return Err(file(CONFIG, &format!("`classes` must be {n_classes} different names, got {}", names.join(", "))));
+    }
+    Ok(names.into())
+}
+
 fn file(name: &str, reason: &str) -> ModelError {
     ModelError::File { file: name.to_owned(), reason: reason.to_owned() }
 }
@@ -369,7 +403,7 @@ mod tests {
 
     #[test]
     fn a_model_survives_its_files() {
-        let model = tiny(3).with(|m| m.head = Some(Arc::new(Head { weight: vec![0.25; 32], n_classes: 2 })));
+        let model = tiny(3).with(|m| m.head = Some(Arc::new(Head::new(vec![0.25; 32], &["no".into(), "yes".into()]))));
         let files = model.to_bytes(Precision::F32).expect("serialises");
         let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
         assert_eq!(back.inner.params.values, model.inner.params.values);
@@ -378,7 +412,12 @@ mod tests {
             (&back.inner.name, &back.inner.lineage, &back.inner.arch),
             (&model.inner.name, &model.inner.lineage, &model.inner.arch)
         );
+        assert_eq!(back.classes(), Some(&["no".to_owned(), "yes".to_owned()][..]));
         assert_eq!(back.to_bytes(Precision::F32).expect("serialises"), files);
+        let config = String::from_utf8(files.config.clone()).expect("text");
+        let odd = config.replace("\"yes\"", "\"no\"").into_bytes();
+        let error = Model::from_bytes(None, &odd, &files.weights, &files.tokenizer).err().expect("a name twice");
+        assert!(error.to_string().contains("`classes` must be 2 different names"), "{error}");
         let half = model.to_bytes(Precision::F16).expect("serialises");
         assert!(half.weights.len() < files.weights.len() * 2 / 3);
         let back = Model::from_bytes(Some("mine"), &half.config, &half.weights, &half.tokenizer).expect("reads");
@@ -440,7 +479,7 @@ mod tests {
             run_dir: None,
         };
         let granted = vec![dir.path().to_path_buf()];
-        let access = Access { read: granted.clone(), write: granted, net: vec![], project: dir.path().into() };
+        let access = Access { read: granted.clone(), write: granted, project: dir.path().into() };
         let ctx = Context::new(settings, access);
         tiny(1).save(Path::new("one"), Precision::F32, &ctx).expect("saves");
         let back = Model::load(Path::new("one"), &ctx).expect("loads");

@@ -1,7 +1,7 @@
 //! What can be wrong with a model.
 
 use crate::core::context::{AccessError, Interrupted};
-use crate::core::explain::Explain;
+use crate::core::explain::{Explain, listed};
 use crate::store::StoreError;
 
 /// An error of this room.
@@ -19,10 +19,24 @@ pub enum ModelError {
     Tokenizer(String),
     #[error("row `{id}` has no tokens")]
     EmptyRow { id: String },
+    #[error("the model `{name}` reads text, tokens and prompts, and rows of `{data}` hold {held}")]
+    Input { name: String, data: String, held: &'static str },
+    #[error("row `{id}` has the token {token}, and the model's tokenizer has {n_tokens} tokens")]
+    Token { id: String, token: u32, n_tokens: usize },
+    #[error("the model `{name}` has a head that {has}, and `{data}` asks for {asks}")]
+    OtherHead { name: String, data: String, has: &'static str, asks: &'static str },
+    #[error("`{data}` asks for {asks}, which no head of a model answers")]
+    NothingAsked { data: String, asks: &'static str },
+    #[error("a new model's words are those of the rows' texts, and rows of `{data}` hold {held}")]
+    NoWords { data: String, held: &'static str },
+    #[error("the model `{name}` has {has}: it gives no scores")]
+    NoScores { name: String, has: &'static str },
     #[error("the model `{name}` has no head: it cannot classify")]
     NoHead { name: String },
     #[error("the model `{name}` tells {n_classes} classes apart, the data has {n_data}")]
     Classes { name: String, n_classes: usize, n_data: usize },
+    #[error("`{name}` was trained on the classes {}, `{data}` has {}", listed(.ours), listed(.theirs))]
+    OtherClasses { name: String, ours: Vec<String>, data: String, theirs: Vec<String> },
     #[error("`layers` must be from 1 to {n_layers} for `{name}`, got `{asked}`")]
     Layers { name: String, asked: usize, n_layers: usize },
     #[error(
@@ -63,8 +77,12 @@ impl Explain for ModelError {
             ModelError::Arch { .. } | ModelError::Family { .. } => "model/architecture",
             ModelError::Tokenizer(_) => "model/tokenizer",
             ModelError::EmptyRow { .. } => "model/empty-row",
-            ModelError::NoHead { .. } => "model/no-head",
+            ModelError::Input { .. } | ModelError::NoWords { .. } => "model/input",
+            ModelError::Token { .. } => "model/token",
+            ModelError::OtherHead { .. } | ModelError::NothingAsked { .. } => "model/other-head",
+            ModelError::NoHead { .. } | ModelError::NoScores { .. } => "model/no-head",
             ModelError::Classes { .. } => "model/classes",
+            ModelError::OtherClasses { .. } => "model/other-classes",
             ModelError::Layers { .. } | ModelError::LayersOfCausal { .. } => "model/layers",
             ModelError::MaxTokens { .. } => "model/max-tokens",
             ModelError::File { .. } => "model/file",
@@ -80,7 +98,25 @@ impl Explain for ModelError {
     fn hint(&self) -> Option<String> {
         match self {
             ModelError::EmptyRow { id } => Some(format!("leave out row `{id}`, or give it a text")),
+            ModelError::Input { .. } => Some("give rows a text, or the tokens of this model's tokenizer".to_owned()),
+            ModelError::Token { .. } => Some("tokens are those of the model's own tokenizer, from 0".to_owned()),
+            ModelError::OtherHead { .. } => {
+                Some("finetune a model on data of this kind first: model.finetune(data, labels)".to_owned())
+            }
+            ModelError::NothingAsked { .. } => {
+                Some("name classes, #{ classes: [\"no\", \"yes\"] }, or load continuations".to_owned())
+            }
+            ModelError::NoScores { .. } => {
+                Some("finetune it on preferences first: data with `chosen` and `rejected`".to_owned())
+            }
             ModelError::NoHead { .. } => Some("finetune it first: model.finetune(data, labels)".to_owned()),
+            ModelError::OtherClasses { ours, .. } => {
+                let names: Vec<String> = ours.iter().take(20).map(|name| format!("{name:?}")).collect();
+                Some(format!(
+                    "where they mean the same classes, load the data under these names: #{{ classes: [{}] }}",
+                    names.join(", ")
+                ))
+            }
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
             ModelError::NotBuilt { feature, .. } => {
                 Some(format!("build it so: cargo build --release --features {feature}; or leave --device out"))

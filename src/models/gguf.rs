@@ -2,7 +2,7 @@
 //! 32-bit numbers; a byte-level BPE tokenizer is built from the tokens and merges in the file.
 
 use super::arch::{Arch, LlamaConfig, MAX_CONTEXT, Rope};
-use super::hf::{in_layer, llama};
+use super::families::{in_layer, llama};
 use super::{Encoder, Model, ModelError};
 use crate::core::digest::Digest;
 use crate::core::explain::first_line;

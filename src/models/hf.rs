@@ -1,21 +1,16 @@
-//! Checkpoints with Hugging Face names: `config.json`, `model.safetensors`, `tokenizer.json`, into our own layout. Here BERT
-//! and MPNet; [`llama`] for Llama and Qwen2.
+//! Checkpoints as Hugging Face has them: `config.json`, `model.safetensors`, `tokenizer.json`, read by the family that the
+//! configuration names ([`super::families`]).
 //!
-//! Query, key and value become one fused matrix; pooler and other heads are left out. MPNet counts positions from 2, after
-//! that of padding: its first two are left out as well. Where `sentence_bert_config.json`
-//! is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2), else the position embeddings.
+//! Where `sentence_bert_config.json` is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2),
+//! else the position embeddings.
 
-pub(super) mod llama;
-
-use super::arch::{Activation, Arch, BertConfig};
-use super::checkpoint::{WEIGHTS, tensor};
+use super::checkpoint::WEIGHTS;
+use super::families::{self, Stored, from_config, unusable};
 use super::{Encoder, Model, ModelError, gguf};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
-use crate::kernels::attention::relative::BUCKETS;
 use crate::store::hub::HubId;
 use crate::store::{StoreError, packages};
-use safetensors::SafeTensors;
 use serde::Deserialize;
 
 /// The files of a checkpoint.
@@ -32,38 +27,12 @@ struct Kind {
     model_type: String,
 }
 
-/// What is read of `config.json` of a BERT or MPNet.
-#[derive(Debug, Deserialize)]
-struct Config {
-    model_type: String,
-    vocab_size: usize,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    intermediate_size: usize,
-    max_position_embeddings: usize,
-    #[serde(default)]
-    type_vocab_size: Option<usize>,
-    hidden_act: String,
-    layer_norm_eps: f32,
-    #[serde(default = "absolute")]
-    position_embedding_type: String,
-    #[serde(default)]
-    relative_attention_num_buckets: Option<usize>,
-}
-
 /// What is read of `sentence_bert_config.json`.
 #[derive(Debug, Deserialize)]
 struct SentenceConfig {
     max_seq_length: Option<usize>,
 }
 
-fn absolute() -> String {
-    "absolute".to_owned()
-}
-
-/// Rows of MPNet's position embeddings before that of a row's first token: padding is 1, and counting goes on from there.
-const POSITIONS_BEFORE: usize = 2;
 /// Rungs of the ladder that is made of MiniLM: its first k layers. Chosen: 5 adds little to 4.
 const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
 
@@ -101,19 +70,13 @@ impl Model {
         MINILM_RUNGS.iter().map(|layers| whole.first_layers(*layers)).collect()
     }
 
-    /// A model without a head from a checkpoint of BERT, MPNet, Llama or Qwen2. Its digest is that of the files' content.
+    /// A model without a head from a checkpoint of one of the [families](families::FAMILIES). Its digest is that of the files' content.
     pub fn from_hf(name: &str, files: &HfFiles) -> Result<Model, ModelError> {
         let kind: Kind = from_config(&files.config)?;
-        let arch = match kind.model_type.as_str() {
-            "bert" | "mpnet" => from_config::<Config>(&files.config)?.arch()?,
-            "llama" | "qwen2" => llama::arch(&files.config)?,
-            other => {
-                let reason = format!("`model_type` must be bert, mpnet, llama or qwen2, got `{other}`");
-                return Err(unusable("config.json", &reason));
-            }
-        };
+        let family = families::find(&kind.model_type)?;
+        let arch = (family.arch)(&files.config)?;
         arch.check()?;
-        let values = values(&files.weights, &arch)?;
+        let values = (family.values)(&arch, &Stored::new(&files.weights)?)?;
         let sentence = files.sentence_config.as_deref().unwrap_or_default();
         let digest = Digest::of("model/hf", 1)
             .bytes("config", &files.config)
@@ -148,149 +111,9 @@ fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, StoreError>) -> Result<HfFile
     })
 }
 
-impl Config {
-    fn arch(&self) -> Result<Arch, ModelError> {
-        let must = |field: &str, must: &str, got: &str| {
-            unusable("config.json", &format!("`{field}` must be {must}, got `{got}`"))
-        };
-        let relative = self.model_type == "mpnet";
-        let (buckets, expected) = (self.relative_attention_num_buckets.unwrap_or(BUCKETS), BUCKETS.to_string());
-        if relative && buckets != BUCKETS {
-            return Err(must("relative_attention_num_buckets", &expected, &buckets.to_string()));
-        }
-        let n_token_types = match self.type_vocab_size {
-            _ if relative => 0,
-            Some(n) => n,
-            None => return Err(unusable("config.json", "missing field `type_vocab_size`")),
-        };
-        if self.position_embedding_type != "absolute" {
-            return Err(must("position_embedding_type", "absolute", &self.position_embedding_type));
-        }
-        let activation = match self.hidden_act.as_str() {
-            "gelu" => Activation::GeluErf,
-            "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
-            other => return Err(must("hidden_act", "gelu or gelu_new", other)),
-        };
-        Ok(Arch::Bert(BertConfig {
-            vocab: self.vocab_size,
-            context: self.max_position_embeddings.saturating_sub(if relative { POSITIONS_BEFORE } else { 0 }),
-            width: self.hidden_size,
-            n_layers: self.num_hidden_layers,
-            n_heads: self.num_attention_heads,
-            inner: self.intermediate_size,
-            activation,
-            norm_eps: self.layer_norm_eps,
-            n_token_types,
-            relative,
-        }))
-    }
-}
-
-/// The trunk's parameters in the order of our layout.
-fn values(weights: &[u8], arch: &Arch) -> Result<Vec<f32>, ModelError> {
-    let stored =
-        SafeTensors::deserialize(weights).map_err(|error| unusable("model.safetensors", &error.to_string()))?;
-    let has = |name: &str| stored.names().contains(&name);
-    if let Arch::Llama(config) = arch {
-        // A checkpoint that predicts tokens keeps its trunk under `model.`.
-        let prefix = if has("model.embed_tokens.weight") { "model." } else { "" };
-        return llama::values(config, |piece, shape| match piece {
-            "embed.out" => tensor(&stored, "lm_head.weight", shape),
-            _ => tensor(&stored, &format!("{prefix}{}", llama::hf_name(piece)), shape),
-        });
-    }
-    // A checkpoint of a task model keeps its encoder under its kind; old ones call a norm's numbers gamma and beta.
-    let kind = format!("{}.", arch.kind());
-    let prefix = if has(&format!("{kind}embeddings.word_embeddings.weight")) { &kind } else { "" };
-    let is_mpnet = matches!(arch, Arch::Bert(config) if config.relative);
-    let read = |name: String, shape: &[usize]| {
-        let name = format!("{prefix}{name}");
-        let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
-        tensor(&stored, if has(&name) || !has(&old) { &name } else { &old }, shape)
-    };
-    let layout = arch.layout();
-    let mut values = Vec::with_capacity(layout.n_params);
-    for entry in &layout.entries {
-        match fused(&entry.name) {
-            Some((layer, kind)) => {
-                // Rows of the fused matrix: those of q, then k, then v.
-                let mut shape = entry.shape.clone();
-                if let Some(rows) = shape.first_mut() {
-                    *rows /= 3;
-                }
-                let (place, parts) =
-                    if is_mpnet { ("attn", ["q", "k", "v"]) } else { ("self", ["query", "key", "value"]) };
-                for part in parts {
-                    values.extend(read(format!("encoder.layer.{layer}.attention.{place}.{part}.{kind}"), &shape)?);
-                }
-            }
-            None if is_mpnet => {
-                let (name, mut shape) = (mpnet_name(&entry.name), entry.shape.clone());
-                let before = if entry.name == "embed.position" { POSITIONS_BEFORE } else { 0 };
-                shape.iter_mut().take(1).for_each(|rows| *rows += before);
-                let skipped = before * shape.last().copied().unwrap_or(0);
-                values.extend(read(name, &shape)?.into_iter().skip(skipped));
-            }
-            None => values.extend(read(hf_name(&entry.name), &entry.shape)?),
-        }
-    }
-    Ok(values)
-}
-
-/// `3.qkv.weight` as `("3", "weight")`.
-fn fused(name: &str) -> Option<(&str, &str)> {
-    name.split_once(".qkv.")
-}
-
-/// Of one of our names within a block: the block, the part, and which of its tensors.
-pub(super) fn in_layer(name: &str) -> [&str; 3] {
-    let (layer, rest) = name.split_once('.').unwrap_or((name, ""));
-    let (part, kind) = rest.split_once('.').unwrap_or((rest, ""));
-    [layer, part, kind]
-}
-
-/// Their name for one of our tensors that is not fused.
-fn hf_name(name: &str) -> String {
-    match name {
-        "embed.token" => return "embeddings.word_embeddings.weight".into(),
-        "embed.position" => return "embeddings.position_embeddings.weight".into(),
-        "embed.type" => return "embeddings.token_type_embeddings.weight".into(),
-        "embed.norm.weight" => return "embeddings.LayerNorm.weight".into(),
-        "embed.norm.bias" => return "embeddings.LayerNorm.bias".into(),
-        _ => (),
-    }
-    let [layer, part, kind] = in_layer(name);
-    let place = match part {
-        "out" => "attention.output.dense",
-        "norm1" => "attention.output.LayerNorm",
-        "up" => "intermediate.dense",
-        "down" => "output.dense",
-        "norm2" => "output.LayerNorm",
-        other => other,
-    };
-    format!("encoder.layer.{layer}.{place}.{kind}")
-}
-
-/// The same in MPNet.
-fn mpnet_name(name: &str) -> String {
-    match name {
-        "embed.relative" => "encoder.relative_attention_bias.weight".into(),
-        _ => hf_name(name)
-            .replace("attention.output.dense", "attention.attn.o")
-            .replace("attention.output.LayerNorm", "attention.LayerNorm"),
-    }
-}
-
-fn from_config<T: serde::de::DeserializeOwned>(config: &[u8]) -> Result<T, ModelError> {
-    serde_json::from_slice(config).map_err(|error| unusable("config.json", &error.to_string()))
-}
-
-fn unusable(file: &str, reason: &str) -> ModelError {
-    ModelError::File { file: file.to_owned(), reason: reason.to_owned() }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::arch::Arch;
     use super::super::testing::words;
     use super::super::trunk::{Packed, Tape, features, lm_logits, token_states};
     use super::*;

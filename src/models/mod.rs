@@ -5,33 +5,30 @@ pub mod candle;
 mod checkpoint;
 mod encoder;
 mod error;
+pub mod families;
 mod gguf;
+mod head;
 mod hf;
 mod ladder;
+mod speed;
 pub mod trunk;
 mod untrained;
 
 pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
-pub use encoder::{Encoder, Keep};
+pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
+pub use head::{Head, HeadKind};
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
+pub use speed::flops_per_second;
 pub use untrained::{Blueprint, Family, Size, initial, untrained};
 
 use crate::core::context::Context;
 use crate::core::digest::Digest;
-use crate::data::Data;
+use crate::data::{Data, InputKind};
 use arch::{Arch, Layout, Params};
 use std::sync::Arc;
 use trunk::Packed;
-
-/// A classification head without bias: `logits = features · weightᵀ`.
-#[derive(Debug, Clone)]
-pub struct Head {
-    /// Row-major `[n_classes, width]`.
-    pub weight: Vec<f32>,
-    pub n_classes: usize,
-}
 
 /// A model. Cheap to clone; the trunk's parameters are shared until training replaces them.
 #[derive(Clone)]
@@ -109,25 +106,42 @@ impl Model {
         self.inner.params.values.len() + self.inner.head.as_ref().map_or(0, |head| head.weight.len())
     }
 
-    /// The head's classes, if the model has a head.
+    /// The head's classes, if the model has a head; 1 of a head that scores.
     pub fn n_classes(&self) -> Option<usize> {
         self.inner.head.as_ref().map(|head| head.n_classes)
     }
 
-    /// The tokens of every row. Rows longer than the model's `max_tokens` are cut, and the context is told how many: a
-    /// causal model keeps a row's end, because it is read at the last token; a BERT its beginning.
+    /// The tokens of every row, as [`Model::encoded`] gives them.
     pub fn encode(&self, data: &Data, ctx: &Context) -> Result<Arc<Packed>, ModelError> {
+        Ok(self.encoded(data, ctx)?.packed)
+    }
+
+    /// The tokens of every row: of text, of tokens as they are, of prompts with each continuation. Rows longer than the
+    /// model's `max_tokens` are cut, and the context is told how many: a causal model keeps a row's end, because it is read
+    /// at the last token; a BERT its beginning, but of a prompt with a continuation the end. Features are refused.
+    pub fn encoded(&self, data: &Data, ctx: &Context) -> Result<Encoded, ModelError> {
+        let (name, n_rows) = (&self.inner.name, data.len());
+        if data.input() == InputKind::Features {
+            let (name, data) = (name.clone(), data.name().to_owned());
+            return Err(ModelError::Input { name, data, held: InputKind::Features.name() });
+        }
         let keep = if self.inner.arch.is_causal() { Keep::End } else { Keep::Start };
         let max_tokens = self.inner.max_tokens;
-        let (packed, n_cut) = self.inner.encoder.encode_data(data, max_tokens, keep, &ctx.interrupt)?;
+        let encoded = self.inner.encoder.encode_data(data, max_tokens, keep, &ctx.interrupt)?;
+        let Encoded { n_cut, n_alike, .. } = encoded;
         if n_cut > 0 {
-            let end = if keep == Keep::End { "last" } else { "first" };
-            let (name, of) = (&self.inner.name, data.len());
+            let end = if keep == Keep::End || data.input() == InputKind::Prompt { "last" } else { "first" };
             ctx.warn(format!(
-                "{n_cut} of {of} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
+                "{n_cut} of {n_rows} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
             ));
         }
-        Ok(packed)
+        if n_alike > 0 {
+            ctx.warn(format!(
+                "in {n_alike} of {n_rows} rows `{name}` reads the same tokens for every continuation (cut, or unknown words): \
+                 nothing can be learned from them"
+            ));
+        }
+        Ok(encoded)
     }
 
     /// The first `layers` blocks of a BERT as a model of its own, without head.
@@ -174,7 +188,11 @@ impl Model {
     /// One line: name, shape, parameters, lineage.
     pub fn show(&self) -> String {
         let inner = &self.inner;
-        let head = self.n_classes().map_or("no head".to_owned(), |n| format!("head of {n} classes"));
+        let head = match &inner.head {
+            None => "no head".to_owned(),
+            Some(head) if head.kind == HeadKind::Scalar => "head that scores".to_owned(),
+            Some(head) => format!("head of {} classes", head.n_classes),
+        };
         let n_layers = inner.arch.n_layers();
         let shape = format!("{n_layers} layer{} × width {}", if n_layers == 1 { "" } else { "s" }, inner.arch.width());
         format!(

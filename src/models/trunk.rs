@@ -16,6 +16,7 @@ mod tests;
 
 use super::arch::Arch;
 use crate::core::explain::Explain;
+pub use crate::kernels::packed::Packed;
 use crate::kernels::pages;
 use crate::kernels::simd::FlushDenormals;
 use crate::kernels::tasks::awake;
@@ -25,40 +26,6 @@ pub use reader::Reader;
 use shard::{Grads, How, Shard, Trunk, Want, zero};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
-
-/// Rows of different lengths, packed without padding.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Packed {
-    /// All tokens, row after row.
-    pub tokens: Vec<u32>,
-    /// Row `i` is `tokens[offsets[i]..offsets[i + 1]]`; one more entry than rows.
-    pub offsets: Vec<usize>,
-}
-
-impl Packed {
-    /// Packs rows of tokens.
-    pub fn new<'a>(rows: impl IntoIterator<Item = &'a [u32]>) -> Self {
-        let mut packed = Packed { tokens: Vec::new(), offsets: vec![0] };
-        for row in rows {
-            packed.tokens.extend_from_slice(row);
-            packed.offsets.push(packed.tokens.len());
-        }
-        packed
-    }
-
-    /// The tokens of each row.
-    pub fn rows(&self) -> impl Iterator<Item = &[u32]> {
-        self.offsets.windows(2).map(|pair| match pair {
-            [start, end] => self.tokens.get(*start..*end).unwrap_or_default(),
-            _ => &[],
-        })
-    }
-
-    /// How many rows.
-    pub fn n_rows(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-}
 
 /// Why a batch cannot go through a trunk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

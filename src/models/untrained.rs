@@ -4,7 +4,7 @@ use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope}
 use super::{Encoder, Model, ModelError, thousands};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
-use crate::data::Data;
+use crate::data::{Data, InputKind};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokenizers::models::wordlevel::WordLevel;
@@ -173,10 +173,13 @@ pub fn initial(arch: &Arch, random: &mut Random) -> Vec<f32> {
 /// A tokenizer of whole words: the most frequent ones, ties in the order of the alphabet.
 fn word_encoder(data: &Data) -> Result<Arc<Encoder>, ModelError> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
-    for row in data.rows() {
-        for word in split_words(&row.text) {
+    for text in data.rows().flat_map(|row| row.input.texts()) {
+        for word in split_words(text) {
             *counts.entry(word).or_default() += 1;
         }
+    }
+    if counts.is_empty() && matches!(data.input(), InputKind::Tokens | InputKind::Features) {
+        return Err(ModelError::NoWords { data: data.name().to_owned(), held: data.input().name() });
     }
     let mut ranked: Vec<(&str, usize)> = counts.into_iter().collect();
     ranked.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
@@ -213,7 +216,7 @@ mod tests {
     fn data(texts: &[&str]) -> Data {
         let row = |(idx, text): (usize, &&str)| Row {
             id: format!("r{idx}"),
-            text: (*text).to_owned(),
+            input: (*text).into(),
             group: format!("r{idx}"),
             split: Split::Train,
             difficulty: f32::NAN,
@@ -231,6 +234,24 @@ mod tests {
         let (ids, _) = encoder.encode("the cat.", 8, Keep::End).expect("encodes");
         assert!(ids.iter().all(|id| *id != 0) && ids.len() == 3, "{ids:?}");
         assert_eq!(encoder.encode("zebra", 8, Keep::End).expect("encodes").0, [0]);
+    }
+
+    #[test]
+    fn words_come_from_prompts_and_continuations_and_from_nothing_else() {
+        use crate::data::{Input, Prompt, Target};
+        let size = Size { width: 8, n_layers: 1, n_heads: 2, context: 8 };
+        let made = |input| {
+            let row = Row { id: "r".into(), input, group: "r".into(), split: Split::Train, difficulty: f32::NAN };
+            untrained(
+                &Data::new(Arc::new(Source::with_target("toy", vec![row], Target::None).expect("valid"))),
+                size,
+                0,
+            )
+        };
+        let prompt = Prompt { text: "the dog".into(), continuations: vec![" barks".into(), " sings".into()] };
+        assert_eq!(made(Input::Prompt(Box::new(prompt))).expect("valid").inner.encoder.n_tokens(), 5);
+        let refused = made(Input::Tokens([1].into())).err().expect("no words").to_string();
+        assert_eq!(refused, "a new model's words are those of the rows' texts, and rows of `toy` hold tokens");
     }
 
     #[test]

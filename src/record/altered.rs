@@ -16,9 +16,10 @@ pub struct Altered {
 
 impl Altered {
     fn of(kept: &Kept, path: &str, recorded: &str) -> Option<Altered> {
-        let now = kept.hash(path).unwrap_or_else(|error| error.to_string());
-        // A file that could not be read back when it was written has no hash to compare with.
-        let differs = !recorded.is_empty() && now != recorded;
+        let now = kept.hash(path);
+        // A file that could not be read back when it was written has no hash, and is there no more than it was then.
+        let differs = now.as_ref().map_or(!recorded.is_empty(), |now| now != recorded);
+        let now = now.unwrap_or_else(|error| error.to_string());
         differs.then(|| Altered { path: path.to_owned(), recorded: recorded.to_owned(), now })
     }
 }

@@ -1,11 +1,9 @@
 //! The appendix of a run for a paper: read from its record and its files, written as LaTeX and Markdown.
 
+use super::kept::frame;
 use super::{How, Outcome, Record, RecordError, Root, What, WrittenFile, folder};
-use crate::frames::Frame;
 use crate::report::html::TruthRead;
 use crate::report::paper::{self, Appendix, Kept, Script};
-use polars::prelude::SerReader;
-use polars_io::parquet::read::ParquetReader;
 use std::path::{Component, Path, PathBuf};
 
 /// Files of an appendix: the body for `\input`, a document around it, Markdown.
@@ -99,7 +97,7 @@ fn word(name: &str) -> String {
 }
 
 /// A file of the run's folder. A record may come from elsewhere: a path that leaves the folder is not followed.
-fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
+pub(super) fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
     let path = Path::new(file);
     if !path.components().all(|part| matches!(part, Component::Normal(_))) {
         return None;
@@ -112,7 +110,7 @@ fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
     std::fs::read(real).ok()
 }
 
-fn read_text(run: &Path, file: &str) -> Option<String> {
+pub(super) fn read_text(run: &Path, file: &str) -> Option<String> {
     String::from_utf8(read(run, file)?).ok()
 }
 
@@ -124,10 +122,8 @@ fn kept(run: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> Kept {
     let name = name.to_owned();
     match (kind, with(".parquet"), with(".svg")) {
         ("table", Some(file), _) => {
-            let frame =
-                read(run, &file).map(std::io::Cursor::new).and_then(|file| ParquetReader::new(file).finish().ok());
-            if let Some(frame) = frame {
-                return Kept::Table { name, frame: Frame::new(frame) };
+            if let Some(frame) = read(run, &file).and_then(|table| frame(&file, table).ok()) {
+                return Kept::Table { name, frame };
             }
         }
         ("figure", _, Some(file)) if read(run, &file).is_some() => {
@@ -209,20 +205,15 @@ impl Account {
     /// Adds a run's operations up.
     pub fn of(record: &Record) -> Account {
         let mut account = Account::default();
-        for event in &record.events {
-            let What::Operation { found, seconds, .. } = &event.what else { continue };
+        for (operation, found) in record.operations() {
             match found {
-                How::Computed => {
+                How::Computed | How::Worker { .. } | How::Ahead { .. } => {
                     account.n_computed += 1;
-                    account.spent += seconds;
-                }
-                How::Worker { seconds } | How::Ahead { seconds } => {
-                    account.n_computed += 1;
-                    account.spent += seconds;
+                    account.spent += found.seconds(operation);
                 }
                 How::Stored { seconds: once } => {
                     account.n_stored += 1;
-                    account.saved += (once - seconds).max(0.0);
+                    account.saved += (once - operation.seconds).max(0.0);
                 }
                 How::Planned => {}
             }
@@ -320,6 +311,7 @@ mod tests {
     use super::super::{Recorder, Source};
     use super::*;
     use crate::core::context::{Event, Found};
+    use crate::core::operation::Operation;
 
     #[test]
     fn an_appendix_shows_what_the_run_kept_and_follows_no_path_out_of_it() {
@@ -337,18 +329,17 @@ mod tests {
         }
         let text = |text: &str| text.to_owned();
         for found in [Found::Computed, Found::Stored { seconds: 5.0 }] {
-            recorder.note(&Event::Operation {
+            let operation = Operation {
                 name: text("finetune"),
                 what: text("m"),
                 digest: text("d"),
                 key: text("k"),
                 inputs: Vec::new(),
                 options: String::new(),
-                work: 0.0,
-                found,
                 seconds: 2.0,
                 curve: Vec::new(),
-            });
+            };
+            recorder.note(&Event::Operation { operation, work: 0.0, found });
         }
         let source = |name: &str, path: bool| Source {
             name: name.to_owned(),

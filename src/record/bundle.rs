@@ -150,8 +150,12 @@ impl Unpacked {
 /// Lays a bundle out. Fails where it holds anything that its record does not name.
 pub fn unpack(path: &Path, name: &str) -> Result<Unpacked, RecordError> {
     let broken = |reason: String| RecordError::Bundle { path: name.to_owned(), reason };
-    let file = std::fs::File::open(path)
-        .map_err(|error| RecordError::Read { path: name.to_owned(), reason: plain(&error) })?;
+    let fails = |reason: String| RecordError::Read { path: name.to_owned(), reason };
+    // Opening a pipe would wait for whoever writes into it.
+    if !std::fs::metadata(path).map_err(|error| fails(plain(&error)))?.is_file() {
+        return Err(fails("is not a file".to_owned()));
+    }
+    let file = std::fs::File::open(path).map_err(|error| fails(plain(&error)))?;
     let archive = ZipArchive::new(std::io::BufReader::new(file));
     let mut archive = archive.map_err(|error| broken(error.to_string().to_lowercase()))?;
     if archive.len() > MAX_MEMBERS {

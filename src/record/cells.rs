@@ -25,7 +25,14 @@ pub enum Noise {
     Unknown,
     /// It is the end of an interval: its number is judged instead.
     End,
+    /// A column that only the second table has.
+    New,
+    /// The program words it: why a number is missing.
+    Remark,
 }
+
+/// Columns whose text the program words.
+const REMARKS: [&str; 1] = ["reason"];
 
 /// What the two tables have in common, and not.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,15 +45,17 @@ pub struct TableChange {
 pub fn compare(before: &Frame, after: &Frame) -> TableChange {
     let mut change = TableChange::default();
     let (old, new) = (before.columns(), after.columns());
-    let lone = |column: &String, before: &str, after: &str| CellChange {
+    let lone = |column: &String, before: &str, after: &str, noise: Noise| CellChange {
         row: "the column".to_owned(),
         column: column.clone(),
         before: before.to_owned(),
         after: after.to_owned(),
-        noise: Noise::Beyond,
+        noise,
     };
-    change.cells.extend(old.iter().filter(|name| !new.contains(name)).map(|name| lone(name, "there", "gone")));
-    change.cells.extend(new.iter().filter(|name| !old.contains(name)).map(|name| lone(name, "not there", "there")));
+    let gone = old.iter().filter(|name| !new.contains(name));
+    change.cells.extend(gone.map(|name| lone(name, "there", "gone", Noise::Beyond)));
+    let come = new.iter().filter(|name| !old.contains(name));
+    change.cells.extend(come.map(|name| lone(name, "not there", "there", Noise::New)));
     let shared: Vec<String> = old.into_iter().filter(|name| new.contains(name)).collect();
     let keys = keys(before, after, &shared);
     let (labels, mut rows) = (row_keys(before, &keys), places(&row_keys(after, &keys)));
@@ -100,6 +109,8 @@ impl Value {
             (Value::Null, Value::Null) => true,
             (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Value::Int(a), Value::Int(b)) => a == b,
+            // One table may hold whole numbers as floats.
+            (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => *a as f64 == *b && *b as i64 == *a,
             (Value::Other(a), Value::Other(b)) => a == b,
             _ => false,
         }
@@ -147,7 +158,7 @@ fn keys(before: &Frame, after: &Frame, shared: &[String]) -> Vec<String> {
         (Some(a), Some(b)) => a == b && *a != Kind::Float,
         _ => false,
     };
-    shared.iter().filter(names).cloned().collect()
+    shared.iter().filter(|name| !REMARKS.contains(&name.as_str())).filter(names).cloned().collect()
 }
 
 fn sorted(column: &Column) -> Vec<String> {
@@ -179,6 +190,9 @@ fn noise(before: &Frame, after: &Frame, column: &str, rows: (usize, usize), valu
     }
     let (Some(a), Some(b)) = (values.0.number(), values.1.number()) else {
         let is_text = |value: &Value| matches!(value, Value::Other(_));
+        if REMARKS.contains(&column) && is_text(values.0) && is_text(values.1) {
+            return Noise::Remark;
+        }
         return if is_text(values.0) || is_text(values.1) { Noise::Beyond } else { Noise::Unknown };
     };
     match (interval(before, column, rows.0), interval(after, column, rows.1)) {
@@ -248,6 +262,7 @@ mod tests {
         assert_eq!(renamed, ["b, 20/the row: there gone Beyond", "c, 20/the row: not there there Beyond"]);
         let narrow = Frame::new(one.table().drop("loss").expect("there"));
         assert_eq!(shown(&one, &narrow), ["the column/loss: there gone Beyond"]);
+        assert_eq!(shown(&narrow, &one), ["the column/loss: not there there New"]);
     }
 
     #[test]
@@ -257,6 +272,21 @@ mod tests {
         let read = Frame::from_bytes(bytes, crate::frames::Format::Parquet).expect("reads");
         assert_eq!(compare(&one, &read).cells, Vec::new());
         assert_eq!(shown(&read, &frame([0.5, 0.6], [10, 21], ["a", "b"])), ["b/n: 20 21 Unknown"]);
+    }
+
+    #[test]
+    fn words_of_the_program_name_no_row_and_whole_numbers_may_be_floats() {
+        let table = |reason: &str, n: [f64; 2]| {
+            Frame::new(df!("method" => ["a", "b"], "n" => n, "reason" => [None, Some(reason)]).expect("columns"))
+        };
+        let (one, other) = (table("no gap (p = 0.1)", [1.0, 2.0]), table("the gap is none (p 0.1)", [1.0, 2.0]));
+        assert_eq!(shown(&one, &other), ["b/reason: no gap (p = 0.1) the gap is none (p 0.1) Remark"]);
+        let ints = Frame::new(
+            df!("method" => ["a", "b"], "n" => [1i64, 2], "reason" => [None, Some("no gap (p = 0.1)")])
+                .expect("columns"),
+        );
+        assert_eq!(shown(&one, &ints), Vec::<String>::new());
+        assert_eq!(shown(&table("no gap (p = 0.1)", [1.0, 2.5]), &ints), ["b/n: 2.5 2 Unknown"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::lines::{self, Line};
 use super::pairs::pair;
 use super::schema::{Grants, Record, What};
 use crate::core::digest::short;
+use crate::core::operation::Operation;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,7 +147,7 @@ fn changed(old: BTreeMap<String, String>, new: BTreeMap<String, String>) -> Vec<
 
 fn settings(record: &Record) -> BTreeMap<String, String> {
     let (settings, machine) = (&record.settings, &record.machine);
-    let Grants { read, write, net } = &record.grants;
+    let Grants { read, write } = &record.grants;
     let stdlib = record.stdlib.iter().map(|library| format!("{} {}", library.name, short(&library.digest)));
     let pairs = [
         ("program", record.program.clone()),
@@ -161,7 +162,6 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
         ("machine", format!("{} {}", machine.os, machine.arch)),
         ("granted to read", read.join(", ")),
         ("granted to write", write.join(", ")),
-        ("granted to reach", net.join(", ")),
         ("outcome", record.outcome.word().to_owned()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -250,36 +250,15 @@ fn printed(old: &Record, new: &Record) -> Vec<String> {
     changes
 }
 
-/// An operation of a record.
-struct Operation<'a> {
-    name: &'a str,
-    what: &'a str,
-    digest: &'a str,
-    inputs: &'a [(String, String)],
-    options: &'a str,
-}
-
-fn operations_of(record: &Record) -> Vec<Operation<'_>> {
-    record.events.iter().filter_map(|event| operation_of(&event.what)).collect()
-}
-
-fn operation_of(what: &What) -> Option<Operation<'_>> {
-    match what {
-        What::Operation { name, what, digest, inputs, options, .. } => {
-            Some(Operation { name, what, digest, inputs, options })
-        }
-        _ => None,
-    }
-}
-
 /// Operations with equal digests are equal. The others are matched by kind and description in their order, then by kind
 /// alone; those that change in the same way are one stage.
 fn operations(old: &Record, new: &Record) -> Vec<Stage> {
-    let (old, new) = (operations_of(old), operations_of(new));
-    let digests = |list: &[Operation]| -> BTreeSet<String> { list.iter().map(|o| o.digest.to_owned()).collect() };
+    let of = |record| Record::operations(record).map(|(operation, _)| operation).collect::<Vec<_>>();
+    let (old, new): (Vec<&Operation>, Vec<&Operation>) = (of(old), of(new));
+    let digests = |list: &[&Operation]| -> BTreeSet<String> { list.iter().map(|o| o.digest.clone()).collect() };
     let (in_old, in_new) = (digests(&old), digests(&new));
-    let lone: Vec<&Operation> = old.iter().filter(|o| !in_new.contains(o.digest)).collect();
-    let come: Vec<&Operation> = new.iter().filter(|o| !in_old.contains(o.digest)).collect();
+    let lone: Vec<&Operation> = old.into_iter().filter(|o| !in_new.contains(&o.digest)).collect();
+    let come: Vec<&Operation> = new.into_iter().filter(|o| !in_old.contains(&o.digest)).collect();
     let pairs = pair(&keys(&lone), &keys(&come));
     let mut spare = vec![true; come.len()];
     let mut stages: Vec<Stage> = Vec::new();
@@ -303,7 +282,7 @@ fn operations(old: &Record, new: &Record) -> Vec<Stage> {
             continue;
         };
         *spare = false;
-        let mut changes = options(a.options, b.options);
+        let mut changes = options(&a.options, &b.options);
         changes.extend(inputs(a, b, &in_old, &in_new));
         add(a, changes);
     }
@@ -311,8 +290,8 @@ fn operations(old: &Record, new: &Record) -> Vec<Stage> {
     stages
 }
 
-fn keys<'a>(operations: &[&Operation<'a>]) -> Vec<(&'a str, &'a str)> {
-    operations.iter().map(|operation| (operation.name, operation.what)).collect()
+fn keys<'a>(operations: &[&'a Operation]) -> Vec<(&'a str, &'a str)> {
+    operations.iter().map(|operation| (operation.name.as_str(), operation.what.as_str())).collect()
 }
 
 /// Inputs that differ and that no operation of their run made.
@@ -396,7 +375,7 @@ fn table(name: &str, change: TableChange, numbers: &mut Numbers) -> Option<Table
                 numbers.within += 1;
                 "within"
             }
-            Noise::Beyond => {
+            Noise::Beyond | Noise::New | Noise::Remark => {
                 numbers.beyond += 1;
                 "beyond"
             }

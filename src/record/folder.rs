@@ -5,6 +5,7 @@ use super::kept::{MAX_RECORD, RECORD, inside, read_inside};
 use super::schema::{Outcome, Record};
 use crate::core::context::{AccessError, Context, plain};
 use crate::core::explain::Explain;
+use crate::core::files::{self, TEMPORARY};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -222,9 +223,6 @@ pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<Folder, R
     Err(RecordError::Taken { path: runs.join(stem).display().to_string() })
 }
 
-/// How the names of files begin that are being written, and others that only a run in progress has.
-const TEMPORARY: &str = ".w2s-";
-
 /// The names of files that a run in progress is about to write, one a line: if it is ended by force before its record names
 /// them, they are known to be its own.
 const ANNOUNCED: &str = ".w2s-announced";
@@ -284,28 +282,11 @@ pub fn plain_name(name: &str) -> String {
     name.trim_matches(['-', '.']).to_owned()
 }
 
-/// Writes a file whole or not at all: to a temporary file beside it, then renamed. Its folder is made if it is missing.
+/// Writes a file of a run whole or not at all. Its folder is made if it is missing.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let failed = |error: std::io::Error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    readable_by_others(file.as_file());
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    files::write(path, bytes).map_err(failed)
 }
-
-/// Temporary files are private; a run's files are ordinary ones.
-#[cfg(unix)]
-fn readable_by_others(file: &std::fs::File) {
-    use std::os::unix::fs::PermissionsExt;
-    // A file system without permissions refuses; the file is written all the same.
-    let _ = file.set_permissions(std::fs::Permissions::from_mode(0o644));
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_file: &std::fs::File) {}
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ mod schema;
 mod seal;
 mod verdict;
 pub mod verify;
+pub mod versions;
 
 pub use altered::{Altered, altered, unaltered};
 pub use appendix::{APPENDIX, Account, appendix, seconds, write_appendix, write_pages};
@@ -30,7 +31,6 @@ pub use kept::Kept;
 pub use page::{PAGE, page, pages};
 pub use places::Places;
 pub use recorder::{Recorder, Source, Start, machine};
-pub(crate) use schema::curve;
 pub use schema::{
     Copied, FetchedFile, FileRead, Formats, Grants, How, Library, Machine, Outcome, Printed, Record, Recorded,
     RecordedSettings, Root, SCHEMA, What, WrittenFile,

@@ -1,11 +1,9 @@
 //! The run's page, `report.html`: made from the record and the files that the script wrote.
 
-use super::appendix::{APPENDIX, appendix, texts, verify_line};
+use super::appendix::{APPENDIX, appendix, read, read_text, texts, verify_line};
+use super::kept::frame;
 use super::{Account, How, Outcome, Record, Root, What, WrittenFile};
-use crate::frames::Frame;
 use crate::report::html::{self, Operation, Page, TruthRead};
-use polars::prelude::SerReader;
-use polars_io::parquet::read::ParquetReader;
 use std::path::Path;
 
 /// The name of the run's page.
@@ -34,9 +32,9 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
             }
             What::Warning { text } => warnings.push(text.clone()),
             What::Written { kind, name, files } => written.push((kind, name, files)),
-            What::Operation { name, what, digest, found, seconds, curve, .. } => operations.push(Operation {
-                name: name.clone(),
-                what: what.clone(),
+            What::Operation { operation, found } => operations.push(Operation {
+                name: operation.name.clone(),
+                what: operation.what.clone(),
                 found: match found {
                     How::Computed => "computed",
                     How::Stored { .. } => "stored",
@@ -44,17 +42,14 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
                     How::Planned => "planned",
                 }
                 .to_owned(),
-                seconds: match found {
-                    How::Worker { seconds } | How::Ahead { seconds } => *seconds,
-                    How::Computed | How::Stored { .. } | How::Planned => *seconds,
-                },
-                digest: digest.clone(),
-                curve: curve.clone(),
+                seconds: found.seconds(operation),
+                digest: operation.digest.clone(),
+                curve: operation.curve.clone(),
             }),
         }
     }
     let kept = written.iter().map(|(kind, name, files)| fragment(folder, kind, name, files)).collect();
-    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let read = |file: &str| read_text(folder, file).unwrap_or_default();
     html::page(&Page {
         title: record.script.clone(),
         version: record.program.clone(),
@@ -96,15 +91,12 @@ fn facts(record: &Record) -> Vec<(String, String)> {
 
 fn fragment(folder: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> String {
     let inside = |extension: &str| files.iter().find(|file| file.root == Root::Run && file.path.ends_with(extension));
-    let with = |extension: &str| inside(extension).map(|file| folder.join(&file.path));
+    let with = |extension: &str| inside(extension).and_then(|file| read(folder, &file.path));
     let shown = match kind {
-        "figure" => {
-            with(".svg").and_then(|path| std::fs::read_to_string(path).ok()).map(|svg| html::figure(name, &svg))
+        "figure" => with(".svg").and_then(|svg| String::from_utf8(svg).ok()).map(|svg| html::figure(name, &svg)),
+        "table" => {
+            with(".parquet").and_then(|table| frame(".parquet", table).ok()).map(|table| html::table(name, &table))
         }
-        "table" => with(".parquet")
-            .and_then(|path| std::fs::File::open(path).ok())
-            .and_then(|file| ParquetReader::new(file).finish().ok())
-            .map(|table| html::table(name, &Frame::new(table))),
         _ => None,
     };
     let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();

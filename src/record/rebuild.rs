@@ -1,5 +1,5 @@
-//! The project of a recorded run, built again in a temporary folder: the script, what it imported, the files that it
-//! read, and nothing else. Paths in a record are not trusted: none leads out of that folder.
+//! The project of a recorded run, built again in a temporary folder: the script, what it imported, modules of the program
+//! among it, the files that it read, and nothing else. Paths in a record are not trusted: none leads out of that folder.
 
 use super::folder::RecordError;
 use super::kept::Kept;
@@ -23,6 +23,8 @@ pub struct Rebuilt {
     pub script: String,
     /// Where the rerun's folder goes.
     pub run: PathBuf,
+    /// The texts of the program's script modules that the run imported, by name.
+    pub modules: PathBuf,
     /// A store with the fetched artefacts that the run used, and no result.
     pub store: PathBuf,
     /// What the run was granted, as far as it lies below.
@@ -62,6 +64,16 @@ pub fn rebuild(kept: &Kept, project: Option<&Path>, store: &Store) -> Result<Reb
         let bytes = kept.data(read, project)?.ok_or_else(|| RecordError::Data { path: read.path.clone() })?;
         tree.put(&project_parts, &read.path, &bytes)?;
     }
+    let modules = root.join("modules");
+    std::fs::create_dir_all(&modules).map_err(io)?;
+    for module in record.modules() {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if module.name.is_empty() || !module.name.chars().all(is_plain) {
+            return Err(RecordError::Path { path: module.name.clone(), reason: "it is no name of a module" });
+        }
+        let text = kept.source(&module.file)?;
+        std::fs::write(modules.join(format!("{}.rhai", module.name)), text).map_err(io)?;
+    }
     // A grant beyond what a record can name is not given again: the user may give it anew.
     let granted = |paths: &[String]| -> Vec<PathBuf> {
         paths.iter().filter_map(|path| tree.resolve(&project_parts, path).ok()).map(|parts| tree.path(&parts)).collect()
@@ -79,6 +91,7 @@ pub fn rebuild(kept: &Kept, project: Option<&Path>, store: &Store) -> Result<Reb
         project: tree.path(&project_parts),
         script: shown,
         run: root.join("run"),
+        modules,
         store: rebuilt_store,
         read: granted(&record.grants.read),
         write: granted(&record.grants.write),

@@ -5,8 +5,9 @@ use super::schema::{
     Recorded, RecordedSettings, Root, SCHEMA, What, WrittenFile,
 };
 use super::{Places, RecordError, clock, folder, pages};
-use crate::core::context::{Access, Computed, Event, Memo, Settings};
+use crate::core::context::{Access, Event, Memo, Settings};
 use crate::core::digest::Digest;
+use crate::core::operation::Operation;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -60,7 +61,7 @@ struct State {
     printed: blake3::Hasher,
     n_printed: usize,
     /// What workers computed and the script has not come to, with its time.
-    ahead: Vec<(f64, Computed)>,
+    ahead: Vec<(f64, Operation)>,
     /// When the record was last written, and how long that took.
     last: (Instant, Duration),
 }
@@ -80,6 +81,8 @@ impl Recorder {
         let record = Record {
             schema: SCHEMA.to_owned(),
             program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
+            build: env!("W2S_BUILD").to_owned(),
+            versions: super::versions::stated(),
             formats: Formats { model: crate::models::CHECKPOINT_VERSION, bundle: super::BUNDLE.to_owned() },
             stdlib: start
                 .stdlib
@@ -97,11 +100,10 @@ impl Recorder {
                 memo: match start.settings.memo {
                     Memo::On => "on",
                     Memo::Off => "off",
-                    Memo::Plan => "plan",
                 }
                 .to_owned(),
             },
-            grants: Grants { read: granted(start.read), write: granted(start.write), net: start.access.net.clone() },
+            grants: Grants { read: granted(start.read), write: granted(start.write) },
             project: places.project_from_run(),
             machine: machine(),
             started: clock::rfc3339(SystemTime::now()),
@@ -141,14 +143,14 @@ impl Recorder {
                 return self.with(|state| keep_sorted(&mut state.record.fetched, read));
             }
             Event::Ahead(computed) => {
-                let computed = Computed { what: clean(computed.what.clone()), ..*computed };
+                let computed = Operation { what: clean(computed.what.clone()), ..*computed };
                 let at = self.start.elapsed().as_secs_f64();
                 return self.with(|state| state.ahead.push((at, computed)));
             }
             Event::Seed { seed } => return self.with(|state| keep_sorted(&mut state.record.seeds, seed)),
-            Event::Operation { name, what, digest, key, inputs, options, work: _, found, seconds, curve } => {
-                let what = clean(what);
-                What::Operation { name, what, digest, key, inputs, options, found: found.into(), seconds, curve }
+            Event::Operation { operation, work: _, found } => {
+                let operation = Operation { what: clean(operation.what), ..operation };
+                What::Operation { operation, found: found.into() }
             }
             Event::TruthRead { data, digest, n_rows, by, purpose } => {
                 What::TruthRead { data: clean(data), digest, n_rows, by, purpose }
@@ -160,8 +162,8 @@ impl Recorder {
         };
         let at = self.start.elapsed().as_secs_f64();
         self.with(|state| {
-            if let What::Operation { key, .. } = &what {
-                state.ahead.retain(|(_, computed)| computed.key != *key);
+            if let What::Operation { operation, .. } = &what {
+                state.ahead.retain(|(_, computed)| computed.key != operation.key);
             }
             push(&mut state.record, Recorded { at, what });
         });
@@ -273,10 +275,9 @@ impl State {
     /// The record with what workers computed and the script has not come to.
     fn with_ahead(&self) -> Record {
         let mut record = self.record.clone();
-        for (at, computed) in self.ahead.iter().cloned() {
-            let Computed { name, what, digest, key, inputs, options, seconds, curve } = computed;
-            let found = How::Ahead { seconds };
-            let what = What::Operation { name, what, digest, key, inputs, options, found, seconds: 0.0, curve };
+        for (at, operation) in self.ahead.iter().cloned() {
+            let found = How::Ahead { seconds: operation.seconds };
+            let what = What::Operation { operation: Operation { seconds: 0.0, ..operation }, found };
             push(&mut record, Recorded { at, what });
         }
         record

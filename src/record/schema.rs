@@ -3,6 +3,7 @@
 use super::folder::RecordError;
 use super::seal::seal;
 use crate::core::context::Found;
+use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -21,6 +22,12 @@ pub struct Record {
     pub schema: String,
     /// Such as `w2s 0.1.0`.
     pub program: String,
+    /// A hash of the source that the program was built from; empty in records of programs that did not say it.
+    #[serde(default)]
+    pub build: String,
+    /// The version of every derivation, by name; empty likewise.
+    #[serde(default)]
+    pub versions: Vec<(String, u32)>,
     pub formats: Formats,
     /// What the run folder was called.
     pub name: String,
@@ -81,7 +88,7 @@ pub struct RecordedSettings {
     /// The class and version of the kernels: results of one class are equal to the bit.
     pub kernels: String,
     pub n_threads: usize,
-    /// `on`, `off` or `plan`.
+    /// `on` or `off`.
     pub memo: String,
 }
 
@@ -90,8 +97,6 @@ pub struct RecordedSettings {
 pub struct Grants {
     pub read: Vec<String>,
     pub write: Vec<String>,
-    /// Hosts.
-    pub net: Vec<String>,
 }
 
 /// The class of the machine: enough to say why two runs took different times, too little to tell whose it is.
@@ -223,21 +228,9 @@ pub struct Recorded {
 pub enum What {
     /// A costly operation was answered.
     Operation {
-        name: String,
-        what: String,
-        /// The derivation of its result.
-        digest: String,
-        /// What the store looked up.
-        key: String,
-        /// The digests of its inputs, by name.
-        inputs: Vec<(String, String)>,
-        options: String,
+        #[serde(flatten)]
+        operation: Operation,
         found: How,
-        /// What this run spent on it.
-        seconds: f64,
-        /// The training loss: step (from 1) and value.
-        #[serde(with = "curve")]
-        curve: Vec<(u64, f64)>,
     },
     /// Sealed truth was read: the oracle log.
     TruthRead {
@@ -289,6 +282,16 @@ pub enum How {
     Planned,
 }
 
+impl How {
+    /// What computing or reading the result of `operation` took, wherever that was done.
+    pub fn seconds(&self, operation: &Operation) -> f64 {
+        match self {
+            How::Worker { seconds } | How::Ahead { seconds } => *seconds,
+            How::Computed | How::Stored { .. } | How::Planned => operation.seconds,
+        }
+    }
+}
+
 impl From<Found> for How {
     fn from(found: Found) -> How {
         match found {
@@ -301,6 +304,14 @@ impl From<Found> for How {
 }
 
 impl Record {
+    /// Its costly operations and where each result came from, in order.
+    pub fn operations(&self) -> impl Iterator<Item = (&Operation, &How)> {
+        self.events.iter().filter_map(|event| match &event.what {
+            What::Operation { operation, found } => Some((operation, found)),
+            _ => None,
+        })
+    }
+
     /// Reads the text of a `record.json`; `name` is what errors call it. Fails with the reason where it is of another
     /// version of the format, or damaged.
     pub fn parse(name: &str, text: &[u8]) -> Result<Record, RecordError> {
@@ -332,6 +343,12 @@ impl Record {
         Ok(seal(&text.map_err(refused)?))
     }
 
+    /// The copies of the program's own script modules that the run imported.
+    pub fn modules(&self) -> impl Iterator<Item = &Copied> {
+        let is_known = |name: &str| self.stdlib.iter().any(|library| library.name == name);
+        self.sources.iter().skip(1).filter(move |source| source.path.is_none() && is_known(&source.name))
+    }
+
     /// The script and its arguments, as they were typed.
     pub fn command(&self) -> String {
         let arguments: String = self.arguments.iter().map(|argument| format!(" {argument}")).collect();
@@ -353,57 +370,23 @@ impl Record {
     }
 }
 
-/// A curve in JSON, which has no NaN and no infinity: these are the texts `NaN`, `inf` and `-inf`.
-pub(crate) mod curve {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Value {
-        Number(f64),
-        Text(String),
-    }
-
-    pub fn serialize<S: Serializer>(curve: &[(u64, f64)], to: S) -> Result<S::Ok, S::Error> {
-        let point = |(step, value): &(u64, f64)| {
-            let value = if value.is_finite() { Value::Number(*value) } else { Value::Text(value.to_string()) };
-            (*step, value)
-        };
-        to.collect_seq(curve.iter().map(point))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(u64, f64)>, D::Error> {
-        let points: Vec<(u64, Value)> = Vec::deserialize(from)?;
-        let point = |(step, value)| match value {
-            Value::Number(value) => Ok((step, value)),
-            Value::Text(text) => match text.as_str() {
-                "NaN" => Ok((step, f64::NAN)),
-                "inf" => Ok((step, f64::INFINITY)),
-                "-inf" => Ok((step, f64::NEG_INFINITY)),
-                _ => Err(serde::de::Error::custom(format!("`{text}` is not a loss"))),
-            },
-        };
-        points.into_iter().map(point).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn curved(curve: Vec<(u64, f64)>) -> Recorded {
         let text = || "x".to_owned();
-        let what = What::Operation {
+        let operation = Operation {
             name: text(),
             what: text(),
             digest: text(),
             key: text(),
             inputs: vec![("data".to_owned(), text())],
             options: text(),
-            found: How::Stored { seconds: 1.5 },
             seconds: 0.25,
             curve,
         };
+        let what = What::Operation { operation, found: How::Stored { seconds: 1.5 } };
         Recorded { at: 0.5, what }
     }
 
@@ -414,7 +397,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Recorded>(&text).expect("reads"), event, "{text}");
         let text = serde_json::to_string(&curved(vec![(1, f64::NAN)])).expect("text");
         let back: Recorded = serde_json::from_str(&text).expect("reads");
-        assert!(matches!(back.what, What::Operation { curve, .. } if curve[0].1.is_nan()), "{text}");
+        assert!(matches!(back.what, What::Operation { operation, .. } if operation.curve[0].1.is_nan()), "{text}");
     }
 
     #[test]

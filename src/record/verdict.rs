@@ -1,11 +1,12 @@
 //! What a verification says: a verdict, what it rests on, and everything that is not equal; and how findings add up to it.
 
 use super::schema::Record;
+use super::verify::words;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The name and version of the format of a report.
-pub const SCHEMA: &str = "w2s-verify/2";
+pub const SCHEMA: &str = "w2s-verify/3";
 
 /// What came of a verification.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,12 +32,15 @@ pub struct Report {
 
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Everything that was compared is equal.
+    /// Everything that is judged is equal.
     Equal,
-    /// Some numbers moved within their recorded intervals, or something could not be judged.
+    /// On another type of machine: some numbers moved within their recorded intervals, or have none.
     Within,
+    /// Nothing differs, and something cannot be judged: it was made with another version of an operation, or shows a number that
+    /// does not come again.
+    NotJudged,
     Differs,
     /// It was not compared.
     Unknown,
@@ -66,13 +70,16 @@ pub struct Counts {
     pub within: usize,
     pub differs: usize,
     pub not_judged: usize,
+    /// Words and layout, which decide nothing.
+    pub told: usize,
 }
 
 /// One thing that is not equal.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Finding {
     pub judgement: Judgement,
-    /// `record`, `page`, `outcome`, `source`, `read`, `fetched`, `seed`, `printed`, `operation`, `oracle`, `file`, `number` or `note`.
+    /// `record`, `page`, `outcome`, `source`, `module`, `read`, `fetched`, `seed`, `printed`, `operation`, `oracle`, `file`,
+    /// `number`, `program` or `warning`.
     pub kind: &'static str,
     /// What it is, for a person.
     pub what: String,
@@ -88,6 +95,8 @@ pub enum Judgement {
     Within,
     Differs,
     NotJudged,
+    /// It decides nothing.
+    Told,
 }
 
 /// A report of nothing yet.
@@ -120,21 +129,35 @@ pub(super) fn circumstances(record: &Record) -> Circumstances {
 /// What was found so far.
 #[derive(Default)]
 pub(super) struct Tally {
-    /// Whether equal means equal to the bit.
+    /// Whether both ran on one type of machine, so that equal means equal to the bit.
     pub(super) same: bool,
+    /// Whether both were made by programs of one source, so that words and layout are equal too.
+    pub(super) same_build: bool,
+    /// Derivations whose version is another one now: name, recorded, now.
+    pub(super) moved: BTreeMap<String, (u32, u32)>,
     pub(super) counts: Counts,
+    /// Those of `counts.not_judged` that another type of machine does not explain.
+    pub(super) n_unjudged: usize,
     pub(super) findings: Vec<Finding>,
 }
 
 impl Tally {
+    /// Adds something that is not equal.
     pub(super) fn add(&mut self, judgement: Judgement, kind: &'static str, what: String, recorded: &str, now: &str) {
         match judgement {
             Judgement::Within => self.counts.within += 1,
             Judgement::Differs => self.counts.differs += 1,
             Judgement::NotJudged => self.counts.not_judged += 1,
+            Judgement::Told => self.counts.told += 1,
         }
         let (recorded, now) = (recorded.to_owned(), now.to_owned());
         self.findings.push(Finding { judgement, kind, what, recorded, now });
+    }
+
+    /// Adds something that cannot be judged, for a reason that is not the machine.
+    pub(super) fn unjudged(&mut self, kind: &'static str, what: String, recorded: &str, now: &str) {
+        self.n_unjudged += 1;
+        self.add(Judgement::NotJudged, kind, what, recorded, now);
     }
 
     /// Judges two texts. What is not `portable` may differ on another type of machine.
@@ -147,16 +170,42 @@ impl Tally {
         }
     }
 
-    /// Something worth knowing that is no result: it decides nothing, so it is not counted.
-    pub(super) fn note(&mut self, what: &str, recorded: &str, now: &str) {
-        let (recorded, now) = (recorded.to_owned(), now.to_owned());
-        self.findings.push(Finding {
-            judgement: Judgement::NotJudged,
-            kind: "note",
-            what: what.to_owned(),
-            recorded,
-            now,
-        });
+    /// As [`Tally::judge`], of what operations and data sets decide: it cannot be judged where the version of one moved.
+    pub(super) fn judge_made(&mut self, kind: &'static str, what: String, recorded: &str, now: &str, portable: bool) {
+        if recorded == now || self.moved.is_empty() {
+            self.judge(kind, what, recorded, now, portable);
+        } else {
+            self.unjudged(kind, format!("{what}: {}", self.versions()), recorded, now);
+        }
+    }
+
+    /// Judges what a text says, which is told where another build only says it otherwise. A number that the record shows
+    /// and that does not come again cannot be judged.
+    pub(super) fn judge_words(&mut self, kind: &'static str, what: String, recorded: &str, now: &str, portable: bool) {
+        if recorded == now || self.same_build {
+            return self.judge(kind, what, recorded, now, portable);
+        }
+        match words::lost(recorded, now) {
+            None => self.add(Judgement::Told, kind, what, recorded, now),
+            Some(number) if self.same || portable => {
+                self.unjudged(kind, format!("{what}: {number} does not come again"), recorded, now);
+            }
+            Some(_) => self.add(Judgement::NotJudged, kind, what, recorded, now),
+        }
+    }
+
+    /// Judges what only says how something is drawn or called: equal within one build, told otherwise.
+    pub(super) fn judge_look(&mut self, kind: &'static str, what: String, recorded: &str, now: &str, portable: bool) {
+        if recorded == now || self.same_build {
+            self.judge(kind, what, recorded, now, portable);
+        } else {
+            self.add(Judgement::Told, kind, what, recorded, now);
+        }
+    }
+
+    /// Something worth knowing that decides nothing.
+    pub(super) fn tell(&mut self, kind: &'static str, what: &str, recorded: &str, now: &str) {
+        self.add(Judgement::Told, kind, what.to_owned(), recorded, now);
     }
 
     /// Judges two sets of things, each with a name and what it is.
@@ -174,6 +223,27 @@ impl Tally {
             self.judge(kind, name, NONE, &now, true);
         }
     }
+
+    /// Which versions moved, for a person: `closure` version 3 → 4.
+    pub(super) fn versions(&self) -> String {
+        let one = |(name, (then, now)): (&String, &(u32, u32))| format!("`{name}` version {}", moved_to(*then, *now));
+        self.moved.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The answer that everything adds up to.
+    pub(super) fn verdict(&self) -> Verdict {
+        match self.counts {
+            Counts { differs: 1.., .. } => Verdict::Differs,
+            _ if self.n_unjudged > 0 => Verdict::NotJudged,
+            Counts { within: 0, not_judged: 0, .. } => Verdict::Equal,
+            _ => Verdict::Within,
+        }
+    }
+}
+
+/// `4 → 5`; a version that is gone has no number.
+pub(super) fn moved_to(then: u32, now: u32) -> String {
+    if now == 0 { format!("{then} → none") } else { format!("{then} → {now}") }
 }
 
 /// What stands where something is missing.

@@ -173,11 +173,11 @@ pub fn number(value: f64, decimals: usize) -> String {
     }
 }
 
-/// `0.42 [0.20, 0.64]`; unbounded ends as ∞, absent intervals left out.
+/// `0.42 [0.20, 0.64]`; ends without a bound as in frames, absent intervals left out.
 fn with_interval(value: f64, low: f64, high: f64, decimals: usize) -> String {
     let show = |x| number(x, decimals);
     if value.is_nan() || low.is_nan() || high.is_nan() {
         return show(value);
     }
-    format!("{} [{}, {}]", show(value), show(low), show(high))
+    format!("{} {}", show(value), crate::frames::interval(low, high, show))
 }

@@ -1,33 +1,53 @@
 //! How two models agree, and where: the supervisor's errors are what a student should not learn.
 
-use super::scores::{gather, meet, predicted};
+use super::scores::{gather, in_order_of, meet, predicted, truth_beside};
 use super::{MetricError, mean};
 use crate::frames::Frame;
 use polars::prelude::Column;
 
+/// Two models' classes and the true ones, row by row, in the order of the first model's rows and classes.
+struct Beside {
+    ids: Vec<String>,
+    weak: Vec<usize>,
+    student: Vec<usize>,
+    truth: Vec<usize>,
+}
+
+fn beside(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Beside, MetricError> {
+    const SIDES: (&str, &str) = ("the student's predictions", "the supervisor's predictions");
+    // Names that the supervisor does not have may be known to the student.
+    let named = if weak.class_names().is_some() { weak } else { student };
+    let student = predicted(&in_order_of(weak, student, SIDES)?)?;
+    let truth = truth_beside(named, truth)?;
+    let weak = predicted(weak)?;
+    let student = gather(
+        &student.classes,
+        &meet(&weak.ids, &student.ids, ("supervisor's predictions", "student's predictions"))?,
+    );
+    let truth = gather(&truth.values, &meet(&weak.ids, &truth.ids, ("predictions", "truth"))?);
+    Ok(Beside { ids: weak.ids, weak: weak.classes, student, truth })
+}
+
 /// The rows of a supervisor and a student beside truth: `id`, `weak_prediction`, `student_prediction`, `label`,
 /// `weak_is_right`, `student_is_right`, `agrees`.
 pub fn rows(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Frame, MetricError> {
-    let (ids, weak) = predicted(weak)?;
-    let (student_ids, student) = predicted(student)?;
-    let truth = truth.classes("label")?;
-    let student = gather(&student, &meet(&ids, &student_ids, ("supervisor's predictions", "student's predictions"))?);
-    let truth = gather(&truth.values, &meet(&ids, &truth.ids, ("predictions", "truth"))?);
+    let names = [weak, student, truth].into_iter().find_map(|frame| frame.class_names().map(<[String]>::to_vec));
+    let Beside { ids, weak, student, truth } = beside(weak, student, truth)?;
     let ints = |values: &[usize]| values.iter().map(|value| *value as i64).collect::<Vec<_>>();
     let same = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(x, y)| x == y).collect::<Vec<bool>>();
-    Ok(Frame::from_columns(vec![
+    let frame = Frame::from_columns(vec![
+        Column::new("id".into(), ids),
         Column::new("weak_prediction".into(), ints(&weak)),
         Column::new("student_prediction".into(), ints(&student)),
         Column::new("label".into(), ints(&truth)),
         Column::new("weak_is_right".into(), same(&weak, &truth)),
         Column::new("student_is_right".into(), same(&student, &truth)),
         Column::new("agrees".into(), same(&weak, &student)),
-    ])
-    .and_then(|rest| {
-        let mut columns = vec![Column::new("id".into(), ids)];
-        columns.extend(rest.table().columns().iter().cloned());
-        Frame::from_columns(columns)
-    })?)
+    ])?;
+    Ok(match names {
+        Some(names) => frame.named_over(&names, &["weak_prediction", "student_prediction"]),
+        None => frame,
+    })
 }
 
 /// How often a student says what its supervisor says.
@@ -44,11 +64,7 @@ pub struct Rates {
 
 /// Agreement over all rows, and split by the supervisor right and wrong.
 pub fn rates(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Rates, MetricError> {
-    let (ids, weak) = predicted(weak)?;
-    let (student_ids, student) = predicted(student)?;
-    let truth = truth.classes("label")?;
-    let student = gather(&student, &meet(&ids, &student_ids, ("supervisor's predictions", "student's predictions"))?);
-    let truth = gather(&truth.values, &meet(&ids, &truth.ids, ("predictions", "truth"))?);
+    let Beside { weak, student, truth, .. } = beside(weak, student, truth)?;
     let (mut right, mut wrong, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for ((weak, student), truth) in weak.iter().zip(&student).zip(&truth) {
         let agrees = f64::from(u8::from(weak == student));
@@ -67,9 +83,10 @@ pub fn rates(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Rates, Metr
 
 /// Cohen's κ between the predicted classes of two models: agreement beyond what their class shares would give.
 pub fn kappa(a: &Frame, b: &Frame) -> Result<f64, MetricError> {
-    let (ids, a) = predicted(a)?;
-    let (b_ids, b) = predicted(b)?;
-    let b = gather(&b, &meet(&ids, &b_ids, ("first predictions", "second predictions"))?);
+    let b = predicted(&in_order_of(a, b, ("the second predictions", "the first predictions"))?)?;
+    let a = predicted(a)?;
+    let b = gather(&b.classes, &meet(&a.ids, &b.ids, ("first predictions", "second predictions"))?);
+    let a = a.classes;
     let n = a.len() as f64;
     let n_classes = a.iter().chain(&b).max().map_or(0, |class| class + 1);
     let (mut shares_a, mut shares_b) = (vec![0.0; n_classes], vec![0.0; n_classes]);
@@ -92,12 +109,14 @@ pub fn kappa(a: &Frame, b: &Frame) -> Result<f64, MetricError> {
 /// CAPA κ_p (Goel et al. 2025): chance-adjusted probabilistic agreement. Observed: the mean of Σ_k a_k·b_k. Expected by
 /// chance from the mean probabilities ā, b̄ of the right class: ā·b̄ + (1−ā)(1−b̄)/(K−1). κ_p = (obs − exp)/(1 − exp).
 pub fn capa(a: &Frame, b: &Frame, truth: &Frame) -> Result<f64, MetricError> {
+    let named = if a.class_names().is_some() { a } else { b };
+    let truth = truth_beside(named, truth)?;
+    let (b_ids, b, b_classes) =
+        in_order_of(a, b, ("the second predictions", "the first predictions"))?.exact_probabilities()?;
     let (ids, a, n_classes) = a.exact_probabilities()?;
-    let (b_ids, b, b_classes) = b.exact_probabilities()?;
     if n_classes != b_classes {
         return Err(MetricError::Lengths { a_name: "a", a: n_classes, b_name: "b", b: b_classes });
     }
-    let truth = truth.classes("label")?;
     let b_rows: Vec<&[f64]> = b.chunks(n_classes).collect();
     let b = gather(&b_rows, &meet(&ids, &b_ids, ("first predictions", "second predictions"))?);
     let truth = gather(&truth.values, &meet(&ids, &truth.ids, ("predictions", "truth"))?);
@@ -132,6 +151,33 @@ mod tests {
     fn soft(p1: &[f32]) -> Frame {
         let ids: Vec<String> = (0..p1.len()).map(|row| format!("r{row}")).collect();
         Frame::predictions(&ids, &p1.iter().flat_map(|p| [1.0 - p, *p]).collect::<Vec<_>>(), 2).expect("probabilities")
+    }
+
+    #[test]
+    fn models_meet_by_class_name() {
+        let named = |frame: &Frame, names: [&str; 2]| frame.clone().named(&names.map(str::to_owned));
+        let (weak, student, truth) = (hard(&[1, 0, 0]), hard(&[0, 1, 0]), hard(&[1, 0, 1]));
+        let weak = named(&weak, ["neg", "pos"]);
+        let (student, truth) = (named(&student, ["pos", "neg"]), named(&truth, ["neg", "pos"]));
+        let rates = rates(&weak, &student, &truth).expect("the same names");
+        assert_eq!((rates.n_right, rates.overall), (2, 2.0 / 3.0));
+        let rows = rows(&weak, &student, &truth).expect("the same names");
+        assert_eq!(rows.floats("student_prediction").expect("classes"), [1.0, 0.0, 1.0]);
+        assert_eq!(rows.class_names(), Some(&["neg".to_owned(), "pos".to_owned()][..]));
+        let again = kappa(&weak, &weak.in_classes(&["pos".into(), "neg".into()], ("a", "b")).expect("turned"));
+        assert_eq!(again.expect("two classes"), 1.0);
+        let (a, b) = (named(&soft(&[0.75, 0.25]), ["x", "y"]), named(&soft(&[0.25, 0.75]), ["y", "x"]));
+        let truth = named(&hard(&[1, 0]), ["x", "y"]);
+        let alike = capa(&a, &named(&soft(&[0.75, 0.25]), ["x", "y"]), &truth).expect("the same names");
+        assert_eq!(capa(&a, &b, &truth).expect("the same names"), alike);
+        let other = named(&hard(&[1, 0, 0]), ["no", "yes"]);
+        for said in [
+            super::rates(&weak, &other, &weak).expect_err("other names").to_string(),
+            super::rates(&weak, &weak, &other).expect_err("other names").to_string(),
+            kappa(&weak, &other).expect_err("other names").to_string(),
+        ] {
+            assert!(said.contains("`no`, `yes`") && said.contains("`neg`, `pos`"), "{said}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can be wrong with what a metric is given.
 
+use super::scores::Metric;
 use crate::core::context::Interrupted;
 use crate::core::explain::Explain;
 use crate::data::DataError;
@@ -16,6 +17,14 @@ pub enum MetricError {
     AbsentClass { metric: &'static str, class: usize },
     #[error("{n} rows of the {missing_in} are missing, the first with id `{id}`")]
     Rows { missing_in: &'static str, id: String, n: usize },
+    #[error("{metric} needs a probability for every class: {}", .missing.to_string().trim_start_matches("there are no probabilities: "))]
+    NeedsProbabilities { metric: Metric, missing: FrameError },
+    #[error("the predictions have no class: neither `prediction` nor p0, p1, … nor `label` is there")]
+    NoClass { columns: Vec<String> },
+    #[error("the truth has a `prediction` and no `label`")]
+    NoLabel,
+    #[error("a bootstrap of ece covers nothing: resampling adds to it, so that its interval lies above the true value")]
+    NoBootstrap,
     #[error("the truth has class {class}, the predictions have {n_classes} classes")]
     Class { class: usize, n_classes: usize },
     #[error("`{a_name}` has {a} values, `{b_name}` has {b}")]
@@ -24,6 +33,10 @@ pub enum MetricError {
     NoValues { name: &'static str },
     #[error("`{name}` holds `{value}`, which is no finite number")]
     NotFinite { name: &'static str, value: f64 },
+    #[error("`{name}` must be an accuracy from 0 to 1, got `{value}`")]
+    Accuracy { name: &'static str, value: f64 },
+    #[error("no gap to recover: the ceiling `{ceiling}` is below the weak model `{weak}`")]
+    CeilingBelow { weak: f64, ceiling: f64 },
     #[error("the level must be between 0.5 and 1, got `{0}`")]
     Level(f64),
     #[error("{0}")]
@@ -53,10 +66,16 @@ impl Explain for MetricError {
             MetricError::OneClass { .. } => "metric/one-class",
             MetricError::AbsentClass { .. } => "metric/absent-class",
             MetricError::Rows { .. } => "metric/rows",
+            MetricError::NeedsProbabilities { .. } => "metric/no-probabilities",
+            MetricError::NoClass { .. } => "metric/no-class",
+            MetricError::NoLabel => "metric/no-label",
+            MetricError::NoBootstrap => "metric/no-bootstrap",
             MetricError::Class { .. } => "metric/class",
             MetricError::Lengths { .. } => "metric/lengths",
             MetricError::NoValues { .. } => "metric/no-values",
             MetricError::NotFinite { .. } => "metric/not-finite",
+            MetricError::Accuracy { .. } => "metric/accuracy",
+            MetricError::CeilingBelow { .. } => "metric/no-gap",
             MetricError::Level(_) => "metric/level",
             MetricError::Undefined(_) => "metric/undefined",
             MetricError::UnknownMetric(_) => "metric/unknown",
@@ -73,7 +92,22 @@ impl Explain for MetricError {
                 "predictions and truth must cover the same rows: predict on the data whose truth is read".to_owned(),
             ),
             MetricError::Lengths { .. } => Some("values are paired by seed: one value for each seed".to_owned()),
-            MetricError::UnknownMetric(_) => Some("metrics: accuracy, auroc, log_loss, brier, ece".to_owned()),
+            MetricError::UnknownMetric(_) => Some("metrics: accuracy, auroc, log_loss, brier".to_owned()),
+            MetricError::NeedsProbabilities { missing, .. } => missing.hint(),
+            MetricError::Accuracy { .. } => Some(
+                "shares, not percent; for measures of another scale: metric::pgr(weak, student, ceiling)".to_owned(),
+            ),
+            MetricError::CeilingBelow { .. } => {
+                Some("metric::pgr(weak, student, ceiling) is undefined here and says why".to_owned())
+            }
+            MetricError::NoClass { columns } => Some(format!("columns: {}", columns.join(", "))),
+            MetricError::NoLabel => {
+                Some("to measure one model by another, say so: frame.rename(#{ prediction: \"label\" })".to_owned())
+            }
+            MetricError::NoBootstrap => Some(
+                "metric::ece gives the value alone; brier and log_loss measure calibration too, and have intervals"
+                    .to_owned(),
+            ),
             MetricError::Frame(error) => error.hint(),
             MetricError::Data(error) => error.hint(),
             _ => None,

@@ -1,5 +1,6 @@
 //! A number with its doubt.
 
+use crate::frames::interval;
 use std::fmt;
 
 /// What was measured, how sure it is, and, where it has no value, why.
@@ -37,7 +38,7 @@ impl Estimate {
 }
 
 impl fmt::Display for Estimate {
-    /// `0.4333 [0.2101, 0.6589] (95 %, 5 seeds)`, or `undefined: …`.
+    /// `0.4333 [0.2101, 0.6589] (95 %, 5 seeds)`, `0.4333 [unbounded] (95 %, 5 seeds)`, or `undefined: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.reason.as_deref().unwrap_or("");
         let Some(value) = self.value else {
@@ -45,7 +46,7 @@ impl fmt::Display for Estimate {
         };
         write!(f, "{}", number(value))?;
         if let Some((low, high)) = self.bounds {
-            write!(f, " [{}, {}] ({} %, {})", number(low), number(high), percent(self.level), self.over)?;
+            write!(f, " {} ({} %, {})", interval(low, high, number), percent(self.level), self.over)?;
         }
         if reason.is_empty() { Ok(()) } else { write!(f, "; {reason}") }
     }
@@ -61,7 +62,8 @@ fn number(value: f64) -> String {
     }
 }
 
-fn percent(level: f64) -> String {
+/// 0.95 as `95`.
+pub(super) fn percent(level: f64) -> String {
     format!("{:.4}", level * 100.0).trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -77,7 +79,9 @@ mod tests {
             over: "5 seeds".to_owned(),
             ..Estimate::plain("PGR", 0.43333)
         };
-        assert_eq!(estimate.to_string(), "0.4333 [0.2500, ∞] (95 %, 5 seeds)");
+        assert_eq!(estimate.to_string(), "0.4333 [0.2500, unbounded] (95 %, 5 seeds)");
+        estimate.bounds = Some((f64::NEG_INFINITY, f64::INFINITY));
+        assert_eq!(estimate.to_string(), "0.4333 [unbounded] (95 %, 5 seeds)");
         estimate.level = 0.975;
         assert!(estimate.to_string().contains("97.5 %"));
         assert_eq!(Estimate::undefined("PGR", "no gap".to_owned()).to_string(), "undefined: no gap");

@@ -1,7 +1,7 @@
 //! Intervals: Student's t over seeds, Fieller's for a ratio over paired seeds, the bootstrap over rows.
 
 use super::scores::{Metric, Scored};
-use super::{Estimate, MetricError, covariance, mean};
+use super::{Estimate, MetricError, covariance, is_rounding, mean};
 use crate::core::context::Context;
 use crate::core::random::Random;
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -60,13 +60,19 @@ pub fn t(values: &[f64], level: f64) -> Result<Estimate, MetricError> {
         estimate.reason = Some("one seed has no spread, so there is no interval".to_owned());
         return Ok(estimate);
     }
-    let error = (covariance(values, values) / n as f64).sqrt();
+    let is_one_value = is_one_value(values);
+    let error = if is_one_value { 0.0 } else { (covariance(values, values) / n as f64).sqrt() };
     let half = t_quantile(0.5 + level / 2.0, n - 1) * error;
     estimate.bounds = Some((center - half, center + half));
-    if error == 0.0 {
+    if is_one_value {
         estimate.reason = Some("all seeds have the same value, so the interval has no width".to_owned());
     }
     Ok(estimate)
+}
+
+/// Whether values differ by rounding at most: 0.3 and 0.1 + 0.2 have no spread.
+fn is_one_value(values: &[f64]) -> bool {
+    values.first().is_none_or(|first| values.iter().all(|value| is_rounding(*value, *first)))
 }
 
 /// What Fieller's theorem says about a ratio of means.
@@ -111,14 +117,26 @@ pub struct Resampling {
 }
 
 /// A metric with a percentile bootstrap interval over the rows of one seed. Rows are drawn with repeats; a draw in which
-/// the metric has no value (one class only) is left out, and the estimate says how many were.
+/// the metric has no value (one class only) is left out, and the estimate says how many were. Where every draw gives the
+/// same, as of one row or of rows that are all right, there is no interval, and the estimate says why. The calibration error is
+/// refused: of a resample it is larger than of the rows, which is larger than the truth, so that no interval would cover.
 pub fn bootstrap(ctx: &Context, scored: &Scored, metric: Metric, how: Resampling) -> Result<Estimate, MetricError> {
     check_level(how.level)?;
+    if metric == Metric::Ece {
+        return Err(MetricError::NoBootstrap);
+    }
     if !(100..=100_000).contains(&how.draws) {
         return Err(MetricError::Range { name: "draws", what: "between 100 and 100000", got: how.draws });
     }
     let value = scored.value(metric)?;
     let n = scored.n_rows();
+    let without = |reason: String| Ok(Estimate { reason: Some(reason), ..Estimate::plain("metric", value) });
+    if n == 1 {
+        return without("one test row has no spread, so there is no interval".to_owned());
+    }
+    if !value.is_finite() {
+        return without(format!("{metric} has no finite value on these rows, so there is no interval"));
+    }
     let mut random = Random::new(how.seed, "metric/bootstrap");
     let mut values = Vec::with_capacity(how.draws);
     for _ in 0..how.draws {
@@ -138,11 +156,31 @@ pub fn bootstrap(ctx: &Context, scored: &Scored, metric: Metric, how: Resampling
         )));
     }
     values.sort_by(f64::total_cmp);
+    if is_one_value(&values) {
+        return without(all_alike(metric, value, n, how.level));
+    }
     let tail = (1.0 - how.level) / 2.0;
     let bounds = Some((percentile(&values, tail), percentile(&values, 1.0 - tail)));
     let over = format!("bootstrap over {} of one seed", counted(n, "test row"));
     let reason = (n_lost > 0).then(|| format!("{n_lost} of {} draws lacked a class and were left out", how.draws));
     Ok(Estimate { bounds, level: how.level, over, reason, ..Estimate::plain("metric", value) })
+}
+
+/// Why there is no interval where every draw gives the same. Of rows that are all right or all wrong, chance still says how
+/// far the rate may be from that: an error rate of `q` leaves `n` rows without an error with the chance `(1 − q)^n`.
+fn all_alike(metric: Metric, value: f64, n: usize, level: f64) -> String {
+    let same = format!("every draw gives {value:.4}, so resampling {} has no interval", counted(n, "test row"));
+    if metric != Metric::Accuracy || !(value == 0.0 || value == 1.0) {
+        return same;
+    }
+    let (what, share) = if value == 1.0 { ("right", "wrong") } else { ("wrong", "right") };
+    let most = 1.0 - (1.0 - level).powf(1.0 / n as f64);
+    format!(
+        "all {} are {what}: {same}; of {n} such rows, up to {:.2} % {share} would go unseen at {} %",
+        counted(n, "test row"),
+        100.0 * most,
+        super::estimate::percent(level)
+    )
 }
 
 /// Linear interpolation between the two nearest of sorted values.
@@ -254,5 +292,59 @@ mod tests {
         assert!(one.to_string().contains("bootstrap over 200 test rows of one seed"));
         ctx.interrupt.raise();
         assert!(bootstrap(&ctx, &scored, Metric::Accuracy, how).is_err());
+    }
+
+    #[test]
+    fn rows_without_a_spread_have_no_interval_and_say_why() {
+        let ctx = Context::for_tests();
+        let how = Resampling { draws: 200, seed: 0, level: 0.95 };
+        let of = |p1: &[f32], truth: &[usize], metric| bootstrap(&ctx, &scored(p1, truth), metric, how);
+        let one = of(&[0.75], &[1], Metric::Accuracy).expect("a value");
+        assert_eq!((one.value, one.bounds), (Some(1.0), None));
+        assert!(one.to_string().contains("one test row has no spread"), "{one}");
+        let (p1, truth) = ([0.75; 60], [1; 60]);
+        let right = of(&p1, &truth, Metric::Accuracy).expect("a value");
+        assert_eq!((right.value, right.bounds), (Some(1.0), None));
+        // 1 − 0.05^(1/60), the exact bound that the rule of three comes near to.
+        assert!(right.to_string().contains("up to 4.87 % wrong would go unseen at 95 %"), "{right}");
+        let wrong = of(&p1, &[0; 60], Metric::Accuracy).expect("a value");
+        assert!(wrong.bounds.is_none() && wrong.to_string().contains("all 60 test rows are wrong"), "{wrong}");
+        let apart =
+            of(&[0.9, 0.8, 0.9, 0.8, 0.1, 0.2, 0.1, 0.2], &[1, 1, 1, 1, 0, 0, 0, 0], Metric::Auroc).expect("a value");
+        assert_eq!((apart.value, apart.bounds), (Some(1.0), None));
+        assert!(of(&p1, &truth, Metric::Brier).expect("a value").bounds.is_none());
+        let certain = of(&[1.0, 1.0, 0.5, 0.25], &[0, 1, 1, 0], Metric::LogLoss).expect("a value");
+        assert!(certain.bounds.is_none() && certain.to_string().contains("no finite value"), "{certain}");
+        assert!(of(&p1, &truth, Metric::Ece).expect_err("biased").to_string().contains("covers nothing"));
+    }
+
+    #[test]
+    fn seeds_that_differ_by_rounding_have_no_spread() {
+        let same = t(&[0.3, 0.1 + 0.2, 0.3], 0.95).expect("a mean");
+        assert!(same.bounds.is_some_and(|(low, high)| low == high) && same.reason.is_some(), "{same:?}");
+        assert!(t(&[0.3, 0.3 + 1e-9], 0.95).expect("a mean").reason.is_none());
+    }
+
+    /// Rows whose class is drawn with the chance that the model says are calibrated: the error is 0. No resample of 300 sets of
+    /// 400 rows comes near: this is why its interval is refused.
+    #[test]
+    fn the_calibration_error_of_resamples_never_covers_the_true_one() {
+        let mut random = Random::new(2, "ece");
+        let n_covering = (0..300)
+            .filter(|_| {
+                let p1: Vec<f32> = (0..400).map(|_| 0.5 + 0.5 * random.uniform() as f32).collect();
+                let truth: Vec<usize> = p1.iter().map(|p| usize::from(random.uniform() < f64::from(*p))).collect();
+                let scored = scored(&p1, &truth);
+                let mut draws: Vec<f64> = (0..20)
+                    .map(|_| {
+                        let places: Vec<usize> = (0..400).map(|_| random.below(400)).collect();
+                        scored.resampled(&places).ece(15).expect("rows")
+                    })
+                    .collect();
+                draws.sort_by(f64::total_cmp);
+                draws[0] <= 1e-3
+            })
+            .count();
+        assert_eq!(n_covering, 0);
     }
 }

@@ -4,17 +4,18 @@
 //! there are seeds or rows to tell, significantly so (one-sided t test, 5 %).
 
 use super::intervals::{Fieller, check, check_level, counted, fieller, t_above, t_quantile};
-use super::{Estimate, MetricError, Scored, covariance, differences, mean};
+use super::{Estimate, MetricError, Scored, covariance, differences, is_rounding, mean};
 
 /// The gap must differ from zero at this one-sided level for a ratio over it to be reported.
 pub const SIGNIFICANCE: f64 = 0.05;
 
-/// PGR of three numbers: there is nothing to test, so it is undefined only where the ceiling is not above the weak model.
+/// PGR of three numbers on one scale where more is better: there is nothing to test, so it is undefined only where the
+/// ceiling is not above the weak model, by more than rounding.
 pub fn of_numbers(weak: f64, student: f64, ceiling: f64) -> Result<Estimate, MetricError> {
     for (name, value) in [("weak", weak), ("student", student), ("ceiling", ceiling)] {
         check(name, &[value])?;
     }
-    if ceiling <= weak {
+    if is_no_gap(weak, ceiling) {
         return Ok(Estimate::undefined("PGR", no_gap(weak, ceiling)));
     }
     let value = (student - weak) / (ceiling - weak);
@@ -22,8 +23,34 @@ pub fn of_numbers(weak: f64, student: f64, ceiling: f64) -> Result<Estimate, Met
     Ok(Estimate::plain("PGR", value))
 }
 
+/// PGR of three accuracies in percent, clamped to 0..100. Without a gap 100 if the student reaches the two, else 0; refused
+/// where the ceiling is below the weak model, for there the clamp gives 100 to the worst of the three.
+pub fn percent(weak: f64, student: f64, ceiling: f64) -> Result<f64, MetricError> {
+    for (name, value) in [("weak", weak), ("student", student), ("ceiling", ceiling)] {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(MetricError::Accuracy { name, value });
+        }
+    }
+    if is_rounding(ceiling, weak) {
+        return Ok(if student >= ceiling.min(weak) { 100.0 } else { 0.0 });
+    }
+    if ceiling < weak {
+        return Err(MetricError::CeilingBelow { weak, ceiling });
+    }
+    Ok(100.0 * ((student - weak) / (ceiling - weak)).clamp(0.0, 1.0))
+}
+
+/// Whether the ceiling is not above the weak model by more than rounding: a ratio over 0.1 + 0.2 − 0.3 is of 10^15.
+fn is_no_gap(weak: f64, ceiling: f64) -> bool {
+    ceiling <= weak || is_rounding(ceiling, weak)
+}
+
 fn no_gap(weak: f64, ceiling: f64) -> String {
-    let relation = if ceiling == weak { "equals" } else { "is below" };
+    let relation = match ceiling == weak {
+        true => "equals",
+        false if is_rounding(ceiling, weak) => "is, but for rounding,",
+        false => "is below",
+    };
     format!("no gap to recover: the ceiling `{ceiling}` {relation} the weak model `{weak}`")
 }
 
@@ -65,7 +92,10 @@ pub fn with_fieller(weak: &[f64], student: &[f64], ceiling: &[f64], level: f64) 
     if weak.len() < 2 {
         return Ok(Estimate::undefined("PGR", "one seed has no spread, so there is no interval".to_owned()));
     }
-    if mean(&differences(ceiling, weak)) == 0.0 {
+    // A sum of differences that cancel leaves a rounding, over which any ratio is a number of 10^15.
+    let gaps = differences(ceiling, weak);
+    let largest = gaps.iter().fold(0.0f64, |largest, gap| largest.max(gap.abs()));
+    if is_rounding(largest + mean(&gaps), largest) {
         return Ok(Estimate::undefined("PGR", no_gap(mean(weak), mean(ceiling))));
     }
     ratio(weak, student, ceiling, level, "seed")
@@ -78,8 +108,7 @@ fn ratio(weak: &[f64], student: &[f64], ceiling: &[f64], level: f64, unit: &str)
     let within = if unit == "seed" { "" } else { ", within one seed" };
     let mut estimate =
         Estimate { level, over: format!("Fieller, {}{within}", counted(n, unit)), ..Estimate::plain("PGR", value) };
-    let percent = format!("{:.4}", level * 100.0);
-    let percent = percent.trim_end_matches('0').trim_end_matches('.');
+    let percent = super::estimate::percent(level);
     match fieller(&recovered, &gaps, t_quantile(0.5 + level / 2.0, n - 1)) {
         Fieller::Bounded(low, high) => estimate.bounds = Some((low, high)),
         Fieller::Outside(low, high) => {
@@ -178,6 +207,25 @@ mod tests {
         assert!(of_numbers(0.6, 0.7, 0.5).expect("numbers").to_string().contains("is below"));
         assert!(of_numbers(f64::NAN, 0.7, 0.5).is_err());
         assert!(of_numbers(0.0, 1e308, 1e-308).is_err(), "the ratio overflows");
+        let rounding = of_numbers(0.3, 0.4, 0.1 + 0.2).expect("numbers");
+        assert!(rounding.to_string().contains("is, but for rounding, the weak model `0.3`"), "{rounding}");
+        assert!(of(0.3, 0.4, 0.3 + 1e-9).is_some_and(|value| (value / 1e8 - 1.0).abs() < 1e-6), "small, and a gap");
+        let cancels = with_fieller(&[0.5; 3], &[0.6; 3], &[0.6, 0.7, 0.2], 0.95).expect("paired");
+        assert_eq!(cancels.value, None, "{cancels}");
+    }
+
+    #[test]
+    fn a_percentage_has_a_domain() {
+        assert!(percent(0.65, 0.78, 0.95).is_ok_and(|value| (value - 1300.0 / 30.0).abs() < 1e-9));
+        assert_eq!([0.6, 0.99].map(|student| percent(0.65, student, 0.95).ok()), [Some(0.0), Some(100.0)]);
+        assert_eq!([0.2, 0.3, 0.4].map(|s| percent(0.3, s, 0.1 + 0.2).ok()), [Some(0.0), Some(100.0), Some(100.0)]);
+        let worst = percent(0.9, 0.4, 0.5).expect_err("the ceiling is below").to_string();
+        assert_eq!(worst, "no gap to recover: the ceiling `0.5` is below the weak model `0.9`");
+        for odd in [f64::NAN, f64::INFINITY, -0.1, 1.1, 65.0] {
+            assert!(
+                percent(odd, 0.5, 0.9).is_err() && percent(0.1, odd, 0.9).is_err() && percent(0.1, 0.5, odd).is_err()
+            );
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! slashes.
 
 use super::{Store, StoreError};
-use crate::core::context::plain;
+use crate::core::files::plain;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::SystemTime;
@@ -53,7 +53,7 @@ pub trait Backend: Send + Sync {
     fn delete(&self, place: &str) -> Result<(), StoreError>;
 }
 
-/// Bytes that are copied at once: chosen.
+/// Bytes that are copied at once. Arbitrary.
 pub(super) const PIECE: usize = 1 << 20;
 
 impl Backend for Store {
@@ -146,7 +146,7 @@ impl Backend for Store {
     fn copy_in(&self, place: &str, from: &mut (dyn Read + Send), _n_bytes: u64) -> Result<(), StoreError> {
         let mut file = self.temporary(place)?;
         std::io::copy(from, &mut file).map_err(|error| StoreError::io(&self.path(place), &error))?;
-        self.keep(file, place)
+        self.persist_flushed(file, place)
     }
 
     fn delete(&self, place: &str) -> Result<(), StoreError> {

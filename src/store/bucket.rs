@@ -23,13 +23,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long a lease holds that nobody renews: chosen, long against a pause of the network.
+/// How long a lease holds that nobody renews: long against a pause of the network.
 const TERM: Duration = Duration::from_secs(30);
 
-/// How long a bucket that does not answer is left alone: chosen.
-const REST: Duration = Duration::from_secs(30);
+/// How long a bucket that does not answer is left alone. Arbitrary.
+const BACKOFF: Duration = Duration::from_secs(30);
 
-/// The most bytes of a small file of ours in the bucket: chosen, a registration of a million keys.
+/// The most bytes of a small file of ours in the bucket: a registration of a million keys.
 pub(super) const MAX_SMALL: u64 = 64 << 20;
 
 /// A bucket, and what this session knows of it.
@@ -38,16 +38,16 @@ pub struct Bucket {
     /// Asked on behalf of the script: it stops when the script is to stop.
     backend: Box<dyn Backend>,
     leases: Arc<Leases>,
-    state: Mutex<State>,
+    state: Mutex<BucketState>,
     interrupt: Interrupt,
 }
 
 #[derive(Default)]
-struct State {
-    is_met: bool,
+struct BucketState {
+    is_connected: bool,
     is_read_only: bool,
     /// Left alone until then.
-    rests: Option<Instant>,
+    backoff_until: Option<Instant>,
     /// What went wrong and was not told yet.
     troubles: Vec<String>,
     /// Results that are in the bucket, and the file of the folder that remembers them.
@@ -104,8 +104,8 @@ impl Bucket {
     }
 
     /// Asks the bucket for the first time: fails where it is not there or does not let us in.
-    pub fn meet(&self, folder: &Store) -> Result<(), StoreError> {
-        if self.state().is_met {
+    pub fn connect(&self, folder: &Store) -> Result<(), StoreError> {
+        if self.state().is_connected {
             return Ok(());
         }
         // A bucket that was emptied has another identity: what was known of it is forgotten.
@@ -124,7 +124,7 @@ impl Bucket {
         let mut state = self.state();
         state.known = text.lines().filter_map(Digest::from_hex).collect();
         state.known_file = Some(file);
-        state.is_met = true;
+        state.is_connected = true;
         Ok(())
     }
 
@@ -135,14 +135,14 @@ impl Bucket {
         question: impl FnOnce(&dyn Backend) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         // The first time decides whether the session can work with it at all.
-        self.meet(folder)?;
-        if self.state().rests.is_some_and(|until| Instant::now() < until) {
+        self.connect(folder)?;
+        if self.state().backoff_until.is_some_and(|until| Instant::now() < until) {
             return Ok(None);
         }
         match question(&*self.backend) {
             Ok(answer) => Ok(Some(answer)),
             Err(error) if error.is_of_bucket() => {
-                self.rest(&error);
+                self.back_off(&error);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -155,7 +155,7 @@ impl Bucket {
         folder: &Store,
         message: impl FnOnce(&dyn Backend) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        self.meet(folder)?;
+        self.connect(folder)?;
         if self.state().is_read_only {
             return Ok(None);
         }
@@ -169,9 +169,9 @@ impl Bucket {
         sent.map(Option::flatten)
     }
 
-    fn rest(&self, error: &StoreError) {
+    fn back_off(&self, error: &StoreError) {
         let mut state = self.state();
-        state.rests = Some(Instant::now() + REST);
+        state.backoff_until = Some(Instant::now() + BACKOFF);
         state.troubles.push(format!(
             "{error}; the run goes on with the store's folder, and sends what it computes when that is used again"
         ));
@@ -220,7 +220,9 @@ impl Bucket {
     /// Sends what was not sent of that file. What goes wrong is among the troubles.
     pub(super) fn finish(&self) {
         let state = self.state();
-        let is_quiet = state.is_read_only || !state.is_met || state.rests.is_some_and(|until| Instant::now() < until);
+        let is_quiet = state.is_read_only
+            || !state.is_connected
+            || state.backoff_until.is_some_and(|until| Instant::now() < until);
         drop(state);
         match if is_quiet { Ok(()) } else { self.leases.finish() } {
             // Who may not write has what it needs in the folder.
@@ -234,7 +236,7 @@ impl Bucket {
     /// Whether somebody left a state of the work called `place` lately; asked of the bucket now and then.
     pub(super) fn may_have(&self, folder: &Store, place: &str) -> Result<bool, StoreError> {
         let fresh = |listed: &Option<(Instant, BTreeSet<String>)>| {
-            listed.as_ref().filter(|(when, _)| when.elapsed() < REST).map(|(_, places)| places.contains(place))
+            listed.as_ref().filter(|(when, _)| when.elapsed() < BACKOFF).map(|(_, places)| places.contains(place))
         };
         if let Some(has) = fresh(&self.state().partials) {
             return Ok(has);
@@ -246,7 +248,7 @@ impl Bucket {
         Ok(has)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BucketState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -313,7 +315,7 @@ fn address(url: &str) -> Result<Address, StoreError> {
 #[cfg(feature = "object_store")]
 fn connect(url: &str, address: &Address, interrupt: &Interrupt) -> Result<[Box<dyn Backend>; 2], StoreError> {
     let connection = s3::S3::connect(url, &address.bucket, &address.prefix)?;
-    Ok([Box::new(connection.heeding(interrupt)), Box::new(connection)])
+    Ok([Box::new(connection.stopped_by(interrupt)), Box::new(connection)])
 }
 
 #[cfg(not(feature = "object_store"))]

@@ -1,7 +1,8 @@
 //! What can be wrong with the store and with fetching.
 
-use crate::core::context::{Interrupted, plain};
+use crate::core::context::{Interrupted, NotComputed};
 use crate::core::explain::Explain;
+use crate::core::files::plain;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -59,6 +60,8 @@ pub enum StoreError {
     Refused { url: String, reason: String },
     #[error("there is no bucket `{url}`")]
     NoBucket { url: String },
+    #[error(transparent)]
+    NotComputed(#[from] NotComputed),
     #[error("interrupted")]
     Interrupted,
 }
@@ -114,6 +117,7 @@ impl Explain for StoreError {
             StoreError::Unreachable { .. } => "store/unreachable",
             StoreError::Refused { .. } => "store/refused",
             StoreError::NoBucket { .. } => "store/no-bucket",
+            StoreError::NotComputed(_) => "run/not-computed",
             StoreError::Interrupted => "run/interrupted",
         }
     }
@@ -169,6 +173,6 @@ impl Explain for StoreError {
     }
 
     fn is_interruption(&self) -> bool {
-        matches!(self, StoreError::Interrupted)
+        matches!(self, StoreError::Interrupted | StoreError::NotComputed(_))
     }
 }

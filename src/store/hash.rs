@@ -5,7 +5,7 @@ use blake3::hazmat::{ChainingValue, HasherExt, Mode, left_subtree_len, merge_sub
 use blake3::{Hash, Hasher};
 use std::convert::Infallible;
 
-/// Bytes that one thread hashes without sharing: chosen, long against the handing over of work, and small enough to be still
+/// Bytes that one thread hashes without sharing: long against the handing over of work, and small enough to be still
 /// in a core's second-level cache when they were just read.
 const ALONE: usize = 1 << 18;
 

@@ -1,10 +1,10 @@
 //! Models of a hub that speaks the Hugging Face protocol: `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`.
 //!
 //! A file's SHA-256 is recorded when it is first fetched and checked whenever it is read or fetched again.
-#![allow(clippy::disallowed_methods)]
 
 use super::{Store, StoreError, copy_hashed};
 use crate::core::context::{Context, Event};
+use crate::core::files::plain;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Where the hub is unless `HF_ENDPOINT` names another host: the hub's own address.
 const ENDPOINT: &str = "https://huggingface.co";
 
-/// A file of a model repository: its name, the most bytes of it that are taken (chosen), and whether it must be there.
+/// A file of a model repository: its name, the most bytes of it that are taken (arbitrary), and whether it must be there.
 const FILES: [(&str, u64, bool); 4] = [
     ("config.json", 1 << 20, true),
     ("tokenizer.json", 64 << 20, true),
@@ -165,13 +165,13 @@ impl Hub {
         let Some(body) = get(&url, needed)? else { return Ok(()) };
         let mut part = store.temporary(&id.place(file))?;
         let look = |_| ctx.interrupt.check().map_err(StoreError::from);
-        let fails = |error: &std::io::Error| StoreError::Download { url: url.clone(), reason: error.to_string() };
+        let fails = |error: &std::io::Error| StoreError::Download { url: url.clone(), reason: plain(error) };
         let copied = copy_hashed(body, &mut part, most, look, fails)?;
         let (_, sha256) = copied.ok_or_else(|| StoreError::TooLarge { url: url.clone(), most })?;
         if let Some(recorded) = record.get(file).filter(|recorded| **recorded != sha256) {
             return Err(StoreError::NotAsRecorded { url, recorded: recorded.clone(), found: sha256 });
         }
-        store.keep(part, &id.place(file))?;
+        store.persist_flushed(part, &id.place(file))?;
         record.insert(file.to_owned(), sha256);
         let bytes = serde_json::to_vec_pretty(&record).unwrap_or_default();
         store.write(&id.place("digests.json"), &bytes)

@@ -27,14 +27,14 @@ pub use gc::{Collect, Collected};
 pub use lineage::Lineage;
 pub use listing::Listed;
 pub use partial::Partial;
-pub use plan::{Estimate, Past};
+pub use plan::Past;
 pub use registration::Registration;
 
-use super::{Store, StoreError};
-use crate::core::context::{Context, Event, Found, Interrupted, Memo};
+use super::{Store, StoreError, StoreSession};
+use crate::core::context::{Context, DryRun, Event, Found, Interrupted, Memo, Missing};
 use crate::core::digest::Digest;
+use crate::core::operation;
 use crate::kernels::class_on;
-use crate::sweep::Missing;
 use files::LookedUp;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -124,16 +124,6 @@ pub trait Operation {
     fn stand_in(&self) -> Self::Value;
 }
 
-/// What a value is called: its derivation; and its content as well, where something in the derivation has no digest, so that
-/// nothing made from it is taken for what was made from another one.
-fn name_of<O: Operation>(operation: &O, step: &Step, value: &O::Value) -> Result<Digest, StoreError> {
-    if step.untraceable.is_none() {
-        return Ok(step.digest);
-    }
-    let content = operation.pack(value).to_bytes()?;
-    Ok(Digest::of("untraceable", 1).digest("derivation", step.digest).bytes("content", &content).finish())
-}
-
 /// The operation's value: from the store if it was ever computed, computed and kept otherwise.
 ///
 /// Among processes that share a store one computes and the others wait; if it dies, another takes over.
@@ -145,124 +135,179 @@ pub fn perform<O: Operation>(operation: &O, ctx: &Context) -> Result<O::Value, O
 pub fn perform_named<O: Operation>(operation: &O, ctx: &Context) -> Result<(O::Value, Digest), O::Error> {
     let step = operation.step();
     let key = step.key(ctx);
-    let tell = |digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>| {
-        ctx.tell(Event::Operation {
-            name: step.operation.to_owned(),
-            what: step.what.clone(),
-            digest: digest.to_hex(),
-            // What cannot be looked up has no key.
-            key: if step.untraceable.is_some() { String::new() } else { key.to_hex() },
-            inputs: named(&step.inputs),
-            options: step.options.clone(),
-            work: step.work,
-            found,
-            seconds,
-            curve,
-        });
-    };
-    let compute = |partial: &Partial| -> Result<(Done<O::Value>, f64), O::Error> {
-        let started = Instant::now();
-        let done = operation.compute(ctx, partial)?;
-        Ok((done, started.elapsed().as_secs_f64()))
-    };
-    let plain = ctx.settings.memo == Memo::Off || step.untraceable.is_some();
-    if let Some(why) = step.untraceable.as_ref().filter(|_| ctx.settings.memo != Memo::Off) {
-        ctx.warn(format!("`{}` of {} is not looked up or kept: {why}", step.operation, step.what));
-    }
-    if plain && ctx.settings.memo != Memo::Plan {
-        if ctx.sweep.refuses(Missing::Untraceable) {
-            return Err(Interrupted.into());
+    Performance { operation, ctx, step, key }.answer()
+}
+
+/// An operation that is being answered.
+struct Performance<'a, O> {
+    operation: &'a O,
+    ctx: &'a Context,
+    step: Step,
+    key: Key,
+}
+
+/// A value and the digest that it is called by.
+type Named<O> = Result<(<O as Operation>::Value, Digest), <O as Operation>::Error>;
+
+impl<O: Operation> Performance<'_, O> {
+    fn answer(&self) -> Named<O> {
+        let (ctx, step) = (self.ctx, &self.step);
+        if let Some(why) = step.untraceable.as_ref().filter(|_| ctx.settings.memo == Memo::On) {
+            ctx.warn(format!("`{}` of {} is not looked up or kept: {why}", step.operation, step.what));
         }
-        let (done, seconds) = compute(&Partial::none())?;
-        let name = name_of(operation, &step, &done.value)?;
-        tell(name, Found::Computed, seconds, done.curve);
-        return Ok((done.value, name));
+        if ctx.settings.memo == Memo::Off || step.untraceable.is_some() {
+            return match ctx.dry_run() {
+                Some(DryRun::Plan) => self.stand_in(),
+                Some(DryRun::Look) => self.not_computed(Missing::Untraceable),
+                None => self.compute_alone(),
+            };
+        }
+        let store = Store::of(ctx);
+        if let Some(session) = StoreSession::of(ctx).filter(|_| ctx.dry_run() != Some(DryRun::Plan)) {
+            session.registration.note(self.key, &store, ctx);
+        }
+        if let Some(value) = self.look_up(&store, true)? {
+            return Ok((value, step.digest));
+        }
+        match ctx.dry_run() {
+            Some(DryRun::Plan) => self.stand_in(),
+            Some(DryRun::Look) => self.not_computed(Missing::Result { work: step.work }),
+            None => self.compute_and_keep(&store),
+        }
     }
-    let store = Store::of(ctx);
-    let stored = |warns: bool| -> Result<Option<O::Value>, O::Error> {
+
+    /// The value that the store has, if it has it whole; `warns` if it does not.
+    fn look_up(&self, store: &Store, warns: bool) -> Result<Option<O::Value>, O::Error> {
         let started = Instant::now();
-        let found = store.find(key);
-        store.tell_troubles(ctx);
+        let found = store.find(self.key);
+        store.tell_troubles(self.ctx);
         let (manifest, content) = match found? {
             LookedUp::Whole(manifest, content) => (manifest, content),
             LookedUp::Missing => return Ok(None),
             LookedUp::Damaged(file, why) => {
                 if warns {
-                    ctx.warn(format!("`{file}` of the store is damaged and what it held is computed again: {why}"));
+                    self.ctx
+                        .warn(format!("`{file}` of the store is damaged and what it held is computed again: {why}"));
                 }
                 return Ok(None);
             }
         };
-        match operation.unpack(content) {
+        match self.operation.unpack(content) {
             Ok(value) => {
-                let took = started.elapsed().as_secs_f64();
-                match ctx.sweep.take_computed(&key.to_hex()) {
-                    Some(seconds) => tell(step.digest, Found::Worker { seconds }, took + seconds, manifest.curve),
-                    None => tell(step.digest, Found::Stored { seconds: manifest.seconds }, took, manifest.curve),
-                }
+                let found = Found::Stored { seconds: manifest.seconds };
+                self.tell(self.step.digest, found, started.elapsed().as_secs_f64(), manifest.curve);
                 Ok(Some(value))
             }
             Err(why) => {
                 if warns {
-                    ctx.warn(format!("the stored result `{}` does not fit and is computed again: {why}", key.short()));
+                    let key = self.key.short();
+                    self.ctx.warn(format!("the stored result `{key}` does not fit and is computed again: {why}"));
                 }
                 Ok(None)
             }
         }
-    };
-    if !plain {
-        if ctx.settings.memo == Memo::On {
-            ctx.registration.note(key, &store, ctx);
-        }
-        if let Some(value) = stored(true)? {
+    }
+
+    /// Computes a value that is not kept.
+    fn compute_alone(&self) -> Named<O> {
+        let started = Instant::now();
+        let done = self.operation.compute(self.ctx, &Partial::none())?;
+        let seconds = started.elapsed().as_secs_f64();
+        let name = self.name_of(&done.value)?;
+        self.tell(name, Found::Computed, seconds, done.curve);
+        Ok((done.value, name))
+    }
+
+    /// Computes the value, unless another process does so first, and keeps it.
+    fn compute_and_keep(&self, store: &Store) -> Named<O> {
+        let (ctx, step) = (self.ctx, &self.step);
+        let computing = store.lock(self.key, &format!("{} {}", step.operation, step.what), ctx)?;
+        // Another process may have computed it while this one waited.
+        if let Some(value) = self.look_up(store, false)? {
             return Ok((value, step.digest));
         }
+        let was_left = computing.lease.as_ref().is_some_and(|lease| lease.was_left);
+        let partial = Partial::of(store, self.key, was_left);
+        let started = Instant::now();
+        let computed = self.operation.compute(ctx, &partial);
+        let seconds = started.elapsed().as_secs_f64();
+        store.tell_troubles(ctx);
+        let done = computed?;
+        let manifest = self.manifest(seconds + partial.earlier(), done.curve.clone());
+        let manifest = store.keep_result(self.key, manifest, &self.operation.pack(&done.value), &ctx.interrupt)?;
+        if let Some(session) = StoreSession::of(ctx) {
+            session.registration.added();
+        }
+        let shared = store.share(self.key, &manifest);
+        store.tell_troubles(ctx);
+        // It is kept here: whoever is to stop does not wait until it is sent, and it is sent when it is used again.
+        if !matches!(shared, Err(StoreError::Interrupted)) {
+            shared?;
+        }
+        partial.forget();
+        self.tell(step.digest, Found::Computed, seconds, done.curve);
+        Ok((done.value, step.digest))
     }
-    if ctx.settings.memo == Memo::Plan {
-        let value = operation.stand_in();
-        let name = name_of(operation, &step, &value)?;
-        tell(name, Found::Planned, 0.0, Vec::new());
-        return Ok((value, name));
+
+    /// A plan's value.
+    fn stand_in(&self) -> Named<O> {
+        let value = self.operation.stand_in();
+        let name = self.name_of(&value)?;
+        self.tell(name, Found::Planned, 0.0, Vec::new());
+        Ok((value, name))
     }
-    if ctx.sweep.refuses(Missing::Result { work: step.work }) {
-        return Err(Interrupted.into());
+
+    /// Ends a look.
+    fn not_computed(&self, missing: Missing) -> Named<O> {
+        Err(StoreError::from(self.ctx.not_computed(missing)).into())
     }
-    let computing = store.lock(key, &format!("{} {}", step.operation, step.what), ctx)?;
-    // Another process may have computed it while this one waited.
-    if let Some(value) = stored(false)? {
-        return Ok((value, step.digest));
+
+    /// What a value is called: its derivation; and its content as well, where something in the derivation has no digest, so that
+    /// nothing made from it is taken for what was made from another one.
+    fn name_of(&self, value: &O::Value) -> Result<Digest, StoreError> {
+        let derivation = self.step.digest;
+        if self.step.untraceable.is_none() {
+            return Ok(derivation);
+        }
+        let content = self.operation.pack(value).to_bytes()?;
+        Ok(Digest::of("untraceable", 1).digest("derivation", derivation).bytes("content", &content).finish())
     }
-    let was_left = computing.lease.as_ref().is_some_and(|lease| lease.was_left);
-    let partial = Partial::of(&store, key, was_left);
-    let computed = compute(&partial);
-    store.tell_troubles(ctx);
-    let (done, seconds) = computed?;
-    let manifest = Manifest {
-        operation: step.operation.to_owned(),
-        what: step.what.clone(),
-        digest: step.digest.to_hex(),
-        inputs: named(&step.inputs),
-        options: step.options.clone(),
-        content: String::new(),
-        bytes: 0,
-        work: step.work,
-        seconds: seconds + partial.earlier(),
-        curve: done.curve.clone(),
-        kernels: class_on(&ctx.settings.device).to_owned(),
-        device: ctx.settings.device.clone(),
-        program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
-    let manifest = store.keep_result(key, manifest, &operation.pack(&done.value), &ctx.interrupt)?;
-    ctx.registration.added();
-    let shared = store.share(key, &manifest);
-    store.tell_troubles(ctx);
-    // It is kept here: whoever is to stop does not wait until it is sent, and it is sent when it is used again.
-    if !matches!(shared, Err(StoreError::Interrupted)) {
-        shared?;
+
+    /// The manifest of a value that took so many seconds; its content is not known yet.
+    fn manifest(&self, seconds: f64, curve: Vec<(u64, f64)>) -> Manifest {
+        let (settings, step) = (&self.ctx.settings, &self.step);
+        Manifest {
+            operation: step.operation.to_owned(),
+            what: step.what.clone(),
+            digest: step.digest.to_hex(),
+            inputs: named(&step.inputs),
+            options: step.options.clone(),
+            content: String::new(),
+            bytes: 0,
+            work: step.work,
+            seconds,
+            curve,
+            kernels: class_on(&settings.device).to_owned(),
+            device: settings.device.clone(),
+            program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
     }
-    partial.forget();
-    tell(step.digest, Found::Computed, seconds, done.curve);
-    Ok((done.value, step.digest))
+
+    fn tell(&self, digest: Digest, found: Found, seconds: f64, curve: Vec<(u64, f64)>) {
+        let step = &self.step;
+        let operation = operation::Operation {
+            name: step.operation.to_owned(),
+            what: step.what.clone(),
+            digest: digest.to_hex(),
+            // What cannot be looked up has no key.
+            key: if step.untraceable.is_some() { String::new() } else { self.key.to_hex() },
+            inputs: named(&step.inputs),
+            options: step.options.clone(),
+            seconds,
+            curve,
+        };
+        self.ctx.tell(Event::Operation { operation, work: step.work, found });
+    }
 }
 
 /// Locks a file until it is dropped.

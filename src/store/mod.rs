@@ -1,10 +1,9 @@
 //! The store: a folder of artefacts that were fetched or computed, each written whole or not at all and checked when it is
 //! read.
 //!
-//! What was computed is in [`memo`]'s folders. `fetched/ID/FILE` comes from packages whose content is pinned in [`packages`]; `hub/…` from model repositories, whose
-//! digests are recorded at the first fetch ([`hub`]). A script only reads the store: fetching is the user's command.
-// The store is one of the places that touch files; its paths come from the command line and from pinned names.
-#![allow(clippy::disallowed_methods)]
+//! What was computed is in [`memo`]'s folders. `fetched/ID/FILE` comes from packages whose content is pinned in [`packages`];
+//! `hub/…` from model repositories, whose digests are recorded at the first fetch ([`hub`]). A script only reads the store:
+//! fetching is the user's command. What lives as long as a session is in [`StoreSession`].
 
 pub mod backend;
 pub mod bucket;
@@ -13,11 +12,14 @@ pub mod hash;
 pub mod hub;
 pub mod memo;
 pub mod packages;
-pub mod sets;
+mod session;
 
 pub use error::StoreError;
+pub use session::StoreSession;
 
 use crate::core::context::Context;
+use crate::core::digest::hex;
+use crate::core::files;
 use backend::Backend;
 use bucket::Bucket;
 use sha2::{Digest as _, Sha256};
@@ -36,7 +38,8 @@ pub struct Store {
 impl Store {
     /// The store of this session.
     pub fn of(ctx: &Context) -> Store {
-        Store { bucket: ctx.bucket(), ..Store::at(&ctx.settings.store) }
+        let bucket = StoreSession::of(ctx).and_then(|session| session.bucket.clone());
+        Store { bucket, ..Store::at(&ctx.settings.store) }
     }
 
     /// The store at `root`, which need not exist yet.
@@ -55,10 +58,17 @@ impl Store {
     }
 
     /// What holds the computed results that commands list, check and collect: the bucket where there is one.
-    fn shelf(&self) -> &dyn Backend {
+    fn backend(&self) -> &dyn Backend {
         match &self.bucket {
             Some(bucket) => bucket.backend(),
             None => self,
+        }
+    }
+
+    /// Tells what went wrong with the bucket since this was last called.
+    fn tell_troubles(&self, ctx: &Context) {
+        for trouble in self.bucket.iter().flat_map(|bucket| bucket.troubles()) {
+            ctx.warn(trouble);
         }
     }
 
@@ -105,25 +115,19 @@ impl Store {
     pub fn write(&self, relative: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let mut file = self.temporary(relative)?;
         file.write_all(bytes).map_err(|error| StoreError::io(&self.path(relative), &error))?;
-        self.keep(file, relative)
+        self.persist_flushed(file, relative)
     }
 
-    /// A temporary file beside the place where `relative` will be, for [`Store::keep`].
+    /// A temporary file beside the place where `relative` will be, for [`Store::persist_flushed`].
     fn temporary(&self, relative: &str) -> Result<tempfile::NamedTempFile, StoreError> {
         let path = self.path(relative);
         let folder = path.parent().unwrap_or(&self.root);
         std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".part-");
-        // As private as the user wants new files to be: others may share the store.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let made = builder.tempfile_in(folder);
-        made.map_err(|error| StoreError::io(folder, &error))
+        files::temporary(folder, TEMPORARY).map_err(|error| StoreError::io(folder, &error))
     }
 
     /// Flushes the temporary file and gives it its name.
-    fn keep(&self, file: tempfile::NamedTempFile, relative: &str) -> Result<(), StoreError> {
+    fn persist_flushed(&self, file: tempfile::NamedTempFile, relative: &str) -> Result<(), StoreError> {
         let path = self.path(relative);
         file.as_file().sync_all().map_err(|error| StoreError::io(&path, &error))?;
         give_name(file, &path)?;
@@ -141,6 +145,9 @@ impl Store {
         made.map_err(|error| StoreError::io(&self.root, &error))
     }
 }
+
+/// What temporary files begin with.
+const TEMPORARY: &str = ".part-";
 
 /// Gives a temporary file its name. A folder that has it is moved aside.
 fn give_name(file: tempfile::NamedTempFile, path: &Path) -> Result<(), StoreError> {
@@ -167,10 +174,6 @@ fn set_aside(path: &Path) -> Result<bool, StoreError> {
 /// SHA-256 as 64 hexadecimal characters: what package indices and hubs publish.
 pub fn sha256_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Copies at most `most` bytes and hashes them on the way; `each` is told the count so far. `None` if there are more.

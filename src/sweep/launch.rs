@@ -1,6 +1,6 @@
 //! How a worker process is started: this program again, with a task on its standard input.
 
-use super::post::Task;
+use super::channel::Task;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;

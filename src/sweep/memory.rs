@@ -21,7 +21,7 @@ impl Gauge for System {
     }
 }
 
-/// Bytes that new processes may hold together: four fifths (chosen) of what is free on the machine and in the container
+/// Bytes that new processes may hold together: four fifths (arbitrary) of what is free on the machine and in the container
 /// around us. `None` where the system does not say.
 fn budget() -> Option<u64> {
     let machine = field(&read("/proc/meminfo")?, "MemAvailable:")?;

@@ -3,20 +3,18 @@
 //! A worker is this program again: it runs the same script up to the same call, answered by the store on the way, and
 //! then computes cells that it is given by number. What it computes reaches the first process through the store, so no
 //! value travels between processes and the results are those of a plain loop. Nothing here knows what a cell is.
-// A worker's memory is read from `/proc`, and it gets a folder of its own.
-#![allow(clippy::disallowed_methods)]
 
-mod desk;
+mod channel;
 mod launch;
 mod memory;
-mod post;
 mod queue;
-mod run;
+mod scheduler;
+mod state;
 
-pub use desk::{Desk, Held, Missing, Printer, release};
+pub use channel::{Task, WorkerChannel, WorkerMessage};
 pub use launch::{Launcher, Script};
-pub use post::{Post, Task, Word};
-pub use run::{Fate, Sweep, run};
+pub use scheduler::{CellOutcome, Sweep, run};
+pub use state::SweepState;
 
 /// Why no worker could help.
 #[derive(Debug, Clone, thiserror::Error)]

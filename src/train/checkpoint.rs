@@ -269,7 +269,7 @@ pub(super) mod testing {
         let (mut curves, mut warnings) = (Vec::new(), Vec::new());
         for event in events.lock().expect("whole").iter() {
             match event {
-                Event::Operation { name: of, curve, .. } if of == name => curves.push(curve.clone()),
+                Event::Operation { operation, .. } if operation.name == name => curves.push(operation.curve.clone()),
                 Event::Warning { text } => warnings.push(text.clone()),
                 _ => {}
             }

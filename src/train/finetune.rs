@@ -1,9 +1,10 @@
 //! Finetuning: a pretrained trunk, a head, rows with labels, a loss; a new model.
 
 use super::device::{OnDevice, Over};
-use super::job::{Job, Own, Pass, Probe, Whole};
+use super::job::{Job, Learner, Own, Pass, Probe, Whole};
 use super::lora::{Adapted, Adapters};
-use super::predict::{Features, forward_work};
+use super::predict::{Features, asked_head, forward_work};
+use super::several::Several;
 use super::{HeadStart, Loss, Plan, Recipe, TrainError};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
@@ -14,13 +15,14 @@ use crate::kernels::pages;
 use crate::models::arch::Params;
 use crate::models::candle;
 use crate::models::trunk;
-use crate::models::{Head, Model};
+use crate::models::{Head, HeadKind, Model};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
 use std::sync::Arc;
 
 /// A new model: `model` trained on `data` with `labels`, joined by id.
 ///
-/// Refuses data with test rows, rows without a label, and labels of another number of classes. Labels of rows that are
+/// Refuses data with test rows, rows without a label, labels of another number of classes or of other names; the same names
+/// in another order are brought into that of `data`. Labels of rows that are
 /// not in `data` are left out. A probability row that sums to 1 only within rounding is scaled to sum to 1. The same
 /// arguments give the same bits on any number of threads.
 pub fn finetune(
@@ -32,14 +34,22 @@ pub fn finetune(
     ctx: &Context,
 ) -> Result<Model, TrainError> {
     refuse_test_rows(data)?;
+    let kind = asked_head(data)?;
+    let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
     let weak = joined(data, labels)?;
     let plan = recipe.plan(model, data.len())?;
-    let model = &model.with_max_tokens(plan.max_tokens)?;
+    let mut model = &model.with_max_tokens(plan.max_tokens)?;
+    let in_order;
+    if matches!(plan.head, HeadStart::Keep) {
+        in_order = model.in_classes(data.classes(), data.name())?;
+        model = &in_order;
+    }
     let n_classes = data.classes().len();
-    let head = first_head(model, n_classes, plan.head)?;
+    let head = first_head(model, kind, n_classes, plan.head)?;
     let adapters = plan.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let adapters = adapters.as_ref();
-    let work = Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, adapters, n_classes };
+    let work =
+        Finetuning { model, data, labels, loss, plan: &plan, weak: &weak, head: &head, kind, adapters, n_classes };
     let (trained, digest) = perform_named(&work, ctx)?;
     Ok(work.model_of(trained, digest))
 }
@@ -57,6 +67,7 @@ struct Finetuning<'a> {
     weak: &'a [f32],
     /// The head that it starts from.
     head: &'a [f32],
+    kind: HeadKind,
     /// Where a trunk is adapted and not trained itself.
     adapters: Option<&'a Adapters>,
     n_classes: usize,
@@ -101,7 +112,10 @@ impl Finetuning<'_> {
             if !self.plan.linear_probe {
                 changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
             }
-            changed.head = Some(Arc::new(Head { weight: trained.head, n_classes: self.n_classes }));
+            changed.head = Some(Arc::new(match self.kind {
+                HeadKind::Class => Head::new(trained.head, data.classes()),
+                HeadKind::Scalar => Head::scalar(trained.head),
+            }));
             changed.digest = digest;
             changed.lineage = lineage;
             changed.recipe = recipe;
@@ -114,7 +128,6 @@ impl Operation for Finetuning<'_> {
     type Error = TrainError;
 
     fn step(&self) -> Step {
-        let bytes: usize = self.data.rows().map(|row| row.text.len()).sum();
         let share = (self.plan.steps * self.plan.batch) as f64 / self.data.len().max(1) as f64;
         let passes = if self.plan.linear_probe { 1.0 } else { 3.0 * share };
         Step {
@@ -128,7 +141,7 @@ impl Operation for Finetuning<'_> {
                 ("loss", self.loss.digest()),
             ],
             options: format!("{}, {}", self.loss.show(), self.plan.show()),
-            work: passes * forward_work(self.model, bytes),
+            work: passes * forward_work(self.model, self.data.n_bytes()),
             untraceable: self.loss.untraceable(),
         }
     }
@@ -139,7 +152,9 @@ impl Operation for Finetuning<'_> {
         let (arch, base, layout) = (&inner.arch, &inner.params.values, &inner.params.layout);
         trunk::check(arch, base, &packed)?;
         let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
-        let lengths = packed.offsets.windows(2).map(|pair| match pair {
+        let n_sequences = self.data.n_sequences();
+        let ends: Vec<usize> = packed.offsets.iter().step_by(n_sequences).copied().collect();
+        let lengths = ends.windows(2).map(|pair| match pair {
             [start, end] => (end - start) as u32,
             _ => 0,
         });
@@ -153,24 +168,25 @@ impl Operation for Finetuning<'_> {
         let params = pages::joined(&[&first, self.head]);
         let [beta1, beta2] = plan.betas;
         let options = AdamWOptions { beta1, beta2, eps: EPS, weight_decay: plan.weight_decay };
+        let run = |mut learner: Box<dyn Learner + '_>| job.run(&mut Several::new(&mut *learner, n_sequences));
         let pass = || Pass::new(arch, &packed, self.head.len(), plan.recompute);
         let features = || Features { model: self.model, data: self.data, packed: &packed }.find(ctx);
         let (mut trained, curve) = match (candle::device(&ctx.settings.device)?, self.adapters) {
             (None, _) if plan.linear_probe => {
                 let all = features()?;
-                job.run(&mut Own::new(Probe::new(&all, arch.width(), self.head.len()), params, options))?
+                run(Box::new(Own::new(Probe::new(&all, arch.width(), self.head.len()), params, options)))?
             }
             (None, Some(adapters)) => {
-                job.run(&mut Own::new(Adapted::new(pass(), adapters, base, self.head.len()), params, options))?
+                run(Box::new(Own::new(Adapted::new(pass(), adapters, base, self.head.len()), params, options)))?
             }
-            (None, None) => job.run(&mut Own::new(Whole { pass: pass(), layout }, params, options))?,
+            (None, None) => run(Box::new(Own::new(Whole { pass: pass(), layout }, params, options)))?,
             (Some(on), _) if plan.linear_probe => {
                 let all = features()?;
-                job.run(&mut OnDevice::probe(&all, arch.width(), &params, options, &on, &ctx.interrupt)?)?
+                run(Box::new(OnDevice::probe(&all, arch.width(), &params, options, &on, &ctx.interrupt)?))?
             }
             (Some(on), adapters) => {
                 let over = Over { arch, layout, packed: &packed, base, adapters, recompute: plan.recompute };
-                job.run(&mut OnDevice::over(over, &params, n_classes, options, &on, &ctx.interrupt)?)?
+                run(Box::new(OnDevice::over(over, &params, self.n_outputs(), options, &on, &ctx.interrupt)?))?
             }
         };
         let head = trained.split_off(n_trunk);
@@ -182,7 +198,7 @@ impl Operation for Finetuning<'_> {
             [] => Content::default(),
             trunk => Content::default().tensor(self.trunk_name(), &[trunk.len()], trunk.to_vec()),
         };
-        content.tensor("head", &[self.n_classes, self.model.inner.arch.width()], trained.head.clone())
+        content.tensor("head", &[self.n_outputs(), self.model.inner.arch.width()], trained.head.clone())
     }
 
     fn unpack(&self, mut content: Content) -> Result<Trained, String> {
@@ -190,7 +206,7 @@ impl Operation for Finetuning<'_> {
             0 => Vec::new(),
             n => content.take(self.trunk_name(), &[n])?,
         };
-        let head = content.take("head", &[self.n_classes, self.model.inner.arch.width()])?;
+        let head = content.take("head", &[self.n_outputs(), self.model.inner.arch.width()])?;
         Ok(Trained { trunk, head })
     }
 
@@ -200,6 +216,11 @@ impl Operation for Finetuning<'_> {
 }
 
 impl Finetuning<'_> {
+    /// What the head gives for each sequence.
+    fn n_outputs(&self) -> usize {
+        n_outputs(self.kind, self.n_classes)
+    }
+
     /// Numbers that are trained besides the head.
     fn n_trunk(&self) -> usize {
         match self.adapters {
@@ -277,10 +298,23 @@ fn refuse_contradiction(read: &Probabilities, labels: &Frame) -> Result<(), Trai
     Ok(())
 }
 
-fn first_head(model: &Model, n_classes: usize, start: HeadStart) -> Result<Vec<f32>, TrainError> {
+/// Outputs of a head for each sequence: a logit for each class, or one score.
+fn n_outputs(kind: HeadKind, n_classes: usize) -> usize {
+    if kind == HeadKind::Scalar { 1 } else { n_classes }
+}
+
+fn first_head(model: &Model, kind: HeadKind, n_classes: usize, start: HeadStart) -> Result<Vec<f32>, TrainError> {
+    let n = n_outputs(kind, n_classes);
     match (start, &model.inner.head) {
-        (HeadStart::Zero, _) => Ok(vec![0.0; n_classes * model.inner.arch.width()]),
-        (HeadStart::Keep, Some(head)) if head.n_classes == n_classes => Ok(head.weight.clone()),
+        (HeadStart::Zero, _) => Ok(vec![0.0; n * model.inner.arch.width()]),
+        (HeadStart::Keep, Some(head)) if head.kind == kind && head.n_classes == n => Ok(head.weight.clone()),
+        (HeadStart::Keep, Some(head)) if head.kind != kind => {
+            let why = match kind {
+                HeadKind::Scalar => "the model's head classifies, and the data asks for preferences",
+                HeadKind::Class => "the model's head scores, and the data asks for classes",
+            };
+            Err(TrainError::KeepHead { why: why.to_owned() })
+        }
         (HeadStart::Keep, Some(head)) => {
             let why = format!("the model's head has {} classes, the data {n_classes}", head.n_classes);
             Err(TrainError::KeepHead { why })
@@ -314,7 +348,7 @@ pub(super) mod tests {
             }
             let split = if idx + n_test >= n { Split::Test } else { Split::Train };
             let (id, text) = (format!("r{idx}"), format!("{} .", words.join(" ")));
-            rows.push(Row { id: id.clone(), text, group: id, split, difficulty: f32::NAN });
+            rows.push(Row { id: id.clone(), input: text.into(), group: id, split, difficulty: f32::NAN });
             classes.push(usize::from(yes));
         }
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
@@ -547,8 +581,8 @@ pub(super) mod tests {
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let sink = told.clone();
         ctx.listen(move |event| {
-            if let crate::core::context::Event::Operation { options, .. } = event {
-                sink.lock().expect("whole").push(options);
+            if let crate::core::context::Event::Operation { operation, .. } = event {
+                sink.lock().expect("whole").push(operation.options);
             }
         });
         for model in [tiny(0), tiny_bert(0)] {

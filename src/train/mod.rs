@@ -15,6 +15,8 @@ mod plan;
 mod predict;
 mod pretrain;
 mod schedule;
+mod score;
+mod several;
 mod weights;
 
 pub use batches::Batches;
@@ -29,3 +31,4 @@ pub use plan::{HeadStart, Optimizer, Plan, Recipe};
 pub use predict::{label, logits, predict};
 pub use pretrain::{PretrainError, PretrainOptions, derivation, language_loss, pretrain};
 pub use schedule::Schedule;
+pub use score::score;

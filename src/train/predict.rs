@@ -5,12 +5,12 @@ use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
 use crate::core::math::exp;
 use crate::core::random::Random;
-use crate::data::Data;
+use crate::data::{Data, TargetKind};
 use crate::frames::Frame;
 use crate::kernels::Precision;
 use crate::models::candle;
 use crate::models::trunk::{self, Packed, Reader};
-use crate::models::{Head, Model, ModelError};
+use crate::models::{Head, HeadKind, Model, ModelError};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform};
 use std::sync::{Mutex, PoisonError};
 
@@ -78,43 +78,74 @@ pub fn logits(
     ctx: &Context,
 ) -> Result<(Vec<f32>, usize), TrainError> {
     let head = head_for(model, data)?;
+    Ok((outputs(model, head, data, precision, ctx)?, data.n_classes()))
+}
+
+/// What the head gives for every sequence of every row, row-major.
+pub(super) fn outputs(
+    model: &Model,
+    head: &Head,
+    data: &Data,
+    precision: Precision,
+    ctx: &Context,
+) -> Result<Vec<f32>, TrainError> {
     if data.is_empty() {
         return Err(TrainError::NoRows);
     }
     let packed = model.encode(data, ctx)?;
     let features = features(model, &packed, precision, ctx)?;
-    let mut logits = Vec::with_capacity(data.len() * head.n_classes);
-    head_forward(&features, &head.weight, model.inner.arch.width(), &mut logits);
-    Ok((logits, head.n_classes))
+    let mut outputs = Vec::with_capacity(packed.n_rows() * head.n_classes);
+    head_forward(&features, &head.weight, model.inner.arch.width(), &mut outputs);
+    Ok(outputs)
 }
 
+/// The model's head, which must be of the kind that the data asks for.
 fn head_for<'a>(model: &'a Model, data: &Data) -> Result<&'a Head, TrainError> {
     let name = || model.inner.name.clone();
+    let kind = asked_head(data)?;
     let head = model.inner.head.as_ref().ok_or_else(|| ModelError::NoHead { name: name() })?;
+    if head.kind != kind {
+        let (has, asks) = match kind {
+            HeadKind::Scalar => ("classifies", "preferences"),
+            HeadKind::Class => ("scores", "classes"),
+        };
+        return Err(ModelError::OtherHead { name: name(), data: data.name().to_owned(), has, asks }.into());
+    }
     let n_data = data.classes().len();
-    if head.n_classes != n_data {
+    if kind == HeadKind::Class && head.n_classes != n_data {
         return Err(ModelError::Classes { name: name(), n_classes: head.n_classes, n_data }.into());
     }
     Ok(head)
 }
 
-/// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`. Test rows may be predicted.
+/// The kind of head that answers what the data asks.
+pub(super) fn asked_head(data: &Data) -> Result<HeadKind, ModelError> {
+    match data.target() {
+        TargetKind::Preference => Ok(HeadKind::Scalar),
+        TargetKind::Classes => Ok(HeadKind::Class),
+        kind => Err(ModelError::NothingAsked { data: data.name().to_owned(), asks: kind.asks() }),
+    }
+}
+
+/// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`, in the order of the data's classes. Test rows may be predicted.
 pub fn predict(model: &Model, data: &Data, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
+    let model = &model.in_classes(data.classes(), data.name())?;
     answer(&Prediction { model, data, kind: Kind::Predict, precision }, ctx)
 }
 
 /// Labels: a frame with `id`, `p0`, `p1`, … and `label`; soft as the model predicts, or hard: 1 for the likeliest class.
 pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
     let kind = if hard { Kind::HardLabel } else { Kind::SoftLabel };
+    let model = &model.in_classes(data.classes(), data.name())?;
     answer(&Prediction { model, data, kind, precision }, ctx)
 }
 
 fn answer(prediction: &Prediction, ctx: &Context) -> Result<Frame, TrainError> {
-    let n_classes = head_for(prediction.model, prediction.data)?.n_classes;
+    head_for(prediction.model, prediction.data)?;
     if prediction.data.is_empty() {
         return Err(TrainError::NoRows);
     }
-    prediction.frame(&perform(prediction, ctx)?, n_classes)
+    prediction.frame(&perform(prediction, ctx)?, prediction.data.n_classes())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,11 +187,11 @@ impl Prediction<'_> {
                 Frame::hard_labels(ids, &classes, n_classes)?
             }
         };
-        Ok(Frame::derived(frame.table().clone(), self.digest()))
+        Ok(Frame::derived(frame.table().clone(), self.digest()).named(self.data.classes()))
     }
 
     fn shape(&self) -> [usize; 2] {
-        [self.data.len(), self.model.inner.head.as_ref().map_or(0, |head| head.n_classes)]
+        [self.data.len(), self.data.n_classes()]
     }
 }
 
@@ -170,7 +201,6 @@ impl Operation for Prediction<'_> {
     type Error = TrainError;
 
     fn step(&self) -> Step {
-        let bytes: usize = self.data.rows().map(|row| row.text.len()).sum();
         Step {
             operation: if self.kind == Kind::Predict { "predict" } else { "label" },
             what: format!("{} rows of {} with {}", self.data.len(), self.data.name(), self.model.inner.name),
@@ -180,7 +210,7 @@ impl Operation for Prediction<'_> {
                 Kind::Predict => format!("precision {}", self.precision.name()),
                 kind => format!("hard {}, precision {}", kind == Kind::HardLabel, self.precision.name()),
             },
-            work: forward_work(self.model, bytes),
+            work: forward_work(self.model, self.data.n_bytes()),
             untraceable: None,
         }
     }

@@ -67,7 +67,7 @@ fn run() -> (tempfile::TempDir, String) {
 fn there(program: &str, argument: &str) -> bool {
     let found = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        eprintln!("skipped: `{program}` is not installed");
+        crate::support::skipped(&format!("`{program}` is not installed"));
     }
     found
 }

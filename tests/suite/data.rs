@@ -131,3 +131,62 @@ fn a_link_out_of_the_project_is_not_followed() {
     let (code, said) = fails(&mut session, "data::load(\"link.csv\")");
     assert_eq!(code, "access/read", "{said}");
 }
+
+#[test]
+fn pairs_are_read_from_files_and_trained_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let line =
+        |idx: usize| format!("{{\"prompt\": \"the dog {idx}\", \"chosen\": \"is good\", \"rejected\": \"is bad\"}}\n");
+    let jsonl: String = (0..20).map(line).collect();
+    let csv: String =
+        std::iter::once("q,better,worse\n".to_owned()).chain((0..20).map(|idx| format!("q{idx},good,bad\n"))).collect();
+    let wrong = format!("{jsonl}{{\"prompt\": \"p\", \"chosen\": \"same\", \"rejected\": \"same\"}}\n");
+    let mut session = session_with(folder.path(), &[("p.jsonl", &jsonl), ("p.csv", &csv), ("w.jsonl", &wrong)]);
+    let load = "let d = data::load(\"p.jsonl\", #{ test_share: 0.25, seed: 1 });\n\
+                [d.input, d.target, d.classes, d.train.n_rows, d.test.n_rows]";
+    assert_eq!(shown(&mut session, load), "[\"prompt\", \"preference\", [\"first\", \"second\"], 15, 5]");
+    let trained = "let m = model::untrained(d).finetune(d.train, d.train.truth(\"a test\"), #{ epochs: 20, lr: 0.01, seed: 0 });\n\
+                   [metric::accuracy(m.predict(d.test), d.test), m.score(d.test).height, m.n_classes]";
+    assert_eq!(shown(&mut session, trained), "[1.0, 10, 1]");
+    let margins = "metric::margins(m.score(d.test), d.test).select(col(\"margin\").min()).item() > 0.0";
+    assert_eq!(shown(&mut session, margins), "true");
+    let named = "data::load(\"p.csv\", #{ prompt: \"q\", chosen: \"better\", rejected: |row| row.worse, separator: \": \", \
+                 test_share: 0.0 }).frame().row(0).continuation0";
+    assert!([": good", ": bad"].contains(&shown(&mut session, named).as_str()));
+    let cases = [
+        (
+            "data::load(\"w.jsonl\")",
+            "data/malformed",
+            "`w.jsonl` line 21, field `rejected`: expected another text than the chosen one",
+        ),
+        (
+            "data::load(\"p.csv\", #{ chosen: \"better\", rejected: \"best\" })",
+            "data/no-column",
+            "there is no column `best`",
+        ),
+        (
+            "data::load(\"p.csv\", #{ chosen: \"better\", rejected: \"worse\", label: \"q\" })",
+            "data/one-of",
+            "give one of `chosen` and `label`",
+        ),
+        ("data::load(\"world/preference\", #{ ask: true })", "data/not-a-task", "leave it out"),
+        ("data::load(\"world/preference\", #{ chosen: \"a\" })", "data/not-a-file", "is for files"),
+        (
+            "m.predict(data::load(\"world/subject\", #{ seed: 0, n_train: 4, n_test: 2 }))",
+            "model/other-head",
+            "has a head that scores",
+        ),
+    ];
+    for (code, expected, part) in cases {
+        let (found, said) = fails(&mut session, code);
+        assert!(found == expected && said.contains(part), "{code}: {found}: {said}");
+    }
+    let features = "let f = data::of([#{ features: [0.5, 1.0], label: 0 }, #{ features: [1.5, 2.0], label: 1 }], #{ test_share: 0.0 });\n\
+                    [f.input, f.frame().row(1).x1]";
+    assert_eq!(shown(&mut session, features), "[\"features\", 2.0]");
+    let (found, said) = fails(&mut session, "model::ladder(\"world\")[0].finetune(f, f.truth(\"a test\"))");
+    assert!(
+        found == "model/input" && said.contains("reads text, tokens and prompts, and rows of `rows` hold features"),
+        "{said}"
+    );
+}

@@ -113,9 +113,9 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
     for found in [How::Planned, How::Ahead { seconds: 1.0 }] {
         forge(folder, &name, |r| {
             for event in &mut r.events {
-                if let What::Operation { found: how, curve, .. } = &mut event.what {
+                if let What::Operation { found: how, operation } = &mut event.what {
                     *how = found.clone();
-                    curve.clear();
+                    operation.curve.clear();
                 }
             }
         });
@@ -139,7 +139,7 @@ fn an_edited_record_is_noticed_and_judges_no_more_laxly_in_silence() {
 #[test]
 fn what_is_judged_by_intervals_says_so_and_why() {
     if !is_x86_feature_detected!("avx512f") {
-        return;
+        return crate::support::skipped("this processor has no AVX-512");
     }
     let folder = experiment();
     let folder = folder.path();

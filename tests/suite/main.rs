@@ -12,6 +12,7 @@ mod fences;
 mod frames;
 mod kept;
 mod kills;
+mod names;
 mod operations;
 mod pins;
 mod prompt;

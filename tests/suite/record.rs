@@ -1,6 +1,7 @@
 //! Runs as they are kept: what `record.json` holds, and how runs are listed, shown and compared.
 
-use std::collections::BTreeSet;
+use crate::support::{files_below, root};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -225,4 +226,56 @@ fn a_difference_names_option_data_code_and_numbers() {
     let json: serde_json::Value = serde_json::from_str(&json).expect("json");
     assert_eq!((&json["schema"], &json["data"][0]["what"]), (&"w2s-diff/2".into(), &"rows.csv".into()));
     assert_eq!((json["code"].as_array().map(Vec::len), &json["operations"][0]["name"]), (Some(0), &"finetune".into()));
+}
+
+/// The number that a constant of this name has in a file, or in the `mod.rs` beside it.
+fn constant(path: &Path, name: &str) -> Option<u32> {
+    let of = |path: &Path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        let (_, rest) = text.split_once(&format!("const {name}: u32 = "))?;
+        rest.split_once(';')?.0.parse().ok()
+    };
+    of(path).or_else(|| of(&path.parent()?.join("mod.rs")))
+}
+
+#[test]
+fn the_table_of_versions_is_that_of_the_source() {
+    let mut found: BTreeMap<String, u32> = BTreeMap::new();
+    for path in files_below(&root().join("src"), "rs").into_iter().filter(|path| !path.ends_with("tests.rs")) {
+        let text = std::fs::read_to_string(&path).expect("text");
+        let code = text.split("#[cfg(test)]").next().expect("a beginning");
+        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        for call in code.split("Digest::of(").skip(1) {
+            // A name that is no literal belongs to a value without a digest, version 0.
+            let Some((name, rest)) = call.trim_start().strip_prefix('"').and_then(|call| call.split_once('"')) else {
+                continue;
+            };
+            let version = rest.trim_start_matches([',', ' ']).split([')', ',']).next().expect("a version").trim();
+            let version = version.parse().ok().or_else(|| constant(&path, version));
+            let version = version.unwrap_or_else(|| panic!("{}: the version of `{name}` is no number", path.display()));
+            if version > 0 {
+                let before = found.insert(name.to_owned(), version);
+                assert!(before.is_none_or(|before| before == version), "`{name}` has two versions");
+            }
+        }
+    }
+    let found: BTreeMap<&str, u32> = found.iter().map(|(name, version)| (name.as_str(), *version)).collect();
+    let table: BTreeMap<&str, u32> =
+        w2s::record::versions::DERIVATIONS.iter().map(|(name, now, _)| (*name, *now)).collect();
+    let missing: Vec<String> = found
+        .iter()
+        .filter(|(name, version)| table.get(*name) != Some(version))
+        .map(|(name, version)| {
+            let then = w2s::record::versions::DERIVATIONS.iter().find(|line| line.0 == *name).map_or(0, |line| line.2);
+            format!("    (\"{name}\", {version}, {then}),")
+        })
+        .collect();
+    let gone: Vec<&str> =
+        table.into_iter().filter(|(name, now)| *now > 0 && !found.contains_key(name)).map(|(name, _)| name).collect();
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "src/record/versions.rs must say the same as the source. Set these lines:\n{}\nand for what is no more, set the first \
+         number to 0: {gone:?}",
+        missing.join("\n")
+    );
 }

@@ -255,7 +255,7 @@ fn a_full_disk_is_said_clearly_and_costs_nothing_that_was_there() {
     let folder = folder();
     let store = folder.path().join("store");
     let Some(_mounted) = Mounted::tmpfs(&store, "size=256k") else {
-        println!("skipped: only root may mount a small file system");
+        crate::support::skipped("only root may mount a small file system");
         return;
     };
     let filler = store.join("filler");
@@ -292,7 +292,7 @@ fn a_store_that_is_read_only_answers_and_says_that_it_keeps_nothing() {
     let folder = folder();
     let store = folder.path().join("store");
     let Some(mounted) = Mounted::tmpfs(&store, "size=4m") else {
-        println!("skipped: only root may mount a file system");
+        crate::support::skipped("only root may mount a file system");
         return;
     };
     operations(folder.path(), &store, "one", &[]);

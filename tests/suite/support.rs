@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use w2s::core::context::{Access, Context, Memo, Settings};
 use w2s::lang::{Session, Setup};
+use w2s::store::StoreSession;
 
 /// The repository's root.
 pub fn root() -> &'static Path {
@@ -22,13 +23,9 @@ pub fn session_in(folder: &Path) -> Session {
         checkpoint: None,
         run_dir: Some(folder.to_owned()),
     };
-    let access = Access {
-        read: vec![folder.to_owned()],
-        write: vec![folder.to_owned()],
-        net: Vec::new(),
-        project: folder.to_owned(),
-    };
-    Session::with(Arc::new(Context::new(settings, access)), Setup::default())
+    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned() };
+    let ctx = Arc::new(StoreSession::default()).lend(Context::new(settings, access));
+    Session::with(Arc::new(ctx), Setup::default())
 }
 
 /// Every file below `folder` whose name ends with `.` and `extension`, in order.
@@ -52,4 +49,16 @@ pub fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
 /// A path as seen from the root, with slashes.
 pub fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/")
+}
+
+/// Says that a test checked nothing because something is not there: on the terminal, and in `skipped.txt` in the target
+/// directory's folder for temporary files, which `.ci/run` prints last.
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped.txt");
+    let thread = std::thread::current();
+    let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let mut file = file.expect("the target directory can be written");
+    std::io::Write::write_all(&mut file, line.as_bytes()).expect("the target directory can be written");
 }

@@ -246,7 +246,7 @@ fn a_worker_checks_that_it_stands_at_the_same_cells() {
     let task = |call: usize, digest: &str| {
         serde_json::json!({
             "settings": { "seed_offset": 0, "n_threads": 1, "device": "cpu", "store": project.join("store"), "memo": "On", "run_dir": project },
-            "access": { "read": [project], "write": [], "net": [], "project": project },
+            "access": { "read": [project], "write": [], "project": project },
             "script": { "file": project.join("s.rhai"), "args": [], "texts": [["s", "sweep::map([1, 2], |n| n + 1);", project.join("s.rhai")]] },
             "call": call, "digest": digest,
         })

@@ -3,9 +3,10 @@
 use super::rows::{from_value, to_value};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
-use crate::data::DataError;
-use crate::data::columns::Mapping;
+use crate::data::columns::{self, Mapping};
 use crate::data::read::Records;
+use crate::data::{DataError, Source};
+use crate::domains::preference;
 
 /// A column by its name, or a function of a row.
 #[derive(Debug, Clone)]
@@ -27,43 +28,91 @@ impl FromDynamic for Column {
 /// The columns that a call names.
 #[derive(Debug, Default)]
 pub struct Columns {
-    pub text: Option<Column>,
-    pub label: Option<Column>,
-    pub id: Option<Column>,
-    pub group: Option<Column>,
-    pub split: Option<Column>,
-    pub difficulty: Option<Column>,
-    pub classes: Option<Vec<String>>,
+    /// What each column gives, in the order of the options.
+    named: Vec<(&'static str, Option<Column>)>,
+    classes: Option<Vec<String>>,
+    separator: Option<String>,
 }
 
 impl Columns {
-    /// The names of the columns that were given, for a refusal where they do not apply.
-    pub fn given(&self) -> Vec<&'static str> {
-        let columns = [
-            ("text", &self.text),
-            ("label", &self.label),
-            ("id", &self.id),
-            ("group", &self.group),
-            ("split", &self.split),
-            ("difficulty", &self.difficulty),
-        ];
-        let named = columns.iter().filter(|(_, column)| column.is_some()).map(|(name, _)| *name);
-        named.chain(self.classes.is_some().then_some("classes")).collect()
+    /// These columns, and what goes with them.
+    pub fn new<const N: usize>(
+        named: [(&'static str, Option<Column>); N],
+        classes: Option<Vec<String>>,
+        separator: Option<String>,
+    ) -> Columns {
+        Columns { named: named.into(), classes, separator }
     }
 
-    /// The mapping over `records`, which get a column more for every function.
-    pub fn apply(self, call: &Call, records: &mut Records) -> Result<Mapping, Fault> {
-        Ok(Mapping {
-            text: apply(call, records, "text", self.text)?,
-            label: apply(call, records, "label", self.label)?,
-            id: apply(call, records, "id", self.id)?,
-            group: apply(call, records, "group", self.group)?,
-            split: apply(call, records, "split", self.split)?,
-            difficulty: apply(call, records, "difficulty", self.difficulty)?,
-            classes: self.classes,
-        })
+    /// The names of the options that were given, for a refusal where they do not apply.
+    pub fn given(&self) -> Vec<&'static str> {
+        let named = self.named.iter().filter(|(_, column)| column.is_some()).map(|(name, _)| *name);
+        let rest = [("classes", self.classes.is_some()), ("separator", self.separator.is_some())];
+        named.chain(rest.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)).collect()
+    }
+
+    /// The data set of the records, which get a column more for every function.
+    pub fn source(
+        mut self,
+        call: &Call,
+        records: &mut Records,
+        name: &str,
+        test_share: f64,
+        seed: u64,
+    ) -> Result<Source, Fault> {
+        let given = self.given();
+        let are_pairs = given.contains(&"chosen")
+            || given.contains(&"rejected")
+            || preference::applies(records) && !given.iter().any(|name| NOT_OF_PAIRS.contains(name));
+        if are_pairs {
+            self.refuse(&given, &NOT_OF_PAIRS, if given.contains(&"chosen") { "chosen" } else { "rejected" })?;
+        } else {
+            self.refuse(&given, &["separator"], "continuations")?;
+        }
+        let mut take = |meaning| self.take(call, records, meaning);
+        let mut mapping = Mapping {
+            text: take("text")?,
+            tokens: take("tokens")?,
+            features: take("features")?,
+            prompt: take("prompt")?,
+            continuations: take("continuations")?,
+            label: take("label")?,
+            preference: take("preference")?,
+            answer: take("answer")?,
+            id: take("id")?,
+            group: take("group")?,
+            split: take("split")?,
+            difficulty: take("difficulty")?,
+            classes: None,
+        };
+        let (chosen, rejected) = (take("chosen")?, take("rejected")?);
+        if are_pairs {
+            let (prompt, separator) = (mapping.prompt.take(), self.separator);
+            let pairs = preference::Mapping { prompt, chosen, rejected, separator, places: mapping };
+            return Ok(preference::source(records, name, &pairs, test_share, seed)?);
+        }
+        mapping.classes = self.classes;
+        Ok(columns::source(records, name, &mapping, test_share, seed)?)
+    }
+
+    /// Refuses the first of `others` that was given.
+    fn refuse(&self, given: &[&'static str], others: &[&str], first: &'static str) -> Result<(), Fault> {
+        match given.iter().find(|name| others.contains(name)) {
+            Some(second) => Err(DataError::OneOf { first, second }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The name of the column that gives `meaning`.
+    fn take(&mut self, call: &Call, records: &mut Records, meaning: &'static str) -> Result<Option<String>, Fault> {
+        let column = self.named.iter_mut().find(|(name, _)| *name == meaning).and_then(|(_, column)| column.take());
+        apply(call, records, meaning, column)
     }
 }
+
+/// What is not asked of pairs with a chosen and a rejected text.
+const NOT_OF_PAIRS: [&str; 8] =
+    ["text", "tokens", "features", "continuations", "label", "preference", "answer", "classes"];
 
 fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Column>) -> Result<Option<String>, Fault> {
     let compute = match column {
@@ -87,8 +136,9 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
                 "methods such as `trim` change in place and return nothing: `|row| { let text = row.text; text.trim(); text }`",
             ));
         }
-        let value = from_value(&answer)
-            .map_err(|why| -> DataError { records.misfit(idx, &name, "text, a number or a truth value", &why) })?;
+        let value = from_value(&answer).map_err(|why| -> DataError {
+            records.misfit(idx, &name, "text, a number, a truth value or an array", &why)
+        })?;
         values.push(value);
     }
     records.columns.push(name.clone());

@@ -31,11 +31,20 @@ pub fn functions() -> Vec<Function> {
             Ok(Dynamic::from(data.classes().iter().map(|class| Dynamic::from(class.clone())).collect::<Array>()))
         })
         .about("Class names; a class's place is its index in labels and predictions.")
+        .details("Of preferences the places of the continuations: `first`, `second`, …. Empty where nothing of the kind is asked.")
         .returns("array of string")
         .example(
             "data::of([#{ text: \"a\", label: \"no\" }, #{ text: \"b\", label: \"yes\" }], #{ test_share: 0.0 }).classes",
             "[\"no\", \"yes\"]",
         ),
+        Function::getter::<Data>("input", |call| Ok(Dynamic::from(call.receiver::<Data>()?.input().name())))
+            .about("What the rows hold: \"text\", \"tokens\", \"prompt\" (with continuations) or \"features\".")
+            .returns("string")
+            .example("data::load(\"world/preference\", #{ seed: 0, n_train: 8, n_test: 4 }).input", "prompt"),
+        Function::getter::<Data>("target", |call| Ok(Dynamic::from(call.receiver::<Data>()?.target().name())))
+            .about("What is asked of the rows: \"classes\", \"preference\" (which continuation), \"answer\" or \"none\".")
+            .returns("string")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).target", "classes"),
         Function::getter::<Data>("name", |call| Ok(Dynamic::from(call.receiver::<Data>()?.name().to_owned())))
             .about("The data set's name.")
             .returns("string")
@@ -46,9 +55,14 @@ pub fn functions() -> Vec<Function> {
             .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).digest.len()", "64"),
         Function::method::<Data>("frame", |call| Ok(Dynamic::from(call.receiver::<Data>()?.frame()?)))
             .about("The inputs as a frame: `id`, `text`, `group`, `split`, `difficulty` (null where unknown); no truth.")
-            .details("Filter the frame and hand it to `Data.filter` to choose rows, such as the easy ones.")
+            .details("In place of `text`: `tokens` (numbers with spaces between), `prompt` with `continuation0`, `continuation1`, …, or \
+                      features as `x0`, `x1`, …. Filter the frame and hand it to `Data.filter` to choose rows, such as the easy ones.")
             .returns("Frame: a row per row of the data")
-            .example("data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }).frame()", ""),
+            .example("data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }).frame()", "")
+            .example(
+                "data::load(\"world/preference\", #{ seed: 0, n_train: 8, n_test: 4 }).frame().columns",
+                "[\"id\", \"prompt\", \"continuation0\", \"continuation1\", \"group\", \"split\", \"difficulty\"]",
+            ),
     ]
 }
 

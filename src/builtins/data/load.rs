@@ -3,9 +3,10 @@
 use super::columns::{Column, Columns};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
-use crate::data::{Data, Source, columns, read};
-use crate::domains::world::{self, TaskOptions, World, WorldOptions};
-use crate::store::sets;
+use crate::data::{Data, Source, read};
+use crate::domains::preference;
+use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
+use crate::data::sets;
 use std::sync::Arc;
 
 options! {
@@ -19,7 +20,25 @@ options! {
         n_test: Option<usize> = None,
         /// Files: the column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
-        /// Files: the column or function that gives the class, by name or index: `label` without it.
+        /// Files: the column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
+        tokens: Option<Column> = None,
+        /// Files: the column or function that gives features, an array of numbers, instead of text.
+        features: Option<Column> = None,
+        /// Files: the column or function that gives the prompt before continuations: `prompt` if there is one.
+        prompt: Option<Column> = None,
+        /// Files: the column or function that gives continuations of the prompt, an array of texts.
+        continuations: Option<Column> = None,
+        /// Files: the column or function that gives the preferred continuation of a pair: `chosen` if there is one.
+        chosen: Option<Column> = None,
+        /// Files: the column or function that gives the other continuation, or an array of several: `rejected` if there is one.
+        rejected: Option<Column> = None,
+        /// Files: what stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
+        separator: Option<String> = None,
+        /// Files: the column or function that says which of `continuations` is preferred: its index, or a probability for each.
+        preference: Option<Column> = None,
+        /// Files: the column or function that gives an answer as text, sealed like a label.
+        answer: Option<Column> = None,
+        /// Files: the column or function that gives the class, by name in every row or by index in every row: `label` without it.
         label: Option<Column> = None,
         /// Files: the column or function that gives the id: `id` if there is one, else the row's number.
         id: Option<Column> = None,
@@ -44,10 +63,15 @@ pub fn function() -> Function {
         .about("A data set: a task of the generated world, a fetched data set, or a file.")
         .details(
             "- `world/TASK`: rows of the generated world.\n\
+             - `world/preference`: pairs of the generated world, as `world::pairs` draws them.\n\
              - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
-             name columns, or are functions of a row. A label is a class name, or an index where `classes` are given. Cells \
-             that do not fit are errors with line and field.\n\n\
+             name columns, or are functions of a row. Labels are read in one way for the whole column: by name, or, where \
+             `classes` are given and no label is the name of one, by index. Class names that `write_parquet` stored are used. \
+             Cells that do not fit are errors with line and field.\n\n\
+             A row holds a text, tokens, features, or a prompt with continuations. A file with `chosen` and `rejected` is read as \
+             preferences: which of the two comes first is drawn for each row, classes are `first` and `second`, and rows with \
+             one prompt are one group.\n\n\
              Truth is sealed: `Data.truth` reads it, on the record.",
         )
         .param::<String>("name", "a task, a data set, or a path in the run's folder or else in the project")
@@ -63,19 +87,29 @@ fn run(call: &mut Call) -> Answer {
     let options: LoadOptions = call.options()?;
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let test_share = options.test_share.unwrap_or(TEST_SHARE);
-    let columns = Columns {
-        text: options.text,
-        label: options.label,
-        id: options.id,
-        group: options.group,
-        split: options.split,
-        difficulty: options.difficulty,
-        classes: options.classes,
-    };
+    let columns = Columns::new(
+        [
+            ("text", options.text),
+            ("tokens", options.tokens),
+            ("features", options.features),
+            ("prompt", options.prompt),
+            ("continuations", options.continuations),
+            ("chosen", options.chosen),
+            ("rejected", options.rejected),
+            ("label", options.label),
+            ("preference", options.preference),
+            ("answer", options.answer),
+            ("id", options.id),
+            ("group", options.group),
+            ("split", options.split),
+            ("difficulty", options.difficulty),
+        ],
+        options.classes,
+        options.separator,
+    );
     if is_file(&name) {
         let mut records = read::read(call.ctx(), &name)?;
-        let mapping = columns.apply(call, &mut records)?;
-        return counted(columns::source(&records, &name, &mapping, test_share, seed)?, n_train, n_test, seed);
+        return counted(columns.source(call, &mut records, &name, test_share, seed)?, n_train, n_test, seed);
     }
     let mut given = columns.given();
     if options.test_share.is_some() && sets::find(&name).is_none() {
@@ -89,6 +123,16 @@ fn run(call: &mut Call) -> Answer {
         let chosen = TaskOptions::default();
         let (n_train, n_test) = (n_train.unwrap_or(chosen.n_train), n_test.unwrap_or(chosen.n_test));
         let world = World::new(WorldOptions::default())?;
+        if task == PAIRS {
+            if options.ask {
+                let said = "option `ask` of `data::load` is for tasks with classes, and `world/preference` has pairs";
+                return Err(Fault::new("data/not-a-task", said).hint("leave it out"));
+            }
+            return Ok(Dynamic::from(preference::of_world(world::pairs(
+                &world,
+                &PairOptions { seed, n_train, n_test },
+            )?)?));
+        }
         let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
         return Ok(Dynamic::from(Data::of_task(rows)?));
     }
@@ -118,7 +162,7 @@ fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: 
 }
 
 fn unknown(name: &str) -> Fault {
-    let tasks = world::tasks().iter().map(|task| format!("world/{}", task.name));
+    let tasks = world::tasks().iter().map(|task| task.name).chain([PAIRS]).map(|task| format!("world/{task}"));
     let names: Vec<String> = tasks.chain(sets::names().map(str::to_owned)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hint = match nearest(name, names.iter().copied()) {

@@ -10,7 +10,7 @@ mod views;
 
 use crate::bind::Registry;
 use crate::bind::prelude::{Digest, Trace, Value};
-use crate::data::{Data, Split};
+use crate::data::{Data, Split, TargetKind};
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {
@@ -25,7 +25,7 @@ pub fn register(registry: &mut Registry) {
 
 impl Value for Data {
     const NAME: &'static str = "Data";
-    const ABOUT: &'static str = "Rows of a data set with ids, texts, groups and splits; their truth is sealed.";
+    const ABOUT: &'static str = "Rows of a data set with inputs, ids, groups and splits; their truth is sealed.";
 
     fn show(&self) -> String {
         let sides = [(Split::Train, self.train()), (Split::Test, self.test())];
@@ -38,7 +38,7 @@ impl Value for Data {
         });
         let sides: Vec<String> = sides.collect();
         let sides = if sides.is_empty() { "no rows".to_owned() } else { sides.join(", ") };
-        let unlabelled = if self.has_truth() { "" } else { ", no truth" };
+        let unlabelled = if self.has_truth() || self.target() == TargetKind::None { "" } else { ", no truth" };
         format!("{}: {sides}{unlabelled}", self.name())
     }
 

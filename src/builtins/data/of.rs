@@ -4,7 +4,7 @@ use super::columns::{Column, Columns};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
 use crate::data::read::{Records, from_table};
-use crate::data::{Data, DataError, columns};
+use crate::data::{Data, DataError};
 use crate::frames::Frame;
 use std::sync::Arc;
 
@@ -15,7 +15,25 @@ options! {
         name: String = "rows".to_owned(),
         /// The column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
-        /// The column or function that gives the class, by name or index: `label` without it.
+        /// The column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
+        tokens: Option<Column> = None,
+        /// The column or function that gives features, an array of numbers, instead of text.
+        features: Option<Column> = None,
+        /// The column or function that gives the prompt before continuations: `prompt` if there is one.
+        prompt: Option<Column> = None,
+        /// The column or function that gives continuations of the prompt, an array of texts.
+        continuations: Option<Column> = None,
+        /// The column or function that gives the preferred continuation of a pair: `chosen` if there is one.
+        chosen: Option<Column> = None,
+        /// The column or function that gives the other continuation, or an array of several: `rejected` if there is one.
+        rejected: Option<Column> = None,
+        /// What stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
+        separator: Option<String> = None,
+        /// The column or function that says which of `continuations` is preferred: its index, or a probability for each.
+        preference: Option<Column> = None,
+        /// The column or function that gives an answer as text, sealed like a label.
+        answer: Option<Column> = None,
+        /// The column or function that gives the class, by name in every row or by index in every row: `label` without it.
         label: Option<Column> = None,
         /// The column or function that gives the id: `id` if there is one, else the row's number.
         id: Option<Column> = None,
@@ -39,9 +57,11 @@ pub fn function() -> Function {
     Function::new("data", "of", run)
         .about("A data set from rows in the script, as maps, or from a frame.")
         .details(
-            "Columns are mapped as in `data::load`. Rows with the same text are one group unless a column says \
+            "Columns are mapped as in `data::load`: a row holds a text, tokens, features, or a prompt with continuations, of \
+             which one is preferred. Rows with the same text are one group unless a column says \
              otherwise, so that no text is on two sides of a split. Without labels give `classes`: the data can then \
-             be labelled by a model but has no truth.",
+             be labelled by a model but has no truth. Labels are read in one way for the whole column: by name if each is the name \
+             of a class; by index if `classes` is given, each is an index and none is a name; else the call fails. A frame's class names are used where it has some.",
         )
         .param_typed("rows", "array of object map|Frame", "the rows")
         .options::<OfOptions>()
@@ -56,35 +76,75 @@ pub fn function() -> Function {
              sums.classes",
             "[\"false\", \"true\"]",
         )
+        .example(
+            "let pairs = [#{ prompt: \"2 + 2\", chosen: \"= 4\", rejected: \"= 5\" }, #{ prompt: \"2 + 3\", chosen: \"= 5\", rejected: \"= 6\" }];\n\
+             let sums = data::of(pairs, #{ test_share: 0.0 });\n\
+             [sums.input, sums.target, sums.classes]",
+            "[\"prompt\", \"preference\", [\"first\", \"second\"]]",
+        )
+        .example(
+            "let rows = [#{ x: 0.5, y: 2.0, label: \"no\" }, #{ x: 1.5, y: 0.0, label: \"yes\" }];\n\
+             data::of(rows, #{ features: |row| [row.x, row.y], test_share: 0.0 }).frame().row(1).x0",
+            "1.5",
+        )
+        .fails(
+            "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }, #{ text: \"c\", label: 2 }], #{ classes: [\"1\", \"2\", \"3\"] })",
+            "`0` of row 1 is an index, got `1`, which is the name of a class",
+        )
         .fails(
             "data::of([#{ text: \"good\", label: 1 }, #{ text: 5, label: 0 }])",
             "`rows` row 2, field `text`: expected text, got the number `5`",
         )
         .fails("data::of([#{ text: \"good\", label: 1 }], #{ text: \"title\" })", "there is no column `title`")
+        .fails(
+            "data::of([#{ prompt: \"2 + 2\", chosen: \"= 4\", rejected: \"= 4\" }])",
+            "`rows` row 1, field `rejected`: expected another text than the chosen one",
+        )
+        .fails("data::of([#{ text: \"good\", label: 1 }], #{ text: \"text\", tokens: \"text\" })", "give one of `text` and `tokens`")
 }
 
 fn run(call: &mut Call) -> Answer {
-    let options: OfOptions = call.options()?;
-    let mut records = records(call)?;
+    let mut options: OfOptions = call.options()?;
+    let mut records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
     let (name, test_share) = (options.name, options.test_share);
-    let columns = Columns {
-        text: options.text,
-        label: options.label,
-        id: options.id,
-        group: options.group,
-        split: options.split,
-        difficulty: options.difficulty,
-        classes: options.classes,
-    };
-    let mapping = columns.apply(call, &mut records)?;
-    let source = columns::source(&records, &name, &mapping, test_share, seed)?;
+    let columns = Columns::new(
+        [
+            ("text", options.text),
+            ("tokens", options.tokens),
+            ("features", options.features),
+            ("prompt", options.prompt),
+            ("continuations", options.continuations),
+            ("chosen", options.chosen),
+            ("rejected", options.rejected),
+            ("label", options.label),
+            ("preference", options.preference),
+            ("answer", options.answer),
+            ("id", options.id),
+            ("group", options.group),
+            ("split", options.split),
+            ("difficulty", options.difficulty),
+        ],
+        options.classes,
+        options.separator,
+    );
+    let source = columns.source(call, &mut records, &name, test_share, seed)?;
     Ok(Dynamic::from(Data::new(Arc::new(source))))
 }
 
-fn records(call: &Call) -> Result<Records, Fault> {
+fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
     let given: Dynamic = call.arg(0)?;
-    if let Some(frame) = given.clone().try_cast::<Frame>() {
+    if let Some(mut frame) = given.clone().try_cast::<Frame>() {
+        let label = match &options.label {
+            None => Some("label"),
+            Some(Column::Named(name)) => Some(name.as_str()),
+            Some(Column::Computed(_)) => None,
+        };
+        // Indices of a frame mean its own classes, whatever order or names the options have.
+        if let Some((spelled, names)) = label.map(|label| frame.spelled(label)).transpose()?.flatten() {
+            frame = spelled;
+            options.classes.get_or_insert(names);
+        }
         return Ok(from_table(call.ctx(), "frame", frame.table())?);
     }
     let rows: Array = given.into_array().map_err(|kind| {

@@ -31,14 +31,17 @@ fn reading(registry: &mut Registry) {
             "read_parquet",
             |call| read(call, Format::Parquet),
             "Reads a Parquet file.",
-            "Integers and floats of any width become `int` and `float`, dates and times text; lists and structs are refused.",
+            "Integers and floats of any width become `int` and `float`, dates and times text; lists and structs are refused. \
+             Class names that `write_parquet` wrote come back.",
             "frame::of(#{ a: [1, 2] }).write_parquet(\"t.parquet\"); frame::read_parquet(\"t.parquet\").column(\"a\")",
         ),
         (
             "read_json",
             |call| read(call, Format::Json),
             "Reads an array of objects, or one object per line.",
-            "A field that a row lacks is null. Values of one field must be of one kind; nested values are refused.",
+            "A field that a row lacks is null. Values of one field must be of one kind; nested values are refused. Integers in \
+             `id` stay integers; where rows are joined with a column of text, by a metric or in training, they are read as \
+             their digits, and `join` asks for `.cast(\"string\")`.",
             "frame::of(#{ a: [1, 2] }).write_json(\"t.json\"); frame::read_json(\"t.json\").column(\"a\")",
         ),
     ];
@@ -71,21 +74,21 @@ fn writing(registry: &mut Registry) {
         (
             "write_csv",
             |call| write(call, Format::Csv),
-            "Writes comma-separated text with a header.",
+            "Writes comma-separated text with a header; class names have no place in it.",
             "frame::of(#{ a: [1] }).write_csv(\"t.csv\")",
             "frame::of(#{ a: [1] }).write_csv(\"/t.csv\")",
         ),
         (
             "write_parquet",
             |call| write(call, Format::Parquet),
-            "Writes a Parquet file, which keeps every kind and every null.",
+            "Writes a Parquet file, which keeps every kind, every null and the names of classes.",
             "frame::of(#{ a: [1] }).write_parquet(\"t.parquet\")",
             "frame::of(#{ a: [1] }).write_parquet(\"/t.parquet\")",
         ),
         (
             "write_json",
             |call| write(call, Format::Json),
-            "Writes an array with one object per row; NaN and infinities are refused, JSON has none.",
+            "Writes an array with one object per row; NaN and infinities are refused, JSON has none, and class names have no place.",
             "frame::of(#{ a: [1] }).write_json(\"t.json\")",
             "frame::of(#{ a: [1] }).write_json(\"/t.json\")",
         ),

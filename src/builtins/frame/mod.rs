@@ -1,5 +1,6 @@
 //! `frame`: polars' tables and expressions.
 
+mod classes;
 mod convert;
 mod expr;
 mod files;
@@ -8,6 +9,7 @@ mod operators;
 mod values;
 mod verbs;
 
+pub use classes::warn_of_indices;
 pub use convert::{Names, to_array, to_column, to_map};
 
 use crate::bind::Registry;
@@ -27,4 +29,5 @@ pub fn register(registry: &mut Registry) {
     expr::register(registry);
     operators::register(registry);
     verbs::register(registry);
+    classes::register(registry);
 }

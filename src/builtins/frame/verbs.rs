@@ -1,5 +1,6 @@
 //! The verbs of a frame, under polars' own names.
 
+use super::classes::warn_of_indices;
 use super::convert::{Names, Selections, to_array, to_map};
 use super::values::GroupBy;
 use crate::bind::prelude::*;
@@ -174,21 +175,22 @@ fn rows(registry: &mut Registry) {
         .fails("frame::of(#{ a: [1] }).sample(2, 0)", "cannot draw 2 of 1 rows"),
     );
     registry.add(
-        Function::method::<Frame>("vstack", |call| {
-            Ok(Dynamic::from(Frame::concat(&[call.receiver()?, call.arg(0)?])?))
-        })
-        .about("The rows of this frame, then those of the other.")
-        .details("Both have the same columns, in any order. `frame::concat` takes any number.")
-        .source("polars; columns are matched by name here")
-        .param::<Frame>("other", "the rows below")
-        .returns("Frame: all rows")
-        .example("frame::of(#{ a: [1] }).vstack(frame::of(#{ a: [2] })).column(\"a\")", "[1, 2]")
-        .fails("frame::of(#{ a: [1] }).vstack(frame::of(#{ b: [2] }))", "frame 0 has the columns a, frame 1 has b"),
+        Function::method::<Frame>("vstack", |call| stacked(call, &[call.receiver()?, call.arg(0)?]))
+            .about("The rows of this frame, then those of the other.")
+            .details("Both have the same columns, in any order. `frame::concat` takes any number.")
+            .source("polars; columns are matched by name here")
+            .param::<Frame>("other", "the rows below")
+            .returns("Frame: all rows")
+            .example("frame::of(#{ a: [1] }).vstack(frame::of(#{ a: [2] })).column(\"a\")", "[1, 2]")
+            .fails("frame::of(#{ a: [1] }).vstack(frame::of(#{ b: [2] }))", "frame 0 has the columns a, frame 1 has b"),
     );
     registry.add(
-        Function::new("frame", "concat", |call| Ok(Dynamic::from(Frame::concat(&call.arg::<Vec<Frame>>(0)?)?)))
+        Function::new("frame", "concat", |call| stacked(call, &call.arg::<Vec<Frame>>(0)?))
             .about("The rows of all frames, one after the other.")
-            .details("All have the same columns, in any order, of the same kinds; integers meet floats as floats.")
+            .details(
+                "All have the same columns, in any order, of the same kinds; integers meet floats as floats. Classes meet by \
+                 name, in the order of the first frame that has names.",
+            )
             .source("polars")
             .param::<Vec<Frame>>("frames", "at least one")
             .returns("Frame: all rows")
@@ -263,10 +265,16 @@ fn groups_and_joins(registry: &mut Registry) {
                         .hint("joins: inner, left, full, semi, anti"));
                 }
             };
+            if !matches!(how, How::Semi | How::Anti) {
+                warn_of_indices(call, &[("the left frame", &frame), ("the right frame", &other)]);
+            }
             Ok(Dynamic::from(frame.join(&other, &options.on.0, how, &options.suffix)?))
         })
         .about("Rows of both frames that agree in the columns `on`, beside one another.")
-        .details("Rows keep the left frame's order. A null agrees with nothing.")
+        .details(
+            "Rows keep the left frame's order. A null agrees with nothing. Where both frames have class names, the right \
+             frame's classes are brought into the left one's order; other names are refused.",
+        )
         .source("polars, with `maintain_order=\"left_right\", coalesce=True`")
         .param::<Frame>("other", "the frame to the right")
         .options::<JoinOptions>()
@@ -434,6 +442,13 @@ fn reading(registry: &mut Registry) {
         .example("frame::of(#{ a: [1] }) == frame::of(#{ a: [2] })", "false")
         .fails("frame::of(#{ a: [1] }).equals(1)", "must be a Frame"),
     );
+}
+
+/// All rows, and a warning for a frame whose classes are read by index.
+fn stacked(call: &Call, frames: &[Frame]) -> Answer {
+    let names: Vec<String> = (0..frames.len()).map(|at| format!("frame {at}")).collect();
+    warn_of_indices(call, &names.iter().map(String::as_str).zip(frames).collect::<Vec<_>>());
+    Ok(Dynamic::from(Frame::concat(frames)?))
 }
 
 /// The most values that a frame gives a script one by one. Chosen: some hundred megabytes as Rhai holds them.

@@ -2,6 +2,7 @@
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
+use crate::builtins::frame::warn_of_indices;
 use crate::frames::Frame;
 use crate::stats::agreement;
 
@@ -13,6 +14,14 @@ pub fn register(registry: &mut Registry) {
     registry.add(capa());
 }
 
+/// Two models' predictions and the truth; a side that is read by index is told.
+fn three(call: &Call, [a_name, b_name]: [&str; 2]) -> Result<[Frame; 3], Fault> {
+    let (a, b, truth): (Frame, Frame, Truth) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
+    let truth = truth.labels(call)?;
+    warn_of_indices(call, &[(a_name, &a), (b_name, &b), ("`truth`", &truth)]);
+    Ok([a, b, truth])
+}
+
 fn of_two(function: Function) -> Function {
     function
         .param::<Frame>("weak", "the supervisor's predictions")
@@ -22,8 +31,8 @@ fn of_two(function: Function) -> Function {
 
 fn rows() -> Function {
     of_two(Function::new("metric", "agreement", |call| {
-        let (weak, student, truth): (Frame, Frame, Truth) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-        Ok(Dynamic::from(agreement::rows(&weak, &student, &truth.labels(call)?)?))
+        let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
+        Ok(Dynamic::from(agreement::rows(&weak, &student, &truth)?))
     }))
     .about("The rows of a supervisor and its student beside truth, for grouping.")
     .details(
@@ -48,8 +57,8 @@ fn rows() -> Function {
 
 fn rates() -> Function {
     of_two(Function::new("metric", "agreement_rates", |call| {
-        let (weak, student, truth): (Frame, Frame, Truth) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-        let rates = agreement::rates(&weak, &student, &truth.labels(call)?)?;
+        let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
+        let rates = agreement::rates(&weak, &student, &truth)?;
         let share = |value: Option<f64>| value.map_or(Dynamic::UNIT, Dynamic::from);
         let map: Map = [
             ("overall".into(), Dynamic::from(rates.overall)),
@@ -84,7 +93,9 @@ fn rates() -> Function {
 
 fn kappa() -> Function {
     Function::new("metric", "kappa", |call| {
-        Ok(Dynamic::from(agreement::kappa(&call.arg::<Frame>(0)?, &call.arg::<Frame>(1)?)?))
+        let (a, b): (Frame, Frame) = (call.arg(0)?, call.arg(1)?);
+        warn_of_indices(call, &[("`a`", &a), ("`b`", &b)]);
+        Ok(Dynamic::from(agreement::kappa(&a, &b)?))
     })
     .about("Cohen's κ: agreement of two models' classes beyond what their class shares would give.")
     .details("`(observed − expected) / (1 − expected)`; 1 is full agreement, 0 is chance.")
@@ -105,8 +116,8 @@ fn kappa() -> Function {
 
 fn capa() -> Function {
     Function::new("metric", "capa", |call| {
-        let (a, b, truth): (Frame, Frame, Truth) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-        Ok(Dynamic::from(agreement::capa(&a, &b, &truth.labels(call)?)?))
+        let [a, b, truth] = three(call, ["`a`", "`b`"])?;
+        Ok(Dynamic::from(agreement::capa(&a, &b, &truth)?))
     })
     .about("CAPA κ_p: how alike two models err, adjusted for their accuracies and weighted by their probabilities.")
     .details(
@@ -125,6 +136,6 @@ fn capa() -> Function {
     )
     .fails(
         "let a = frame::of(#{ id: [\"x\"], prediction: [1] });\nmetric::capa(a, a, frame::of(#{ id: [\"x\"], label: [1] }))",
-        "there is no column `p0`",
+        "there are no probabilities: columns `p0`, `p1` are missing",
     )
 }

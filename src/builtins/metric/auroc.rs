@@ -26,6 +26,10 @@ pub fn function() -> Function {
             "let p = frame::of(#{ id: [\"a\"], p0: [0.75], p1: [0.25] });\nmetric::auroc(p, frame::of(#{ id: [\"a\"], label: [1] }))",
             "auroc needs rows of at least two classes; all 1 rows are of class 1",
         )
+        .fails(
+            "let p = frame::of(#{ id: [\"a\"], prediction: [0] });\nmetric::auroc(p, frame::of(#{ id: [\"a\"], label: [1] }))",
+            "auroc needs a probability for every class: columns `p0`, `p1` are missing",
+        )
 }
 
 fn run(call: &mut Call) -> Answer {

@@ -19,8 +19,9 @@ pub fn function() -> Function {
         .about("Expected calibration error: how far confidence is from accuracy.")
         .details(
             "Rows are binned by their largest probability; `Σ n_b/n · |accuracy_b − confidence_b|` over 15 bins of equal \
-             width unless `n_bins` says otherwise. A bin holds its upper edge. The value depends on the bins: compare equal \
-             ones only.",
+             width unless `n_bins` says otherwise. Bin `b` of `n` holds what is above `(b − 1)/n` and at most `b/n`, each \
+             edge as the nearest double: 0.55 of 100 bins is in bin 55. The value depends on the bins: compare equal ones \
+             only. Classes meet by name where both sides have names.",
         )
         .source("Guo et al. 2017")
         .param::<Frame>("predictions", "`id`, `p0`, `p1`, …")
@@ -31,6 +32,12 @@ pub fn function() -> Function {
             "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.75, 0.25], p1: [0.25, 0.75] });\n\
              metric::ece(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 0] }))",
             "0.25",
+        )
+        .example(
+            "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.45, 0.445], p1: [0.55, 0.555] });\n\
+             let truth = frame::of(#{ id: [\"a\", \"b\"], label: [1, 0] });\n\
+             (metric::ece(p, truth, #{ n_bins: 100 }) - (0.45 + 0.555) / 2).abs() < 1e-12",
+            "true",
         )
         .fails(
             "let p = frame::of(#{ id: [\"a\"], p0: [0.75], p1: [0.25] });\n\

@@ -47,7 +47,7 @@ fn over_seeds(name: &'static str) -> Function {
 options! {
     /// What is resampled, and how.
     pub struct BootstrapOptions {
-        /// `accuracy`, `auroc`, `log_loss`, `brier` or `ece`.
+        /// `accuracy`, `auroc`, `log_loss` or `brier`.
         metric: String = "accuracy".to_owned(),
         /// How many resamples.
         draws: usize = 1000,
@@ -69,7 +69,9 @@ fn bootstrap() -> Function {
     .about("A metric of one seed's predictions with a percentile bootstrap interval over the test rows.")
     .details(
         "Rows are drawn with repeats. The interval covers the draw of test rows only, not the seeds of training: over seeds \
-         use `metric::mean`. Draws in which the metric has no value are left out and counted.",
+         use `metric::mean`. Draws in which the metric has no value are left out and counted. Where all draws give the same, as \
+         of one row or of rows that are all right, there is no interval, and `reason` says how much could go unseen. `ece` is \
+         refused: a resample's calibration error lies above that of the rows.",
     )
     .source("Efron 1979")
     .param::<Frame>("predictions", "`id`, `p0`, `p1`, …")
@@ -82,10 +84,20 @@ fn bootstrap() -> Function {
          metric::interval_bootstrap(p, truth, #{ seed: 0 }).value",
         "0.75",
     )
+    .example(
+        "let p = frame::of(#{ id: [\"a\"], p0: [0.9], p1: [0.1] });\n\
+         metric::interval_bootstrap(p, frame::of(#{ id: [\"a\"], label: [0] }))",
+        "1.0000; one test row has no spread, so there is no interval",
+    )
     .fails(
         "let p = frame::of(#{ id: [\"a\"], p0: [0.9], p1: [0.1] });\n\
          metric::interval_bootstrap(p, frame::of(#{ id: [\"a\"], label: [0] }), #{ metric: \"f1\" })",
         "there is no metric `f1` to resample",
+    )
+    .fails(
+        "let p = frame::of(#{ id: [\"a\"], p0: [0.9], p1: [0.1] });\n\
+         metric::interval_bootstrap(p, frame::of(#{ id: [\"a\"], label: [0] }), #{ metric: \"ece\" })",
+        "a bootstrap of ece covers nothing",
     )
 }
 

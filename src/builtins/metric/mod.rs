@@ -8,6 +8,7 @@ mod ece;
 mod estimate;
 mod intervals;
 mod log_loss;
+mod margins;
 mod pgr;
 mod pgr_percent;
 mod truth;
@@ -21,6 +22,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(accuracy::function());
     registry.add(auroc::function());
     registry.add(log_loss::function());
+    registry.add(margins::function());
     registry.add(brier::function());
     registry.add(ece::function());
     agreement::register(registry);

@@ -2,6 +2,7 @@
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
+use crate::builtins::frame::warn_of_indices;
 use crate::frames::Frame;
 use crate::stats::intervals::LEVEL;
 use crate::stats::{Estimate, Scored, pgr};
@@ -54,7 +55,8 @@ fn function() -> Function {
     Function::new("metric", "pgr", run)
         .about("Performance gap recovered: (student − weak) / (ceiling − weak), never clamped.")
         .details(
-            "From three numbers: undefined where the ceiling is not above the weak model. From arrays with one value per \
+            "From three numbers of one scale on which more is better: undefined where the ceiling is not above the weak model \
+             by more than rounding. From arrays with one value per \
              seed, paired by position: the ratio of the mean differences with Fieller's interval; undefined where the gap \
              is not significantly above zero (one-sided t test, 5 %). From predictions with truth: the same over the test \
              rows of one seed, and the interval covers the draw of those rows only; from arrays of predictions, one per \
@@ -72,6 +74,7 @@ fn function() -> Function {
             "metric::pgr(0.5, 0.5, 0.5)",
             "undefined: no gap to recover: the ceiling `0.5` equals the weak model `0.5`",
         )
+        .example("metric::pgr(0.3, 0.4, 0.1 + 0.2).defined", "false")
         .example("metric::pgr([0.60, 0.62, 0.61], [0.70, 0.71, 0.73], [0.80, 0.82, 0.83])", "0.5000 [0.3630, 0.6075] (95 %, Fieller, 3 seeds)")
         .fails("metric::pgr([0.6, 0.6], [0.7], [0.8, 0.8])", "`weak` has 2 values, `student` has 1")
         .fails("metric::pgr(0.65, \"0.78\", 0.95)", "`student` of `metric::pgr` must be one of float")
@@ -96,6 +99,10 @@ fn run(call: &mut Call) -> Answer {
         }
         (Measured::Predictions(weak), Measured::Predictions(student), Measured::Predictions(ceiling)) => {
             let truth = labels(truth)?;
+            warn_of_indices(
+                call,
+                &[("`weak`", &weak), ("`student`", &student), ("`ceiling`", &ceiling), ("`truth`", &truth)],
+            );
             let scored = |frame: &Frame| Scored::new(frame, &truth);
             pgr::of_rows(&scored(&weak)?, &scored(&student)?, &scored(&ceiling)?, options.level)?
         }
@@ -105,6 +112,9 @@ fn run(call: &mut Call) -> Answer {
             Measured::PredictionsBySeed(ceiling),
         ) => {
             let truth = labels(truth)?;
+            let sides = [("`weak`", weak.first()), ("`student`", student.first()), ("`ceiling`", ceiling.first())];
+            let sides = sides.into_iter().filter_map(|(side, frame)| Some((side, frame?)));
+            warn_of_indices(call, &sides.chain([("`truth`", &truth)]).collect::<Vec<_>>());
             let accuracies = |frames: &[Frame]| -> Result<Vec<f64>, Fault> {
                 frames.iter().map(|frame| Ok(Scored::new(frame, &truth)?.accuracy()?)).collect()
             };
@@ -162,5 +172,6 @@ fn fieller() -> Function {
     .options::<LevelOptions>()
     .returns("Estimate: the ratio with its interval")
     .example("metric::interval_fieller([0.60, 0.62, 0.58], [0.61, 0.60, 0.59], [0.62, 0.61, 0.60]).reason", "")
+    .example("metric::interval_fieller([0.5, 0.5, 0.5], [0.6, 0.6, 0.6], [0.6, 0.7, 0.2]).defined", "false")
     .fails("metric::interval_fieller([0.6], [0.7], [0.8, 0.9])", "`weak` has 1 values, `ceiling` has 2")
 }

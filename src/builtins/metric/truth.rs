@@ -1,6 +1,7 @@
 //! What the functions of the module take: truth, and values by seed.
 
 use crate::bind::prelude::*;
+use crate::builtins::frame::warn_of_indices;
 use crate::data::Data;
 use crate::frames::Frame;
 use crate::stats::Scored;
@@ -36,5 +37,7 @@ impl Truth {
 /// Predictions (parameter 0) beside truth (parameter 1).
 pub fn scored(call: &Call) -> Result<Scored, Fault> {
     let (predictions, truth): (Frame, Truth) = (call.arg(0)?, call.arg(1)?);
-    Ok(Scored::new(&predictions, &truth.labels(call)?)?)
+    let truth = truth.labels(call)?;
+    warn_of_indices(call, &[("`predictions`", &predictions), ("`truth`", &truth)]);
+    Ok(Scored::new(&predictions, &truth)?)
 }

@@ -1,9 +1,10 @@
 //! `model::finetune`
 
+use super::predict::warn_of_indices;
 use crate::bind::prelude::*;
 use crate::builtins::loss::{AnyLoss, ClosureLoss};
 use crate::data::Data;
-use crate::frames::Frame;
+use crate::frames::{Frame, read_by_index};
 use crate::models::Model;
 use crate::train::{self, CrossEntropy, HeadStart, Lora, Optimizer, Recipe, Schedule};
 
@@ -69,7 +70,8 @@ pub fn function() -> Function {
         .about("A new model: this one trained on rows and labels, with a head that starts at zero.")
         .details(
             "Rows and labels are joined by id; every row needs a label, labels of other rows are left out. Data with a test \
-             row is refused. There is no dropout. Learning rate: linear warm-up, then the schedule. The defaults suit the \
+             row is refused. Classes are joined by name: labels whose names are those of the data in another order are brought in \
+             line, other names are refused, labels without names are read by index, with a warning. There is no dropout. Learning rate: linear warm-up, then the schedule. The defaults suit the \
              shipped ladder; for larger models Burns et al. take batches of 32 and 2 epochs. `model.recipe` tells every \
              settled number. `lora` is Hu et al.'s, on all weight matrices of the blocks: it saves the optimiser's memory \
              and most of the store's, not time, and the new model has the updates merged in. A closure loss gets the logits and the weak labels as tensors, a row per row, and `at` with \
@@ -78,7 +80,7 @@ pub fn function() -> Function {
         .source("Burns et al. 2023, arXiv 2312.09390; the zero head of openai/weak-to-strong; Hu et al. 2021, arXiv 2106.09685")
         .param::<Model>("model", "the pretrained model")
         .param::<Data>("data", "rows to train on, without test rows")
-        .param::<Frame>("labels", "`id` and a probability per class, such as `label` or `data.truth` give")
+        .param::<Frame>("labels", "`id` and a probability per class, as `label` and `data.truth` give them")
         .options::<FinetuneOptions>()
         .returns("Model")
         .also_method::<Model>()
@@ -104,6 +106,16 @@ pub fn function() -> Function {
              model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ schedule: \"cosin\" })",
             "`schedule` must be",
         )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows).finetune(rows, rows.truth(\"example\").with_classes([\"neg\", \"pos\"]))",
+            "the classes of `labels` are `neg`, `pos`, those of `data` are `no`, `yes`",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows).finetune(rows, rows.truth(\"example\").select([\"id\", \"label\"]))",
+            "there are no probabilities: columns `p0`, `p1` are missing",
+        )
 }
 
 fn run(call: &mut Call) -> Answer {
@@ -111,6 +123,12 @@ fn run(call: &mut Call) -> Answer {
     let labels: Frame = call.arg(2)?;
     let options: FinetuneOptions = call.options()?;
     let recipe = recipe(call, &options)?;
+    if let Some(note) = read_by_index("`labels`", &labels, data.classes()) {
+        call.ctx().warn(note);
+    }
+    if options.head == "keep" {
+        warn_of_indices(call, &model, &data);
+    }
     let ctx = call.ctx();
     let trained = match options.loss {
         None => train::finetune(&model, &data, &labels, &CrossEntropy, &recipe, ctx)?,

@@ -17,8 +17,10 @@ pub fn functions() -> Vec<Function> {
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_layers", "2"),
         getter("max_tokens", |call| Ok(Dynamic::from(call.receiver::<Model>()?.inner.max_tokens as INT)), "The longest row in tokens; longer ones are cut.", "integer")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).max_tokens", "64"),
-        getter("n_classes", n_classes, "How many classes the head tells apart; `()` without a head.", "any: an integer, or `()` without a head")
+        getter("n_classes", n_classes, "How many classes the head tells apart, 1 of a head that scores; `()` without a head.", "any: an integer, or `()` without a head")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_classes", ""),
+        getter("classes", classes, "The names of the classes that the head tells apart, in order of their index; `()` without a head.", "any: an array of strings, or `()`")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ steps: 1 }).classes", "[\"no\", \"yes\"]"),
         getter("digest", |call| Ok(call.receiver::<Model>()?.inner.digest.to_hex().into()), "The key of how the model came to be, 64 hexadecimal digits.", "string")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).digest.len", "64"),
         getter("lineage", |call| Ok(call.receiver::<Model>()?.inner.lineage.clone().into()), "How the model came to be, for a person.", "string")
@@ -30,4 +32,9 @@ pub fn functions() -> Vec<Function> {
 
 fn n_classes(call: &mut Call) -> Answer {
     Ok(call.receiver::<Model>()?.n_classes().map_or(Dynamic::UNIT, |n| Dynamic::from(n as INT)))
+}
+
+fn classes(call: &mut Call) -> Answer {
+    let names = |names: &[String]| Dynamic::from(names.iter().cloned().map(Dynamic::from).collect::<Array>());
+    Ok(call.receiver::<Model>()?.classes().map_or(Dynamic::UNIT, names))
 }

@@ -1,6 +1,6 @@
 //! `model::label`
 
-use super::predict::precision;
+use super::predict::{precision, warn_of_indices};
 use crate::bind::prelude::*;
 use crate::data::Data;
 use crate::models::Model;
@@ -42,6 +42,7 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
+    warn_of_indices(call, &model, &data);
     let options: LabelOptions = call.options()?;
     let precision = precision(&options.precision)?;
     Ok(Dynamic::from(train::label(&model, &data, options.hard, precision, call.ctx())?))

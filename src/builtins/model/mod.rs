@@ -6,6 +6,7 @@ mod getters;
 mod label;
 mod predict;
 mod pretrain;
+mod score;
 mod untrained;
 
 use crate::bind::prelude::*;
@@ -21,13 +22,14 @@ pub fn register(registry: &mut Registry) {
     registry.add(finetune::function());
     registry.add(predict::function());
     registry.add(label::function());
+    registry.add(score::function());
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }
 
 impl Value for Model {
     const NAME: &'static str = "Model";
     const ABOUT: &'static str =
-        "A language model, with a classification head once it was finetuned. Training makes a new one.";
+        "A language model, with a head that classifies or scores once it was finetuned. Training makes a new one.";
 
     fn show(&self) -> String {
         Model::show(self)

@@ -1,7 +1,7 @@
 //! `script::options`
 
+use crate::bind::accepted;
 use crate::bind::prelude::*;
-use crate::bind::refuse_unknown;
 
 /// The record.
 pub fn function() -> Function {
@@ -22,7 +22,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (what, given, defaults): (String, Map, Map) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     let names: Vec<&str> = defaults.keys().map(|key| key.as_str()).collect();
-    refuse_unknown(&what, &given, &names)?;
+    let given = accepted(&what, &given, &names)?.into_owned();
     let mut filled = defaults.clone();
     filled.extend(given);
     Ok(filled.into())

@@ -1,8 +1,8 @@
 //! `sweep::map`
 
 use crate::bind::prelude::*;
-use crate::core::context::{Context, Memo};
-use crate::sweep::{self, Fate, Held, Launcher, Missing, Post, Sweep, SweepError, Word};
+use crate::core::context::{Context, HeldBack, Look, Memo, Missing};
+use crate::sweep::{self, CellOutcome, Launcher, Sweep, SweepError, SweepState, WorkerChannel, WorkerMessage};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -66,16 +66,12 @@ fn run(call: &mut Call) -> Answer {
     let (cells, closure): (Vec<Dynamic>, FnPtr) = (call.arg(0)?, call.arg(1)?);
     let options: MapOptions = call.options()?;
     let map = Map::new(call, cells, closure, options)?;
-    let desk = &call.ctx().sweep;
-    let number = desk.number();
-    if let (Some(post), Some(number)) = (desk.post(), number)
-        && post.task.call == number
-    {
-        return map.serve(post);
-    }
-    match number.and_then(|number| Some((number, map.launcher()?))) {
-        Some((number, launcher)) => map.with_workers(number, launcher),
-        None => map.alone(),
+    let Some(state) = map.state else { return map.alone() };
+    let Some(number) = state.number() else { return map.alone() };
+    match (state.channel(), map.launcher(state)) {
+        (Some(channel), _) if channel.task.call == number => map.serve(channel),
+        (_, Some(launcher)) => map.with_workers(number, launcher, state),
+        _ => map.alone(),
     }
 }
 
@@ -83,6 +79,8 @@ fn run(call: &mut Call) -> Answer {
 struct Map<'a, 'c> {
     call: &'a Call<'c>,
     ctx: &'a Context,
+    /// The sweeps of the session, where it has workers or is one.
+    state: Option<&'a SweepState>,
     cells: Vec<Dynamic>,
     closure: FnPtr,
     goes_on: bool,
@@ -93,7 +91,7 @@ struct Map<'a, 'c> {
 #[derive(Default)]
 struct Looked {
     /// Cells that have run, with what they would have told.
-    done: BTreeMap<usize, (Answer, Vec<Held>)>,
+    done: BTreeMap<usize, (Answer, Vec<HeldBack>)>,
     /// Cells that need something that the store does not have.
     missing: Vec<usize>,
     /// Floating-point operations that are missing, at least.
@@ -123,17 +121,18 @@ impl<'a, 'c> Map<'a, 'c> {
             let what = format!("the function of `sweep::map` takes one parameter, this one takes {taken}");
             return Err(Fault::new("sweep/closure", what).hint("sweep::map(cells, |cell| …)"));
         }
-        Ok(Map { call, ctx: call.ctx(), cells, closure, goes_on, options })
+        let ctx = call.ctx();
+        Ok(Map { call, ctx, state: SweepState::of(ctx), cells, closure, goes_on, options })
     }
 
     /// How workers are started, if they may be.
-    fn launcher(&self) -> Option<&'a Launcher> {
-        let alone = self.ctx.settings.memo != Memo::On || self.ctx.sweep.post().is_some();
-        if alone || self.n_workers() < 2 || self.cells.len() < 2 {
+    fn launcher(&self, state: &'a SweepState) -> Option<&'a Launcher> {
+        let computes = self.ctx.settings.memo == Memo::On && self.ctx.dry_run().is_none();
+        if !computes || state.channel().is_some() || self.n_workers() < 2 || self.cells.len() < 2 {
             return None;
         }
-        let launcher = self.ctx.sweep.launcher()?;
-        if self.ctx.sweep.is_spoilt() {
+        let launcher = state.launcher()?;
+        if state.has_untraceable() {
             let why =
                 "something before it was computed that the store does not keep, and a worker would compute it again";
             self.ctx.warn(format!("`sweep::map` runs in one process: {why}"));
@@ -159,7 +158,11 @@ impl<'a, 'c> Map<'a, 'c> {
     /// Runs one cell here.
     fn answer(&self, idx: usize) -> Answer {
         let cell = self.cells.get(idx).cloned().unwrap_or_default();
-        self.ctx.sweep.inside(|| self.call.call_back(&self.closure, vec![cell]))
+        let run = || self.call.call_back(&self.closure, vec![cell]);
+        match self.state {
+            Some(state) => state.inside(run),
+            None => run(),
+        }
     }
 
     /// Every cell in this process, one after the other.
@@ -195,7 +198,7 @@ impl<'a, 'c> Map<'a, 'c> {
     }
 
     /// Cells that the store answers here, the others on workers first.
-    fn with_workers(&self, number: usize, launcher: &Launcher) -> Answer {
+    fn with_workers(&self, number: usize, launcher: &Launcher, state: &SweepState) -> Answer {
         let digest = match self.digest() {
             Ok(digest) => digest,
             Err(why) => {
@@ -206,27 +209,27 @@ impl<'a, 'c> Map<'a, 'c> {
         let mut looked = self.look()?;
         let mut missing = std::mem::take(&mut looked.missing);
         let mut worth_it = self.options.workers.is_some() || looked.work >= WORTH_IT;
-        let mut fates = BTreeMap::new();
+        let mut outcomes = BTreeMap::new();
         let mut answers = Array::with_capacity(self.cells.len());
         for idx in 0..self.cells.len() {
             if worth_it && missing.len() > 1 {
-                fates = self.warm(&std::mem::take(&mut missing), number, &digest, launcher)?;
+                outcomes = self.warm(&std::mem::take(&mut missing), number, &digest, launcher, state)?;
                 // A failure stops the call before cells that were not begun.
-                let failed = fates.iter().find(|(_, fate)| **fate != Fate::Ready).map(|(idx, _)| *idx);
+                let failed = outcomes.iter().find(|(_, outcome)| **outcome != CellOutcome::Ready).map(|(idx, _)| *idx);
                 if let Some(failed) = failed.filter(|_| !self.goes_on) {
                     looked.release_before(failed, self.ctx);
-                    let answer = self.final_answer(failed, fates.get(&failed));
+                    let answer = self.final_answer(failed, outcomes.get(&failed));
                     looked.done.insert(failed, (Ok(self.kept(failed, answer)?), Vec::new()));
                 }
             }
             let answer = match looked.done.remove(&idx) {
                 Some((answer, held)) => {
-                    sweep::release(held, self.ctx);
+                    self.ctx.release(held);
                     answer
                 }
                 None => {
                     let began = Instant::now();
-                    let answer = self.final_answer(idx, fates.get(&idx));
+                    let answer = self.final_answer(idx, outcomes.get(&idx));
                     missing.retain(|waiting| *waiting != idx);
                     // What one cell took tells what the others will.
                     worth_it |= began.elapsed().as_secs_f64() * missing.len() as f64 > WORTH_SECONDS;
@@ -245,7 +248,8 @@ impl<'a, 'c> Map<'a, 'c> {
         call: usize,
         digest: &str,
         launcher: &Launcher,
-    ) -> Result<BTreeMap<usize, Fate>, Fault> {
+        state: &SweepState,
+    ) -> Result<BTreeMap<usize, CellOutcome>, Fault> {
         let sweep = Sweep {
             cells,
             n_workers: self.n_workers(),
@@ -254,8 +258,8 @@ impl<'a, 'c> Map<'a, 'c> {
             call,
             digest: digest.to_owned(),
         };
-        match sweep::run(&sweep, launcher, self.ctx) {
-            Ok(fates) => Ok(fates),
+        match sweep::run(&sweep, launcher, state, self.ctx) {
+            Ok(outcomes) => Ok(outcomes),
             Err(SweepError::Interrupted) => Err(Fault::interrupted()),
             Err(error) => {
                 self.ctx.warn(format!("{error}; `sweep::map` runs in one process"));
@@ -265,9 +269,9 @@ impl<'a, 'c> Map<'a, 'c> {
     }
 
     /// The answer of a cell that was not done at the first look; never of one that ends its process.
-    fn final_answer(&self, idx: usize, fate: Option<&Fate>) -> Answer {
-        match fate {
-            Some(Fate::Died { why }) => {
+    fn final_answer(&self, idx: usize, outcome: Option<&CellOutcome>) -> Answer {
+        match outcome {
+            Some(CellOutcome::Died { why }) => {
                 Err(Fault::new("sweep/worker-died", format!("the process of cell {idx} died twice ({why})"))
                     .hint("with `memory: MIB` or `workers: N` fewer cells run at a time"))
             }
@@ -279,39 +283,39 @@ impl<'a, 'c> Map<'a, 'c> {
     fn look(&self) -> Result<Looked, Fault> {
         let mut looked = Looked::default();
         for idx in 0..self.cells.len() {
-            let (answer, held, missing) = self.ctx.sweep.look(|| self.answer(idx));
+            let look = self.ctx.look(|| self.answer(idx));
             self.ctx.interrupt.check()?;
-            match missing {
-                None => {
+            match look {
+                Look::Whole(answer, held) => {
                     let ends = answer.is_err() && !self.goes_on;
                     looked.done.insert(idx, (answer, held));
                     if ends {
                         break;
                     }
                 }
-                Some(Missing::Result { work }) => {
+                Look::Missing(Missing::Result { work }) => {
                     looked.missing.push(idx);
                     looked.work += work;
                 }
                 // Only this process can use it: it computes the whole cell in its turn.
-                Some(Missing::Untraceable) => {}
+                Look::Missing(Missing::Untraceable) => {}
             }
         }
         Ok(looked)
     }
 
     /// A worker's part: cells by number, for what they leave in the store.
-    fn serve(&self, post: &Post) -> Answer {
+    fn serve(&self, channel: &WorkerChannel) -> Answer {
         match self.digest() {
-            Ok(digest) if digest == post.task.digest => post.say(&Word::Arrived),
-            Ok(_) => post.refuse("its cells or its function have another digest"),
-            Err(why) => post.refuse(&why),
+            Ok(digest) if digest == channel.task.digest => channel.say(&WorkerMessage::Arrived),
+            Ok(_) => channel.refuse("its cells or its function have another digest"),
+            Err(why) => channel.refuse(&why),
         }
-        while let Some(cell) = post.next(self.ctx) {
+        while let Some(cell) = channel.next(self.ctx) {
             match self.answer(cell) {
-                Ok(_) => post.say(&Word::Ready { cell }),
+                Ok(_) => channel.say(&WorkerMessage::Ready { cell }),
                 Err(fault) if fault.interruption => break,
-                Err(fault) => post.say(&Word::Failed { cell, message: fault.settled().message }),
+                Err(fault) => channel.say(&WorkerMessage::Failed { cell, message: fault.settled().message }),
             }
         }
         // The rest of the script is not this process's business.
@@ -323,7 +327,7 @@ impl Looked {
     /// Tells what the cells before `idx` would have told.
     fn release_before(&mut self, idx: usize, ctx: &Context) {
         for (_, held) in self.done.range_mut(..idx).map(|(_, done)| done) {
-            sweep::release(std::mem::take(held), ctx);
+            ctx.release(std::mem::take(held));
         }
     }
 }

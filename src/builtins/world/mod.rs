@@ -4,6 +4,7 @@ mod documents;
 mod language;
 mod lexicon;
 mod loss;
+mod pairs;
 mod task;
 mod tasks;
 mod tokens;
@@ -48,5 +49,6 @@ pub fn register(registry: &mut Registry) {
     registry.add(tokens::function());
     registry.add(tasks::function());
     registry.add(task::function());
+    registry.add(pairs::function());
     registry.add(loss::function());
 }

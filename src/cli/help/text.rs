@@ -104,7 +104,7 @@ pub fn markdown(text: &str, indent: usize) -> String {
 /// Rows of a term and what it means, the terms in a column of their own where they are short enough.
 pub fn terms(rows: &[(String, String)], indent: usize, style: Style) -> String {
     let pad = " ".repeat(indent);
-    // Terms of up to 26 columns share a line with their meaning (chosen: leaves half the page to the meaning).
+    // Terms of up to 26 columns share a line with their meaning (leaves half the page to the meaning).
     let fits = |term: &str| term.chars().count() <= 26;
     let column = rows.iter().map(|(term, _)| term.chars().count()).filter(|n| *n <= 26).max().unwrap_or(0);
     let mut out = String::new();

@@ -12,8 +12,8 @@ mod names;
 mod place;
 mod transcript;
 
-use super::bench::Bench;
 use super::help::{Reference, Style, terms};
+use super::runtime::Runtime;
 use super::{draw, exit, output};
 use crate::bind::show;
 use crate::lang::Session;
@@ -41,14 +41,14 @@ const MAX_HISTORY: usize = 10_000;
 const TYPED: &str = "input";
 
 /// Runs the prompt until the user leaves; the exit code.
-pub fn run(bench: &Bench) -> u8 {
+pub fn run(bench: &Runtime) -> u8 {
     let mut prompt = Prompt::new(bench);
     if std::io::stdin().is_terminal() { at_terminal(&mut prompt) } else { from_pipe(&mut prompt) }
 }
 
 /// The state of the prompt.
 struct Prompt<'a> {
-    bench: &'a Bench,
+    bench: &'a Runtime,
     session: Session,
     reference: Arc<Reference>,
     names: Arc<Mutex<Names>>,
@@ -69,7 +69,7 @@ enum Next {
 }
 
 impl<'a> Prompt<'a> {
-    fn new(bench: &'a Bench) -> Self {
+    fn new(bench: &'a Runtime) -> Self {
         let reference = Arc::new(Reference::shipped());
         let mut prompt = Prompt {
             bench,
@@ -237,7 +237,7 @@ impl<'a> Prompt<'a> {
 
 /// Edits at a terminal. An error is shown and the prompt comes again.
 fn at_terminal(prompt: &mut Prompt) -> u8 {
-    super::bench::keep_the_session();
+    super::runtime::keep_the_session();
     let mut editor = match editor(prompt) {
         Ok(editor) => editor,
         Err(error) => {

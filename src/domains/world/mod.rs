@@ -8,9 +8,11 @@
 //! What lives here: the language ([`Lexicon`]), its documents ([`World::document`]), the tasks ([`task`]) and the
 //! tokenizer. What does not: pretraining (`train`) and the ladder's weights (`models`).
 
+mod data;
 mod grammar;
 mod lexicon;
 mod options;
+mod pairs;
 mod syllables;
 mod tasks;
 mod vocabulary;
@@ -18,12 +20,13 @@ mod vocabulary;
 pub use grammar::{Facts, Kind, Line, Sentence};
 pub use lexicon::{ERAS, Lexicon, MOODS, SUBJECTS, VERDICTS, Word, WordClass};
 pub use options::{WorldError, WorldOptions};
+pub use pairs::{PAIRS, PairOptions, PairRow, PairRows, pairs};
 pub use tasks::{TaskAbout, TaskOptions, TaskRow, TaskRows, about, task, tasks};
 pub use vocabulary::Vocabulary;
 
 use crate::core::digest::Digest;
 use crate::core::random::Random;
-use crate::models::trunk::Packed;
+use crate::kernels::packed::Packed;
 use std::sync::Arc;
 
 /// Raised whenever equal options and seeds give another language, other documents or other task rows.

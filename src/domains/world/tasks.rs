@@ -121,14 +121,7 @@ pub fn about(name: &str) -> Result<TaskAbout, WorldError> {
 /// Draws the rows of the task `name` (`subject`, not `world/subject`). The classes of each split are balanced to a row.
 pub fn task(world: &World, name: &str, options: &TaskOptions) -> Result<TaskRows, WorldError> {
     let about = about(name)?;
-    for (name, value) in [("n_train", options.n_train), ("n_test", options.n_test)] {
-        if value > MAX_ROWS {
-            return Err(WorldError::Count { name, value, least: 0, most: MAX_ROWS });
-        }
-    }
-    if options.n_train + options.n_test == 0 {
-        return Err(WorldError::Count { name: "n_train", value: 0, least: 1, most: MAX_ROWS });
-    }
+    check_counts(options.n_train, options.n_test)?;
     let for_test = test_words(world, about, options.seed);
     let mut rows = Vec::with_capacity(options.n_train + options.n_test);
     for (is_test, n_rows) in [(false, options.n_train), (true, options.n_test)] {
@@ -147,8 +140,21 @@ pub fn task(world: &World, name: &str, options: &TaskOptions) -> Result<TaskRows
     Ok(TaskRows { name: format!("world/{}", about.name), classes, rows, digest })
 }
 
+/// Fails on too many rows, and on none.
+pub(super) fn check_counts(n_train: usize, n_test: usize) -> Result<(), WorldError> {
+    for (name, value) in [("n_train", n_train), ("n_test", n_test)] {
+        if value > MAX_ROWS {
+            return Err(WorldError::Count { name, value, least: 0, most: MAX_ROWS });
+        }
+    }
+    if n_train + n_test == 0 {
+        return Err(WorldError::Count { name: "n_train", value: 0, least: 1, most: MAX_ROWS });
+    }
+    Ok(())
+}
+
 /// The tokens of the decisive words that are kept for testing: half of each cell (subject and value), by chance.
-fn test_words(world: &World, about: TaskAbout, seed: u64) -> BTreeSet<u32> {
+pub(super) fn test_words(world: &World, about: TaskAbout, seed: u64) -> BTreeSet<u32> {
     let mut random = Random::new(seed, "world/test-words");
     let mut cells: Vec<Vec<&Word>> = vec![Vec::new(); 2 * (world.options().n_subjects + 1)];
     for word in world.lexicon().words(about.decided_by) {
@@ -170,7 +176,7 @@ fn test_words(world: &World, about: TaskAbout, seed: u64) -> BTreeSet<u32> {
 }
 
 /// Writes the rows of one split.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     world: &'a World,
     about: TaskAbout,
     options: &'a TaskOptions,
@@ -181,7 +187,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(
+    pub fn new(
         world: &'a World,
         about: TaskAbout,
         options: &'a TaskOptions,
@@ -202,8 +208,13 @@ impl<'a> Writer<'a> {
         Writer { world, about, options, is_test, tables, kinds }
     }
 
+    /// Whether some kind of sentence shows what is asked.
+    pub fn has_kinds(&self) -> bool {
+        self.kinds.iter().sum::<f64>() > 0.0
+    }
+
     fn write(&self, n_rows: usize, rows: &mut Vec<TaskRow>) -> Result<(), WorldError> {
-        if n_rows > 0 && self.kinds.iter().sum::<f64>() <= 0.0 {
+        if n_rows > 0 && !self.has_kinds() {
             return Err(WorldError::NoSentence { task: self.about.name });
         }
         let split = if self.is_test { "test" } else { "train" };
@@ -227,16 +238,32 @@ impl<'a> Writer<'a> {
         for _ in 0..10_000 {
             let facts = self.facts(class, random);
             let kind = draw_kind(&self.kinds, random);
-            let negation = self.world.options().negation;
-            let lexicon = self.world.lexicon();
-            let tables = &self.tables;
-            let mut speaker = Speaker { lexicon, tables, facts, negation, attributes: 0.0, coordination: 0.0, random };
-            let sentence = speaker.sentence(kind);
+            let sentence = self.sentence(kind, facts, random);
             if self.shows(kind, &sentence) {
                 return Ok((sentence, class));
             }
         }
         Err(WorldError::NoSentence { task: self.about.name })
+    }
+
+    /// A sentence of the kind, plain: no adjectives before nouns, no second verb.
+    pub fn sentence(&self, kind: Kind, facts: Facts, random: &mut Random) -> Sentence<'a> {
+        let (lexicon, tables, negation) = (self.world.lexicon(), &self.tables, self.world.options().negation);
+        Speaker { lexicon, tables, facts, negation, attributes: 0.0, coordination: 0.0, random }.sentence(kind)
+    }
+
+    /// A sentence of a kind that shows what is asked.
+    pub fn said(&self, facts: Facts, random: &mut Random) -> Sentence<'a> {
+        self.sentence(draw_kind(&self.kinds, random), facts, random)
+    }
+
+    /// How hard a sentence is by its decisive words.
+    pub fn difficulty_of(&self, sentence: &Sentence<'a>) -> f32 {
+        self.difficulty(&self.decisive(sentence), sentence)
+    }
+
+    fn decisive<'s>(&self, sentence: &'s Sentence<'a>) -> Vec<&'s &'a Word> {
+        sentence.words.iter().filter(|word| word.class == self.about.decided_by).collect()
     }
 
     fn shows(&self, kind: Kind, sentence: &Sentence) -> bool {
@@ -255,7 +282,7 @@ impl<'a> Writer<'a> {
         facts
     }
 
-    fn finish(&self, id: String, sentence: Sentence, truth: usize) -> TaskRow {
+    fn finish(&self, id: String, sentence: Sentence<'a>, truth: usize) -> TaskRow {
         let mut tokens = sentence.tokens.clone();
         if self.options.ask {
             let asked = match self.about.name {
@@ -267,7 +294,7 @@ impl<'a> Writer<'a> {
             let [question, _] = Lexicon::question(asked, 0);
             tokens.push(question);
         }
-        let decisive: Vec<&&Word> = sentence.words.iter().filter(|word| word.class == self.about.decided_by).collect();
+        let decisive = self.decisive(&sentence);
         // The last adjective has the last word on the verdict ("but"); for the rest the first word names the row.
         let lead = if self.about.decided_by == WordClass::Adjective { decisive.last() } else { decisive.first() };
         TaskRow {

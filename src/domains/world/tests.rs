@@ -230,6 +230,53 @@ fn what_describes_no_world_is_refused() {
 }
 
 #[test]
+fn pairs_are_balanced_and_the_higher_verdict_is_preferred() {
+    let (world, options) = (world(), PairOptions { n_train: 301, n_test: 400, ..PairOptions::default() });
+    let rows = pairs(&world, &options).expect("pairs").rows;
+    let mut n_right = 0;
+    for is_test in [false, true] {
+        let split: Vec<_> = rows.iter().filter(|row| row.is_test == is_test).collect();
+        let n_second = split.iter().filter(|row| row.preferred == 1).count();
+        assert!(n_second.abs_diff(split.len() - n_second) <= 1);
+    }
+    let adjectives: BTreeSet<&str> = world.lexicon().adjectives.iter().map(|word| word.text.as_str()).collect();
+    let adjectives_of = |text: &str| -> BTreeSet<String> {
+        text.split(' ').filter(|word| adjectives.contains(word)).map(str::to_owned).collect()
+    };
+    for row in &rows {
+        assert!(adjectives_of(&row.prompt).is_empty(), "the prompt judges nothing: {}", row.prompt);
+        assert_ne!(row.continuations[0], row.continuations[1]);
+        let says = |place: usize| oracle(&world, "verdict", &row.continuations[place], false);
+        n_right += usize::from(says(row.preferred) == Some(1) && says(1 - row.preferred) == Some(0));
+    }
+    // A word is of the other verdict with odds of e^-6, and there are four or so in a pair.
+    assert!(n_right as f64 > 0.96 * rows.len() as f64, "{n_right} of {}", rows.len());
+    let sides = [false, true].map(|is_test| {
+        let of = rows.iter().filter(move |row| row.is_test == is_test);
+        let words: BTreeSet<String> =
+            of.clone().flat_map(|row| row.continuations.iter().flat_map(|text| adjectives_of(text))).collect();
+        (of.map(|row| row.prompt.clone()).collect::<BTreeSet<_>>(), words)
+    });
+    assert!(sides[0].0.is_disjoint(&sides[1].0), "prompts");
+    assert!(sides[0].1.is_disjoint(&sides[1].1), "adjectives");
+}
+
+#[test]
+fn fewer_pairs_are_a_prefix_and_seeds_differ() {
+    let world = world();
+    let made = |seed, n_train| pairs(&world, &PairOptions { seed, n_train, n_test: 10 }).expect("pairs");
+    let (few, many, other) = (made(0, 40), made(0, 90), made(1, 40));
+    assert_eq!((few.rows.get(..40), few.rows.get(40..)), (many.rows.get(..40), many.rows.get(90..)));
+    assert!(few.digest != many.digest && few.digest != other.digest);
+    assert_ne!(few.rows.first().map(|row| &row.prompt), other.rows.first().map(|row| &row.prompt));
+    assert!(pairs(&world, &PairOptions { seed: 0, n_train: 0, n_test: 0 }).is_err());
+    assert!(pairs(&world, &PairOptions { seed: 0, n_train: 1 << 40, n_test: 0 }).is_err());
+    let mute =
+        World::new(WorldOptions { kinds: [0.0, 0.0, 1.0, 0.0, 0.0], ..WorldOptions::default() }).expect("a world");
+    assert!(pairs(&mute, &PairOptions::default()).is_err_and(|error| error.to_string().contains("no sentence")));
+}
+
+#[test]
 fn what_describes_no_task_is_refused() {
     let world = world();
     let fails = |world: &World, name: &str, options: TaskOptions| {

@@ -277,10 +277,10 @@ mod tests {
         );
         let text = latex("my_table", "my-table", &frame);
         assert!(text.contains("In all rows: task era.") && !text.contains("reason"), "{text}");
-        assert!(text.contains("naive & $-$0.250 {[}$-$0.500, $\\infty${]}"), "{text}");
+        assert!(text.contains("naive & $-$0.250 {[}$-$0.500, unbounded{]}"), "{text}");
         assert!(text.contains("50\\% $\\{$x$\\}$ & {\\rmfamily \\textendash{}}"), "{text}");
         let text = markdown("my_table", &frame);
-        assert!(text.contains("| naive | -0.250 \\[-0.500, ∞\\] |"), "{text}");
+        assert!(text.contains("| naive | -0.250 \\[-0.500, unbounded\\] |"), "{text}");
     }
 
     #[test]

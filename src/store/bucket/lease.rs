@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// How often whoever waits for a lease looks at it: chosen.
+/// How often whoever waits for a lease looks at it. Arbitrary.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How often whoever waits sees whether it is to stop.
 const POLL: Duration = Duration::from_millis(25);
 
-/// The longest term of another holder that is believed: chosen.
+/// The longest term of another holder that is believed. Arbitrary.
 const LONGEST: f64 = 600.0;
 
-/// How often the file of a session is written again though nothing was added to it, so that others see that it lives: chosen.
+/// How often the file of a session is written again though nothing was added to it, so that others see that it lives. Arbitrary.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(180);
 
-/// How often this session's file is sent while it grows, at least: chosen.
+/// How often this session's file is sent while it grows, at least. Arbitrary.
 const SEND_EVERY: Duration = Duration::from_secs(5);
 
 /// The last line of the file of a session that is over.
@@ -49,11 +49,11 @@ pub struct Leases {
     backend: Arc<dyn Backend>,
     machine: String,
     term: Duration,
-    state: Mutex<State>,
+    state: Mutex<LeaseState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LeaseState {
     held: BTreeMap<String, Held>,
     run: Option<RunFile>,
     is_kept: bool,
@@ -171,7 +171,7 @@ impl Leases {
     }
 
     /// Starts the thread that renews. It ends when nobody has the leases any more.
-    fn keep(self: &Arc<Self>, state: &mut State) {
+    fn keep(self: &Arc<Self>, state: &mut LeaseState) {
         if std::mem::replace(&mut state.is_kept, true) {
             return;
         }
@@ -189,11 +189,19 @@ impl Leases {
             // Nobody waits for the network meanwhile. A bucket that does not answer now may answer the next time.
             let Ok(renewed) = self.backend.put_over(&place, self.note(), &before) else { continue };
             let mut state = self.state();
-            if state.held.get(&place).is_some_and(|held| held.version == before) {
-                match renewed {
-                    Some(version) => state.held.insert(place, Held { version, renewed: Instant::now() }),
-                    None => state.held.remove(&place),
-                };
+            match (state.held.get(&place).map(|held| held.version == before), renewed) {
+                (Some(true), Some(version)) => {
+                    state.held.insert(place, Held { version, renewed: Instant::now() });
+                }
+                (Some(true), None) => {
+                    state.held.remove(&place);
+                }
+                // It was let go while it was being written again: nobody holds what was written.
+                (None, Some(_)) => {
+                    drop(state);
+                    let _ = self.backend.delete(&place);
+                }
+                (Some(false) | None, _) => {}
             }
         }
     }
@@ -223,18 +231,21 @@ impl Leases {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LeaseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn renew(leases: &Weak<Leases>, tick: Duration) {
-    while let Some(leases) = leases.upgrade() {
-        leases.renew_all();
+    while let Some(held) = leases.upgrade() {
         // What cannot be sent now is sent the next time, or told at the end.
-        let _ = leases.send_run();
-        drop(leases);
+        let _ = held.send_run();
+        drop(held);
+        // A lease that was just made need not be renewed yet.
         std::thread::sleep(tick);
+        if let Some(held) = leases.upgrade() {
+            held.renew_all();
+        }
     }
 }
 

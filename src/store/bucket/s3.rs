@@ -21,18 +21,18 @@ use tokio::runtime::Runtime;
 /// How often a request that is under way sees whether it is to stop.
 const POLL: Duration = Duration::from_millis(50);
 
-/// Bytes that are asked for or sent in one request: chosen, some seconds of a slow line.
+/// Bytes that are asked for or sent in one request: some seconds of a slow line.
 const PART: u64 = 8 << 20;
 
-/// Requests that failed in the network or the server are tried so often, and for so long: chosen.
+/// Requests that failed in the network or the server are tried so often, and for so long. Arbitrary.
 const TRIES: usize = 3;
 const TRY_FOR: Duration = Duration::from_secs(20);
 
-/// How long a connection may take, and a request: chosen.
+/// How long a connection may take, and a request. Arbitrary.
 const CONNECT: &str = "5 seconds";
 const REQUEST: &str = "60 seconds";
 
-/// The most characters of a server's answer that are told: chosen.
+/// The most characters of a server's answer that are told. Arbitrary.
 const TOLD: usize = 300;
 
 /// A connection to a bucket.
@@ -73,7 +73,7 @@ impl S3 {
     }
 
     /// The same connection, which stops asking when it is to stop.
-    pub fn heeding(&self, interrupt: &Interrupt) -> S3 {
+    pub fn stopped_by(&self, interrupt: &Interrupt) -> S3 {
         S3 { interrupt: Some(interrupt.clone()), ..self.clone() }
     }
 
@@ -185,7 +185,7 @@ impl S3 {
         match read {
             Ok(n) if n as u64 == n_bytes => Ok(bytes.into()),
             Ok(_) => Err(fails("it became shorter while it was sent".to_owned())),
-            Err(error) => Err(fails(crate::core::context::plain(&error))),
+            Err(error) => Err(fails(crate::core::files::plain(&error))),
         }
     }
 }

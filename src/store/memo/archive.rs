@@ -9,7 +9,9 @@ use super::registration::keys_of;
 use super::{Key, Manifest};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
-use crate::store::{Store, StoreError};
+use crate::core::files::{self, plain};
+use crate::store::backend::PIECE;
+use crate::store::{Store, StoreError, TEMPORARY};
 use blake3::Hasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,12 +20,9 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// The most bytes of a manifest that are read, and the most members of an archive: chosen.
+/// The most bytes of a manifest that are read, and the most members of an archive. Arbitrary.
 const MAX_MANIFEST: u64 = 16 << 20;
 const MAX_MEMBERS: usize = 10_000_000;
-
-/// Bytes that are copied at once: chosen.
-const PIECE: usize = 1 << 20;
 
 /// What an import brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,10 +44,7 @@ impl Store {
     pub fn export(&self, keys: &BTreeSet<Key>, to: &Path, ctx: &Context) -> Result<u64, StoreError> {
         let fails = |error: &std::io::Error| StoreError::io(to, error);
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder.tempfile_in(folder).map_err(|error| fails(&error))?;
+        let file = files::temporary(folder, TEMPORARY).map_err(|error| fails(&error))?;
         let mut zip = ZipWriter::new(file);
         let zipped = |error: zip::result::ZipError| match error {
             zip::result::ZipError::Io(error) => fails(&error),
@@ -135,7 +131,7 @@ impl Store {
             } else if named(&name, "keys/", ".json").is_some() {
                 let mut text = Vec::new();
                 let read = member.take(MAX_MANIFEST).read_to_end(&mut text);
-                read.map_err(|error| refused(format!("`{name}`: {error}")))?;
+                read.map_err(|error| refused(format!("`{name}`: {}", plain(&error))))?;
                 let manifest = Manifest::read_any(&text).map_err(|why| refused(format!("`{name}`: {why}")))?;
                 let key = manifest.key().ok_or_else(|| refused(format!("`{name}`: it has no digest")))?;
                 if archive.manifests.insert(key, manifest).is_some() {
@@ -164,7 +160,7 @@ impl Store {
         }
         for (content, (idx, n_bytes)) in &archive.contents {
             let member = zip.by_index(*idx).map_err(|error| refused(error.to_string()))?;
-            let fails = |error: &std::io::Error| refused(format!("`{content}`: {error}"));
+            let fails = |error: &std::io::Error| refused(format!("`{content}`: {}", plain(error)));
             if copy(member, &mut std::io::sink(), *n_bytes, ctx, &fails)?.as_deref() != Some(content) {
                 return Err(refused(format!("the content `{content}` does not have the hash that it is named by")));
             }
@@ -203,7 +199,7 @@ impl Store {
                 if hash.as_deref() != Some(&manifest.content) {
                     return Err(refused(format!("the content `{}` changed while it was read", manifest.content)));
                 }
-                self.settle(file, &place, true)?;
+                self.persist(file, &place, true)?;
                 imported.n_bytes += n_bytes;
             }
             self.write_manifest(*key, manifest, true)?;

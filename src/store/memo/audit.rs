@@ -98,7 +98,7 @@ impl Store {
         let missing = || Err("it is missing".to_owned());
         let hash = if self.bucket.is_some() {
             let mut hasher = blake3::Hasher::new();
-            let found = self.shelf().copy_out(&object_file(content), &mut |piece| {
+            let found = self.backend().copy_out(&object_file(content), &mut |piece| {
                 hasher.update(piece);
                 Ok(())
             })?;
@@ -110,7 +110,7 @@ impl Store {
             match std::fs::read(self.path(&object_file(content))) {
                 Ok(bytes) => crate::store::hash::hash(&bytes),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(missing()),
-                Err(error) => return Ok(Err(crate::core::context::plain(&error))),
+                Err(error) => return Ok(Err(crate::core::files::plain(&error))),
             }
         };
         let is_whole = hash.to_hex().as_str() == content;
@@ -124,7 +124,7 @@ impl Store {
         }
         let mut bytes = Vec::new();
         // One that is gone was no longer needed.
-        self.shelf().copy_out(&partial_file(key), &mut |piece| {
+        self.backend().copy_out(&partial_file(key), &mut |piece| {
             bytes.extend_from_slice(piece);
             Ok(())
         })?;
@@ -160,10 +160,10 @@ impl Store {
     /// Removes what was damaged, so that it is computed again; how many files that were.
     pub fn remove_damaged(&self, audit: &Audit, ctx: &Context) -> Result<usize, StoreError> {
         let _alone = self.removing(&ctx.interrupt)?;
-        let (shelf, mut n_removed) = (self.shelf(), 0);
+        let (backend, mut n_removed) = (self.backend(), 0);
         for file in audit.damaged.iter().flat_map(|damaged| &damaged.removes) {
-            if shelf.head(file)?.is_some() {
-                shelf.delete(file)?;
+            if backend.head(file)?.is_some() {
+                backend.delete(file)?;
                 n_removed += 1;
             }
         }

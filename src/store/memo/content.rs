@@ -16,13 +16,13 @@ use std::io::Write;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// Bytes that are written at once, while they are hashed: chosen, small enough for a processor's cache.
+/// Bytes that are written at once, while they are hashed: small enough for a processor's cache.
 const PIECE: usize = 1 << 20;
 
-/// Arrays with fewer bytes are written and hashed by one thread: chosen.
+/// Arrays with fewer bytes are written and hashed by one thread. Arbitrary.
 const SHARED: usize = 8 << 20;
 
-/// Bytes that are read before it is known what lies where: chosen, as many as BLAKE3 hashes at once, so that what follows is
+/// Bytes that are read before it is known what lies where: as many as BLAKE3 hashes at once, so that what follows is
 /// hashed as fast.
 const FIRST: usize = 16 << 10;
 
@@ -160,7 +160,7 @@ pub(super) fn read_hashed(
 ) -> Result<(Content, Hash), String> {
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "it is too short".to_owned(),
-        _ => crate::core::context::plain(&error),
+        _ => crate::core::files::plain(&error),
     };
     let mut memory = [MaybeUninit::uninit(); FIRST];
     let n_first = n_bytes.min(FIRST as u64) as usize;

@@ -4,21 +4,22 @@ use super::content::{Content, read_hashed};
 use super::lock;
 use super::source::read;
 use super::{Key, Manifest};
-use crate::core::context::{Interrupt, plain};
+use crate::core::context::Interrupt;
 use crate::core::digest::Digest;
+use crate::core::files::plain;
 use crate::store::{Store, StoreError, give_name};
 use blake3::Hasher;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-/// Results that took fewer seconds are not flushed to the disk before the work goes on: chosen. Whatever a power cut leaves
+/// Results that took fewer seconds are not flushed to the disk before the work goes on. Arbitrary. Whatever a power cut leaves
 /// of them is noticed by its hash and computed again.
 const WORTH_A_FLUSH: f64 = 1.0;
 
-/// The last use of a result is noted this exactly: chosen, so that a use seldom costs a write.
+/// The last use of a result is noted this exactly, so that a use seldom costs a write.
 const USE_IS_NOTED: Duration = Duration::from_secs(60);
 
-/// The most bytes of a manifest that are read: chosen; curves are some dozens of points.
+/// The most bytes of a manifest that are read. Arbitrary: curves are some dozens of points.
 pub(super) const MAX_MANIFEST: u64 = 16 << 20;
 
 /// What is wrong with a place where a folder lies.
@@ -116,7 +117,7 @@ impl Store {
         let mut hasher = Hasher::new();
         manifest.bytes = content.write_hashed(&mut file, &mut hasher, |error| StoreError::io(&path, error))?;
         manifest.content = hasher.finalize().to_hex().to_string();
-        self.settle(file, &object_file(&manifest.content), flush)?;
+        self.persist(file, &object_file(&manifest.content), flush)?;
         self.write_manifest(key, &manifest, flush)?;
         Ok(manifest)
     }
@@ -128,16 +129,16 @@ impl Store {
         let mut file = self.temporary(&place)?;
         let written = std::io::Write::write_all(&mut file, text.as_bytes());
         written.map_err(|error| StoreError::io(&self.path(&place), &error))?;
-        self.settle(file, &place, flush)
+        self.persist(file, &place, flush)
     }
 
     /// Gives a temporary file its name; flushed to the disk first if a power cut must not cost it.
-    pub(super) fn settle(&self, file: tempfile::NamedTempFile, place: &str, flush: bool) -> Result<(), StoreError> {
+    pub(super) fn persist(&self, file: tempfile::NamedTempFile, place: &str, flush: bool) -> Result<(), StoreError> {
         let path = self.path(place);
         let folder = path.parent().unwrap_or(self.root());
         std::fs::create_dir_all(folder).map_err(|error| StoreError::io(folder, &error))?;
         if flush {
-            return self.keep(file, place);
+            return self.persist_flushed(file, place);
         }
         give_name(file, &path)
     }

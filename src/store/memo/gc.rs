@@ -2,7 +2,6 @@
 
 use super::Key;
 use super::files::{MAX_MANIFEST, key_file, lock_file, object_file};
-use super::listing::TEMPORARY;
 use super::lock::Lock;
 use super::partial::partial_file;
 use super::registration::Needs;
@@ -10,18 +9,18 @@ use super::remote::key_at;
 use crate::core::context::Interrupt;
 use crate::store::backend::Entry;
 use crate::store::bucket::Lease;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, TEMPORARY};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
-/// Temporary files that nothing was written to for this long belong to no living process: chosen.
+/// Temporary files that nothing was written to for this long belong to no living process. Arbitrary.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// States of work that nobody went on with for this long are given up: chosen.
+/// States of work that nobody went on with for this long are given up. Arbitrary.
 const GIVEN_UP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Contents of a bucket that no result names are leftovers after so long: chosen, for whoever writes one writes its manifest next.
+/// Contents of a bucket that no result names are leftovers after so long, for whoever writes one writes its manifest next.
 const SETTLED: Duration = Duration::from_secs(3600);
 
 /// What to collect.
@@ -186,7 +185,7 @@ impl Store {
         if is_dry {
             return Ok(Alone::Looking);
         }
-        bucket.meet(&self.folder())?;
+        bucket.connect(&self.folder())?;
         let lease = bucket.leases().acquire(bucket.backend(), COLLECTING, interrupt, || {})?;
         Ok(Alone::Bucket(lease))
     }
@@ -208,7 +207,7 @@ impl Collection<'_> {
         if self.dry {
             return Ok(());
         }
-        match self.store.shelf().delete(place) {
+        match self.store.backend().delete(place) {
             Err(error) if error.is_of_bucket() => Err(error),
             // What cannot be removed from a folder is there or not the next time.
             _ => Ok(()),
@@ -227,9 +226,9 @@ impl Collection<'_> {
 
     /// States whose result is there are rubbish; those that nobody works on are candidates.
     fn partials(&mut self, candidates: &mut Vec<Candidate>) -> Result<(), StoreError> {
-        let shelf = self.store.shelf();
+        let backend = self.store.backend();
         // Of a bucket's work a lease says that somebody is at it.
-        let listed = if self.store.bucket.is_some() { shelf.list("locks")? } else { Vec::new() };
+        let listed = if self.store.bucket.is_some() { backend.list("locks")? } else { Vec::new() };
         let leased: BTreeSet<&str> = listed.iter().map(|entry| entry.place.as_str()).collect();
         for (key, n_bytes, used) in self.store.partials()? {
             let place = lock_file(key);
@@ -241,7 +240,7 @@ impl Collection<'_> {
             } else {
                 None
             };
-            if shelf.head(&key_file(key))?.is_some() {
+            if backend.head(&key_file(key))?.is_some() {
                 self.rubbish(&Entry { place: partial_file(key), n_bytes, changed: used })?;
             } else {
                 candidates.push(Candidate { used, what: Thing::Partial { key, n_bytes } });
@@ -255,13 +254,13 @@ impl Collection<'_> {
         if self.dry || self.store.bucket.is_none() {
             return Ok(());
         }
-        let shelf = self.store.shelf();
+        let backend = self.store.backend();
         for (key, used) in &needs.gone_uses {
             let place = key_file(*key);
-            if shelf.head(&place)?.is_some_and(|entry| entry.changed < *used)
-                && let Some((text, version)) = shelf.get(&place, MAX_MANIFEST)?
+            if backend.head(&place)?.is_some_and(|entry| entry.changed < *used)
+                && let Some((text, version)) = backend.get(&place, MAX_MANIFEST)?
             {
-                shelf.put_over(&place, text, &version)?;
+                backend.put_over(&place, text, &version)?;
             }
         }
         Ok(())
@@ -270,7 +269,7 @@ impl Collection<'_> {
     /// Temporary files of processes that died. A bucket has none.
     fn temporaries(&mut self) -> Result<(), StoreError> {
         for folder in ["keys", "objects", "partial"] {
-            for entry in self.store.shelf().list(folder)? {
+            for entry in self.store.backend().list(folder)? {
                 let is_temporary = entry.place.rsplit('/').next().is_some_and(|name| name.starts_with(TEMPORARY));
                 if is_temporary && self.idle(&entry) > ABANDONED {
                     self.rubbish(&entry)?;
@@ -283,7 +282,7 @@ impl Collection<'_> {
     /// Locks that nobody holds: of processes that died.
     fn locks(&mut self) -> Result<(), StoreError> {
         // The lock of this collection is the one that is not named by a key.
-        let listed: Vec<Entry> = self.store.shelf().list("locks")?;
+        let listed: Vec<Entry> = self.store.backend().list("locks")?;
         for entry in listed.into_iter().filter(|entry| key_at(&entry.place).is_some()) {
             if self.store.bucket.is_some() {
                 // A lease that lives is renewed many times within this.

@@ -6,7 +6,7 @@ use crate::store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// How deep the tree of inputs is followed: chosen, deeper than methods chain.
+/// How deep the tree of inputs is followed: deeper than methods chain.
 const DEEPEST: usize = 40;
 
 /// Every result of a store by the digest of its value.

@@ -9,11 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Small files of a bucket that are asked for at once: chosen.
+/// Small files of a bucket that are asked for at once. Arbitrary.
 const AT_ONCE: usize = 16;
-
-/// What temporary files begin with.
-pub(super) const TEMPORARY: &str = ".part-";
 
 /// A result as it lies in the store, its content not looked at.
 #[derive(Debug, Clone)]
@@ -29,14 +26,14 @@ pub struct Listed {
 impl Store {
     /// Every result, by key.
     pub fn results(&self) -> Result<Vec<Listed>, StoreError> {
-        let shelf = self.shelf();
+        let backend = self.backend();
         let entries: Vec<(Key, Entry)> =
-            shelf.list("keys")?.into_iter().filter_map(|entry| Some((key_at(&entry.place)?, entry))).collect();
+            backend.list("keys")?.into_iter().filter_map(|entry| Some((key_at(&entry.place)?, entry))).collect();
         // What lies somewhere else is not found by its name.
         let entries: Vec<(Key, Entry)> =
             entries.into_iter().filter(|(key, entry)| key_file(*key) == entry.place).collect();
         let read = |(key, entry): &(Key, Entry)| {
-            let manifest = match shelf.get(&entry.place, MAX_MANIFEST) {
+            let manifest = match backend.get(&entry.place, MAX_MANIFEST) {
                 Ok(Some((text, _))) => Manifest::read(&text, *key),
                 // A collection took it meanwhile.
                 Ok(None) => return Ok(None),
@@ -65,14 +62,14 @@ impl Store {
 
     /// Every content, by hash.
     pub(super) fn objects(&self) -> Result<BTreeMap<String, Entry>, StoreError> {
-        let listed = self.shelf().list("objects")?.into_iter();
+        let listed = self.backend().list("objects")?.into_iter();
         let named = listed.filter_map(|entry| Some((key_at(&entry.place)?.to_hex(), entry)));
         Ok(named.filter(|(name, entry)| object_file(name) == entry.place).collect())
     }
 
     /// Every state of work under way, by key, with its bytes and when it was left.
     pub(super) fn partials(&self) -> Result<Vec<(Key, u64, SystemTime)>, StoreError> {
-        let listed = self.shelf().list("partial")?.into_iter();
+        let listed = self.backend().list("partial")?.into_iter();
         Ok(listed.filter_map(|entry| Some((key_at(&entry.place)?, entry.n_bytes, entry.changed))).collect())
     }
 
@@ -102,7 +99,7 @@ impl Store {
     pub fn n_computed_bytes(&self) -> Result<u64, StoreError> {
         let mut total = 0;
         for folder in ["keys", "objects", "partial"] {
-            total += self.shelf().list(folder)?.iter().map(|entry| entry.n_bytes).sum::<u64>();
+            total += self.backend().list(folder)?.iter().map(|entry| entry.n_bytes).sum::<u64>();
         }
         Ok(total)
     }

@@ -6,7 +6,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often a process that waits for another one looks again: chosen.
+/// How often a process that waits for another one looks again. Arbitrary.
 const PATIENCE: Duration = Duration::from_millis(25);
 
 /// A file that this process alone has locked. It is removed when the lock is dropped, unless it [stays](Lock::stays).

@@ -70,7 +70,7 @@ impl Partial {
         let mut hasher = hasher_of(*key);
         write_hashed(facts, &rows, &mut file, &mut hasher, fails)?;
         file.write_all(hasher.finalize().as_bytes()).map_err(|error| fails(&error))?;
-        store.keep(file, &place)?;
+        store.persist_flushed(file, &place)?;
         self.is_shared.set(store.share_partial(*key)? || self.is_shared.get());
         Ok(())
     }
@@ -93,9 +93,9 @@ impl Store {
         let file = match std::fs::File::open(self.path(&partial_file(key))) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(crate::core::context::plain(&error)),
+            Err(error) => return Err(crate::core::files::plain(&error)),
         };
-        let n_bytes = file.metadata().map_err(|error| crate::core::context::plain(&error))?.len();
+        let n_bytes = file.metadata().map_err(|error| crate::core::files::plain(&error))?.len();
         read_from(&file, n_bytes, key).map(Some)
     }
 }
@@ -105,7 +105,7 @@ pub(super) fn read_from(from: &(impl Source + ?Sized), n_bytes: u64, key: Key) -
     let n_content = n_bytes.checked_sub(SUM).ok_or("it is too short")?;
     let (content, hash) = read_hashed(from, n_content, key.to_hex().as_bytes())?;
     let mut sum = [MaybeUninit::uninit(); SUM as usize];
-    let sum = from.fill(&mut sum, n_content).map_err(|error| crate::core::context::plain(&error))?;
+    let sum = from.fill(&mut sum, n_content).map_err(|error| crate::core::files::plain(&error))?;
     if hash.as_bytes() != sum {
         return Err("its content does not have the hash at its end".to_owned());
     }

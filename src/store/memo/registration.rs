@@ -19,35 +19,35 @@ use std::time::{Duration, SystemTime};
 /// The file that a run's folder keeps as long as somebody wants the run.
 const RECORD: &str = "record.json";
 
-/// The most bytes of a run's record that are read: chosen, more than a record of its most events has.
+/// The most bytes of a run's record that are read: more than a record of its most events has.
 const MAX_RECORD: u64 = 1 << 30;
 
-/// The most bytes of a registration that are read: chosen, a million keys.
+/// The most bytes of a registration that are read: a million keys.
 const MAX_REGISTRATION: u64 = 64 << 20;
 
-/// A session of another machine lives whose registration in the bucket was written so lately: chosen, three signs of life.
+/// A session of another machine lives whose registration in the bucket was written so lately: three signs of life.
 const LIVES: Duration = Duration::from_secs(600);
 
-/// A session of another machine that has no run folder needs its results for so long after its last sign of life: chosen.
+/// A session of another machine that has no run folder needs its results for so long after its last sign of life. Arbitrary.
 const WITHOUT_FOLDER: Duration = Duration::from_secs(24 * 3600);
 
 /// What this session needs of the store. It is written at the first use.
 #[derive(Default)]
 pub struct Registration {
-    state: Mutex<State>,
+    state: Mutex<RegistrationState>,
     has_added: AtomicBool,
 }
 
 #[derive(Default)]
-enum State {
+enum RegistrationState {
     #[default]
     Unused,
     Registered {
         lock: Lock,
         keys: BTreeSet<Key>,
     },
-    /// It could not be written, which was said once.
-    Given,
+    /// Registration failed; warned once.
+    Failed,
 }
 
 /// The first line of a registration.
@@ -68,15 +68,6 @@ impl Registration {
         self.has_added.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the session's part in the store: what it needs is written where others see it. Tells what went wrong.
-    pub fn finish(&self, ctx: &Context) {
-        let store = Store::of(ctx);
-        if let Some(bucket) = &store.bucket {
-            bucket.finish();
-            store.tell_troubles(ctx);
-        }
-    }
-
     /// Whether the session added to the store.
     pub fn has_added(&self) -> bool {
         self.has_added.load(Ordering::Relaxed)
@@ -85,11 +76,13 @@ impl Registration {
     /// Notes that the session needs the result of `key`.
     pub(super) fn note(&self, key: Key, store: &Store, ctx: &Context) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Unused = &*state {
-            *state = begin(store, ctx)
-                .map_or_else(|error| given(ctx, &error), |lock| State::Registered { lock, keys: BTreeSet::new() });
+        if let RegistrationState::Unused = &*state {
+            *state = begin(store, ctx).map_or_else(
+                |error| failed(ctx, &error),
+                |lock| RegistrationState::Registered { lock, keys: BTreeSet::new() },
+            );
         }
-        let State::Registered { lock, keys } = &mut *state else { return };
+        let RegistrationState::Registered { lock, keys } = &mut *state else { return };
         if !keys.insert(key) {
             return;
         }
@@ -99,17 +92,17 @@ impl Registration {
         // One write, so that a line is whole or the last one.
         if let Err(error) = lock.file.write_all(format!("{key}\n").as_bytes()) {
             let error = StoreError::io(store.root(), &error);
-            *state = given(ctx, &error);
+            *state = failed(ctx, &error);
         }
     }
 }
 
 /// Says that a collection may take what this session needs. Where nothing can be written nothing can be collected either.
-fn given(ctx: &Context, error: &StoreError) -> State {
+fn failed(ctx: &Context, error: &StoreError) -> RegistrationState {
     if !matches!(error, StoreError::ReadOnly { .. } | StoreError::Denied { .. }) {
         ctx.warn(format!("`w2s store gc` may remove what this run needs, for the store cannot note it: {error}"));
     }
-    State::Given
+    RegistrationState::Failed
 }
 
 /// Makes this session's file and locks it.
@@ -156,9 +149,9 @@ impl Needs {
     /// Reads every registration; those of the machine `forget` count no longer.
     pub(super) fn read(store: &Store, forget: Option<&str>) -> Result<Needs, StoreError> {
         let mut needs = Needs::default();
-        let shelf = store.shelf();
-        for entry in shelf.list("runs")? {
-            let text = shelf.get(&entry.place, MAX_REGISTRATION)?;
+        let backend = store.backend();
+        for entry in backend.list("runs")? {
+            let text = backend.get(&entry.place, MAX_REGISTRATION)?;
             let Some((head, keys, has_ended)) = text.as_ref().and_then(|(text, _)| read(text)) else {
                 needs.gone.push(entry);
                 continue;

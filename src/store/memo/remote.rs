@@ -122,7 +122,7 @@ impl Store {
         if n_bytes != manifest.bytes {
             return Ok(Err(format!("it has {n_bytes} bytes, {} were written", manifest.bytes)));
         }
-        self.settle(file, &place, false).map(Ok)
+        self.persist(file, &place, false).map(Ok)
     }
 
     /// Makes sure that the folder has the result of a key, whole, as far as there is one.
@@ -183,7 +183,7 @@ impl Store {
                 file.write_all(piece).map_err(|error| StoreError::io(&self.path(&place), &error))
             })?;
             // Its hash is compared when it is read.
-            if found { self.settle(file, &place, false).map(|()| true) } else { Ok(false) }
+            if found { self.persist(file, &place, false).map(|()| true) } else { Ok(false) }
         })?;
         Ok(brought == Some(true))
     }
@@ -210,13 +210,6 @@ impl Store {
         if let Some(bucket) = &self.bucket {
             // One that cannot be removed is found again by `w2s store gc`.
             let _ = bucket.send(&self.folder(), |backend| backend.delete(&partial_file(key)));
-        }
-    }
-
-    /// Tells what went wrong with the bucket since this was last called.
-    pub(super) fn tell_troubles(&self, ctx: &Context) {
-        for trouble in self.bucket.iter().flat_map(|bucket| bucket.troubles()) {
-            ctx.warn(trouble);
         }
     }
 }

@@ -50,7 +50,7 @@ impl Operation for Count {
         }
     }
 
-    fn compute(&self, _lab: &Context, partial: &Partial) -> Result<Done<Vec<f32>>, StoreError> {
+    fn compute(&self, _ctx: &Context, partial: &Partial) -> Result<Done<Vec<f32>>, StoreError> {
         self.n_computed.fetch_add(1, Ordering::SeqCst);
         if self.leaves && partial.is_kept() {
             partial.write(&Facts::new(), &[("half".to_owned(), &[0.5])])?;
@@ -72,10 +72,20 @@ impl Operation for Count {
 }
 
 /// A context over a store in `folder`, and the warnings and operations that it tells.
-pub(super) fn lab_in(folder: &Path, run_dir: Option<&Path>, memo: Memo) -> (Context, Arc<Mutex<Vec<Event>>>) {
+pub(super) fn context_in(folder: &Path, run_dir: Option<&Path>, memo: Memo) -> (Context, Arc<Mutex<Vec<Event>>>) {
+    context_with(StoreSession::default(), folder, run_dir, memo)
+}
+
+/// As [`context_in`], with a session of the store.
+pub(super) fn context_with(
+    session: StoreSession,
+    folder: &Path,
+    run_dir: Option<&Path>,
+    memo: Memo,
+) -> (Context, Arc<Mutex<Vec<Event>>>) {
     let plain = Context::for_tests().settings;
     let settings = Settings { store: folder.join("store"), memo, run_dir: run_dir.map(Path::to_owned), ..plain };
-    let ctx = Context::new(settings, Access::default());
+    let ctx = Arc::new(session).lend(Context::new(settings, Access::default()));
     let told = Arc::new(Mutex::new(Vec::new()));
     let held = told.clone();
     ctx.listen(move |event| held.lock().expect("whole").push(event));
@@ -104,7 +114,7 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 #[test]
 fn a_result_is_computed_once_and_leaves_no_lock_and_no_state() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, told) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, told) = context_in(folder.path(), None, Memo::On);
     let count = Count { leaves: true, ..Count::from(3) };
     for _ in 0..3 {
         assert_eq!(perform(&count, &ctx).expect("computed"), count.value());
@@ -115,8 +125,8 @@ fn a_result_is_computed_once_and_leaves_no_lock_and_no_state() {
         .expect("whole")
         .iter()
         .filter_map(|event| {
-            if let Event::Operation { found, curve, .. } = event {
-                assert_eq!(curve.len(), 2);
+            if let Event::Operation { found, operation, .. } = event {
+                assert_eq!(operation.curve.len(), 2);
                 Some(*found)
             } else {
                 None
@@ -134,7 +144,7 @@ fn a_result_is_computed_once_and_leaves_no_lock_and_no_state() {
 #[test]
 fn any_byte_that_changes_is_noticed_named_and_what_it_held_computed_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, told) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, told) = context_in(folder.path(), None, Memo::On);
     let count = Count::from(3);
     perform(&count, &ctx).expect("computed");
     let (_, key_path, object_path) = files_of(&count, &ctx);
@@ -176,7 +186,7 @@ fn any_byte_that_changes_is_noticed_named_and_what_it_held_computed_again() {
 #[test]
 fn any_byte_of_a_state_that_changes_is_noticed_and_named() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
     let (store, key) = (Store::of(&ctx), Digest::of_bytes(b"work"));
     let partial = Partial::of(&store, key, false);
     let mut facts = Facts::new();
@@ -206,7 +216,7 @@ fn any_byte_of_a_state_that_changes_is_noticed_and_named() {
 #[test]
 fn a_manifest_under_another_key_is_not_believed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, told) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, told) = context_in(folder.path(), None, Memo::On);
     let (one, other) = (Count::from(1), Count::from(2));
     perform(&one, &ctx).expect("computed");
     let (_, path, _) = files_of(&one, &ctx);
@@ -224,7 +234,7 @@ fn threads_and_takers_over_compute_once() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+                let (ctx, _) = context_in(folder.path(), None, Memo::On);
                 assert_eq!(perform(&count, &ctx).expect("computed"), count.value());
             });
         }
@@ -232,7 +242,7 @@ fn threads_and_takers_over_compute_once() {
     assert_eq!(count.times(), 1);
     // Whoever computes dies: its lock ends with it and another one computes.
     let other = Count::from(6);
-    let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
     let lock = Lock::take(&Store::of(&ctx).path(&lock_file(other.step().key(&ctx)))).expect("locks").expect("free");
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| perform(&other, &ctx).expect("computed"));
@@ -246,7 +256,7 @@ fn threads_and_takers_over_compute_once() {
 #[test]
 fn what_cannot_be_traced_is_neither_kept_nor_looked_up_and_a_plan_computes_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, told) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, told) = context_in(folder.path(), None, Memo::On);
     let count = Count { untraceable: Some("it reads a clock".to_owned()), ..Count::from(1) };
     perform(&count, &ctx).expect("computed");
     perform(&count, &ctx).expect("computed");
@@ -255,7 +265,8 @@ fn what_cannot_be_traced_is_neither_kept_nor_looked_up_and_a_plan_computes_nothi
     assert!(Store::of(&ctx).results().expect("read").is_empty());
     let (known, unknown) = (Count::from(2), Count::from(3));
     perform(&known, &ctx).expect("computed");
-    let (plan, told) = lab_in(folder.path(), None, Memo::Plan);
+    let (plan, told) = context_in(folder.path(), None, Memo::On);
+    let plan = plan.planning();
     assert_eq!(perform(&known, &plan).expect("looked up"), known.value());
     assert_eq!(perform(&unknown, &plan).expect("planned"), unknown.stand_in());
     assert_eq!(unknown.times(), 0);
@@ -269,7 +280,7 @@ fn what_cannot_be_traced_is_neither_kept_nor_looked_up_and_a_plan_computes_nothi
 #[test]
 fn a_collection_takes_the_least_recently_used_first() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
     let counts = [Count::from(1), Count::from(2), Count::from(3)];
     for (count, days) in counts.iter().zip([3, 2, 1]) {
         perform(count, &ctx).expect("computed");
@@ -282,7 +293,7 @@ fn a_collection_takes_the_least_recently_used_first() {
     let kept = store.collect(&all, &ctx.interrupt).expect("collected");
     assert_eq!((kept.n_results, kept.n_needed, kept.n_running), (0, 3, 1), "this session needs them all");
     drop(ctx);
-    let (ctx, _) = lab_in(folder.path(), None, Memo::Off);
+    let (ctx, _) = context_in(folder.path(), None, Memo::Off);
     let total = store.n_computed_bytes().expect("read");
     let most = Collect { max_bytes: Some(total - 1), ..Collect::default() };
     let dry = store.collect(&Collect { dry: true, ..most.clone() }, &ctx.interrupt).expect("collected");
@@ -305,13 +316,13 @@ fn a_kept_run_needs_its_results_until_its_folder_is_gone() {
     std::fs::create_dir_all(&run).expect("made");
     std::fs::write(run.join("record.json"), "{}").expect("written");
     let count = Count::from(1);
-    let (ctx, _) = lab_in(folder.path(), Some(&run), Memo::On);
+    let (ctx, _) = context_in(folder.path(), Some(&run), Memo::On);
     perform(&count, &ctx).expect("computed");
     let (store, key) = (Store::of(&ctx), count.step().key(&ctx));
     drop(ctx);
     // A worker of the run is known by the record only.
     let other = Count::from(2);
-    let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
     perform(&other, &ctx).expect("computed");
     let record = serde_json::json!({ "events": [{ "key": other.step().key(&ctx).to_hex() }] });
     std::fs::write(run.join("record.json"), record.to_string()).expect("written");
@@ -330,7 +341,7 @@ fn a_kept_run_needs_its_results_until_its_folder_is_gone() {
 #[test]
 fn what_died_leaves_is_collected_and_what_lives_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, _) = lab_in(folder.path(), None, Memo::Off);
+    let (ctx, _) = context_in(folder.path(), None, Memo::Off);
     let store = Store::of(&ctx);
     let write = |file: &str| store.write(file, b"x").expect("written");
     let (dead, alive) = (Digest::of_bytes(b"dead"), Digest::of_bytes(b"alive"));
@@ -359,7 +370,7 @@ fn what_died_leaves_is_collected_and_what_lives_is_not() {
 #[test]
 fn a_check_names_what_is_damaged_and_removes_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, told) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, told) = context_in(folder.path(), None, Memo::On);
     let (one, other) = (Count::from(1), Count::from(2));
     perform(&one, &ctx).expect("computed");
     perform(&other, &ctx).expect("computed");
@@ -380,14 +391,14 @@ fn a_check_names_what_is_damaged_and_removes_it() {
 #[test]
 fn results_travel_in_an_archive_that_is_not_believed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
     let count = Count::from(1);
     perform(&count, &ctx).expect("computed");
     let (key, ..) = files_of(&count, &ctx);
     let archive = folder.path().join("results.zip");
     let n_bytes = Store::of(&ctx).export(&[key].into(), &archive, &ctx).expect("written");
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let (other, told) = lab_in(elsewhere.path(), None, Memo::On);
+    let (other, told) = context_in(elsewhere.path(), None, Memo::On);
     let there = Store::of(&other);
     // Every byte of it that means something is checked before anything is kept; names of members are among them.
     let whole = std::fs::read(&archive).expect("there");
@@ -435,7 +446,7 @@ fn results_travel_in_an_archive_that_is_not_believed() {
 fn an_archive_with_other_things_in_it_is_refused_whole() {
     use std::io::Write;
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, _) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
     let content = "ab".repeat(32);
     for name in ["../escaped", "/keys/x.json", "keys/../../x.json", &format!("objects/{content}.safetensors")] {
         let path = folder.path().join("odd.zip");
@@ -468,7 +479,7 @@ fn a_store_that_cannot_be_written_says_what_to_do() {
 #[test]
 fn a_folder_in_a_files_place_is_named_moved_aside_and_what_was_there_computed_again() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (ctx, told) = lab_in(folder.path(), None, Memo::On);
+    let (ctx, told) = context_in(folder.path(), None, Memo::On);
     let count = Count { leaves: true, ..Count::from(3) };
     perform(&count, &ctx).expect("computed");
     let (key, key_path, object_path) = files_of(&count, &ctx);

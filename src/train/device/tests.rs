@@ -244,7 +244,9 @@ fn a_result_of_another_device_is_not_taken() {
         let model = finetune(&tiny(0), &data, &labels, &CrossEntropy, &recipe, &ctx).expect("trains");
         predict(&model, &data, Precision::F32, &ctx).expect("predicts");
         let found = |event: &Event| match event {
-            Event::Operation { found, key, .. } => Some((matches!(found, Found::Computed), key.clone())),
+            Event::Operation { found, operation, .. } => {
+                Some((matches!(found, Found::Computed), operation.key.clone()))
+            }
             _ => None,
         };
         let found: Vec<_> = events.lock().expect("whole").iter().filter_map(found).collect();

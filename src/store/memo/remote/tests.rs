@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::core::context::Memo;
+use crate::store::StoreSession;
 use crate::store::backend::{Entry, Version};
-use crate::store::memo::tests::{Count, DAY, age, lab_in, warnings};
+use crate::store::memo::tests::{Count, DAY, age, context_in, context_with, warnings};
 use crate::store::memo::{Collect, Facts, Operation, Partial, perform};
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -79,10 +80,9 @@ impl Backend for Played {
 
 /// A context on a machine of its own over the bucket, and what it tells.
 fn machine(folder: &Path, bucket: &Played, run_dir: Option<&Path>) -> (Context, Arc<Mutex<Vec<Event>>>) {
-    let (mut ctx, told) = lab_in(folder, run_dir, Memo::On);
-    let own = Store::at(&ctx.settings.store);
-    ctx.use_bucket(Bucket::over("s3://played", Box::new(bucket.clone()), Arc::new(bucket.clone()), &own));
-    (ctx, told)
+    let own = Store::at(&folder.join("store"));
+    let bucket = Bucket::over("s3://played", Box::new(bucket.clone()), Arc::new(bucket.clone()), &own);
+    context_with(StoreSession::over(bucket), folder, run_dir, Memo::On)
 }
 
 fn folders<const N: usize>() -> [tempfile::TempDir; N] {
@@ -90,7 +90,7 @@ fn folders<const N: usize>() -> [tempfile::TempDir; N] {
 }
 
 fn finish(ctx: &Context) {
-    ctx.registration.finish(ctx);
+    StoreSession::of(ctx).expect("lent").finish(ctx);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_one_machine_computed_another_one_finds_and_keeps() {
     // What lies in the bucket is what would lie in a folder.
     let plain = tempfile::tempdir().expect("a folder");
     std::fs::rename(there.path(), plain.path().join("store")).expect("moved");
-    let (ctx, _) = lab_in(plain.path(), None, Memo::On);
+    let (ctx, _) = context_in(plain.path(), None, Memo::On);
     assert_eq!(perform(&count, &ctx).expect("looked up"), count.value());
     assert_eq!(count.times(), 1);
     assert!(Store::of(&ctx).audit(&ctx).expect("read").damaged.is_empty());
@@ -345,7 +345,7 @@ fn results_travel_into_a_bucket_and_out_of_it() {
     let (second, _) = machine(other.path(), &bucket, None);
     let archive = other.path().join("results.zip");
     Store::of(&second).export(&[key].into(), &archive, &second).expect("written");
-    let (own, _) = lab_in(plain.path(), None, Memo::On);
+    let (own, _) = context_in(plain.path(), None, Memo::On);
     assert_eq!(Store::of(&own).import(&archive, &own).expect("taken").n_new, 1);
     let [empty, third] = folders();
     let (third, _) = machine(third.path(), &Played::at(empty.path()), None);

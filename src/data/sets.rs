@@ -1,10 +1,10 @@
 //! Data sets that come in packages, read into rows.
 
-use super::StoreError;
-use super::packages::{self, Package};
+use super::read::{Record, Records, parse_jsonl};
+use super::{DataError, Source, columns};
 use crate::core::context::Context;
-use crate::data::read::{Record, Records, parse_jsonl};
-use crate::data::{DataError, Source, columns};
+use crate::store::StoreError;
+use crate::store::packages::{self, Package};
 use serde_json::Value;
 
 /// A fetched data set: which package it is in, and how its file is read.

@@ -1,11 +1,13 @@
-//! Runs cells on workers: starts as many as fit, hands out numbers, hears answers, and lets go.
+//! Runs cells on workers: starts as many as fit, hands out numbers, hears answers, and ends them.
 
 use super::SweepError;
+use super::channel::{Task, WorkerMessage};
 use super::launch::Launcher;
 use super::memory::{Gauge, System};
-use super::post::{Task, Word};
 use super::queue::Queue;
-use crate::core::context::{Computed, Context, Event};
+use super::state::SweepState;
+use crate::core::context::{Context, Event};
+use crate::core::operation::Operation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin};
@@ -29,7 +31,7 @@ pub struct Sweep<'a> {
 
 /// What became of a cell.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Fate {
+pub enum CellOutcome {
     /// All that it needs is in the store.
     Ready,
     Failed {
@@ -41,7 +43,7 @@ pub enum Fate {
     },
 }
 
-/// How long a worker that was asked to stop may take to leave its state behind, before it is killed: chosen.
+/// How long a worker that was asked to stop may take to leave its state behind, before it is killed. Arbitrary.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How often interruption and memory are looked at.
@@ -57,17 +59,23 @@ const LAST_WORDS: usize = 2048;
 const LISTENED: Duration = Duration::from_millis(500);
 
 /// Runs the cells; what became of each. A cell that is missing in the answer was not begun.
-pub fn run(sweep: &Sweep, launcher: &Launcher, ctx: &Context) -> Result<BTreeMap<usize, Fate>, SweepError> {
-    run_with(sweep, launcher, ctx, &System)
+pub fn run(
+    sweep: &Sweep,
+    launcher: &Launcher,
+    state: &SweepState,
+    ctx: &Context,
+) -> Result<BTreeMap<usize, CellOutcome>, SweepError> {
+    run_with(sweep, launcher, state, ctx, &System)
 }
 
 /// As [`run`], with the memory that `gauge` tells.
 fn run_with(
     sweep: &Sweep,
     launcher: &Launcher,
+    state: &SweepState,
     ctx: &Context,
     gauge: &dyn Gauge,
-) -> Result<BTreeMap<usize, Fate>, SweepError> {
+) -> Result<BTreeMap<usize, CellOutcome>, SweepError> {
     let task = Task {
         settings: ctx.settings.clone(),
         access: ctx.access.clone(),
@@ -75,16 +83,17 @@ fn run_with(
         call: sweep.call,
         digest: sweep.digest.clone(),
     };
-    let (words, heard) = channel();
+    let (messages, heard) = channel();
     let n_workers = sweep.n_workers.clamp(1, sweep.cells.len().max(1));
     let total = sweep.cells.len() as u64;
     ctx.tell(Event::Started { what: BAR.to_owned(), total });
-    let mut floor = Floor {
+    let mut scheduler = Scheduler {
         sweep,
         launcher,
+        state,
         ctx,
         task,
-        words,
+        messages,
         n_threads: (ctx.settings.n_threads / n_workers).max(1),
         wanted: n_workers,
         gauge,
@@ -96,12 +105,12 @@ fn run_with(
         n_lost: 0,
         has_arrived: false,
         tries: BTreeMap::new(),
-        fates: BTreeMap::new(),
+        outcomes: BTreeMap::new(),
     };
-    let answer = floor.work(&heard);
-    floor.stop(&heard);
+    let answer = scheduler.work(&heard);
+    scheduler.stop(&heard);
     ctx.tell(Event::Ended { what: BAR.to_owned() });
-    answer.map(|()| floor.fates)
+    answer.map(|()| scheduler.outcomes)
 }
 
 /// What the progress bar of the sweep is called.
@@ -131,14 +140,15 @@ impl Drop for Worker {
 }
 
 /// What reaches the first process: who, and what; `None` when that worker's output has ended.
-type Heard = (usize, Option<Word>);
+type Heard = (usize, Option<WorkerMessage>);
 
-struct Floor<'a> {
+struct Scheduler<'a> {
     sweep: &'a Sweep<'a>,
     launcher: &'a Launcher,
+    state: &'a SweepState,
     ctx: &'a Context,
     task: Task,
-    words: Sender<Heard>,
+    messages: Sender<Heard>,
     n_threads: usize,
     wanted: usize,
     gauge: &'a dyn Gauge,
@@ -152,10 +162,10 @@ struct Floor<'a> {
     n_lost: usize,
     has_arrived: bool,
     tries: BTreeMap<usize, usize>,
-    fates: BTreeMap<usize, Fate>,
+    outcomes: BTreeMap<usize, CellOutcome>,
 }
 
-impl Floor<'_> {
+impl Scheduler<'_> {
     fn work(&mut self, heard: &Receiver<Heard>) -> Result<(), SweepError> {
         loop {
             self.ctx.interrupt.check()?;
@@ -166,7 +176,7 @@ impl Floor<'_> {
                 return Ok(());
             }
             match heard.recv_timeout(LOOK) {
-                Ok((id, Some(word))) => self.hear(id, word)?,
+                Ok((id, Some(message))) => self.hear(id, message)?,
                 Ok((id, None)) => self.gone(id)?,
                 Err(RecvTimeoutError::Timeout) => self.watch_memory(),
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -199,30 +209,30 @@ impl Floor<'_> {
     }
 
     fn start(&mut self) -> Result<(), SweepError> {
-        let failed = |error: std::io::Error| SweepError::Start { reason: crate::core::context::plain(&error) };
+        let failed = |error: std::io::Error| SweepError::Start { reason: crate::core::files::plain(&error) };
         let folder = tempfile::Builder::new().prefix("w2s-worker-").tempdir().map_err(failed)?;
         let place = folder.path().canonicalize().map_err(failed)?;
         let mut child = self.launcher.start(&self.task, self.n_threads, place).map_err(failed)?;
         let (id, last_words) = (self.n_started, Arc::new(Mutex::new(String::new())));
         self.n_started += 1;
         if let Some(stdout) = child.stdout.take() {
-            let words = self.words.clone();
+            let messages = self.messages.clone();
             spawn("w2s-hears", move || {
                 for line in BufReader::new(stdout).lines() {
                     let Ok(line) = line else { break };
-                    // What is no word was not said by a worker.
-                    let Ok(word) = serde_json::from_str(&line) else { continue };
-                    if words.send((id, Some(word))).is_err() {
+                    // What is no message was not said by a worker.
+                    let Ok(message) = serde_json::from_str(&line) else { continue };
+                    if messages.send((id, Some(message))).is_err() {
                         return;
                     }
                 }
-                let _ = words.send((id, None));
+                let _ = messages.send((id, None));
             })
             .map_err(failed)?;
         }
         if let Some(mut stderr) = child.stderr.take() {
             let kept = last_words.clone();
-            spawn("w2s-last-words", move || {
+            spawn("w2s-last-messages", move || {
                 let mut buffer = [0u8; 512];
                 while let Ok(n) = stderr.read(&mut buffer) {
                     let Some(piece) = buffer.get(..n).filter(|piece| !piece.is_empty()) else { break };
@@ -242,41 +252,44 @@ impl Floor<'_> {
         Ok(())
     }
 
-    fn hear(&mut self, id: usize, word: Word) -> Result<(), SweepError> {
+    fn hear(&mut self, id: usize, message: WorkerMessage) -> Result<(), SweepError> {
         let Some(worker) = self.workers.get_mut(&id) else { return Ok(()) };
         let cell = worker.cell;
         let name = |what: String| cell.map_or_else(|| what.clone(), |cell| format!("cell {cell}: {what}"));
-        match word {
-            Word::Arrived => {
+        match message {
+            WorkerMessage::Arrived => {
                 worker.arrived = true;
                 self.has_arrived = true;
                 self.hand_out(id);
             }
-            Word::Refused { why } => return Err(SweepError::Refused { why }),
-            Word::Started { what, total } if worker.arrived => {
+            WorkerMessage::Refused { why } => return Err(SweepError::Refused { why }),
+            WorkerMessage::Started { what, total } if worker.arrived => {
                 let what = name(what);
                 worker.bars.insert(what.clone());
                 self.ctx.tell(Event::Started { what, total });
             }
-            Word::Progress { what, done, note } if worker.arrived => {
+            WorkerMessage::Progress { what, done, note } if worker.arrived => {
                 self.ctx.tell(Event::Progress { what: name(what), done, note });
             }
-            Word::Ended { what } if worker.arrived => {
+            WorkerMessage::Ended { what } if worker.arrived => {
                 let what = name(what);
                 worker.bars.remove(&what);
                 self.ctx.tell(Event::Ended { what });
             }
-            Word::Warning { text } if worker.arrived => self.ctx.sweep.pass_on(text, self.ctx),
-            Word::Started { .. } | Word::Progress { .. } | Word::Ended { .. } | Word::Warning { .. } => {}
-            Word::Computed(computed) => self.note(computed),
-            Word::Ready { cell } => {
+            WorkerMessage::Warning { text } if worker.arrived => self.state.pass_on(text, self.ctx),
+            WorkerMessage::Started { .. }
+            | WorkerMessage::Progress { .. }
+            | WorkerMessage::Ended { .. }
+            | WorkerMessage::Warning { .. } => {}
+            WorkerMessage::Computed(computed) => self.note(computed),
+            WorkerMessage::Ready { cell } => {
                 worker.cell = None;
-                self.settle(cell, Fate::Ready);
+                self.finish(cell, CellOutcome::Ready);
                 self.hand_out(id);
             }
-            Word::Failed { cell, message } => {
+            WorkerMessage::Failed { cell, message } => {
                 worker.cell = None;
-                self.settle(cell, Fate::Failed { message });
+                self.finish(cell, CellOutcome::Failed { message });
                 if self.sweep.stop_at_failure {
                     self.queue.clear();
                     self.workers.values_mut().for_each(|worker| worker.stdin = None);
@@ -289,20 +302,20 @@ impl Floor<'_> {
     }
 
     /// A worker computed something: said at once, for the script may never come to it.
-    fn note(&self, computed: Computed) {
+    fn note(&self, computed: Operation) {
         // What the store does not keep is computed again where it is needed.
         if computed.key.is_empty() {
             return;
         }
-        self.ctx.sweep.note_computed(computed.key.clone(), computed.seconds);
+        self.state.note_computed(computed.key.clone(), computed.seconds);
         self.ctx.tell(Event::Ahead(Box::new(computed)));
     }
 
-    fn settle(&mut self, cell: usize, fate: Fate) {
-        self.fates.insert(cell, fate);
+    fn finish(&mut self, cell: usize, outcome: CellOutcome) {
+        self.outcomes.insert(cell, outcome);
         let n_workers = self.wanted;
         let note = if n_workers == 1 { "1 worker".to_owned() } else { format!("{n_workers} workers") };
-        self.ctx.tell(Event::Progress { what: BAR.to_owned(), done: self.fates.len() as u64, note });
+        self.ctx.tell(Event::Progress { what: BAR.to_owned(), done: self.outcomes.len() as u64, note });
     }
 
     /// Gives a worker its next cell, or asks it to end.
@@ -355,7 +368,7 @@ impl Floor<'_> {
             self.queue.put_back(id, cell);
             return Ok(());
         }
-        self.settle(cell, Fate::Died { why });
+        self.finish(cell, CellOutcome::Died { why });
         if self.sweep.stop_at_failure {
             self.queue.clear();
             self.workers.values_mut().for_each(|worker| worker.stdin = None);
@@ -393,7 +406,7 @@ impl Floor<'_> {
                         worker.bars.iter().for_each(|what| self.ctx.tell(Event::Ended { what: what.clone() }));
                     }
                 }
-                Ok((_, Some(Word::Computed(computed)))) => self.note(computed),
+                Ok((_, Some(WorkerMessage::Computed(computed)))) => self.note(computed),
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -419,7 +432,7 @@ mod tests {
         body: &str,
         sweep: &Sweep,
         ctx: &Context,
-    ) -> (Result<BTreeMap<usize, Fate>, SweepError>, tempfile::TempDir) {
+    ) -> (Result<BTreeMap<usize, CellOutcome>, SweepError>, tempfile::TempDir) {
         with_memory(body, sweep, ctx, &System)
     }
 
@@ -428,7 +441,7 @@ mod tests {
         sweep: &Sweep,
         ctx: &Context,
         gauge: &dyn Gauge,
-    ) -> (Result<BTreeMap<usize, Fate>, SweepError>, tempfile::TempDir) {
+    ) -> (Result<BTreeMap<usize, CellOutcome>, SweepError>, tempfile::TempDir) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("worker.sh");
         let here = folder.path().display();
@@ -439,7 +452,7 @@ mod tests {
             flags: vec![file.display().to_string()],
             script: Box::new(Script::default),
         };
-        (run_with(sweep, &launcher, ctx, gauge), folder)
+        (run_with(sweep, &launcher, &SweepState::default(), ctx, gauge), folder)
     }
 
     const ARRIVE: &str = "echo '{\"word\":\"arrived\"}'\n";
@@ -456,10 +469,10 @@ mod tests {
              else echo \"{{\\\"word\\\":\\\"ready\\\",\\\"cell\\\":$cell}}\"; fi; done"
         );
         let ctx = Context::for_tests();
-        let (fates, folder) = with_shell(&body, &sweep(&[0, 1, 2, 3, 4, 5, 6, 7], 2), &ctx);
-        let fates = fates.expect("runs");
-        assert_eq!(fates.len(), 8);
-        assert_eq!(fates[&3], Fate::Failed { message: "bad".to_owned() });
+        let (outcomes, folder) = with_shell(&body, &sweep(&[0, 1, 2, 3, 4, 5, 6, 7], 2), &ctx);
+        let outcomes = outcomes.expect("runs");
+        assert_eq!(outcomes.len(), 8);
+        assert_eq!(outcomes[&3], CellOutcome::Failed { message: "bad".to_owned() });
         let mut ran: Vec<String> =
             std::fs::read_to_string(folder.path().join("ran")).expect("ran").lines().map(str::to_owned).collect();
         ran.sort();
@@ -475,10 +488,12 @@ mod tests {
              echo \"{{\\\"word\\\":\\\"ready\\\",\\\"cell\\\":$cell}}\"; done"
         );
         let ctx = Context::for_tests();
-        let (fates, folder) = with_shell(&body, &sweep(&[0, 1, 2, 3], 1), &ctx);
-        let fates = fates.expect("runs");
-        assert_eq!([&fates[&0], &fates[&2], &fates[&3]], [&Fate::Ready; 3]);
-        assert!(matches!(&fates[&1], Fate::Died { why } if why.contains("signal: 9") && why.contains("out of memory")));
+        let (outcomes, folder) = with_shell(&body, &sweep(&[0, 1, 2, 3], 1), &ctx);
+        let outcomes = outcomes.expect("runs");
+        assert_eq!([&outcomes[&0], &outcomes[&2], &outcomes[&3]], [&CellOutcome::Ready; 3]);
+        assert!(
+            matches!(&outcomes[&1], CellOutcome::Died { why } if why.contains("signal: 9") && why.contains("out of memory"))
+        );
         let ran = std::fs::read_to_string(folder.path().join("ran")).expect("ran");
         assert_eq!(ran.split_whitespace().collect::<Vec<_>>(), ["0", "1", "1", "2", "2", "3"]);
     }
@@ -541,8 +556,8 @@ mod tests {
             }
         });
         let gauge = Swelling { n_before: 4, ..Swelling::default() };
-        let (fates, _folder) = with_memory(&body, &sweep(&[0, 1], 2), &ctx, &gauge);
-        assert_eq!(fates.expect("runs").values().collect::<Vec<_>>(), [&Fate::Ready; 2]);
+        let (outcomes, _folder) = with_memory(&body, &sweep(&[0, 1], 2), &ctx, &gauge);
+        assert_eq!(outcomes.expect("runs").values().collect::<Vec<_>>(), [&CellOutcome::Ready; 2]);
         assert_eq!(*warned.lock().expect("whole"), ["the workers hold more than 100 MiB: from here on 1 run"]);
         let began = std::fs::read_to_string(shared.path().join("began")).expect("there");
         let who = |cell: &str| -> Vec<&str> {

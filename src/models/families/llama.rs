@@ -1,14 +1,17 @@
-//! Llama and Qwen2 with Hugging Face names. Queries, keys and values become one matrix, and so do the gate and what it opens.
+//! Llama 2 and 3, and what has their shape, such as SmolLM2. Queries, keys and values become one matrix, and so do the
+//! gate and what it opens.
 
-use super::{in_layer, unusable};
+use super::{Family, Stored, from_config, in_layer, must, unusable};
 use crate::models::ModelError;
 use crate::models::arch::{Arch, LlamaConfig, MAX_CONTEXT, Rope, Scaling};
 use serde::Deserialize;
 
+pub const FAMILY: Family =
+    Family { model_type: "llama", arch: |config| arch_with(config, false), values: stored_values };
+
 /// What is read of `config.json`.
 #[derive(Debug, Deserialize)]
 struct Config {
-    model_type: String,
     vocab_size: usize,
     hidden_size: usize,
     num_hidden_layers: usize,
@@ -45,28 +48,24 @@ struct RopeConfig {
     original_max_position_embeddings: Option<usize>,
 }
 
-/// The architecture that a `config.json` describes.
-pub(super) fn arch(config: &[u8]) -> Result<Arch, ModelError> {
-    let config: Config = serde_json::from_slice(config).map_err(|error| unusable("config.json", &error.to_string()))?;
-    let must = |field: &str, must: &str, got: &dyn std::fmt::Display| {
-        Err(unusable("config.json", &format!("`{field}` must be {must}, got `{got}`")))
-    };
+/// The architecture that a `config.json` describes, with or without a bias of queries, keys and values.
+pub(super) fn arch_with(config: &[u8], qkv_bias: bool) -> Result<Arch, ModelError> {
+    let config: Config = from_config(config)?;
     if config.hidden_act != "silu" {
-        return must("hidden_act", "silu", &config.hidden_act);
+        return Err(must("hidden_act", "silu", &config.hidden_act));
     }
-    let qwen = config.model_type == "qwen2";
     for (field, set) in [
-        ("attention_bias", config.attention_bias == Some(true) && !qwen),
+        ("attention_bias", config.attention_bias == Some(true) && !qkv_bias),
         ("mlp_bias", config.mlp_bias == Some(true)),
         ("use_sliding_window", config.use_sliding_window == Some(true)),
     ] {
         if set {
-            return must(field, "false", &true);
+            return Err(must(field, "false", true));
         }
     }
     let (width, n_heads) = (config.hidden_size, config.num_attention_heads);
     if let Some(head) = config.head_dim.filter(|head| head.saturating_mul(n_heads) != width) {
-        return must("head_dim", "hidden_size / num_attention_heads", &head);
+        return Err(must("head_dim", "hidden_size / num_attention_heads", head));
     }
     Ok(Arch::Llama(LlamaConfig {
         vocab: config.vocab_size,
@@ -79,7 +78,7 @@ pub(super) fn arch(config: &[u8]) -> Result<Arch, ModelError> {
         inner: config.intermediate_size,
         norm_eps: config.rms_norm_eps,
         rope: config.rope()?,
-        qkv_bias: qwen,
+        qkv_bias,
         tied: config.tie_word_embeddings.unwrap_or(false),
     }))
 }
@@ -140,8 +139,18 @@ pub(in crate::models) fn values(
     Ok(values)
 }
 
+/// The trunk's parameters from a checkpoint. One that predicts tokens keeps its trunk under `model.`.
+pub(super) fn stored_values(arch: &Arch, stored: &Stored) -> Result<Vec<f32>, ModelError> {
+    let Arch::Llama(config) = arch else { return Err(unusable("config.json", "it does not describe a Llama")) };
+    let prefix = if stored.has("model.embed_tokens.weight") { "model." } else { "" };
+    values(config, |piece, shape| match piece {
+        "embed.out" => stored.tensor("lm_head.weight", shape),
+        _ => stored.tensor(&format!("{prefix}{}", hf_name(piece)), shape),
+    })
+}
+
 /// Their name for one of the pieces that [`values`] asks for, without the trunk's prefix.
-pub(super) fn hf_name(piece: &str) -> String {
+fn hf_name(piece: &str) -> String {
     match piece {
         "embed.token" => return "embed_tokens.weight".into(),
         "norm.weight" => return piece.into(),

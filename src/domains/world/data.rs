@@ -1,7 +1,7 @@
 //! From a task of the generated world to a data set: here its truth is sealed.
 
-use super::{Data, DataError, Row, Source, Split};
-use crate::domains::world::TaskRows;
+use super::TaskRows;
+use crate::data::{Data, DataError, Input, Row, Source, Split};
 use std::sync::Arc;
 
 impl Data {
@@ -10,7 +10,7 @@ impl Data {
         let truth = task.rows.iter().map(|row| row.truth).collect();
         let rows = task.rows.into_iter().map(|row| Row {
             id: row.id,
-            text: row.text,
+            input: Input::Text(row.text),
             group: row.group,
             split: if row.is_test { Split::Test } else { Split::Train },
             difficulty: row.difficulty,

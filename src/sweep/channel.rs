@@ -1,8 +1,9 @@
 //! What the first process and its workers say to each other: a task, then the numbers of cells, one line of JSON each;
-//! the answers come as [`Word`]s.
+//! the answers come as [`WorkerMessage`]s.
 
 use super::launch::Script;
-use crate::core::context::{Access, Computed, Context, Event, Found, Settings};
+use crate::core::context::{Access, Context, Event, Found, Settings};
+use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,7 +25,7 @@ pub struct Task {
 /// What a worker says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "word", rename_all = "snake_case")]
-pub enum Word {
+pub enum WorkerMessage {
     /// It stands at the same call with the same cells.
     Arrived,
     /// It does not, and ends.
@@ -47,7 +48,7 @@ pub enum Word {
         text: String,
     },
     /// It computed a result.
-    Computed(Computed),
+    Computed(Operation),
     /// All that the cell needs is in the store.
     Ready {
         cell: usize,
@@ -58,26 +59,29 @@ pub enum Word {
     },
 }
 
-/// How often the same progress bar speaks: chosen.
+/// How often the same progress bar speaks. Arbitrary.
 const SPEAK: Duration = Duration::from_millis(100);
 
 /// A worker's end of the line.
-pub struct Post {
+pub struct WorkerChannel {
     pub task: Task,
     cells: Mutex<Receiver<usize>>,
     out: Mutex<Box<dyn Write + Send>>,
     spoke: Mutex<Instant>,
 }
 
-impl Post {
+impl WorkerChannel {
     /// Reads the task from the first line of `input`; why not, otherwise.
-    pub fn open(input: &mut impl BufRead, out: Box<dyn Write + Send>) -> Result<(Arc<Post>, Sender<usize>), String> {
+    pub fn open(
+        input: &mut impl BufRead,
+        out: Box<dyn Write + Send>,
+    ) -> Result<(Arc<WorkerChannel>, Sender<usize>), String> {
         let mut line = String::new();
         input.read_line(&mut line).map_err(|error| error.to_string())?;
         let task = serde_json::from_str(&line).map_err(|error| format!("no task: {error}"))?;
         let (sender, receiver) = channel();
         let (cells, out, spoke) = (Mutex::new(receiver), Mutex::new(out), Mutex::new(Instant::now()));
-        Ok((Arc::new(Post { task, cells, out, spoke }), sender))
+        Ok((Arc::new(WorkerChannel { task, cells, out, spoke }), sender))
     }
 
     /// Hands on the numbers that come in, until the other end closes: then the work is stopped.
@@ -106,8 +110,8 @@ impl Post {
     }
 
     /// Says something. If nobody hears it, the end of the input will tell.
-    pub fn say(&self, word: &Word) {
-        let Ok(mut line) = serde_json::to_vec(word) else { return };
+    pub fn say(&self, message: &WorkerMessage) {
+        let Ok(mut line) = serde_json::to_vec(message) else { return };
         line.push(b'\n');
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = out.write_all(&line).and_then(|()| out.flush());
@@ -115,35 +119,24 @@ impl Post {
 
     /// Says that this process does not serve, and why.
     pub fn refuse(&self, why: &str) {
-        self.say(&Word::Refused { why: why.to_owned() });
+        self.say(&WorkerMessage::Refused { why: why.to_owned() });
     }
 
     /// Passes on what of an event the first process wants to know.
     pub fn pass_on(&self, event: Event) {
-        let word = match event {
-            Event::Started { what, total } => Word::Started { what, total },
+        let message = match event {
+            Event::Started { what, total } => WorkerMessage::Started { what, total },
             Event::Progress { what, done, note } => {
                 let mut spoke = self.spoke.lock().unwrap_or_else(PoisonError::into_inner);
                 if spoke.elapsed() < SPEAK {
                     return;
                 }
                 *spoke = Instant::now();
-                Word::Progress { what, done, note }
+                WorkerMessage::Progress { what, done, note }
             }
-            Event::Ended { what } => Word::Ended { what },
-            Event::Warning { text } => Word::Warning { text },
-            Event::Operation {
-                name,
-                what,
-                digest,
-                key,
-                inputs,
-                options,
-                work: _,
-                found: Found::Computed,
-                seconds,
-                curve,
-            } => Word::Computed(Computed { name, what, digest, key, inputs, options, seconds, curve }),
+            Event::Ended { what } => WorkerMessage::Ended { what },
+            Event::Warning { text } => WorkerMessage::Warning { text },
+            Event::Operation { operation, work: _, found: Found::Computed } => WorkerMessage::Computed(operation),
             // The first process goes through the cell itself afterwards, and tells these then.
             Event::Operation { .. }
             | Event::Ahead(_)
@@ -153,7 +146,7 @@ impl Post {
             | Event::FetchedRead { .. }
             | Event::Seed { .. } => return,
         };
-        self.say(&word);
+        self.say(&message);
     }
 }
 
@@ -177,14 +170,14 @@ mod tests {
                 Ok(())
             }
         }
-        let (post, sender) = Post::open(&mut input, Box::new(Shared(said.clone()))).expect("a task");
-        assert_eq!(post.task.call, 2);
+        let (channel, sender) = WorkerChannel::open(&mut input, Box::new(Shared(said.clone()))).expect("a task");
+        assert_eq!(channel.task.call, 2);
         let ctx = Context::for_tests();
-        Post::listen(input, sender, &ctx);
-        assert_eq!((post.next(&ctx), post.next(&ctx), post.next(&ctx)), (Some(4), Some(7), None));
-        post.say(&Word::Ready { cell: 4 });
+        WorkerChannel::listen(input, sender, &ctx);
+        assert_eq!((channel.next(&ctx), channel.next(&ctx), channel.next(&ctx)), (Some(4), Some(7), None));
+        channel.say(&WorkerMessage::Ready { cell: 4 });
         let line = String::from_utf8(said.lock().expect("whole").clone()).expect("text");
         assert_eq!(line, "{\"word\":\"ready\",\"cell\":4}\n");
-        assert!(Post::open(&mut &b"nonsense\n"[..], Box::new(std::io::sink())).is_err());
+        assert!(WorkerChannel::open(&mut &b"nonsense\n"[..], Box::new(std::io::sink())).is_err());
     }
 }

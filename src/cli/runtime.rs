@@ -1,23 +1,28 @@
-//! Sets up what a command works at: the context with its grants, the session over it, progress, the record, Ctrl-C.
+//! What a command works with: the runtime owns the store's session, the sweeps, the recorder and the progress bars, and lends
+//! the context what its functions need of them.
 
 use super::line::Global;
 use super::{draw, exit, output, progress::Progress, start};
 use crate::core::context::{Access, Context, Event, Memo, Settings};
+use crate::core::explain::Explain;
+use crate::core::files::plain;
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::resolve::STDLIB;
 use crate::lang::source::{Source, Sources};
 use crate::lang::{Session, Setup};
 use crate::record::{self, Folder, Outcome, RecordError, Recorder};
-use crate::store::Store;
-use crate::store::bucket::{Bucket, is_url};
+use crate::store::StoreSession;
+use crate::store::bucket::is_url;
+use crate::sweep::SweepState;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A context and what stands around it on the command line.
-pub struct Bench {
+/// Everything that lives as long as a command.
+pub struct Runtime {
     pub ctx: Arc<Context>,
+    pub store: Arc<StoreSession>,
+    pub sweep: Arc<SweepState>,
     pub progress: Arc<Progress>,
     pub recorder: Option<Recorder>,
     /// Whether the reader of standard output went away.
@@ -34,87 +39,47 @@ pub struct Run<'a> {
     pub args: &'a [String],
 }
 
-impl Bench {
-    /// A bench whose project is `--project`, or else `project`. A script run always gets a run folder.
-    pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Bench, Box<Diagnostic>> {
-        let project = global.project.as_deref().unwrap_or(project);
-        let project = project.canonicalize().map_err(|error| {
-            let why = crate::core::context::plain(&error);
-            Box::new(Diagnostic::new("usage/project", format!("the project folder `{}`: {why}", project.display())))
-        })?;
+impl Runtime {
+    /// The runtime of a command whose project is `--project`, or else `project`. A script run always gets a run folder.
+    pub fn new(global: &Global, project: &Path, run: Option<Run>) -> Result<Runtime, Box<Diagnostic>> {
+        let project = project_of(global, project)?;
         let (store, url) = store_of(global);
         // A bucket that is not there is no reason for a run folder.
-        let bucket = url.as_ref().map(|url| Bucket::open(url, &Store::at(&store))).transpose();
-        let bucket = bucket.map_err(|error| Box::new(Diagnostic::from_explained(&error)))?;
-        if let Some(bucket) = bucket.as_ref().filter(|_| run.is_some() && !global.no_memo) {
-            bucket.meet(&Store::at(&store)).map_err(|error| Box::new(Diagnostic::from_explained(&error)))?;
-        }
-        let refuse = |error: RecordError| Box::new(Diagnostic::from_explained(&error));
-        let mut folder = match (&run, &global.run) {
-            (None, None) => None,
-            (run, asked) => {
-                let stem = run.as_ref().and_then(|run| run.script.file_stem()).unwrap_or_default().to_string_lossy();
-                Some(record::create(Path::new("."), asked.as_deref(), &stem).map_err(refuse)?)
-            }
-        };
+        let session = open_store(&store, url.as_deref(), run.is_some() && !global.no_memo)?;
+        let mut folder = run_folder(global, run.as_ref()).map_err(refuse)?;
         let run_dir = folder.as_ref().map(|folder| folder.path.clone());
-        let settings = Settings {
-            seed_offset: global.seed,
-            n_threads: start::n_threads(global),
-            device: global.device.name().to_owned(),
-            store: store.clone(),
-            bucket: url,
-            memo: match (global.plan, global.no_memo) {
-                (true, _) => Memo::Plan,
-                (_, true) => Memo::Off,
-                _ => Memo::On,
-            },
-            checkpoint: checkpoint_seconds(),
-            run_dir: run_dir.clone(),
-        };
-        let own = [project.clone(), store];
-        let access = Access {
-            read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
-            write: run_dir.iter().cloned().chain(global.allow_write.iter().cloned()).collect(),
-            net: global.allow_net.clone(),
-            project,
-        };
-        let recorder = run_dir.as_ref().map(|folder| {
-            let (script, args) = run.as_ref().map_or((Path::new("input"), &[][..]), |run| (run.script, run.args));
-            Recorder::new(&record::Start {
-                folder,
-                script: &script.display().to_string(),
-                arguments: args,
-                settings: &settings,
-                access: &access,
-                read: &global.allow_read,
-                write: &global.allow_write,
-                stdlib: STDLIB,
-            })
-        });
-        let mut ctx = Context::new(settings, access);
-        if let Some(bucket) = bucket {
-            ctx.use_bucket(bucket);
-        }
-        let ctx = Arc::new(ctx);
+        let settings = settings(global, store.clone(), url, run_dir.clone());
+        let access = access(global, project, store, run_dir.clone());
+        let recorder = run_dir.map(|folder| recorder(global, &folder, run.as_ref(), &settings, &access));
+        let (store, sweep) = (Arc::new(session), Arc::new(SweepState::default()));
+        let ctx = store.lend(Context::new(settings, access)).with(sweep.clone());
+        let ctx = Arc::new(if global.plan { ctx.planning() } else { ctx });
         let progress = Arc::new(Progress::new(global.quiet));
         if let (Some(folder), Some(recorder)) = (&mut folder, &recorder) {
-            take_over(folder, recorder, &progress).map_err(refuse)?;
+            resume(folder, recorder, &progress).map_err(refuse)?;
         }
-        let sources: Arc<OnceLock<(Sources, PathBuf)>> = Arc::default();
-        let (shown, kept, texts) = (progress.clone(), recorder.clone(), sources.clone());
-        ctx.listen(move |event: Event| {
-            if let Some(recorder) = &kept {
+        handle_ctrl_c(&ctx);
+        let (broken, sources) = Default::default();
+        let runtime = Runtime { ctx, store, sweep, progress, recorder, broken, sources, _folder: folder };
+        runtime.listen();
+        Ok(runtime)
+    }
+
+    /// Shows what the context tells, and records it.
+    fn listen(&self) {
+        let (sweep, recorder, progress) = (self.sweep.clone(), self.recorder.clone(), self.progress.clone());
+        let sources = self.sources.clone();
+        self.ctx.listen(move |event: Event| {
+            let Some(event) = sweep.observe(event) else { return };
+            if let Some(recorder) = &recorder {
                 recorder.note(&event);
-                if let Some((sources, script)) = texts.get().filter(|_| recorder.is_due()) {
+                if let Some((sources, script)) = sources.get().filter(|_| recorder.is_due()) {
                     // A disk that is full will be complained of by whatever is written next, the last record at the latest.
                     let _ = keep(recorder, sources, Some(script), Outcome::Running);
                 }
             }
-            shown.show(&event);
+            progress.show(&event);
         });
-        heed_ctrl_c(&ctx);
-        Ok(Bench { ctx, progress, recorder, broken: Arc::default(), sources, _folder: folder })
     }
 
     /// Writes the record of a script that begins, and from now on again and again: a run that is ended by force is known by
@@ -187,6 +152,74 @@ impl Bench {
     }
 }
 
+fn refuse(error: impl Explain) -> Box<Diagnostic> {
+    Box::new(Diagnostic::from_explained(&error))
+}
+
+/// The real path of `--project`, or else of `project`.
+fn project_of(global: &Global, project: &Path) -> Result<PathBuf, Box<Diagnostic>> {
+    let project = global.project.as_deref().unwrap_or(project);
+    project.canonicalize().map_err(|error| {
+        let why = format!("the project folder `{}`: {}", project.display(), plain(&error));
+        Box::new(Diagnostic::new("usage/project", why))
+    })
+}
+
+/// The session of a store whose bucket, if it has one, lets us in where it is to be used.
+fn open_store(folder: &Path, bucket: Option<&str>, is_used: bool) -> Result<StoreSession, Box<Diagnostic>> {
+    let session = StoreSession::open(folder, bucket).map_err(refuse)?;
+    if is_used {
+        session.connect(folder).map_err(refuse)?;
+    }
+    Ok(session)
+}
+
+/// `--run`, or a new folder for a script.
+fn run_folder(global: &Global, run: Option<&Run>) -> Result<Option<Folder>, RecordError> {
+    if run.is_none() && global.run.is_none() {
+        return Ok(None);
+    }
+    let stem = run.and_then(|run| run.script.file_stem()).unwrap_or_default().to_string_lossy();
+    record::create(Path::new("."), global.run.as_deref(), &stem).map(Some)
+}
+
+fn settings(global: &Global, store: PathBuf, bucket: Option<String>, run_dir: Option<PathBuf>) -> Settings {
+    Settings {
+        seed_offset: global.seed,
+        n_threads: start::n_threads(global),
+        device: global.device.name().to_owned(),
+        store,
+        bucket,
+        memo: if global.no_memo { Memo::Off } else { Memo::On },
+        checkpoint: checkpoint_seconds(),
+        run_dir,
+    }
+}
+
+/// The project, the store and the run's folder may be read, and what was granted; the run's folder may be written.
+fn access(global: &Global, project: PathBuf, store: PathBuf, run_dir: Option<PathBuf>) -> Access {
+    let own = [project.clone(), store];
+    Access {
+        read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
+        write: run_dir.into_iter().chain(global.allow_write.iter().cloned()).collect(),
+        project,
+    }
+}
+
+fn recorder(global: &Global, folder: &Path, run: Option<&Run>, settings: &Settings, access: &Access) -> Recorder {
+    let (script, args) = run.map_or((Path::new("input"), &[][..]), |run| (run.script, run.args));
+    Recorder::new(&record::Start {
+        folder,
+        script: &script.display().to_string(),
+        arguments: args,
+        settings,
+        access,
+        read: &global.allow_read,
+        write: &global.allow_write,
+        stdlib: &super::script::library(&global.modules),
+    })
+}
+
 fn keep(recorder: &Recorder, sources: &Sources, script: Option<&Path>, outcome: Outcome) -> Result<(), RecordError> {
     let script = script.map(|path| path.display().to_string());
     let (first, rest): (Vec<_>, Vec<_>) =
@@ -197,7 +230,7 @@ fn keep(recorder: &Recorder, sources: &Sources, script: Option<&Path>, outcome: 
 }
 
 /// Goes on in the folder of a run that did not end, if it was of the same command.
-fn take_over(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Result<(), RecordError> {
+fn resume(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Result<(), RecordError> {
     let Some(earlier) = &folder.unfinished else { return Ok(()) };
     let shown = crate::lang::resolve::shown(&folder.path);
     if !recorder.is_same_command(earlier) {
@@ -241,13 +274,13 @@ fn data_folder() -> PathBuf {
 
 /// The first Ctrl-C asks running work to stop, a second one ends the program. There is one handler per process, for the
 /// context that was set up last.
-fn heed_ctrl_c(ctx: &Arc<Context>) {
-    static LAB: OnceLock<std::sync::Mutex<Arc<Context>>> = OnceLock::new();
-    if let Some(held) = LAB.get() {
+fn handle_ctrl_c(ctx: &Arc<Context>) {
+    static CONTEXT: OnceLock<std::sync::Mutex<Arc<Context>>> = OnceLock::new();
+    if let Some(held) = CONTEXT.get() {
         *held.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = ctx.clone();
         return;
     }
-    let held = LAB.get_or_init(|| std::sync::Mutex::new(ctx.clone()));
+    let held = CONTEXT.get_or_init(|| std::sync::Mutex::new(ctx.clone()));
     // Without a handler, Ctrl-C ends the program at once, which is the next best thing.
     let _ = ctrlc::set_handler(move || {
         let ctx = held.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();

@@ -1,0 +1,52 @@
+//! What leaves the library while it works: progress, reads of truth, costly operations, files, warnings. Whoever owns the
+//! context decides what becomes of an event.
+
+use crate::core::digest::Digest;
+use crate::core::operation::Operation;
+use std::path::PathBuf;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Long work began: `total` steps under the name `what` (such as `finetune world-3`).
+    Started { what: String, total: u64 },
+    /// The work named `what` did its `done`th step; `note` is short (such as `loss 0.412`).
+    Progress { what: String, done: u64, note: String },
+    /// The work named `what` ended, well or not.
+    Ended { what: String },
+    /// Sealed truth was read: `n_rows` rows of the data `data`, which `digest` tells apart from other rows of it, by the
+    /// call `by`, for `purpose`.
+    TruthRead { data: String, digest: String, n_rows: usize, by: String, purpose: String },
+    /// A costly operation was answered: looked up, computed, or only planned.
+    Operation {
+        operation: Operation,
+        /// Floating-point operations, estimated.
+        work: f64,
+        found: Found,
+    },
+    /// A worker process of this run computed a result that this process has not asked for yet.
+    Ahead(Box<Operation>),
+    /// Something that the user should know and that is not an error.
+    Warning { text: String },
+    /// A `table`, `figure`, `page`, `frame` or `model` (its kind) was written, as one file or several.
+    Written { kind: String, name: String, files: Vec<PathBuf> },
+    /// A file was read; its real path, and the hash and size of its content.
+    FileRead { path: PathBuf, blake3: Digest, bytes: u64 },
+    /// A file of the fetched artefact `id` was read from the store.
+    FetchedRead { id: String, file: String, sha256: String, bytes: u64 },
+    /// A seed was used, stated or not.
+    Seed { seed: u64 },
+}
+
+/// Where a costly operation's result came from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Found {
+    /// This process computed it.
+    Computed,
+    /// The store had it; computing it took this many seconds once.
+    Stored { seconds: f64 },
+    /// A worker process of this run computed it, which took it this many seconds.
+    Worker { seconds: f64 },
+    /// A plan only names it.
+    Planned,
+}

@@ -1,0 +1,118 @@
+//! The version of every derivation: a digest hashes it, so only a record that states it tells "the version rose" from "made from
+//! something else". One table, held against the source by a test.
+
+use super::schema::Record;
+use std::collections::BTreeMap;
+
+/// A derivation as `Digest::of` names it, its version in this program, and its version in records that state none: those of
+/// `w2s 0.1.0` up to 28 November 2026. 0: there was none. Where a version rises, its first number here rises; the second
+/// never changes.
+pub const DERIVATIONS: &[(&str, u32, u32)] = &[
+    ("array", 1, 1),
+    ("blob", 1, 1),
+    ("bool", 1, 1),
+    ("char", 1, 1),
+    ("closure", 3, 3),
+    ("data/frame", 1, 1),
+    ("data/source", 1, 1),
+    ("data/truth", 1, 1),
+    ("data/view", 1, 1),
+    ("deep", 1, 1),
+    ("error", 1, 1),
+    ("estimate", 1, 1),
+    ("expression", 1, 1),
+    ("features", 2, 2),
+    ("figure", 1, 1),
+    ("finetune", 2, 2),
+    ("float", 1, 1),
+    ("folded", 1, 1),
+    ("frame/content", 1, 1),
+    ("group_by", 1, 1),
+    ("integer", 1, 1),
+    ("label", 3, 3),
+    ("loss", 1, 1),
+    ("loss/closure", 3, 3),
+    ("map", 1, 1),
+    ("memo/key", 1, 1),
+    ("model/content", 1, 1),
+    ("model/first_layers", 1, 1),
+    ("model/gguf", 1, 1),
+    ("model/hf", 1, 1),
+    ("model/max_tokens", 1, 1),
+    ("model/untrained", 1, 1),
+    ("module", 2, 2),
+    ("predict", 3, 3),
+    ("pretrain", 1, 1),
+    ("pretrain/models", 1, 1),
+    ("range", 1, 1),
+    ("range inclusive", 1, 1),
+    ("str", 1, 1),
+    ("string", 1, 1),
+    ("sweep/map", 1, 1),
+    ("tensor", 1, 1),
+    ("unit", 1, 1),
+    ("unknown", 1, 1),
+    ("untraceable", 1, 1),
+    ("when", 1, 1),
+    ("world", 1, 1),
+    ("world/lexicon", 1, 1),
+    ("world/loss", 1, 1),
+    ("world/task", 1, 1),
+];
+
+/// Texts of the program's script modules that records name and that are the program's no more: name and hash. A release adds
+/// what it ships. A rerun with a text that is neither here nor the program's own is done once more with the program's own.
+pub const EARLIER_MODULES: &[(&str, &str)] =
+    &[("w2s", "ca367368f2defb5944a0a6f8e6f2bdde1c84261c570bc40c2060e43a91458099")];
+
+/// What a record of this program states.
+pub fn stated() -> Vec<(String, u32)> {
+    let known = DERIVATIONS.iter().filter(|(_, now, _)| *now > 0);
+    known.map(|(name, now, _)| ((*name).to_owned(), *now)).collect()
+}
+
+/// The versions that a record was made with.
+fn of(record: &Record) -> BTreeMap<&str, u32> {
+    if record.versions.is_empty() {
+        return DERIVATIONS.iter().map(|(name, _, then)| (*name, *then)).collect();
+    }
+    record.versions.iter().map(|(name, version)| (name.as_str(), *version)).collect()
+}
+
+/// The derivations whose version is another one in the second record: the two versions, by name. One that only the second
+/// record knows made nothing of the first.
+pub(super) fn moved(old: &Record, new: &Record) -> BTreeMap<String, (u32, u32)> {
+    let now = of(new);
+    let pairs = of(old).into_iter().map(|(name, then)| (name, (then, now.get(name).copied().unwrap_or(0))));
+    pairs.filter(|(_, (then, now))| then != now && *then != 0).map(|(name, pair)| (name.to_owned(), pair)).collect()
+}
+
+/// The derivation that names an operation's result.
+pub(super) fn derivation(operation: &str) -> String {
+    operation.replace("::", "/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Recorder;
+    use super::*;
+
+    #[test]
+    fn a_record_that_states_none_is_of_the_first_versions() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let new = Recorder::for_tests(folder.path(), &[]).snapshot();
+        let mut old = new.clone();
+        assert_eq!(moved(&old, &new), BTreeMap::new());
+        let place = old.versions.iter_mut().find(|(name, _)| name == "finetune").expect("an operation");
+        place.1 = 1;
+        old.versions.push(("gone".to_owned(), 7));
+        let expected = [("finetune".to_owned(), (1, 2)), ("gone".to_owned(), (7, 0))];
+        assert_eq!(moved(&old, &new), BTreeMap::from(expected));
+        old.versions.clear();
+        let then = moved(&old, &new);
+        for (name, now, first) in DERIVATIONS {
+            let pair = (now != first && *first != 0).then_some((*first, *now));
+            assert_eq!(then.get(*name).copied(), pair, "{name}");
+        }
+    }
+}

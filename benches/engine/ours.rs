@@ -170,7 +170,8 @@ impl Real {
         if work.kind == Kind::Label {
             let weight = work::made_up_head(model.inner.arch.width());
             model = model.with(|inner| {
-                inner.head = Some(std::sync::Arc::new(Head { weight, n_classes: CLASSES, kind: HeadKind::Class, classes: None }))
+                inner.head =
+                    Some(std::sync::Arc::new(Head { weight, n_classes: CLASSES, kind: HeadKind::Class, classes: None }))
             });
         }
         model.encode(&data, &ctx).map_err(|error| error.to_string())?;

@@ -305,7 +305,7 @@ fn from_text(work: &Work, store: &Path) -> Result<Drawn, String> {
     let packed = model.encode(&data, &ctx).map_err(|error| error.to_string())?;
     let plan = recipe(work).plan(&model, data.len()).map_err(|error| error.to_string())?;
     let lengths = packed.offsets.windows(2).map(|pair| (pair[1] - pair[0]) as u32).collect();
-    let mut drawn = Batches::new(lengths, plan.batch, plan.bucket, plan.seed);
+    let mut drawn = Batches::new(lengths, plan.batch, plan.recipe.bucket, plan.recipe.seed);
     let batches = (0..plan.steps).map(|_| drawn.draw().0.to_vec()).collect();
     let lr = (0..plan.steps).map(|step| plan.lr_at(step)).collect();
     let truth = data.truth(&ctx, "bench", "labels to train on").map_err(|error| error.to_string())?;

@@ -88,6 +88,13 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The seed that the option map states, as `given` has it, or else the session's.
+    pub fn seed(&self, given: u64) -> u64 {
+        let map = self.args.last().and_then(|last| last.read_lock::<Map>());
+        let states = map.is_some_and(|map| map.get("seed").is_some_and(|seed| !seed.is_unit()));
+        self.ctx.seed(states.then_some(given))
+    }
+
     /// How many parameters `callback` takes, in words, if `n` are not among them. A builtin's are not known.
     pub fn other_arity(&self, callback: &FnPtr, n: usize) -> Option<String> {
         let found = self.context.iter_namespaces().flat_map(|module| module.iter_script_fn_info());

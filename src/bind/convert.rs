@@ -167,6 +167,17 @@ impl<T: FromDynamic> FromDynamic for Vec<T> {
     }
 }
 
+impl FromDynamic for [f64; 2] {
+    fn type_name() -> String {
+        Vec::<f64>::type_name()
+    }
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        let items = Vec::<f64>::from_dynamic(value)?;
+        let n = items.len();
+        items.try_into().map_err(|_| Mismatch(format!("must be two numbers, got {n}")))
+    }
+}
+
 impl<T: Value> FromDynamic for T {
     fn type_name() -> String {
         T::NAME.to_owned()

@@ -20,7 +20,9 @@ pub use call::Call;
 pub use convert::{FromDynamic, Mismatch, describe};
 pub use fault::Fault;
 pub use function::{Example, Function, Kind, Param};
-pub use options::{OptionDoc, OptionSet, Options, accepted, default_text, read as read_option};
+pub use options::{
+    OptionDoc, OptionSet, Options, accepted, default_text, read as read_option, read_choice, type_name_of,
+};
 pub use registry::{Registry, TypeRecord};
 pub use trace::Trace;
 pub use value::{Value, show};

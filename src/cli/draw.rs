@@ -1,5 +1,6 @@
 //! Draws a diagnostic: code, message, source line with a caret, hint, and the calls that led there.
 
+use crate::core::visible::{is_hidden, visible};
 use crate::lang::diagnostic::{Diagnostic, Place, Severity};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -155,15 +156,9 @@ fn cell(c: char, column: usize) -> (String, usize) {
             let width = TAB - column % TAB;
             (" ".repeat(width), width)
         }
-        c if is_hidden(c) => ("\u{fffd}".to_owned(), 1),
+        c if is_hidden(c) || c == '\n' => (visible(&c.to_string()).replace('\n', "␊"), 1),
         c => (c.to_string(), c.width().unwrap_or(0)),
     }
-}
-
-/// Control characters, and those that turn the direction of writing: they could make a terminal show another text than
-/// the one that runs.
-fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// How many characters the word (or operator) has that begins here.
@@ -175,9 +170,9 @@ fn word_length(rest: &[char]) -> usize {
     }
 }
 
-/// A text that cannot steer a terminal: control characters other than line ends are made visible.
+/// A text that cannot steer a terminal.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if is_hidden(c) && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    visible(text).into_owned()
 }
 
 #[cfg(test)]

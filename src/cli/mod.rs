@@ -150,7 +150,7 @@ fn eval(runtime: &Runtime, code: &str) -> u8 {
     let answer = session.eval(code);
     match runtime.end(answer, &session.sources, None) {
         Ok(value) if value.is_unit() => exit::OK,
-        Ok(value) => output::finish(output::line(&crate::bind::show(&value))),
+        Ok(value) => output::finish(output::line(&draw::plain(&crate::bind::show(&value)))),
         Err(code) => code,
     }
 }

@@ -50,7 +50,7 @@ impl Progress {
             Event::Warning { text } => {
                 let new = self.state.lock().unwrap_or_else(PoisonError::into_inner).warned.insert(text.clone());
                 if new {
-                    self.note(&format!("warning: {}", super::draw::plain(text)));
+                    self.note(&format!("warning: {text}"));
                 }
             }
             Event::Operation { .. }
@@ -67,7 +67,7 @@ impl Progress {
     pub fn note(&self, text: &str) {
         // Standard error that is closed takes nothing, and there is nowhere left to say so.
         self.apart(|| {
-            let _ = writeln!(std::io::stderr(), "{text}");
+            let _ = writeln!(std::io::stderr(), "{}", super::draw::plain(text));
         });
     }
 
@@ -90,7 +90,7 @@ impl Progress {
             return;
         }
         let bar = self.bars.as_ref().map(|bars| {
-            let bar = bars.add(ProgressBar::new(total).with_prefix(what.to_owned()));
+            let bar = bars.add(ProgressBar::new(total).with_prefix(super::draw::plain(what)));
             let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg} {eta}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar

@@ -1,6 +1,7 @@
 //! `w2s runs` and `w2s diff`: what was run, and what is different.
 
 use super::{columns, draw, exit, output};
+use crate::core::visible::visible_json;
 use crate::lang::diagnostic::{Diagnostic, Severity};
 use crate::record::diff::{self, Change, Diff};
 use crate::record::{Account, Altered, Kept, Outcome, RecordError, kept};
@@ -116,7 +117,7 @@ pub fn fail(refused: &RecordError) -> u8 {
 /// Prints a value as JSON.
 pub fn print_json(value: &impl Serialize) -> u8 {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => output::finish(output::line(&text)),
+        Ok(text) => output::finish(output::line(&visible_json(&text))),
         Err(error) => {
             draw::print(&Diagnostic::new("record/write", error.to_string()));
             exit::FILE

@@ -6,6 +6,7 @@ use super::{draw, exit, output, progress::Progress, start};
 use crate::core::context::{Access, Context, Event, Memo, Settings};
 use crate::core::explain::Explain;
 use crate::core::files::plain;
+use crate::core::visible::visible;
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::source::{Source, Sources};
 use crate::lang::{Session, Setup};
@@ -101,7 +102,7 @@ impl Runtime {
             if broken.load(Ordering::Relaxed) {
                 return;
             }
-            if progress.apart(|| output::line(text)).is_err() {
+            if progress.apart(|| output::line(&visible(text))).is_err() {
                 broken.store(true, Ordering::Relaxed);
                 ctx.interrupt.raise();
             }

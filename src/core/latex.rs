@@ -3,6 +3,9 @@
 //! What those fonts lack (Chinese, emoji) stands as an escape that a person can read, `\u{4e2d}`; [`lacks`] tells whether
 //! there is such a character. Letters with accents are set as base and accent, signs as mathematics.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 /// How a character is set that is not ASCII.
 enum Form {
     /// An accent command over a letter.
@@ -148,6 +151,51 @@ pub fn text(text: &str) -> String {
     apart
 }
 
+/// Whether `tex` is text as [`text`] sets it: letters, accents and signs, and no other command. What a stranger's file calls text may be
+/// anything.
+pub fn is_text(tex: &str) -> bool {
+    if !tex.is_ascii() || tex.contains("^^") {
+        return false;
+    }
+    let (mut depth, mut mathematics) = (0usize, false);
+    let mut rest = tex;
+    while let Some(c) = rest.chars().next() {
+        rest = rest.get(1..).unwrap_or_default();
+        match c {
+            '\\' => {
+                let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+                let (word, after) = rest.split_at(end.max(usize::from(!rest.is_empty())));
+                let is_sign = word.len() == 1 && "&%$#_^`'~\"=.{}".contains(word);
+                let is_quote = word == "char" && after.starts_with("34}");
+                if !(is_sign || is_quote || WORDS.contains(word)) {
+                    return false;
+                }
+                rest = after;
+            }
+            '{' => depth += 1,
+            '}' => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return false,
+            },
+            '$' => mathematics = !mathematics,
+            '%' | '#' | '&' => return false,
+            c if c.is_control() => return false,
+            _ => {}
+        }
+    }
+    depth == 0 && !mathematics
+}
+
+/// Every command of letters that [`text`] writes.
+static WORDS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let tables = [SIGNS, CAPITALS, SMALL].into_iter().chain(LETTERS.iter().map(|(_, text)| *text));
+    let commands = tables.flat_map(|table| table.split('\\').skip(1));
+    let words = commands.map(|command| command.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default());
+    let accents = ACCENTS.iter().map(|(accent, ..)| *accent);
+    let more = ["backslash", "sim", "rmfamily", "i", "j"];
+    words.chain(accents).chain(more).filter(|word| !word.is_empty()).collect()
+});
+
 /// Text in a typewriter font, whose ASCII slots are those of ASCII in OT1, T1 and Unicode fonts alike. `\wtsquote` and
 /// `\wtsgrave` (which the room `report` defines) are the straight quotes.
 pub fn code(text: &str) -> String {
@@ -247,6 +295,37 @@ mod tests {
         assert!(lacks("中") && lacks("x\u{20d7}") && !lacks("é → e\u{301} “so” ½"));
         for c in ('\u{80}'..'\u{3000}').step_by(1) {
             assert!(text(&c.to_string()).is_ascii(), "{c}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_here_is_text_and_no_other_command_is() {
+        for c in (' '..='~').chain('\u{80}'..'\u{3000}') {
+            assert!(is_text(&text(&c.to_string())), "{c}");
+        }
+        assert!(is_text(&text("^^ -- '' \\input{x} %&#$_ e\u{301} i\u{301} 中 “so”")));
+        for bad in [
+            "\\input x",
+            "\\write18",
+            "a}",
+            "{a",
+            "$a",
+            "% c",
+            "a & b",
+            "#1",
+            "^^5cinput",
+            "\\char92 input",
+            "\\char34",
+            "\\",
+            "\\textbf{x}",
+            "é",
+            "\\csname input\\endcsname",
+            "\n",
+            "\\\n",
+            "\\inputi",
+            "\\@",
+        ] {
+            assert!(!is_text(bad), "{bad}");
         }
     }
 

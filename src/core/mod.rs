@@ -9,4 +9,6 @@ pub mod files;
 pub mod latex;
 pub mod math;
 pub mod operation;
+pub mod outputs;
 pub mod random;
+pub mod visible;

@@ -44,6 +44,11 @@ impl Random {
         }
     }
 
+    /// The stream's next 32 bits; its position counts these.
+    pub fn bits(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+
     /// A uniform float in [0, 1) with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.rng.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)

@@ -244,6 +244,7 @@ fn little_endian<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<
 
 #[cfg(test)]
 pub(crate) mod tests {
+    pub(crate) use super::input::tests::{prompt, rows};
     use super::*;
     use std::sync::Arc;
 

@@ -19,7 +19,6 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
 /// The largest file that is read: 1 GiB. Chosen: it is read whole.
@@ -34,6 +33,17 @@ pub enum Format {
     Csv,
     /// An array of objects, or one object per line.
     Json,
+}
+
+impl Format {
+    /// What the name of a file that a script writes must end in.
+    pub fn endings(self) -> &'static [&'static str] {
+        match self {
+            Format::Parquet => &["parquet"],
+            Format::Csv => &["csv"],
+            Format::Json => &["json"],
+        }
+    }
 }
 
 impl Frame {
@@ -63,7 +73,7 @@ impl Frame {
         if ctx.writes_nothing() {
             return Ok(());
         }
-        let real = ctx.access.writable(&ctx.in_run(Path::new(path)))?;
+        let real = ctx.output(path, format.endings())?;
         let bytes = self.to_bytes(format)?;
         ctx.interrupt.check()?;
         files::write(&real, &bytes).map_err(|error| {

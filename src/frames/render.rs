@@ -166,15 +166,13 @@ fn with_interval(column: &Column, low: &Column, high: &Column, rows: &[usize], m
     Shown { name: column.name().to_string(), cells, right: true }
 }
 
-/// `[0.25, 0.75]`; an end without a bound is called `unbounded`, and so is an interval without any, for a sign of infinity
-/// reads like a number.
+/// An interval in words that nobody mistakes for a number: `[0.20, 0.64]`, `≥ 0.20`, `≤ 0.64`, `unbounded`.
 pub fn interval(low: f64, high: f64, number: impl Fn(f64) -> String) -> String {
-    let is_open = [low == f64::NEG_INFINITY, high == f64::INFINITY];
-    match is_open {
-        [true, true] => "[unbounded]".to_owned(),
-        [true, false] => format!("[unbounded, {}]", number(high)),
-        [false, true] => format!("[{}, unbounded]", number(low)),
-        [false, false] => format!("[{}, {}]", number(low), number(high)),
+    match (low == f64::NEG_INFINITY, high == f64::INFINITY) {
+        (false, false) => format!("[{}, {}]", number(low), number(high)),
+        (false, true) => format!("≥ {}", number(low)),
+        (true, false) => format!("≤ {}", number(high)),
+        (true, true) => "unbounded".to_owned(),
     }
 }
 
@@ -403,10 +401,10 @@ b     null  200  gap not significant
             "pgr_low" => [Some(0.25), None],
             "pgr_high" => [Some(f64::INFINITY), None],
         ));
-        let expected = "| pgr |\n| ---: |\n| 0.5000 \\[0.2500, unbounded\\] |\n| null |\n";
+        let expected = "| pgr |\n| ---: |\n| 0.5000 ≥ 0.2500 |\n| null |\n";
         assert_eq!(table.to_markdown(true).expect("a table"), expected);
-        assert_eq!(interval(f64::NEG_INFINITY, f64::INFINITY, |x| x.to_string()), "[unbounded]");
-        assert_eq!(interval(f64::NEG_INFINITY, 0.5, |x| x.to_string()), "[unbounded, 0.5]");
+        assert_eq!(interval(f64::NEG_INFINITY, f64::INFINITY, |x| x.to_string()), "unbounded");
+        assert_eq!(interval(f64::NEG_INFINITY, 0.5, |x| x.to_string()), "≤ 0.5");
         assert!(table.to_markdown(false).expect("a table").contains("pgr\\_low"));
     }
 

@@ -28,6 +28,12 @@ impl Packed {
         })
     }
 
+    /// The tokens of one row; none where there is no such row.
+    pub fn row(&self, row: usize) -> &[u32] {
+        let bounds = self.offsets.get(row).zip(self.offsets.get(row + 1));
+        bounds.and_then(|(start, end)| self.tokens.get(*start..*end)).unwrap_or_default()
+    }
+
     /// How many rows.
     pub fn n_rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)

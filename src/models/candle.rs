@@ -153,6 +153,7 @@ pub fn tensors(arch: &Arch, params: &[f32], device: &Device) -> Result<Vec<Tenso
 #[cfg(test)]
 pub mod testing {
     use super::*;
+    use crate::models::trunk::Dropout;
     use candle_core::Var;
 
     /// A trunk over variables: what other engines are held against.
@@ -179,6 +180,11 @@ pub mod testing {
         /// As [`Trunk::features`].
         pub fn features(&self, batch: &Packed) -> Result<Tensor> {
             self.trunk.features(&self.trunk.padded(batch)?)
+        }
+
+        /// The same, dropping.
+        pub fn features_dropping(&self, batch: &Packed, dropout: &Dropout) -> Result<Tensor> {
+            self.trunk.features(&self.trunk.padded(batch)?.dropping(Some(dropout.clone())))
         }
 
         /// As [`Trunk::lm_logits`].

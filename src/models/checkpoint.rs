@@ -224,7 +224,7 @@ impl Model {
             return Ok(());
         }
         let files = self.to_bytes(precision)?;
-        let folder = ctx.access.writable(&ctx.in_run(asked))?;
+        let folder = ctx.output_folder(&asked.to_string_lossy())?;
         if !folder.is_dir() {
             std::fs::create_dir(&folder).map_err(|error| file(&folder.display().to_string(), &plain(&error)))?;
         }

@@ -229,23 +229,11 @@ impl Encoder {
 mod tests {
     use super::super::testing::words;
     use super::*;
-    use crate::data::{Prompt, Row, Source, Split, Target};
+    use crate::data::tests::{prompt, rows};
+    use crate::data::{Source, Target};
 
     fn data(inputs: Vec<Input>) -> Data {
-        let row = |(idx, input)| Row {
-            id: format!("r{idx}"),
-            input,
-            group: format!("g{idx}"),
-            split: Split::Train,
-            difficulty: f32::NAN,
-        };
-        let rows = inputs.into_iter().enumerate().map(row).collect();
-        Data::new(Arc::new(Source::with_target("toy", rows, Target::None).expect("valid")))
-    }
-
-    fn prompt(text: &str, continuations: &[&str]) -> Input {
-        let continuations = continuations.iter().map(|text| (*text).to_owned()).collect();
-        Input::Prompt(Box::new(Prompt { text: text.to_owned(), continuations }))
+        Data::new(Arc::new(Source::with_target("toy", rows(inputs), Target::None).expect("valid")))
     }
 
     fn encoded(encoder: &Encoder, data: &Data, max: usize, keep: Keep) -> Encoded {

@@ -26,6 +26,7 @@ pub use untrained::{Blueprint, Family, Size, initial, untrained};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::data::{Data, InputKind};
+use crate::frames::Frame;
 use arch::{Arch, Layout, Params};
 use std::sync::Arc;
 use trunk::Packed;
@@ -53,6 +54,8 @@ pub struct ModelInner {
     pub lineage: String,
     /// The last training's loss and settled options, empty for a model that was not trained here.
     pub recipe: String,
+    /// What the last training's evaluations on held-out rows found, if it was watched. Files do not keep it.
+    pub validation: Option<Frame>,
 }
 
 impl Model {
@@ -89,6 +92,7 @@ impl Model {
                 digest,
                 lineage,
                 recipe: String::new(),
+                validation: None,
             }),
         })
     }

@@ -5,6 +5,7 @@
 //! gradients are added in order. A big model's batch stays whole, and each operation splits its own work. Which of the
 //! two, and where the cuts are, follows from the shapes alone, so results do not depend on the number of threads.
 
+mod dropout;
 mod embed;
 mod kept;
 mod map;
@@ -20,6 +21,7 @@ pub use crate::kernels::packed::Packed;
 use crate::kernels::pages;
 use crate::kernels::simd::FlushDenormals;
 use crate::kernels::tasks::awake;
+pub use dropout::{Dropout, Site};
 use map::Map;
 use rayon::prelude::*;
 pub use reader::Reader;
@@ -132,6 +134,8 @@ pub struct Tape {
     n_shards: usize,
     /// Whether blocks are computed again for their backward pass.
     recompute: bool,
+    /// What passes drop.
+    dropout: Option<Dropout>,
     /// What the last forward pass kept.
     kept: Option<Kept>,
 }
@@ -155,6 +159,11 @@ impl Tape {
     /// of one block instead of all, a third more work, the same bits.
     pub fn recomputing(recompute: bool) -> Tape {
         Tape { recompute, ..Tape::default() }
+    }
+
+    /// What the next forward pass and its backward pass drop; passes drop nothing until they are told to.
+    pub fn drop_out(&mut self, dropout: Option<Dropout>) {
+        self.dropout = dropout;
     }
 }
 
@@ -288,6 +297,7 @@ impl Tape {
             let most = batch.n_rows() - (n_shards - 1 - idx);
             let end = batch.offsets.partition_point(|&offset| offset < share).clamp(start + 1, most);
             shard.take(how, &batch.offsets, start..end);
+            shard.dropout = self.dropout.as_ref().map(|dropout| dropout.of_rows(start..end));
             start = end;
         }
     }

@@ -1,16 +1,17 @@
 //! The appendix of a run for a paper: read from its record and its files, written as LaTeX and Markdown.
 
-use super::kept::frame;
+use super::kept::read_inside;
+use super::shown::Shown;
 use super::{How, Outcome, Record, RecordError, Root, What, WrittenFile, folder};
 use crate::report::html::TruthRead;
 use crate::report::paper::{self, Appendix, Kept, Script};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Files of an appendix: the body for `\input`, a document around it, Markdown.
 pub const APPENDIX: [&str; 3] = ["appendix.tex", "appendix-standalone.tex", "appendix.md"];
 
-/// The largest file that an appendix takes in, in bytes (chosen: a paper is smaller).
-const MAX_FILE: u64 = 16 << 20;
+/// The largest script that an appendix takes in, in bytes (arbitrary: a paper is smaller).
+const MAX_SCRIPT: u64 = 16 << 20;
 
 /// Writes the appendix of the run in `run`, whose record is `record`, into the folder `into`; answers the files.
 ///
@@ -24,10 +25,8 @@ pub fn write_appendix(run: &Path, record: &Record, into: &Path) -> Result<Vec<Pa
     }
     let same = run.canonicalize().ok().zip(into.canonicalize().ok()).is_some_and(|(run, into)| run == into);
     for kept in appendix.kept.iter().filter(|_| !same) {
-        if let Kept::Figure { file, .. } = kept
-            && let Some(bytes) = read(run, file)
-        {
-            folder::write(&into.join(file), &bytes)?;
+        if let Kept::Figure { file, svg, .. } = kept {
+            folder::write(&into.join(file), svg.as_bytes())?;
             files.push(into.join(file));
         }
     }
@@ -66,12 +65,12 @@ pub fn appendix(run: &Path, record: &Record) -> Appendix {
     let scripts = scripts
         .map(|(_, source)| Script {
             name: source.name.clone(),
-            text: read_text(run, &source.file).unwrap_or_default(),
+            text: script(run, &source.file, &source.digest).unwrap_or_default(),
             digest: source.digest.clone(),
         })
         .collect();
     let kept = record.events.iter().filter_map(|event| match &event.what {
-        What::Written { kind, name, files } => Some(kept(run, kind, name, files)),
+        What::Written { kind, name, caption, files } => Some(kept(run, kind, name, caption, files)),
         _ => None,
     });
     Appendix {
@@ -85,6 +84,13 @@ pub fn appendix(run: &Path, record: &Record) -> Appendix {
     }
 }
 
+/// The copy of a script, if it is the one that the record names.
+fn script(run: &Path, file: &str, digest: &str) -> Option<String> {
+    let bytes = read_inside(&run.canonicalize().ok()?, file, MAX_SCRIPT).ok()?;
+    let same = blake3::hash(&bytes).to_hex().as_str() == digest;
+    String::from_utf8(bytes).ok().filter(|_| same)
+}
+
 /// The command that runs the run called `name` again and compares every number.
 pub fn verify_line(name: &str) -> String {
     format!("w2s verify {}  # the run's folder, or its bundle {name}.w2s.zip", word(name))
@@ -96,42 +102,13 @@ fn word(name: &str) -> String {
     if name.chars().all(plain) { name.to_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) }
 }
 
-/// A file of the run's folder. A record may come from elsewhere: a path that leaves the folder is not followed.
-pub(super) fn read(run: &Path, file: &str) -> Option<Vec<u8>> {
-    let path = Path::new(file);
-    if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-        return None;
+fn kept(run: &Path, kind: &str, name: &str, caption: &str, files: &[WrittenFile]) -> Kept {
+    let (name, caption) = (name.to_owned(), caption.to_owned());
+    match Shown::of(run, kind, files) {
+        Shown::Table(frame) => Kept::Table { name, caption, frame },
+        Shown::Figure { file, svg, tikz } => Kept::Figure { name, caption, file, svg, tikz },
+        Shown::Nothing { .. } => Kept::Files { name, files: files.iter().map(|file| file.path.clone()).collect() },
     }
-    let (real, run) = (run.join(path).canonicalize().ok()?, run.canonicalize().ok()?);
-    let facts = real.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    if !real.starts_with(run) || facts.len() > MAX_FILE {
-        return None;
-    }
-    std::fs::read(real).ok()
-}
-
-pub(super) fn read_text(run: &Path, file: &str) -> Option<String> {
-    String::from_utf8(read(run, file)?).ok()
-}
-
-fn kept(run: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> Kept {
-    let with = |extension: &str| {
-        let found = files.iter().find(|file| file.root == Root::Run && file.path.ends_with(extension));
-        found.map(|file| file.path.clone())
-    };
-    let name = name.to_owned();
-    match (kind, with(".parquet"), with(".svg")) {
-        ("table", Some(file), _) => {
-            if let Some(frame) = read(run, &file).and_then(|table| frame(&file, table).ok()) {
-                return Kept::Table { name, frame };
-            }
-        }
-        ("figure", _, Some(file)) if read(run, &file).is_some() => {
-            return Kept::Figure { name, file, tikz: with(".tikz").and_then(|file| read_text(run, &file)) };
-        }
-        _ => {}
-    }
-    Kept::Files { name, files: files.iter().map(|file| file.path.clone()).collect() }
 }
 
 /// When, how long and on what.
@@ -318,12 +295,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let run = folder.path().join("x-001");
         std::fs::create_dir(&run).expect("made");
-        std::fs::write(folder.path().join("secret.svg"), "secret").expect("written");
-        std::fs::write(run.join("f.svg"), "<svg/>").expect("written");
-        std::fs::write(run.join("f.tikz"), "% heading: H\n").expect("written");
+        let drawing = crate::report::tests_drawing();
+        std::fs::write(folder.path().join("secret.svg"), drawing.svg()).expect("written");
+        std::fs::write(run.join("f.svg"), drawing.svg()).expect("written");
+        std::fs::write(run.join("f.tikz"), drawing.tikz()).expect("written");
         let recorder = Recorder::for_tests(&run, &["--n".to_owned()]);
         let files = vec![run.join("f.svg"), run.join("f.tikz")];
-        recorder.note(&Event::Written { kind: "figure".to_owned(), name: "f".to_owned(), files });
+        let (kind, name, caption) = ("figure".to_owned(), "f".to_owned(), "Seen.".to_owned());
+        recorder.note(&Event::Written { kind, name, caption, files });
         for seed in [4, 0, 1, 2] {
             recorder.note(&Event::Seed { seed });
         }

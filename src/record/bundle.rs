@@ -280,7 +280,8 @@ mod tests {
         let recorder = Recorder::for_tests(&folder, &[]);
         std::fs::write(folder.join("t.csv"), "a\n1\n").expect("written");
         let files = vec![folder.join("t.csv")];
-        recorder.note(&Event::Written { kind: "table".to_owned(), name: "t".to_owned(), files });
+        let (kind, name, caption) = ("table".to_owned(), "t".to_owned(), String::new());
+        recorder.note(&Event::Written { kind, name, caption, files });
         recorder.write(Outcome::Done).expect("written");
         Kept::open(&folder).expect("opens")
     }

@@ -6,6 +6,7 @@ use super::schema::{Outcome, Record};
 use crate::core::context::{AccessError, Context, plain};
 use crate::core::explain::Explain;
 use crate::core::files::{self, TEMPORARY};
+use crate::core::outputs::{is_own, unfit};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ pub enum RecordError {
     Name { name: String, reason: &'static str },
     #[error("the folder `{path}` already holds a run, which ended")]
     Taken { path: String },
+    #[error("`{link}` in the folder `{path}` is a link: what the run writes there would land elsewhere")]
+    Link { path: String, link: String },
     #[error("a run works in the folder `{path}` right now")]
     Live { path: String },
     #[error("a run works in the folder `{path}` or was ended by force: this file system does not tell")]
@@ -63,6 +66,7 @@ impl Explain for RecordError {
             RecordError::NoRun { .. } => "record/no-run",
             RecordError::Name { .. } => "record/name",
             RecordError::Taken { .. } => "record/taken",
+            RecordError::Link { .. } => "record/link",
             RecordError::Live { .. } => "record/live",
             RecordError::Untold { .. } => "record/untold",
             RecordError::OtherCommand { .. } => "record/other-command",
@@ -92,6 +96,9 @@ impl Explain for RecordError {
             }
             RecordError::Taken { .. } => {
                 Some("name another folder with --run DIR, or leave it out for a new one below `runs`".to_owned())
+            }
+            RecordError::Link { .. } => {
+                Some("remove the link, or name the folder that is meant, or a new one, with --run DIR".to_owned())
             }
             RecordError::Live { .. } => Some("wait until it ends, or name another folder with --run DIR".to_owned()),
             RecordError::Untold { .. } => Some(
@@ -143,6 +150,7 @@ impl Folder {
     fn at(path: &Path) -> Result<Folder, RecordError> {
         let shown = || path.display().to_string();
         let path = path.canonicalize().map_err(|error| RecordError::Write { path: shown(), reason: plain(&error) })?;
+        no_links(&path, &path, 0)?;
         let claim = claim(&path);
         if matches!(claim, Claim::Held) {
             return Err(RecordError::Live { path: shown() });
@@ -188,6 +196,24 @@ impl Folder {
     }
 }
 
+/// The deepest folder in a run's that is looked into: a script writes into folders that a saved model made.
+const MAX_DEPTH: usize = 8;
+
+/// Fails where `at`, in the folder of a run to be, holds a link: a folder that a stranger packed could lead what is written there anywhere.
+fn no_links(folder: &Path, at: &Path, depth: usize) -> Result<(), RecordError> {
+    for entry in std::fs::read_dir(at).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_symlink() {
+            let link = entry.path().strip_prefix(folder).unwrap_or(Path::new("")).display().to_string();
+            return Err(RecordError::Link { path: folder.display().to_string(), link });
+        }
+        if kind.is_dir() && depth < MAX_DEPTH {
+            no_links(folder, &entry.path(), depth + 1)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes a file, if it is there.
 fn remove(file: &Path) -> Result<(), RecordError> {
     match std::fs::remove_file(file) {
@@ -210,6 +236,9 @@ pub fn create(here: &Path, asked: Option<&Path>, stem: &str) -> Result<Folder, R
         return Folder::at(&path);
     }
     let runs = here.join("runs");
+    if runs.is_symlink() {
+        return Err(RecordError::Link { path: here.display().to_string(), link: "runs".to_owned() });
+    }
     std::fs::create_dir_all(&runs).map_err(|error| failed(&runs, &error))?;
     let stem = plain_name(stem);
     for number in 1..100_000 {
@@ -233,20 +262,25 @@ pub fn announce(ctx: &Context, files: &[PathBuf]) -> Result<(), RecordError> {
     let path = folder.join(ANNOUNCED);
     let names = files.iter().filter_map(|file| Some(format!("{}\n", file.file_name()?.to_str()?)));
     let names: String = names.collect();
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let opened = unlinked().create(true).append(true).open(&path);
     opened
         .and_then(|mut file| file.write_all(names.as_bytes()))
         .map_err(|error| RecordError::Write { path: path.display().to_string(), reason: plain(&error) })
+}
+
+/// Options for a file that is opened in place: a link is not followed.
+fn unlinked() -> std::fs::OpenOptions {
+    #[allow(unused_mut)]
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+    options
 }
 
 /// Forgets what was announced: the record names it.
 pub fn settle(folder: &Path) -> Result<(), RecordError> {
     remove(&folder.join(ANNOUNCED))
 }
-
-/// The files that the program writes into every run's folder.
-const OWN: [&str; 6] =
-    ["record.json", "report.html", "script.rhai", "appendix.tex", "appendix-standalone.tex", "appendix.md"];
 
 /// Where a script's file called `name` with `extension` goes: into the run folder. A later file of one name replaces
 /// the earlier one.
@@ -257,17 +291,14 @@ pub fn place(ctx: &Context, name: &str, extension: &str) -> Result<PathBuf, Reco
 /// As [`place`], for a name with its extension.
 pub fn place_named(ctx: &Context, name: &str) -> Result<PathBuf, RecordError> {
     let refuse = |reason| Err(RecordError::Name { name: name.to_owned(), reason });
-    if name.starts_with('.') || name.is_empty() {
-        return refuse("it is empty or begins with a dot");
+    if let Some(reason) = unfit(name) {
+        return refuse(reason);
     }
-    if name.len() > 120 {
-        return refuse("it is longer than 120 bytes");
+    if is_own(name) {
+        return refuse("the run's own file is called so");
     }
     if plain_name(name) != name {
         return refuse("it has a character that not every file system takes");
-    }
-    if OWN.contains(&name) {
-        return refuse("the run's own file is called so");
     }
     let Some(folder) = &ctx.settings.run_dir else {
         return Err(RecordError::NoRun { name: name.to_owned() });
@@ -325,6 +356,7 @@ mod tests {
             recorder.note(&crate::core::context::Event::Written {
                 kind: "table".to_owned(),
                 name: "t".to_owned(),
+                caption: String::new(),
                 files,
             });
             recorder.write(outcome).expect("written");
@@ -343,6 +375,33 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_with_links_is_no_run_folder() {
+        use std::os::unix::fs::symlink;
+        let here = tempfile::tempdir().expect("a folder");
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        for (run, link) in [("a", "imports"), ("b", ANNOUNCED), ("c", "report.html"), ("d", "deep/down")] {
+            let link = here.path().join(run).join(link);
+            std::fs::create_dir_all(link.parent().expect("a folder")).expect("made");
+            symlink(elsewhere.path().join("target"), &link).expect("linked");
+            let refused = create(here.path(), Some(Path::new(run)), "x").expect_err("refused");
+            assert!(matches!(refused, RecordError::Link { .. }), "{refused}");
+        }
+        symlink(elsewhere.path(), here.path().join("runs")).expect("linked");
+        assert!(matches!(create(here.path(), None, "x"), Err(RecordError::Link { .. })));
+        // A link that the user names leads where the user says.
+        symlink(elsewhere.path(), here.path().join("mine")).expect("linked");
+        assert!(create(here.path(), Some(Path::new("mine")), "x").is_ok());
+        // One that appears while the run works is not followed.
+        let folder = elsewhere.path().canonicalize().expect("real");
+        symlink(folder.join("secret"), folder.join(ANNOUNCED)).expect("linked");
+        let settings =
+            crate::core::context::Settings { run_dir: Some(folder.clone()), ..Context::for_tests().settings };
+        assert!(announce(&Context::new(settings, Access::default()), &[folder.join("t.csv")]).is_err());
+        assert!(!folder.join("secret").exists());
+    }
+
     #[test]
     fn a_script_names_files_of_the_run_folder_only() {
         let here = tempfile::tempdir().expect("a folder");
@@ -351,8 +410,8 @@ mod tests {
             crate::core::context::Settings { run_dir: Some(folder.clone()), ..Context::for_tests().settings };
         let ctx = Context::new(settings, Access { write: vec![folder.clone()], ..Access::default() });
         assert_eq!(place(&ctx, "pgr", "csv").expect("fits"), folder.join("pgr.csv"));
-        for bad in ["../x", "/etc/x", "", ".hidden", "a/b", "a\\b", "record"] {
-            let extension = if bad == "record" { "json" } else { "csv" };
+        for bad in ["../x", "/etc/x", "", ".hidden", "a/b", "a\\b", "record", "Record"] {
+            let extension = if bad.eq_ignore_ascii_case("record") { "json" } else { "csv" };
             let answer = if bad.is_empty() { place_named(&ctx, "") } else { place(&ctx, bad, extension) };
             assert!(matches!(answer, Err(RecordError::Name { .. })), "{bad}: {answer:?}");
         }

@@ -20,6 +20,7 @@ pub mod rebuild;
 mod recorder;
 mod schema;
 mod seal;
+mod shown;
 mod verdict;
 pub mod verify;
 pub mod versions;

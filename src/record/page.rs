@@ -1,9 +1,10 @@
 //! The run's page, `report.html`: made from the record and the files that the script wrote.
 
-use super::appendix::{APPENDIX, appendix, read, read_text, texts, verify_line};
-use super::kept::frame;
-use super::{Account, How, Outcome, Record, Root, What, WrittenFile};
-use crate::report::html::{self, Operation, Page, TruthRead};
+use super::appendix::{APPENDIX, appendix, texts, verify_line};
+use super::kept::{MAX_FILE, read_inside};
+use super::shown::Shown;
+use super::{Account, How, Outcome, Record, What, WrittenFile};
+use crate::report::html::{self, Kept, Operation, Page, TruthRead};
 use std::path::Path;
 
 /// The name of the run's page.
@@ -24,16 +25,17 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
     let mut truth = Vec::new();
     let mut warnings = Vec::new();
     let mut operations = Vec::new();
-    let mut written: Vec<(&str, &str, &[WrittenFile])> = Vec::new();
+    let mut written = Vec::new();
     for event in &record.events {
         match &event.what {
             What::TruthRead { data, n_rows, by, purpose, .. } => {
                 truth.push(TruthRead { data: data.clone(), n_rows: *n_rows, by: by.clone(), purpose: purpose.clone() })
             }
             What::Warning { text } => warnings.push(text.clone()),
-            What::Written { kind, name, files } => written.push((kind, name, files)),
+            What::Written { kind, name, caption, files } => written.push(kept(folder, kind, name, caption, files)),
             What::Operation { operation, found } => operations.push(Operation {
                 name: operation.name.clone(),
+                options: operation.options.clone(),
                 what: operation.what.clone(),
                 found: match found {
                     How::Computed => "computed",
@@ -48,13 +50,15 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
             }),
         }
     }
-    let kept = written.iter().map(|(kind, name, files)| fragment(folder, kind, name, files)).collect();
-    let read = |file: &str| read_text(folder, file).unwrap_or_default();
+    let read = |file: &str| {
+        let bytes = folder.canonicalize().ok().and_then(|real| read_inside(&real, file, MAX_FILE).ok());
+        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
+    };
     html::page(&Page {
         title: record.script.clone(),
         version: record.program.clone(),
         facts: facts(record),
-        kept,
+        kept: written,
         output: output.to_owned(),
         account: Account::of(record).sentence(),
         operations,
@@ -89,18 +93,17 @@ fn facts(record: &Record) -> Vec<(String, String)> {
     facts
 }
 
-fn fragment(folder: &Path, kind: &str, name: &str, files: &[WrittenFile]) -> String {
-    let inside = |extension: &str| files.iter().find(|file| file.root == Root::Run && file.path.ends_with(extension));
-    let with = |extension: &str| inside(extension).and_then(|file| read(folder, &file.path));
-    let shown = match kind {
-        "figure" => with(".svg").and_then(|svg| String::from_utf8(svg).ok()).map(|svg| html::figure(name, &svg)),
-        "table" => {
-            with(".parquet").and_then(|table| frame(".parquet", table).ok()).map(|table| html::table(name, &table))
+/// What the page shows of something that the script kept. Only bytes are shown whose hash is the record's.
+fn kept(folder: &Path, kind: &str, name: &str, caption: &str, files: &[WrittenFile]) -> Kept {
+    let name = name.to_owned();
+    match Shown::of(folder, kind, files) {
+        Shown::Table(frame) => Kept::Table { name, caption: caption.to_owned(), frame },
+        // Heading and note stand in the drawing.
+        Shown::Figure { svg, .. } => Kept::Figure { name, caption: caption.to_owned(), svg },
+        Shown::Nothing { why } => {
+            Kept::Files { name, files: files.iter().map(|file| file.path.clone()).collect(), why }
         }
-        _ => None,
-    };
-    let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
-    shown.unwrap_or_else(|| html::files(name, &paths))
+    }
 }
 
 #[cfg(test)]
@@ -113,17 +116,23 @@ mod tests {
     fn the_page_shows_figures_and_names_what_it_cannot_show() {
         let folder = tempfile::tempdir().expect("a folder");
         let recorder = Recorder::for_tests(folder.path(), &["-- <b>".to_owned()]);
-        std::fs::write(folder.path().join("f.svg"), "<svg>drawing</svg>\n").expect("written");
-        for (kind, name) in [("figure", "f"), ("table", "gone")] {
-            let extension = if kind == "figure" { "svg" } else { "parquet" };
-            let files = vec![folder.path().join(format!("{name}.{extension}"))];
-            recorder.note(&Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
+        let drawing = crate::report::tests_drawing();
+        std::fs::write(folder.path().join("f.svg"), drawing.svg()).expect("written");
+        std::fs::write(folder.path().join("f.tikz"), drawing.tikz()).expect("written");
+        for (kind, name, endings) in [("figure", "f", &["svg", "tikz"][..]), ("table", "gone", &["parquet"])] {
+            let files = endings.iter().map(|ending| folder.path().join(format!("{name}.{ending}"))).collect();
+            let (kind, name, caption) = (kind.to_owned(), name.to_owned(), "Seen".to_owned());
+            recorder.note(&Event::Written { kind, name, caption, files });
         }
         let source = Source { name: "x.rhai".to_owned(), text: "1 < 2".into(), path: None };
         recorder.copy_sources(&[source]).expect("copied");
         let text = page(folder.path(), &recorder.snapshot(), "hello");
-        for part in ["<svg>drawing</svg>", "gone.parquet", "</span> &lt; <span", "hello", "-- &lt;b&gt;"] {
+        for part in ["</svg>", "gone.parquet", "</span> &lt; <span", "hello", "-- &lt;b&gt;", "<code>f</code>. Seen<"] {
             assert!(text.contains(part), "{part} is missing: {text}");
         }
+        // What somebody put in its place afterwards is not shown, whatever it is.
+        std::fs::write(folder.path().join("f.svg"), drawing.svg().replace("A drawing", "Another")).expect("written");
+        let text = page(folder.path(), &recorder.snapshot(), "hello");
+        assert!(!text.contains("</svg>") && text.contains("changed since it was written"), "{text}");
     }
 }

@@ -156,8 +156,9 @@ impl Recorder {
                 What::TruthRead { data: clean(data), digest, n_rows, by, purpose }
             }
             Event::Warning { text } => What::Warning { text: clean(text) },
-            Event::Written { kind, name, files } => {
-                What::Written { kind, name: clean(name), files: files.iter().map(|path| self.written(path)).collect() }
+            Event::Written { kind, name, caption, files } => {
+                let files = files.iter().map(|path| self.written(path)).collect();
+                What::Written { kind, name: clean(name), caption: clean(caption), files }
             }
         };
         let at = self.start.elapsed().as_secs_f64();
@@ -370,7 +371,12 @@ mod tests {
         recorder.note(&Event::Progress { what: "w".to_owned(), done: 1, note: String::new() });
         let file = folder.path().join("t.csv");
         std::fs::write(&file, "a\n1\n").expect("written");
-        recorder.note(&Event::Written { kind: "table".to_owned(), name: "t".to_owned(), files: vec![file.clone()] });
+        recorder.note(&Event::Written {
+            kind: "table".to_owned(),
+            name: "t".to_owned(),
+            caption: String::new(),
+            files: vec![file.clone()],
+        });
         for _ in 0..2 {
             recorder.note(&Event::FileRead { path: file.clone(), blake3: Digest::of_bytes(b"a\n1\n"), bytes: 4 });
             recorder.note(&Event::Seed { seed: 3 });

@@ -248,6 +248,9 @@ pub enum What {
     Written {
         kind: String,
         name: String,
+        /// What the script says of it; empty if nothing, and in records of earlier programs.
+        #[serde(default)]
+        caption: String,
         files: Vec<WrittenFile>,
     },
 }

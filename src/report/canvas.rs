@@ -105,7 +105,12 @@ impl Paint {
 
     /// A filled mark with a white rim, so that marks on top of one another stay apart.
     fn rimmed(colour: &str) -> Self {
-        Paint { stroke: Some(("#ffffff".to_owned(), 1.0, "")), ..Paint::fill(colour) }
+        Paint { stroke: Some((colour::GROUND.to_owned(), 1.0, "")), ..Paint::fill(colour) }
+    }
+
+    /// A mark that is only an outline: a number that its interval does not bound.
+    fn hollow(colour: &str) -> Self {
+        Paint { stroke: Some((colour.to_owned(), 1.6, "")), ..Paint::fill(colour::GROUND) }
     }
 
     pub fn opacity(mut self, opacity: f64) -> Self {
@@ -177,6 +182,11 @@ impl Canvas {
         self.area(at, size, Paint::fill(fill));
     }
 
+    /// A filled area that lets through what is behind it.
+    pub fn bar(&mut self, at: (f64, f64), size: (f64, f64), fill: &str, opacity: f64) {
+        self.area(at, size, Paint::fill(fill).opacity(opacity));
+    }
+
     fn area(&mut self, at: (f64, f64), size: (f64, f64), paint: Paint) {
         self.elements.push(Element::Rect { at, size: (size.0.max(0.0), size.1.max(0.0)), paint });
     }
@@ -188,8 +198,16 @@ impl Canvas {
 
     /// A filled mark.
     pub fn mark(&mut self, shape: Shape, at: (f64, f64), radius: f64, colour: &str) {
+        self.shape(shape, at, radius, Paint::rimmed(colour));
+    }
+
+    /// The outline of a mark.
+    pub fn hollow(&mut self, shape: Shape, at: (f64, f64), radius: f64, colour: &str) {
+        self.shape(shape, at, radius, Paint::hollow(colour));
+    }
+
+    fn shape(&mut self, shape: Shape, at: (f64, f64), radius: f64, paint: Paint) {
         let (x, y) = at;
-        let paint = Paint::rimmed(colour);
         match shape {
             Shape::Circle => self.elements.push(Element::Circle { at, radius, paint }),
             Shape::Square => {
@@ -245,8 +263,10 @@ impl Canvas {
         let (w, h) = (num(self.width), num(self.height));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}\" height=\"{h}\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
-             font-family=\"{FAMILY}\">\n<title>{}</title>\n<rect width=\"{w}\" height=\"{h}\" fill=\"#ffffff\"/>\n",
+             font-family=\"{FAMILY}\">\n<title>{}</title>\n<style>{}</style>\n<rect width=\"{w}\" height=\"{h}\" fill=\"{}\"/>\n",
             escape(title),
+            colour::style(),
+            colour::GROUND,
         );
         for element in &self.elements {
             element.svg(&mut svg);

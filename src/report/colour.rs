@@ -1,9 +1,13 @@
-//! Colours that stay apart for colour-blind readers and in print.
+//! Colours that stay apart for colour-blind readers, in print and on a dark page; which name has which.
+
+use std::collections::BTreeSet;
 
 /// Okabe and Ito's palette without its yellow, which is too pale for lines on white, in an order that keeps neighbours far apart.
 /// Source: Okabe & Ito 2008, "Color Universal Design".
 pub const SERIES: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"];
 
+/// The ground of a drawing.
+pub const GROUND: &str = "#ffffff";
 /// Body text.
 pub const INK: &str = "#1a1a1a";
 /// Secondary text: contrast 5.7 : 1 on white.
@@ -12,10 +16,96 @@ pub const GREY: &str = "#666666";
 pub const RULE: &str = "#b5b5b5";
 /// Grid lines.
 pub const GRID: &str = "#e8e8e8";
+/// What has no name, such as the only line of a figure: no colour that means a method elsewhere.
+pub const NEUTRAL: &str = "#4c5a67";
+/// A cell whose number is missing or says little.
+pub const PALE: &str = "#f3f3f3";
+/// Text on a coloured cell. A cell keeps its colour on a dark page, and so does this.
+pub const ON_DARK: &str = "#fefefe";
+pub const ON_LIGHT: &str = "#111111";
 
-/// The colour of the `idx`th series.
-pub fn series(idx: usize) -> &'static str {
-    SERIES.get(idx % SERIES.len()).copied().unwrap_or(INK)
+/// What a colour becomes where the reader prefers a dark page. Colours that are not listed stay. Contrast on the dark ground:
+/// text 14.6 : 1, secondary text 7.4 : 1, the blue of a series 4.5 : 1.
+const DARK: [(&str, &str); 9] = [
+    (GROUND, "#14171a"),
+    (INK, "#e8e8e8"),
+    (GREY, "#a3a8ad"),
+    (RULE, "#5c6268"),
+    (GRID, "#2b3036"),
+    (PALE, "#272c31"),
+    (NEUTRAL, "#a9b8c6"),
+    ("#0072B2", "#1f88cc"),
+    ("#000000", "#f2f2f2"),
+];
+
+/// The style sheet that every SVG carries: on a dark page it replaces colours by their names, so that a program which knows no style
+/// sheets still draws the light figure.
+pub fn style() -> String {
+    let rule = |(light, dark): &(&str, &str)| {
+        format!("svg [fill=\"{light}\"]{{fill:{dark}}}svg [stroke=\"{light}\"]{{stroke:{dark}}}")
+    };
+    format!("@media(prefers-color-scheme:dark){{{}}}", DARK.iter().map(rule).collect::<String>())
+}
+
+/// The colour of a slot.
+pub fn series(slot: usize) -> &'static str {
+    SERIES.get(slot % SERIES.len()).copied().unwrap_or(INK)
+}
+
+/// Methods and losses that come with the program, by the first word of their name, and their slots.
+const KNOWN: [(&str, usize); 12] = [
+    ("naive", 0),
+    ("cross_entropy", 0),
+    ("weak", 6),
+    ("confidence", 1),
+    ("adapt_conf", 4),
+    ("bootstrap", 2),
+    ("chain", 2),
+    ("product", 3),
+    ("ceiling", 5),
+    ("entropy", 4),
+    ("gce", 3),
+    ("symmetric", 5),
+];
+
+/// The first slot of names that are not known: the ones before are those of methods that stand in most figures.
+const FIRST_OTHER: usize = 3;
+
+/// A slot for each of these names, which are distinct. A name has the same slot in every figure: the one of its place in `order`,
+/// else the one that it wants; where another name of the figure took that, the next free one. From the eighth on, dashes
+/// tell apart what shares a colour.
+pub fn slots(names: &[&str], order: &[String]) -> Vec<usize> {
+    let mut slots: Vec<Option<usize>> = names.iter().map(|name| order.iter().position(|other| other == name)).collect();
+    let mut taken: BTreeSet<usize> = slots.iter().flatten().copied().collect();
+    // Known names choose first, so that an unknown one before them moves none of them.
+    for choose in [known, |name: &str| Some(other(name))] {
+        for (name, slot) in names.iter().zip(&mut slots).filter(|(_, slot)| slot.is_none()) {
+            *slot = choose(name).and_then(|wanted| free(wanted, &taken));
+            taken.extend(*slot);
+        }
+    }
+    slots.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+/// The wanted slot, or the next one that is free.
+fn free(wanted: usize, taken: &BTreeSet<usize>) -> Option<usize> {
+    let n = SERIES.len();
+    let turns = (0..=taken.len()).flat_map(|round| (0..n).map(move |step| round * n + (wanted + step) % n));
+    turns.into_iter().find(|slot| !taken.contains(slot))
+}
+
+/// The slot of a name that comes with the program.
+fn known(name: &str) -> Option<usize> {
+    let first = name.split([',', ' ', '(']).next().unwrap_or_default();
+    KNOWN.iter().find(|(known, _)| *known == first).map(|(_, slot)| *slot)
+}
+
+/// The slot that another name wants, by its hash (FNV-1a: the same on every machine and in every version).
+fn other(name: &str) -> usize {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    FIRST_OTHER + (hash % (SERIES.len() - FIRST_OTHER) as u64) as usize
 }
 
 type Rgb = [f64; 3];
@@ -55,6 +145,26 @@ fn between(stops: &[Rgb], share: f64) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_keeps_its_colour_whatever_stands_beside_it() {
+        let both = slots(&["naive", "mine", "confidence"], &[]);
+        assert_eq!((both[0], both[2]), (0, 1));
+        assert_eq!(slots(&["confidence", "naive"], &[]), [1, 0]);
+        assert_eq!(slots(&["mine"], &[])[0], both[1]);
+        let order = ["b".to_owned(), "a".to_owned()];
+        assert_eq!(slots(&["a", "b"], &order), [1, 0]);
+        assert_eq!(slots(&["a"], &order), [1]);
+    }
+
+    #[test]
+    fn names_of_one_figure_never_share_a_slot() {
+        let names: Vec<String> = (0..30).map(|idx| format!("bootstrap, {idx} hops")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let slots = slots(&names, &["bootstrap, 3 hops".to_owned()]);
+        assert_eq!(slots.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert!(slots.iter().all(|slot| *slot < 5 * SERIES.len()));
+    }
 
     #[test]
     fn the_ends_and_the_middle_are_the_stops() {

@@ -173,7 +173,7 @@ pub(super) fn draw(forest: &Forest, medium: Medium) -> Canvas {
         let heading = body.bold().backed();
         // White behind the words, so that grid and reference lines do not run through them.
         let wide = text_width(&group.heading, heading).min(width - 2.0 * margin);
-        canvas.rect((margin, y + 6.0), (wide + 4.0, 19.0), "#ffffff");
+        canvas.rect((margin, y + 6.0), (wide + 4.0, 19.0), colour::GROUND);
         canvas.text_within((margin, y + 20.0), &group.heading, width - 2.0 * margin, heading);
         y += HEADING;
         for line in &group.lines {
@@ -226,8 +226,10 @@ fn draw_line(canvas: &mut Canvas, forest: &Forest, line: &Line, scale: &Scale, m
             }
         };
         let (from, to) = (end(mark.low), end(mark.high));
+        // An interval without an end bounds nothing: it must not look like one that does.
+        let open = super::is_unbounded(mark.low, mark.high);
         if to - from > 0.5 {
-            canvas.line((from, y), (to, y), mark.colour, 2.0, "");
+            canvas.line((from, y), (to, y), mark.colour, if open { 1.0 } else { 2.0 }, if open { "2 3" } else { "" });
         }
         for (bound, at, is_right) in [(mark.low, from, false), (mark.high, to, true)] {
             if bound.is_nan() {
@@ -239,13 +241,17 @@ fn draw_line(canvas: &mut Canvas, forest: &Forest, line: &Line, scale: &Scale, m
                 canvas.line((at, y - 4.0), (at, y + 4.0), mark.colour, 2.0, "");
             }
         }
-        canvas.mark(mark.shape, (x, y), 4.6, mark.colour);
+        if open {
+            canvas.hollow(mark.shape, (x, y), 4.2, mark.colour);
+        } else {
+            canvas.mark(mark.shape, (x, y), 4.6, mark.colour);
+        }
     }
     if !line.note.is_empty() {
         let style = Style::new(SMALL).italic().colour(colour::GREY).backed();
         // White behind the words, so that reference lines do not run through them.
         let shown = super::canvas::cut(&line.note, right - left - 20.0, style);
-        canvas.rect((left + 6.0, middle - 8.0), (text_width(&shown, style) + 8.0, 17.0), "#ffffff");
+        canvas.rect((left + 6.0, middle - 8.0), (text_width(&shown, style) + 8.0, 17.0), colour::GROUND);
         canvas.text_within((left + 10.0, middle + 4.0), &line.note, right - left - 20.0, style);
     }
 }
@@ -284,7 +290,8 @@ fn axis(canvas: &mut Canvas, forest: &Forest, scale: &Scale, (top, bottom): (f64
     canvas.text(((left + right) / 2.0, bottom + 35.0), forest.x_label, Style::new(TEXT).anchor(Anchor::Middle));
 }
 
-type Entry<'a> = (&'a str, Shape, &'static str);
+/// What a legend says: a name, its shape and its colour.
+pub(super) type Entry<'a> = (&'a str, Shape, &'static str);
 
 /// Legend entries with their x offsets, broken into rows that fit.
 pub(super) fn legend_rows<'a>(legend: &[Entry<'a>], room: f64) -> Vec<Vec<(f64, Entry<'a>)>> {

@@ -5,7 +5,8 @@ use super::canvas::{Anchor, Canvas, Medium, SMALL, Style, TEXT, TINY, TITLE, tex
 use super::{Figure, ReportError, colour};
 use std::collections::BTreeMap;
 
-/// One cell. A value of NaN: there is no number, and the cell is hatched. `low` and `high` are NaN where there is no interval.
+/// One cell. A value of NaN: there is no number, and the cell is hatched. `low` and `high` are NaN where there is no interval; an
+/// infinite one leaves the number open, and the cell stays pale.
 #[derive(Debug, Clone)]
 pub struct Cell {
     pub x: String,
@@ -18,6 +19,15 @@ pub struct Cell {
 impl Cell {
     fn has_interval(&self) -> bool {
         self.value.is_finite() && !self.low.is_nan() && !self.high.is_nan()
+    }
+
+    /// Whether its number is one to be shaded by.
+    fn is_precise(&self) -> bool {
+        self.value.is_finite() && !self.is_open()
+    }
+
+    fn is_open(&self) -> bool {
+        self.has_interval() && super::is_unbounded(self.low, self.high)
     }
 }
 
@@ -112,6 +122,9 @@ impl Grid<'_> {
         if self.map.cells.iter().any(|cell| !cell.value.is_finite()) {
             notes.push("A stroke: no number here, such as PGR over no significant gap.");
         }
+        if self.map.cells.iter().any(Cell::is_open) {
+            notes.push("Pale with a number: its interval has no end, so the number says little.");
+        }
         notes
     }
 
@@ -120,7 +133,7 @@ impl Grid<'_> {
         let layout = self.layout(medium);
         let Layout { margin, max_label, cell, numbers, .. } = layout;
         let paper = medium == Medium::Paper;
-        let finite = || map.cells.iter().map(|cell| cell.value).filter(|value| value.is_finite());
+        let finite = || map.cells.iter().filter(|cell| cell.is_precise()).map(|cell| cell.value);
         let (low, high) = (finite().fold(f64::MAX, f64::min), finite().fold(f64::MIN, f64::max));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
         let shade = |value: f64| {
@@ -166,10 +179,14 @@ impl Grid<'_> {
                 let size = (cell.0 - 1.0, cell.1 - 1.0);
                 match cells.get(&(*column, *row)) {
                     None => {}
-                    Some(found) if found.value.is_finite() => {
+                    Some(found) if found.is_precise() => {
                         let (fill, white) = shade(found.value);
                         canvas.rect(at, size, &fill);
-                        say(&mut canvas, found, at, &layout, if white { "#ffffff" } else { colour::INK });
+                        say(&mut canvas, found, at, &layout, if white { colour::ON_DARK } else { colour::ON_LIGHT });
+                    }
+                    Some(found) if found.is_open() => {
+                        canvas.rect(at, size, colour::PALE);
+                        say(&mut canvas, found, at, &layout, colour::GREY);
                     }
                     Some(_) => hatched(&mut canvas, at, size),
                 }
@@ -238,12 +255,12 @@ fn interval(cell: &Cell) -> String {
     if !cell.has_interval() {
         return String::new();
     }
-    format!("[{}, {}]", super::number(cell.low, 2), super::number(cell.high, 2))
+    super::interval(cell.low, cell.high, |end| super::number(end, 2))
 }
 
 /// A cell without a number: grey, with a stroke across.
 fn hatched(canvas: &mut Canvas, at: (f64, f64), size: (f64, f64)) {
-    canvas.rect(at, size, "#f3f3f3");
+    canvas.rect(at, size, colour::PALE);
     canvas.line((at.0, at.1 + size.1), (at.0 + size.0, at.1), colour::RULE, 1.0, "");
 }
 
@@ -262,29 +279,47 @@ mod tests {
         let cell = |x: &str, y: &str, value| Cell { x: x.to_owned(), y: y.to_owned(), value, low: none, high: none };
         let drawn =
             heat_map(&map(vec![cell("b", "a", 0.5), cell("c", "a", f64::NAN), cell("c", "b", -0.2)])).expect("draws");
-        assert!(drawn.svg().contains(">0.50<") && drawn.svg().contains(">−0.20<") && drawn.svg().contains("#f3f3f3"));
+        assert!(
+            drawn.svg().contains(">0.50<")
+                && drawn.svg().contains(">−0.20<")
+                && drawn.svg().contains("fill=\"#f3f3f3\"/>")
+        );
         let twice = heat_map(&map(vec![cell("b", "a", 0.5), cell("b", "a", 0.5)]));
         assert!(matches!(twice, Err(ReportError::Twice { .. })));
     }
 
     #[test]
     fn a_number_stands_with_its_doubt() {
-        let cell = |x: usize, value: f64| Cell {
-            x: format!("s{x}"),
-            y: "w".to_owned(),
-            value,
-            low: value - 0.3,
-            high: f64::INFINITY,
-        };
+        let cell =
+            |x: usize, value: f64| Cell { x: format!("s{x}"), y: "w".to_owned(), value, low: value - 0.3, high: 0.95 };
         let drawn = heat_map(&map(vec![cell(0, 0.5), cell(1, -0.1)])).expect("draws");
         for text in [drawn.svg(), drawn.tikz()] {
             assert!(text.contains("0.20, ") && text.contains("0.40, "), "{text}");
         }
-        assert!(drawn.svg().contains(">[−0.40, ∞]<"), "{}", drawn.svg());
+        assert!(drawn.svg().contains(">[−0.40, 0.95]<"), "{}", drawn.svg());
         assert_eq!(drawn.note(), "Brackets: the interval of the number above.");
         // With many columns there is no room: a ring says where the interval holds zero, and nowhere else.
         let many = heat_map(&map((0..60).map(|x| cell(x, if x < 20 { 0.1 } else { 0.9 })).collect())).expect("draws");
         assert_eq!(many.svg().matches("<circle").count(), 20);
         assert_eq!(many.note(), "A ring: the interval holds zero.");
+    }
+
+    #[test]
+    fn a_number_without_bounds_is_as_pale_as_none() {
+        let cell =
+            |x: &str, value: f64, low: f64, high: f64| Cell { x: x.to_owned(), y: "w".to_owned(), value, low, high };
+        let infinity = f64::INFINITY;
+        let drawn = heat_map(&map(vec![
+            cell("a", 0.2, 0.1, 0.3),
+            cell("b", 0.3, 0.2, 0.4),
+            cell("c", 0.39, -infinity, infinity),
+            cell("d", -9.0, -20.0, infinity),
+        ]))
+        .expect("draws");
+        let svg = drawn.svg();
+        assert_eq!(svg.matches("fill=\"#f3f3f3\"/>").count(), 2, "{svg}");
+        assert!(svg.contains(">unbounded<") && svg.contains(">≥ −20.00<") && !svg.contains('∞'), "{svg}");
+        // It does not stretch the scale either: the darkest blue is the precise 0.3.
+        assert!(svg.contains("fill=\"#08306b\"") && drawn.note().contains("says little"), "{svg}");
     }
 }

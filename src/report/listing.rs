@@ -50,6 +50,8 @@ pub const PREAMBLE: &str = r"\makeatletter
   \hyphenpenalty50\exhyphenpenalty3000\doublehyphendemerits0\finalhyphendemerits0\adjdemerits0\hyphenchar\font-1
   \nointerlineskip}{\par\endgroup\addvspace{\medskipamount}}
 \def\wtsfit#1{\leavevmode\setbox0\hbox{#1}\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi}
+% A number with its interval under it.
+\def\wtspair#1#2{\begin{tabular}[t]{@{}r@{}}#1\\[-2pt]{\fontsize{6}{7}\selectfont#2\vrule depth2.5pt width0pt}\end{tabular}}
 % A heading, on a line of its own in every class, with what follows it.
 \def\wtshead#1{\par\vskip0pt plus8\baselineskip\penalty-100\vskip0pt plus-8\baselineskip\addvspace{\bigskipamount}%
   {\noindent\raggedright\hbadness10000\large\bfseries#1\par}\nobreak\addvspace{\smallskipamount}}

@@ -10,21 +10,24 @@ mod canvas;
 pub mod colour;
 pub mod columns;
 mod forest;
+pub mod grammar;
 mod heatmap;
+pub mod histogram;
 pub mod html;
-mod lines;
 pub mod listing;
 pub mod paper;
 mod pgr;
+mod plane;
 pub mod scan;
 mod table;
 mod tikz;
 
 pub use accuracy::{AccuracyRow, accuracy};
+pub use axis::Axis;
 pub use canvas::escape;
 pub use heatmap::{Cell, HeatMap, heat_map};
-pub use lines::{Lines, Point, Series, lines};
 pub use pgr::{PgrRow, pgr};
+pub use plane::{Facet, Look, Plane, Point, Series, plane};
 pub use table::{TABLE_EXTENSIONS, table_files};
 
 use crate::core::digest::Digest;
@@ -59,7 +62,7 @@ impl Figure {
         let (width, height) = (drawn.width, drawn.height);
         let svg = drawn.svg(title);
         let tikz = tikz::tikz(&draw(Medium::Paper), title, note);
-        let digest = Digest::of("figure", 1).text("svg", &svg).finish();
+        let digest = Digest::of("figure", 2).text("svg", &svg).finish();
         let (title, note) = (title.to_owned(), note.to_owned());
         Figure { inner: Arc::new(Inner { kind, title, note, svg, tikz, width, height, digest }) }
     }
@@ -120,6 +123,12 @@ pub enum ReportError {
     Table { reason: String },
     #[error("`{name}` must be positive on a logarithmic axis, got `{value}`")]
     NotPositive { name: String, value: f64 },
+    #[error("`{option}` must be two numbers, the lower one first, got `{got}`")]
+    Limits { option: &'static str, got: String },
+    #[error("two rows are one bar: {bar}")]
+    OneBar { bar: String },
+    #[error("`{name}` has no finite number")]
+    NoNumbers { name: String },
 }
 
 impl Explain for ReportError {
@@ -133,6 +142,9 @@ impl Explain for ReportError {
             ReportError::Twice { .. } => "report/twice",
             ReportError::Table { .. } => "report/table",
             ReportError::NotPositive { .. } => "report/not-positive",
+            ReportError::Limits { .. } => "report/limits",
+            ReportError::OneBar { .. } => "report/one-bar",
+            ReportError::NoNumbers { .. } => "report/no-numbers",
         }
     }
 
@@ -142,6 +154,11 @@ impl Explain for ReportError {
             ReportError::Twice { .. } => {
                 Some("a heat map has one value a cell: choose rows with filter(…) or average with group_by(…)".into())
             }
+            ReportError::Limits { option, .. } => Some(format!("type {option}: [0.0, 1.0]")),
+            ReportError::OneBar { .. } => Some(
+                "a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`"
+                    .into(),
+            ),
             ReportError::TooMany { .. } => Some("choose rows with filter(…) first".into()),
             _ => None,
         }
@@ -179,5 +196,50 @@ fn with_interval(value: f64, low: f64, high: f64, decimals: usize) -> String {
     if value.is_nan() || low.is_nan() || high.is_nan() {
         return show(value);
     }
-    format!("{} {}", show(value), crate::frames::interval(low, high, show))
+    format!("{} {}", show(value), interval(low, high, show))
+}
+
+/// `[0.20, 0.64]`, as frames print it.
+fn interval(low: f64, high: f64, show: impl Fn(f64) -> String) -> String {
+    crate::frames::interval(low, high, show)
+}
+
+/// Whether an interval leaves its number open at one end or both.
+fn is_unbounded(low: f64, high: f64) -> bool {
+    low.is_infinite() || high.is_infinite()
+}
+
+/// Whether a column of that name holds shares, which lie between 0 and 1.
+pub fn is_share(name: &str) -> bool {
+    name == "accuracy" || name.ends_with("_accuracy")
+}
+
+/// The ends of a share's interval, cut at 0 and 1: methods that know no bounds, such as Student's t, reach beyond.
+pub fn share_ends(low: f64, high: f64) -> (f64, f64) {
+    // `clamp` keeps NaN.
+    (low.clamp(0.0, 1.0), high.clamp(0.0, 1.0))
+}
+
+/// A drawing for the tests of other rooms.
+#[cfg(test)]
+pub(crate) fn tests_drawing() -> Figure {
+    let row = PgrRow { method: "m".into(), gap: "a → b".into(), pgr: 0.5, low: 0.4, high: 0.6, ..PgrRow::default() };
+    pgr(&[row], "A drawing", "", &[]).expect("draws")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_end_is_said_in_words() {
+        let infinity = f64::INFINITY;
+        assert_eq!(with_interval(0.42, 0.2, 0.64, 2), "0.42 [0.20, 0.64]");
+        assert_eq!(with_interval(0.42, 0.2, infinity, 2), "0.42 ≥ 0.20");
+        assert_eq!(with_interval(-0.42, -infinity, -0.2, 2), "−0.42 ≤ −0.20");
+        assert_eq!(with_interval(0.42, -infinity, infinity, 2), "0.42 unbounded");
+        assert_eq!(with_interval(f64::NAN, 0.1, 0.2, 2), "–");
+        assert_eq!(share_ends(-0.1, 1.1), (0.0, 1.0));
+        assert!(share_ends(f64::NAN, 0.5).0.is_nan() && is_share("student_accuracy") && !is_share("inaccuracy"));
+    }
 }

@@ -22,10 +22,13 @@ pub struct PgrRow {
 /// How far beyond the points (and 0 and 1) an interval may stretch the axis; beyond, it ends in an arrow (chosen: one gap's width).
 const STRETCH: f64 = 1.0;
 
-/// Draws PGR with intervals, grouped by gap, with lines at 0 and 1. `note` says below what the bars are.
-pub fn pgr(rows: &[PgrRow], title: &str, note: &str) -> Result<Figure, ReportError> {
+/// Draws PGR with intervals, grouped by gap, with lines at 0 and 1. `note` says below what the bars are, `order` which methods get
+/// which colours.
+pub fn pgr(rows: &[PgrRow], title: &str, note: &str, order: &[String]) -> Result<Figure, ReportError> {
     super::count("the number of rows", rows.len())?;
     let methods = super::in_order(rows.iter().map(|row| row.method.as_str()));
+    let slots = colour::slots(&methods, order);
+    let methods: Vec<(&str, usize)> = methods.into_iter().zip(slots).collect();
     let groups: Vec<Group> = super::in_order(rows.iter().map(|row| row.gap.as_str()))
         .into_iter()
         .map(|gap| Group {
@@ -34,9 +37,17 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str) -> Result<Figure, ReportErr
         })
         .collect();
     let undefined = rows.iter().any(|row| !row.pgr.is_finite());
-    let why =
-        "Undefined: the ceiling is not significantly above the weak supervisor, so a ratio over that gap is noise.";
-    let footnote = if undefined { format!("{note} {why}") } else { note.to_owned() };
+    let open = rows.iter().any(|row| row.pgr.is_finite() && super::is_unbounded(row.low, row.high));
+    let mut notes = vec![note];
+    if undefined {
+        notes.push(
+            "Undefined: the ceiling is not significantly above the weak supervisor, so a ratio over that gap is noise.",
+        );
+    }
+    if open {
+        notes.push("Hollow, dotted: the interval has no end on that side, so the number says little.");
+    }
+    let footnote = notes.join(" ").trim().to_owned();
     let forest = Forest {
         title,
         x_label: "performance gap recovered (PGR)",
@@ -53,19 +64,19 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str) -> Result<Figure, ReportErr
     Ok(Figure::new("pgr", title, &footnote, |medium| draw(&forest, medium)))
 }
 
-fn line(row: &PgrRow, methods: &[&str]) -> Line {
-    let idx = methods.iter().position(|method| *method == row.method).unwrap_or(0);
+fn line(row: &PgrRow, methods: &[(&str, usize)]) -> Line {
+    let slot = methods.iter().find(|(method, _)| *method == row.method).map_or(0, |(_, slot)| *slot);
     if !row.pgr.is_finite() {
         let reason = if row.reason.is_empty() { "no reason was given" } else { &row.reason };
         return Line {
             label: row.method.clone(),
             marks: Vec::new(),
             note: format!("undefined: {reason}"),
-            values: vec!["–".to_owned()],
+            values: vec!["undefined".to_owned()],
         };
     }
     let mark =
-        Mark { value: row.pgr, low: row.low, high: row.high, shape: Shape::nth(idx), colour: colour::series(idx) };
+        Mark { value: row.pgr, low: row.low, high: row.high, shape: Shape::nth(slot), colour: colour::series(slot) };
     Line {
         label: row.method.clone(),
         marks: vec![mark],
@@ -92,17 +103,20 @@ mod tests {
     #[test]
     fn undefined_says_why_and_unbounded_ends_in_an_arrow() {
         let rows = [row("naive <1>", 0.3, -40.0, f64::INFINITY), row("none", f64::NAN, f64::NAN, f64::NAN)];
-        let figure = pgr(&rows, "PGR", "").expect("draws");
+        let figure = pgr(&rows, "PGR", "", &[]).expect("draws");
         let svg = figure.svg();
-        assert!(svg.contains("undefined: gap not significant"), "{svg}");
+        assert!(svg.contains("undefined: gap not significant") && svg.contains(">undefined<"), "{svg}");
+        assert!(svg.contains(">0.30 ≥ −40.00<") && !svg.contains('∞'), "{svg}");
+        // A hollow mark: its fill is the ground's, its outline the method's.
+        assert!(svg.contains("fill=\"#ffffff\" stroke=\"#0072B2\"") && figure.note().contains("Hollow"), "{svg}");
         assert!(svg.contains("naive &lt;1&gt;") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
-        assert_eq!(figure.svg(), pgr(&rows, "PGR", "").expect("draws").svg());
-        assert_eq!(pgr(&[], "PGR", "").err(), Some(ReportError::Empty { what: "the frame has no rows" }));
+        assert_eq!(figure.svg(), pgr(&rows, "PGR", "", &[]).expect("draws").svg());
+        assert_eq!(pgr(&[], "PGR", "", &[]).err(), Some(ReportError::Empty { what: "the frame has no rows" }));
     }
 
     #[test]
     fn a_point_at_zero_lies_on_the_line_at_zero() {
-        let svg = pgr(&[row("m", 0.0, -0.1, 0.1)], "PGR", "").expect("draws").svg().to_owned();
+        let svg = pgr(&[row("naive", 0.0, -0.1, 0.1)], "PGR", "", &[]).expect("draws").svg().to_owned();
         let dashed = svg.lines().find(|line| line.contains("stroke-dasharray")).expect("a reference line");
         let x = dashed.split("x1=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("x").to_owned();
         assert!(svg.contains(&format!("<circle cx=\"{x}\"")), "{svg}");

@@ -38,7 +38,7 @@ impl Estimate {
 }
 
 impl fmt::Display for Estimate {
-    /// `0.4333 [0.2101, 0.6589] (95 %, 5 seeds)`, `0.4333 [unbounded] (95 %, 5 seeds)`, or `undefined: …`.
+    /// `0.4333 [0.2101, 0.6589] (95 %, 5 seeds)`, `0.4333 unbounded (95 %, 5 seeds)`, or `undefined: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.reason.as_deref().unwrap_or("");
         let Some(value) = self.value else {
@@ -79,9 +79,9 @@ mod tests {
             over: "5 seeds".to_owned(),
             ..Estimate::plain("PGR", 0.43333)
         };
-        assert_eq!(estimate.to_string(), "0.4333 [0.2500, unbounded] (95 %, 5 seeds)");
+        assert_eq!(estimate.to_string(), "0.4333 ≥ 0.2500 (95 %, 5 seeds)");
         estimate.bounds = Some((f64::NEG_INFINITY, f64::INFINITY));
-        assert_eq!(estimate.to_string(), "0.4333 [unbounded] (95 %, 5 seeds)");
+        assert_eq!(estimate.to_string(), "0.4333 unbounded (95 %, 5 seeds)");
         estimate.level = 0.975;
         assert!(estimate.to_string().contains("97.5 %"));
         assert_eq!(Estimate::undefined("PGR", "no gap".to_owned()).to_string(), "undefined: no gap");

@@ -3,7 +3,8 @@
 //! A state is everything that later steps read: parameters, the optimiser's moments, how many steps were done, where the
 //! random stream stands, the loss curve so far. The order of batches is not in it, because drawing them again is cheap.
 
-use super::weights::Weights;
+use super::validation::Evaluation;
+use super::weights::{Held, Weights};
 use crate::core::context::{Context, Interrupted};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
@@ -32,6 +33,17 @@ pub(super) struct State {
     pub random: Random,
     /// Parameters as they were after each of the training's `kept_at` that is past.
     pub kept: Vec<Vec<f32>>,
+    /// What evaluations on held-out rows found.
+    pub evaluations: Vec<Evaluation>,
+    /// Parameters as they were at the best of them, where these are to be kept.
+    pub best: Option<Vec<f32>>,
+}
+
+impl State {
+    /// Before the first step of a training.
+    pub fn fresh(steps: usize, random: Random) -> State {
+        State { step: 0, curve: Curve::new(steps), random, kept: Vec::new(), evaluations: Vec::new(), best: None }
+    }
 }
 
 /// Saves a training's state as often as it is worth, and finds the one that was left.
@@ -74,18 +86,18 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// The state that was left, or else `fresh`. One that is damaged or belongs to something else is not trusted.
-    pub fn take_up(&mut self, fresh: State, weights: &mut dyn Weights) -> Result<State, ModelError> {
-        let n = weights.n_numbers();
-        let read = self.partial.read().and_then(|found| found.map(|found| self.read(n, found)).transpose());
+    pub fn resume(&mut self, fresh: State, weights: &mut dyn Weights) -> Result<State, ModelError> {
+        let (n, averages) = (weights.n_numbers(), weights.averaged()?.is_some());
+        let read = self.partial.read().and_then(|found| found.map(|found| self.read(n, averages, found)).transpose());
         let state = match read {
             Ok(None) => fresh,
-            Ok(Some(Read { step, params, first, second, curve, position, kept, seconds })) => {
+            Ok(Some(Read { held, position, seconds, state })) => {
                 self.earlier = seconds;
                 self.partial.goes_on_after(seconds);
                 let mut random = fresh.random;
                 random.seek(position);
-                weights.resume(step, [params, first, second])?;
-                State { step, curve, random, kept }
+                weights.resume(state.step, held)?;
+                State { random, ..state }
             }
             Err(why) => {
                 self.ctx.warn(format!("the saved state of this training is not used, it begins anew: {why}"));
@@ -97,7 +109,7 @@ impl<'a> Checkpoints<'a> {
     }
 
     /// Between two steps: saves the state if it is time or work is to stop, and says whether it is.
-    pub fn heed(&mut self, state: &State, weights: &dyn Weights) -> Result<(), Interrupted> {
+    pub fn save_if_due(&mut self, state: &State, weights: &dyn Weights) -> Result<(), Interrupted> {
         let go_on = self.ctx.interrupt.check();
         if !self.partial.is_kept() || state.step == self.at || state.step >= self.steps {
             return go_on;
@@ -130,10 +142,12 @@ impl<'a> Checkpoints<'a> {
     }
 
     fn write(&self, state: &State, weights: &dyn Weights) -> Result<(), ModelError> {
-        let (params, [first, second]) = (weights.params()?, weights.moments()?);
+        let (params, [first, second], average) = (weights.params()?, weights.moments()?, weights.averaged()?);
         let held = [("params", &params), ("first", &first), ("second", &second)];
         let mut rows: Vec<(String, &[f32])> = held.map(|(name, values)| (name.to_owned(), &**values)).into();
         rows.extend(state.kept.iter().enumerate().map(|(idx, kept)| (format!("kept.{idx}"), kept.as_slice())));
+        rows.extend(average.as_deref().map(|average| ("average".to_owned(), average)));
+        rows.extend(state.best.as_deref().map(|best| ("best".to_owned(), best)));
         Ok(self.partial.write(&self.facts(state), &rows)?)
     }
 
@@ -146,10 +160,12 @@ impl<'a> Checkpoints<'a> {
         facts.insert("seconds".to_owned(), (self.earlier + self.started.elapsed().as_secs_f64()).into());
         facts.insert("curve".to_owned(), state.curve.to_json());
         facts.insert("random".to_owned(), state.random.position().to_string().into());
+        facts.insert("evaluations".to_owned(), Evaluation::list_to_json(&state.evaluations));
+        facts.insert("best".to_owned(), state.best.is_some().into());
         facts
     }
 
-    fn read(&self, n: usize, mut content: Content) -> Result<Read, String> {
+    fn read(&self, n: usize, averages: bool, mut content: Content) -> Result<Read, String> {
         let facts = std::mem::take(&mut content.facts);
         let number = |name: &str| facts.get(name).and_then(Value::as_u64).ok_or_else(|| format!("it has no `{name}`"));
         if number("format")? != FORMAT {
@@ -164,37 +180,44 @@ impl<'a> Checkpoints<'a> {
         }
         let position = facts.get("random").and_then(Value::as_str).and_then(|held| held.parse::<u128>().ok());
         let curve = facts.get("curve").and_then(|held| Curve::from_json(self.steps, held));
+        let evaluations = facts.get("evaluations").map_or(Some(Vec::new()), Evaluation::list_from_json);
         let mut take = |name: &str| content.take(name, &[n]);
         let n_kept = self.kept_at.iter().filter(|at| **at <= step).count();
+        let has_best = facts.get("best").and_then(Value::as_bool).unwrap_or(false);
         Ok(Read {
-            step,
-            params: take("params")?,
-            first: take("first")?,
-            second: take("second")?,
-            curve: curve.ok_or("its loss curve cannot be read")?,
+            held: Held {
+                params: take("params")?,
+                first: take("first")?,
+                second: take("second")?,
+                average: averages.then(|| take("average")).transpose()?,
+            },
             // For estimates of time alone.
             seconds: facts.get("seconds").and_then(Value::as_f64).filter(|s| s.is_finite() && *s >= 0.0).unwrap_or(0.0),
             position: position.ok_or("it has no place in the random stream")?,
-            kept: (0..n_kept).map(|idx| take(&format!("kept.{idx}"))).collect::<Result<_, _>>()?,
+            state: State {
+                step,
+                curve: curve.ok_or("its loss curve cannot be read")?,
+                random: Random::new(0, "replaced by the training's own"),
+                kept: (0..n_kept).map(|idx| take(&format!("kept.{idx}"))).collect::<Result<_, _>>()?,
+                evaluations: evaluations.ok_or("its evaluations cannot be read")?,
+                best: has_best.then(|| take("best")).transpose()?,
+            },
         })
     }
 }
 
 /// What a saved state holds.
 struct Read {
-    step: usize,
-    params: Vec<f32>,
-    first: Vec<f32>,
-    second: Vec<f32>,
-    curve: Curve,
+    held: Held,
     position: u128,
-    kept: Vec<Vec<f32>>,
     seconds: f64,
+    /// But for its random stream.
+    state: State,
 }
 
 /// What saving is expected to take before it was measured.
 fn first_cost(state: &State, weights: &dyn Weights) -> Duration {
-    let n = weights.n_numbers() * (3 + state.kept.len());
+    let n = weights.n_numbers() * (3 + state.kept.len() + usize::from(state.best.is_some()));
     Duration::from_secs_f64(4.0 * n as f64 / WRITING)
 }
 
@@ -218,16 +241,23 @@ impl Curve {
         self.n += 1;
         let ends = step.is_multiple_of(self.steps.div_ceil(POINTS).max(1)) || step == self.steps;
         if ends {
-            // Seven digits: what JSON gives back to the bit.
-            let mean = format!("{:.6e}", self.sum / self.n as f64).parse().unwrap_or(f64::NAN);
-            self.points.push((step as u64, mean));
-            (self.sum, self.n) = (0.0, 0);
+            self.end_point(step);
         }
         ends
     }
 
-    /// The points: step (from 1) and loss.
-    pub fn points(self) -> Vec<(u64, f64)> {
+    fn end_point(&mut self, step: usize) {
+        // Seven digits: what JSON gives back to the bit.
+        let mean = format!("{:.6e}", self.sum / self.n as f64).parse().unwrap_or(f64::NAN);
+        self.points.push((step as u64, mean));
+        (self.sum, self.n) = (0.0, 0);
+    }
+
+    /// The points: step (from 1) and loss, up to the step at which the training ended.
+    pub fn points(mut self, step: usize) -> Vec<(u64, f64)> {
+        if self.n > 0 {
+            self.end_point(step);
+        }
         self.points
     }
 
@@ -324,13 +354,14 @@ mod tests {
                 halved = Curve::from_json(steps, &serde_json::from_str(&text).expect("JSON")).expect("a curve");
             }
             assert_eq!(whole.points, halved.points, "to the bit");
-            let points = whole.points();
+            let points = whole.points(steps);
             assert!(points.len() <= POINTS + 1 && points.len() >= steps.min(POINTS / 2), "{steps}: {}", points.len());
             assert_eq!(points.last().map(|(step, _)| *step), Some(steps as u64));
         }
         let mut two = Curve::new(100);
         two.note(1, 1.0);
         assert!(two.note(2, 2.0));
-        assert_eq!(two.points(), [(2, 1.5)]);
+        two.note(3, 7.0);
+        assert_eq!(two.points(3), [(2, 1.5), (3, 7.0)], "a training that ended early has its last steps");
     }
 }

@@ -1,7 +1,7 @@
 //! What a training changes, on a device of candle's: a whole model, adapters or a head alone, as tensors.
 
 use super::TrainError;
-use super::job::{Hold, Learner, decays};
+use super::job::{Hold, Learner, decays, dropout_of};
 use super::lora::Adapters;
 use super::predict::{clear, push_row};
 use super::weights::Weights;
@@ -20,6 +20,10 @@ pub(super) struct OnDevice<'a> {
     body: Body<'a>,
     device: &'a Device,
     interrupt: &'a Interrupt,
+    /// The share that is dropped in training, and the seed.
+    dropout: Option<(f64, u64)>,
+    /// The step of the next passes, if they train.
+    step: Option<usize>,
     /// What the last pass kept.
     held: Option<Held>,
 }
@@ -44,7 +48,7 @@ struct Trained<'a> {
 }
 
 enum Held {
-    Pass(Padded, Tape),
+    Pass(Box<Padded>, Tape),
     Logits(Tensor),
 }
 
@@ -107,7 +111,12 @@ impl<'a> OnDevice<'a> {
 
     fn new(leaves: Leaves, body: Body<'a>, device: &'a Device, interrupt: &'a Interrupt) -> Result<Self, ModelError> {
         let head = leaves.tensors().last().ok_or_else(|| ModelError::Engine("nothing is trained".to_owned()))?;
-        Ok(OnDevice { leaves, head, body, device, interrupt, held: None })
+        Ok(OnDevice { leaves, head, body, device, interrupt, dropout: None, step: None, held: None })
+    }
+
+    /// The same, dropping this share of activations in training, drawn by this seed.
+    pub fn dropping(self, dropout: Option<(f64, u64)>) -> Self {
+        OnDevice { dropout, ..self }
     }
 }
 
@@ -125,7 +134,8 @@ impl Learner for OnDevice<'_> {
         &mut self.leaves
     }
 
-    fn prepare(&mut self) -> Result<(), ModelError> {
+    fn prepare(&mut self, step: Option<usize>) -> Result<(), ModelError> {
+        self.step = step;
         if let Body::Trunk(trained) = &mut self.body
             && let Some((adapters, base)) = &trained.adapted
         {
@@ -143,9 +153,10 @@ impl Learner for OnDevice<'_> {
                 rows.iter().for_each(|row| push_row(&mut trained.batch, trained.packed, *row as usize));
                 let kept = if hold == Hold::Nothing { Kept::Nothing } else { trained.kept };
                 let (trunk, padded) = (&trained.trunk, trained.trunk.padded(&trained.batch)?);
+                let padded = padded.dropping(dropout_of(self.dropout, self.step, rows));
                 let end = |x: &Tensor| through(head, &trunk.pooled(x, &padded)?);
                 let (found, tape) = trunk.pass(&padded, kept, &end, self.interrupt)?;
-                (found, Held::Pass(padded, tape))
+                (found, Held::Pass(Box::new(padded), tape))
             }
             Body::Features(all) => {
                 let features = all.index_select(&Tensor::from_slice(rows, rows.len(), self.device)?, 0)?;

@@ -3,6 +3,7 @@
 use super::LossError;
 use crate::core::context::Interrupted;
 use crate::core::explain::Explain;
+use crate::data::DataError;
 use crate::frames::FrameError;
 use crate::models::ModelError;
 use crate::models::trunk::TrunkError;
@@ -15,8 +16,8 @@ pub enum TrainError {
         "`{data}` has {n_test} test rows among its {n_rows}, the first with id `{id}`: training on them is refused"
     )]
     TestRows { data: String, n_test: usize, n_rows: usize, id: String },
-    #[error("`data` has no rows")]
-    NoRows,
+    #[error("`{of}` has no rows")]
+    NoRows { of: &'static str },
     #[error(
         "{n_missing} of {n_rows} rows of `data` have no label among the {n_labels} of `labels`, the first with id `{id}`"
     )]
@@ -27,10 +28,26 @@ pub enum TrainError {
     Contradiction { id: String, label: usize, largest: usize },
     #[error("`labels` tells {n_labels} classes apart, `data` has {n_data}")]
     Classes { n_labels: usize, n_data: usize },
-    #[error("`{option}` must be from 1 to {most}, got `{got}`")]
-    Count { option: &'static str, got: usize, most: usize },
-    #[error("`{option}` must be from {least} to {most}, got `{got}`")]
-    Number { option: &'static str, got: f64, least: f64, most: f64 },
+    #[error("`labels` weighs the row `{id}` with {got}: a weight is 0, or from 1e-9 to 1e9")]
+    Weight { id: String, got: f64 },
+    #[error("`labels` weighs every one of the {n_rows} rows of `data` with 0: nothing is left to train on")]
+    NoWeight { n_rows: usize },
+    #[error("`{option}` must be {must}, got `{got}`")]
+    Range { option: &'static str, must: String, got: String },
+    #[error("the checkpoint `{step}` is not among the steps `1` to `{steps}`")]
+    Checkpoint { step: usize, steps: usize },
+    #[error("the model `{model}` reads another vocabulary than this world's")]
+    OtherWords { model: String },
+    #[error("`{option}` shares {n} rows with the training data, the first with id `{id}`: it must hold others")]
+    NotHeldOut { option: &'static str, n: usize, id: String },
+    #[error("`validation` has {n_test} test rows, the first with id `{id}`: an honest stop must not see them")]
+    ValidationTestRows { n_test: usize, id: String },
+    #[error("the labels of `validation` have a column `weight`, which is about training")]
+    ValidationWeights,
+    #[error("`validation` and `oracle_validation` both ask for `keep: \"best\"`")]
+    TwoBest,
+    #[error("`auroc` of `{option}` is not defined: {why}")]
+    NoAuroc { option: &'static str, why: String },
     #[error("give one of `epochs` and `steps`, got {epochs} epochs and {steps} steps")]
     EpochsAndSteps { epochs: usize, steps: usize },
     #[error("{epochs} epochs of {n_rows} rows are {steps} steps, at most {most} are taken")]
@@ -47,6 +64,8 @@ pub enum TrainError {
     GradientShape { got: usize, expected: usize },
     #[error(transparent)]
     Labels(#[from] FrameError),
+    #[error(transparent)]
+    Truth(#[from] DataError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -69,12 +88,20 @@ impl Explain for TrainError {
     fn code(&self) -> &'static str {
         match self {
             TrainError::TestRows { .. } => "train/test-rows",
-            TrainError::NoRows => "train/no-rows",
+            TrainError::NoRows { .. } => "train/no-rows",
             TrainError::MissingLabels { .. } => "train/missing-labels",
             TrainError::Contradiction { .. } => "train/contradiction",
             TrainError::Classes { .. } => "train/classes",
-            TrainError::Count { .. }
-            | TrainError::Number { .. }
+            TrainError::Weight { .. } | TrainError::NoWeight { .. } => "train/weight",
+            TrainError::Checkpoint { .. } => "pretrain/checkpoint",
+            TrainError::OtherWords { .. } => "pretrain/other-words",
+            TrainError::NotHeldOut { .. }
+            | TrainError::ValidationTestRows { .. }
+            | TrainError::ValidationWeights
+            | TrainError::NoAuroc { .. } => "train/validation",
+            TrainError::Truth(error) => error.code(),
+            TrainError::Range { .. }
+            | TrainError::TwoBest
             | TrainError::EpochsAndSteps { .. }
             | TrainError::TooManySteps { .. }
             | TrainError::AdamDecay { .. }
@@ -102,6 +129,14 @@ impl Explain for TrainError {
             }
             TrainError::AdamDecay { .. } => Some("optimizer: \"adamw\"".to_owned()),
             TrainError::Frozen { .. } => Some("leave one of the two out".to_owned()),
+            TrainError::NotHeldOut { .. } => Some("split off rows first: let parts = data.split(…)".to_owned()),
+            TrainError::ValidationTestRows { .. } => {
+                Some("for a stop that looks at the truth of test rows, and says so: oracle_validation".to_owned())
+            }
+            TrainError::ValidationWeights => Some("labels.drop(\"weight\")".to_owned()),
+            TrainError::TwoBest => Some("one of them is followed, the other with keep: \"last\" is watched".to_owned()),
+            TrainError::NoAuroc { .. } => Some("metric: \"accuracy\" or \"loss\"".to_owned()),
+            TrainError::Truth(error) => error.hint(),
             TrainError::KeepHead { .. } => Some("leave `head` out: it starts at zero".to_owned()),
             TrainError::Diverged { lr, .. } => Some(format!("try a lower rate, such as lr: {:e}", lr / 10.0)),
             TrainError::Labels(error) => error.hint(),

@@ -1,20 +1,21 @@
-//! The training loop: batches, the loss, the optimiser, the state between steps.
+//! Steps on labelled rows: batches, the objective, its gradient.
 //!
 //! What is trained (a whole model, adapters, a head alone; on the own kernels or on a device) is a [`Learner`]: it gives
-//! logits and takes gradients. On the own kernels it is made of [`Passes`] over flat buffers.
+//! outputs and takes gradients. On the own kernels it is made of [`Passes`] over flat buffers. What it is trained for is an
+//! [`Objective`].
 
-use super::checkpoint::{Checkpoints, Curve, State};
-use super::predict::{Bar, clear, head_forward, push_row};
+use super::objective::{Moment, Objective};
+use super::predict::{clear, head_forward, push_row};
+use super::training::Training;
+use super::validation::{Evaluation, Watch};
 use super::weights::{OnHost, Weights};
-use super::{At, Batches, Loss, LossBatch, LossValue, Plan, TrainError};
+use super::{Batches, LossValue, Plan, TrainError};
 use crate::core::context::Context;
-use crate::core::digest::Digest;
 use crate::core::random::Random;
 use crate::kernels::optim::AdamWOptions;
 use crate::models::ModelError;
 use crate::models::arch::{Arch, Entry, Layout};
-use crate::models::trunk::{self, Keep, Packed, Tape};
-use crate::store::memo::Partial;
+use crate::models::trunk::{self, Dropout, Keep, Packed, Tape};
 use std::ops::Range;
 
 /// What a training changes: how its parameters make logits, and how gradients come back to them.
@@ -22,8 +23,9 @@ pub(super) trait Learner {
     /// The parameters with their gradients and their optimiser.
     fn weights(&mut self) -> &mut dyn Weights;
 
-    /// Makes ready for parameters that a step has changed.
-    fn prepare(&mut self) -> Result<(), ModelError>;
+    /// Makes ready for parameters that have changed, and for passes of this step (from 0); `None`: for an evaluation, which
+    /// drops nothing.
+    fn prepare(&mut self, step: Option<usize>) -> Result<(), ModelError>;
 
     /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; holds what [`Learner::gradient`] needs as told.
     fn logits(&mut self, rows: &[u32], hold: Hold, logits: &mut Vec<f32>) -> Result<(), ModelError>;
@@ -61,8 +63,8 @@ impl<P: Passes> Learner for Own<P> {
         &mut self.weights
     }
 
-    fn prepare(&mut self) -> Result<(), ModelError> {
-        self.passes.prepare(&self.weights.params);
+    fn prepare(&mut self, step: Option<usize>) -> Result<(), ModelError> {
+        self.passes.prepare(&self.weights.params, step);
         Ok(())
     }
 
@@ -86,8 +88,8 @@ impl<P: Passes> Learner for Own<P> {
 
 /// Passes over flat buffers.
 pub(super) trait Passes {
-    /// Makes ready for parameters that the optimiser has changed.
-    fn prepare(&mut self, _params: &[f32]) {}
+    /// As [`Learner::prepare`].
+    fn prepare(&mut self, _params: &[f32], _step: Option<usize>) {}
 
     /// Appends the logits of these rows, row-major `[n_rows, n_classes]`; keeps what [`Passes::gradient`] needs as told.
     /// Gradients that are lent for it are then set, those behind the trunk's as well.
@@ -101,144 +103,113 @@ pub(super) trait Passes {
     fn decayed(&self) -> Vec<Range<usize>>;
 }
 
-/// One training, everything settled.
+/// Steps of a learner on rows, for an objective.
 pub(super) struct Job<'a> {
-    /// For the progress bar.
-    pub what: String,
-    /// The derivation of what it makes.
-    pub of: Digest,
+    pub learner: &'a mut dyn Learner,
+    pub objective: &'a mut dyn Objective,
     pub plan: &'a Plan,
-    /// The tokens of each row, how many.
-    pub lengths: Vec<u32>,
-    /// Weak labels, row-major `[n_rows, n_classes]`.
-    pub weak: &'a [f32],
-    pub ids: &'a [&'a str],
-    pub n_classes: usize,
-    pub loss: &'a dyn Loss,
+    /// Over the rows that are trained on.
+    pub batches: Batches,
+    /// Their numbers among all rows.
+    pub rows: &'a [u32],
+    /// Of each watch.
+    pub held_out: &'a [HeldOut<'a>],
     pub ctx: &'a Context,
-    pub partial: &'a Partial,
+    pub buffers: Buffers,
 }
+
+/// The numbers of a watch's rows, behind those that are trained on.
+pub(super) type HeldOut<'a> = (Range<u32>, &'a Watch);
 
 /// What a step works in.
 #[derive(Default)]
-struct Buffers<'a> {
-    weak: Vec<f32>,
-    ids: Vec<&'a str>,
+pub(super) struct Buffers {
+    rows: Vec<u32>,
     logits: Vec<f32>,
     /// Logits that are computed a second time.
     again: Vec<f32>,
 }
 
-impl<'a> Job<'a> {
-    /// Trains; what the parameters became, and the loss curve.
-    pub fn run(&self, learner: &mut dyn Learner) -> Result<(Vec<f32>, Curve), TrainError> {
-        let mut checkpoints = Checkpoints::new(self.ctx, self.partial, self.of, self.plan.steps, &[]);
-        let fresh = State {
-            step: 0,
-            curve: Curve::new(self.plan.steps),
-            random: Random::new(self.plan.seed, "finetune"),
-            kept: Vec::new(),
-        };
-        let mut state = checkpoints.take_up(fresh, learner.weights())?;
-        let mut batches = self.batches_from(state.step)?;
-        let mut buffers = Buffers::default();
-        let bar = Bar::start(self.ctx, self.what.clone(), self.plan.steps as u64);
-        while state.step < self.plan.steps {
-            checkpoints.heed(&state, learner.weights())?;
-            let (chosen, epoch) = batches.draw();
-            let found = self.gradient(learner, state.step, chosen, epoch, &mut buffers);
-            if found.as_ref().is_err_and(crate::core::explain::Explain::is_interruption) {
-                // The step was not taken: the state is whole.
-                checkpoints.heed(&state, learner.weights())?;
-            }
-            let found = found?;
-            let clip = (self.plan.clip > 0.0).then_some(self.plan.clip);
-            let lr = self.plan.lr_at(state.step);
-            let norm = learner.weights().step(lr, clip)?;
-            if !norm.is_finite() {
-                return Err(self.diverged(state.step, "gradient"));
-            }
-            state.step += 1;
-            if state.curve.note(state.step, found.value) {
-                bar.progress(state.step as u64, || format!("loss {:.3}", found.value));
-            }
-        }
-        Ok((learner.weights().take_params()?, state.curve))
+impl Training for Job<'_> {
+    fn weights(&mut self) -> &mut dyn Weights {
+        self.learner.weights()
     }
 
-    /// Computes the gradient of one batch into the buffers; the loss.
-    ///
-    /// The loss sees the logits of the whole batch. If the batch is cut into parts, each part's pass is made again for
-    /// its gradient, except the last one's, which is still at hand.
-    fn gradient(
-        &self,
-        learner: &mut dyn Learner,
-        step: usize,
-        chosen: &[u32],
-        epoch: usize,
-        buffers: &mut Buffers<'a>,
-    ) -> Result<LossValue, TrainError> {
-        let Buffers { weak, ids, logits, again } = buffers;
-        weak.clear();
-        ids.clear();
-        for row in chosen {
-            let start = *row as usize * self.n_classes;
-            weak.extend_from_slice(self.weak.get(start..start + self.n_classes).unwrap_or_default());
-            ids.extend(self.ids.get(*row as usize));
-        }
-        learner.prepare()?;
-        logits.clear();
-        let n_rows = chosen.len().div_ceil(self.plan.accumulate.max(1)).max(1);
-        let last = chosen.chunks(n_rows).count().saturating_sub(1);
-        for (idx, rows) in chosen.chunks(n_rows).enumerate() {
-            let hold = if idx == last { Hold::First } else { Hold::Nothing };
-            learner.logits(rows, hold, logits)?;
-            self.ctx.interrupt.check()?;
-        }
-        let batch = At { step, steps: self.plan.steps, epoch, rows: ids };
-        let found = self.ask(&LossBatch { logits, weak, n_classes: self.n_classes, at: batch })?;
-        let parts = chosen.chunks(n_rows).zip(found.gradient.chunks(n_rows * self.n_classes.max(1)));
-        for (idx, (rows, d_logits)) in parts.enumerate().rev() {
-            if idx < last {
-                again.clear();
-                learner.logits(rows, Hold::Apart, again)?;
-                self.ctx.interrupt.check()?;
-            }
-            learner.gradient(d_logits)?;
-        }
-        Ok(found)
-    }
-
-    /// Asks the loss; refuses numbers that are not finite.
-    fn ask(&self, batch: &LossBatch) -> Result<LossValue, TrainError> {
-        if !batch.logits.iter().all(|z| z.is_finite()) {
-            return Err(self.diverged(batch.at.step, "model's output"));
-        }
-        let found = self.loss.step(batch)?;
-        if found.gradient.len() != batch.logits.len() {
-            return Err(TrainError::GradientShape { got: found.gradient.len(), expected: batch.logits.len() });
-        }
-        if !found.value.is_finite() {
-            return Err(self.diverged(batch.at.step, "loss"));
-        }
-        Ok(found)
-    }
-
-    fn diverged(&self, step: usize, what: &'static str) -> TrainError {
-        TrainError::Diverged { step: step + 1, steps: self.plan.steps, what, lr: self.plan.lr }
-    }
-
-    /// The batches that come after `n_done`: those before are drawn again, which costs less than a pass.
-    fn batches_from(&self, n_done: usize) -> Result<Batches, TrainError> {
-        let mut batches = Batches::new(self.lengths.clone(), self.plan.batch, self.plan.bucket, self.plan.seed);
+    /// Batches that were done are drawn again, which costs less than a pass.
+    fn skip(&mut self, n_done: usize) -> Result<(), TrainError> {
         for drawn in 0..n_done {
-            batches.draw();
+            self.batches.draw();
             if drawn.is_multiple_of(DRAWS_PER_LOOK) {
                 self.ctx.interrupt.check()?;
             }
         }
-        Ok(batches)
+        Ok(())
     }
+
+    /// The loss sees the outputs of the whole batch. If the batch is cut into parts, each part's pass is made again for its
+    /// gradient, except the last one's, which is still at hand.
+    fn gradient(&mut self, step: usize, _random: &mut Random) -> Result<f64, TrainError> {
+        let Buffers { rows: chosen, logits, again } = &mut self.buffers;
+        let (drawn, epoch) = self.batches.draw();
+        chosen.clear();
+        chosen.extend(drawn.iter().filter_map(|at| self.rows.get(*at as usize)));
+        self.learner.prepare(Some(step))?;
+        logits.clear();
+        let n_rows = rows_of_part(chosen.len(), self.plan);
+        let last = chosen.chunks(n_rows).count().saturating_sub(1);
+        for (idx, rows) in chosen.chunks(n_rows).enumerate() {
+            let hold = if idx == last { Hold::First } else { Hold::Nothing };
+            self.learner.logits(rows, hold, logits)?;
+            self.ctx.interrupt.check()?;
+        }
+        if !logits.iter().all(|z| z.is_finite()) {
+            return Err(output_diverged(step, self.plan));
+        }
+        let found = self.objective.ask(chosen, logits, Moment { step, steps: self.plan.steps, epoch })?;
+        let LossValue { value, gradient } = found;
+        if gradient.len() != logits.len() {
+            return Err(TrainError::GradientShape { got: gradient.len(), expected: logits.len() });
+        }
+        if !value.is_finite() {
+            // The loop says so; there is no way back from here.
+            return Ok(value);
+        }
+        let parts = chosen.chunks(n_rows).zip(gradient.chunks(n_rows * self.objective.n_outputs().max(1)));
+        for (idx, (rows, d_logits)) in parts.enumerate().rev() {
+            if idx < last {
+                again.clear();
+                self.learner.logits(rows, Hold::Apart, again)?;
+                self.ctx.interrupt.check()?;
+            }
+            self.learner.gradient(d_logits)?;
+        }
+        Ok(value)
+    }
+
+    fn evaluate(&mut self, step: usize, watch: &Watch) -> Result<Evaluation, TrainError> {
+        let found = self.held_out.iter().find(|(_, held)| held.kind == watch.kind);
+        let rows: Vec<u32> = found.map_or(0..0, |(rows, _)| rows.clone()).collect();
+        self.learner.prepare(None)?;
+        let logits = &mut self.buffers.logits;
+        logits.clear();
+        for rows in rows.chunks(rows_of_part(self.plan.batch, self.plan)) {
+            self.learner.logits(rows, Hold::Nothing, logits)?;
+            self.ctx.interrupt.check()?;
+        }
+        if !logits.iter().all(|z| z.is_finite()) {
+            return Err(output_diverged(step.saturating_sub(1), self.plan));
+        }
+        Ok(watch.found(step, logits))
+    }
+}
+
+/// Rows that go through the model together, of a batch of so many.
+fn rows_of_part(n_rows: usize, plan: &Plan) -> usize {
+    n_rows.div_ceil(plan.recipe.accumulate.max(1)).max(1)
+}
+
+fn output_diverged(step: usize, plan: &Plan) -> TrainError {
+    TrainError::Diverged { step: step + 1, steps: plan.steps, what: "model's output", lr: plan.lr }
 }
 
 /// Batches that are drawn between two looks at the interrupt: chosen, some milliseconds.
@@ -252,6 +223,10 @@ pub(super) struct Whole<'a> {
 
 /// The parameters are the trunk's and behind them the head's, so that one norm clips and one pass updates both.
 impl Passes for Whole<'_> {
+    fn prepare(&mut self, _params: &[f32], step: Option<usize>) {
+        self.pass.step = step;
+    }
+
     fn logits(&mut self, params: &[f32], rows: &[u32], mut keep: Keep, logits: &mut Vec<f32>) {
         let (trunk, head) = params.split_at(self.layout.n_params);
         if let Keep::In(grads) = keep {
@@ -288,6 +263,10 @@ pub(super) struct Pass<'a> {
     packed: &'a Packed,
     /// Numbers in the head.
     n_head: usize,
+    /// The share that is dropped in training, and the seed.
+    dropout: Option<(f64, u64)>,
+    /// The step of the next passes, if they train.
+    pub step: Option<usize>,
     tape: Tape,
     batch: Packed,
     features: Vec<f32>,
@@ -299,7 +278,23 @@ impl<'a> Pass<'a> {
     /// Of rows of `packed` through a model of this architecture; `recompute` as [`Tape::recomputing`] has it.
     pub fn new(arch: &'a Arch, packed: &'a Packed, n_head: usize, recompute: bool) -> Self {
         let (tape, batch) = (Tape::recomputing(recompute), Packed::default());
-        Pass { arch, packed, n_head, tape, batch, features: Vec::new(), d_features: Vec::new(), logits: Vec::new() }
+        Pass {
+            arch,
+            packed,
+            n_head,
+            dropout: None,
+            step: None,
+            tape,
+            batch,
+            features: Vec::new(),
+            d_features: Vec::new(),
+            logits: Vec::new(),
+        }
+    }
+
+    /// The same, dropping this share of activations in training, drawn by this seed.
+    pub fn dropping(self, dropout: Option<(f64, u64)>) -> Self {
+        Pass { dropout, ..self }
     }
 
     /// As [`Passes::logits`].
@@ -307,6 +302,7 @@ impl<'a> Pass<'a> {
         clear(&mut self.batch);
         rows.iter().for_each(|row| push_row(&mut self.batch, self.packed, *row as usize));
         let (arch, batch, tape) = (self.arch, &self.batch, &mut self.tape);
+        tape.drop_out(dropout_of(self.dropout, self.step, rows));
         self.features = match keep {
             Keep::Nothing => trunk::features(arch, trunk, batch, tape),
             Keep::Apart => trunk::forward(arch, trunk, batch, tape),
@@ -329,6 +325,12 @@ impl<'a> Pass<'a> {
         head_backward(&self.features, head, d_logits, width, head_grads, &mut self.d_features);
         trunk::backward(self.arch, trunk, &self.batch, &mut self.tape, &self.d_features, trunk_grads);
     }
+}
+
+/// What the passes of a step drop: nothing where it is no training. `rows` are the rows' numbers among all, so that a row
+/// loses the same however its batch is cut.
+pub(super) fn dropout_of(dropout: Option<(f64, u64)>, step: Option<usize>, rows: &[u32]) -> Option<Dropout> {
+    dropout.zip(step).map(|((rate, seed), step)| Dropout::new(rate, seed, step, rows))
 }
 
 /// A head alone, on features that are computed once.

@@ -197,7 +197,8 @@ impl<'a> Adapted<'a> {
 
 /// The parameters are the adapters and behind them the head.
 impl Passes for Adapted<'_> {
-    fn prepare(&mut self, params: &[f32]) {
+    fn prepare(&mut self, params: &[f32], step: Option<usize>) {
+        self.pass.step = step;
         self.adapters.apply(self.base, params, &mut self.trunk);
     }
 

@@ -1,6 +1,6 @@
 //! Training and labelling: losses, schedules, the finetuning loop, predictions.
 //!
-//! The loop asks a [`Loss`] for `dL/dlogits` and hands everything below the logits to an engine: the own kernels
+//! There is one loop ([`training`]); what finds the gradient of its steps is a `Training`. On labelled rows it asks a [`Loss`] for `dL/dlogits` and hands everything below the logits to an engine: the own kernels
 //! ([`crate::models::trunk`]), or candle on other devices ([`crate::models::candle`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
 
 mod batches;
@@ -9,26 +9,36 @@ mod device;
 mod error;
 mod finetune;
 mod job;
+mod labels;
 mod lora;
 mod loss;
+mod objective;
+mod options;
 mod plan;
 mod predict;
 mod pretrain;
 mod schedule;
 mod score;
 mod several;
+mod training;
+mod validation;
 mod weights;
 
 pub use batches::Batches;
 pub use error::TrainError;
-pub use finetune::finetune;
+pub use finetune::{finetune, finetune_watched};
 pub use lora::Lora;
 pub use loss::{
     AdaptConf, At, BootstrapHard, BootstrapSoft, Confidence, ConfidenceForm, CrossEntropy, Entropy, Gce, Loss,
     LossBatch, LossError, LossValue, Product, ReverseKl, Symmetric, Window,
 };
-pub use plan::{HeadStart, Optimizer, Plan, Recipe};
+pub use options::{Choice, Limits, Setting};
+pub(crate) use plan::finetune_options;
+pub use plan::{HeadStart, Optimizer, Plan, Recipe, Warmup};
 pub use predict::{label, logits, predict};
-pub use pretrain::{PretrainError, PretrainOptions, derivation, language_loss, pretrain};
+pub(crate) use pretrain::pretrain_options;
+pub use pretrain::{PretrainOptions, derivation, language_loss, pretrain};
 pub use schedule::Schedule;
 pub use score::score;
+pub(crate) use validation::watch_options;
+pub use validation::{Keep, OracleValidation, Validation, WatchMetric, WatchOptions, Watched};

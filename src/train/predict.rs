@@ -47,9 +47,7 @@ pub(super) fn features(
 
 /// Appends row `row` of `from` to `to`.
 pub(super) fn push_row(to: &mut Packed, from: &Packed, row: usize) {
-    let bounds = from.offsets.get(row).zip(from.offsets.get(row + 1));
-    let tokens = bounds.and_then(|(start, end)| from.tokens.get(*start..*end)).unwrap_or_default();
-    to.tokens.extend_from_slice(tokens);
+    to.tokens.extend_from_slice(from.row(row));
     to.offsets.push(to.tokens.len());
 }
 
@@ -90,7 +88,7 @@ pub(super) fn outputs(
     ctx: &Context,
 ) -> Result<Vec<f32>, TrainError> {
     if data.is_empty() {
-        return Err(TrainError::NoRows);
+        return Err(TrainError::NoRows { of: "data" });
     }
     let packed = model.encode(data, ctx)?;
     let features = features(model, &packed, precision, ctx)?;
@@ -143,7 +141,7 @@ pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: 
 fn answer(prediction: &Prediction, ctx: &Context) -> Result<Frame, TrainError> {
     head_for(prediction.model, prediction.data)?;
     if prediction.data.is_empty() {
-        return Err(TrainError::NoRows);
+        return Err(TrainError::NoRows { of: "data" });
     }
     prediction.frame(&perform(prediction, ctx)?, prediction.data.n_classes())
 }

@@ -3,14 +3,15 @@
 //! Every step draws fresh documents, one a row, each from its start; there is no epoch. The documents, the first
 //! parameters and so the whole run follow from the seed.
 
-use super::checkpoint::{Checkpoints, Curve, State};
+use super::TrainError;
 use super::device::{Speaker, loss_of};
-use super::predict::Bar;
+use super::options::{Limits, declare};
+use super::schedule::rise_and_fall;
+use super::training::{Course, Training};
+use super::validation::{Evaluation, Watch};
 use super::weights::{OnHost, Weights};
-use crate::core::context::{Context, Interrupted};
+use crate::core::context::Context;
 use crate::core::digest::Digest;
-use crate::core::explain::Explain;
-use crate::core::math::cos;
 use crate::core::random::Random;
 use crate::domains::world::World;
 use crate::kernels::optim::AdamWOptions;
@@ -18,123 +19,48 @@ use crate::models::arch::Arch;
 use crate::models::candle;
 use crate::models::trunk::{Packed, Tape, TrunkError, check_lm, lm_loss, lm_step};
 use crate::models::{Blueprint, Encoder, Model, ModelError, initial};
-use crate::store::StoreError;
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform};
-use std::f64::consts::PI;
 
-/// How to pretrain. Adam with bias correction and no weight decay; the learning rate rises linearly and falls along a
-/// cosine to a twentieth.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PretrainOptions {
-    /// Optimiser steps.
-    pub steps: usize,
-    /// Documents a step.
-    pub batch: usize,
-    /// Tokens of a document, from its start; the rest is cut.
-    pub tokens: usize,
-    /// The highest learning rate.
-    pub lr: f64,
-    /// Adam's decay rates.
-    pub betas: [f64; 2],
-    /// Share of the steps over which the learning rate rises.
-    pub warm_up: f64,
-    /// Gradients of a larger norm are scaled down to this.
-    pub clip: f64,
-    /// Chooses the first parameters and the documents.
-    pub seed: u64,
-    /// After which steps a model is kept besides the last.
-    pub checkpoints: Vec<usize>,
-}
-
-/// All values chosen, on the default world.
-impl Default for PretrainOptions {
-    fn default() -> Self {
-        PretrainOptions {
-            steps: 4000,
-            batch: 48,
-            tokens: 64,
-            lr: 1e-2,
-            betas: [0.9, 0.98],
-            warm_up: 0.02,
-            clip: 1.0,
-            seed: 0,
-            checkpoints: Vec::new(),
-        }
-    }
-}
-
-/// What can be wrong with a pretraining run.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum PretrainError {
-    #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
-    Count { name: &'static str, value: usize, least: usize, most: usize },
-    #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
-    Real { name: &'static str, value: f64, least: f64, most: f64 },
-    #[error("the checkpoint `{step}` is not among the steps `1` to `{steps}`")]
-    Checkpoint { step: usize, steps: usize },
-    #[error("the loss was not a number at step {step}")]
-    NotFinite { step: usize },
-    #[error("the model `{model}` reads another vocabulary than this world's")]
-    OtherWords { model: String },
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error(transparent)]
-    Trunk(#[from] TrunkError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl From<Interrupted> for PretrainError {
-    fn from(_: Interrupted) -> Self {
-        PretrainError::Interrupted
-    }
-}
-
-impl Explain for PretrainError {
-    fn code(&self) -> &'static str {
-        match self {
-            PretrainError::Count { .. } => "pretrain/count",
-            PretrainError::Real { .. } => "pretrain/number",
-            PretrainError::Checkpoint { .. } => "pretrain/checkpoint",
-            PretrainError::NotFinite { .. } => "pretrain/not-finite",
-            PretrainError::OtherWords { .. } => "pretrain/other-words",
-            PretrainError::Model(error) => error.code(),
-            PretrainError::Trunk(error) => error.code(),
-            PretrainError::Store(error) => error.code(),
-            PretrainError::Interrupted => "run/interrupted",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            PretrainError::NotFinite { .. } => Some("lower `lr`".to_owned()),
-            PretrainError::Model(error) => error.hint(),
-            PretrainError::Trunk(error) => error.hint(),
-            PretrainError::Store(error) => error.hint(),
-            _ => None,
-        }
-    }
-
-    fn is_interruption(&self) -> bool {
-        match self {
-            PretrainError::Interrupted => true,
-            PretrainError::Model(error) => error.is_interruption(),
-            PretrainError::Store(error) => error.is_interruption(),
-            _ => false,
-        }
-    }
-}
-
-/// Steps between two progress events: chosen, a tenth of a second at width 48.
-const STEPS_PER_EVENT: usize = 10;
-/// The learning rate falls to this share of its height: chosen.
-const LOWEST: f64 = 0.05;
-/// The most steps, documents a step and tokens a document: chosen, weeks of work on a machine of today.
-const MOST: [usize; 3] = [100_000_000, 65_536, 65_536];
-/// Documents between two looks at the interrupt while a loss is measured: chosen, some milliseconds of work.
+/// The most steps, documents a step and tokens a document: arbitrary, weeks of work on a machine of today.
+const MAX_STEPS: usize = 100_000_000;
+const MAX_DOCUMENTS: usize = 65_536;
+const MAX_TOKENS: usize = 65_536;
+/// Documents between two looks at the interrupt while a loss is measured: arbitrary, some milliseconds of work.
 const DOCUMENTS_PER_BATCH: usize = 64;
+
+/// The options of a pretraining, for a macro that makes something of them. All defaults were set by hand on the default
+/// world.
+macro_rules! pretrain_options {
+    ($make:path) => {
+        $make! {
+            /// How to pretrain. Adam with bias correction and no weight decay; the learning rate rises linearly and falls along a
+            /// cosine to a twentieth.
+            PretrainOptions {
+                /// Optimiser steps.
+                steps: usize = 4000, [1..=MAX_STEPS], Always;
+                /// Documents a step.
+                batch: usize = 48, [1..=MAX_DOCUMENTS], Always;
+                /// Tokens of a document, from its start; the rest is cut.
+                tokens: usize = 64, [2..=MAX_TOKENS], Always;
+                /// The highest learning rate.
+                lr: f64 = 1e-2, [0.0..=1e3], Always;
+                /// Adam's decay rates.
+                betas: [f64; 2] = [0.9, 0.98], [0.0..=0.9999], Always;
+                /// Share of the steps over which the learning rate rises.
+                warm_up: f64 = 0.02, [0.0..=1.0], Always;
+                /// Gradients of a larger norm are scaled down to this.
+                clip: f64 = 1.0, [1e-9..=1e9], Always;
+                /// Chooses the first parameters and the documents; left out, the session's.
+                seed: u64 = 0, [], Always;
+                /// Steps after which a model is kept besides the last.
+                checkpoints: Vec<usize> = vec![], [], Settled;
+            }
+        }
+    };
+}
+pub(crate) use pretrain_options;
+
+pretrain_options!(declare);
 
 /// Pretrains a trunk on the world's documents: a model for each checkpoint in rising order, the last step's last.
 pub fn pretrain(
@@ -143,13 +69,16 @@ pub fn pretrain(
     made: impl Into<Blueprint>,
     world: &World,
     options: &PretrainOptions,
-) -> Result<Vec<Model>, PretrainError> {
+) -> Result<Vec<Model>, TrainError> {
     let arch = made.into().arch(world.vocabulary().len());
     arch.check()?;
     if !arch.is_causal() {
         return Err(TrunkError::NotCausal.into());
     }
-    check(options)?;
+    options.check()?;
+    if let Some(step) = options.checkpoints.iter().find(|step| **step == 0 || **step > options.steps) {
+        return Err(TrainError::Checkpoint { step: *step, steps: options.steps });
+    }
     let mut kept_at = options.checkpoints.clone();
     kept_at.push(options.steps);
     kept_at.sort_unstable();
@@ -177,12 +106,10 @@ pub fn language_loss(
     world: &World,
     n_documents: usize,
     seed: u64,
-) -> Result<f64, PretrainError> {
-    if n_documents == 0 || n_documents > MOST[1] {
-        return Err(PretrainError::Count { name: "n_documents", value: n_documents, least: 1, most: MOST[1] });
-    }
+) -> Result<f64, TrainError> {
+    Limits::from(1..=MAX_DOCUMENTS).check("n_documents", &n_documents)?;
     if model.inner.encoder.digest() != Digest::of_bytes(world.vocabulary().json().as_bytes()) {
-        return Err(PretrainError::OtherWords { model: model.inner.name.clone() });
+        return Err(TrainError::OtherWords { model: model.inner.name.clone() });
     }
     perform(&LanguageLoss { model, world, n_documents, seed }, ctx)
 }
@@ -197,7 +124,7 @@ struct LanguageLoss<'a> {
 
 impl Operation for LanguageLoss<'_> {
     type Value = f64;
-    type Error = PretrainError;
+    type Error = TrainError;
 
     fn step(&self) -> Step {
         let (model, world) = (self.model.inner.digest, self.world.digest());
@@ -218,7 +145,7 @@ impl Operation for LanguageLoss<'_> {
         }
     }
 
-    fn compute(&self, ctx: &Context, _partial: &Partial) -> Result<Done<f64>, PretrainError> {
+    fn compute(&self, ctx: &Context, _partial: &Partial) -> Result<Done<f64>, TrainError> {
         let inner = &self.model.inner;
         let mut random = Random::new(self.seed, "pretrain/held-out");
         let (arch, params) = (&inner.arch, &inner.params.values);
@@ -285,20 +212,11 @@ impl Pretraining<'_> {
             }
         }
     }
-
-    fn fresh(&self) -> State {
-        State {
-            step: 0,
-            curve: Curve::new(self.options.steps),
-            random: Random::new(self.options.seed, "pretrain/documents"),
-            kept: Vec::new(),
-        }
-    }
 }
 
 /// What is pretrained, on the own kernels or on a device.
 enum Engine<'a> {
-    Own { weights: OnHost, tape: Tape },
+    Own { weights: OnHost, tape: Box<Tape> },
     Device(Speaker<'a>),
 }
 
@@ -319,10 +237,36 @@ impl Engine<'_> {
     }
 }
 
+/// Steps on fresh documents.
+struct OnDocuments<'a> {
+    work: &'a Pretraining<'a>,
+    engine: Engine<'a>,
+}
+
+impl Training for OnDocuments<'_> {
+    fn weights(&mut self) -> &mut dyn Weights {
+        self.engine.weights()
+    }
+
+    fn gradient(&mut self, step: usize, random: &mut Random) -> Result<f64, TrainError> {
+        let &Pretraining { arch, world, options, .. } = self.work;
+        let batch = world.windows(random, options.batch, options.tokens);
+        if step == 0 {
+            check_lm(arch, &self.engine.weights().params()?, &batch)?;
+        }
+        Ok(self.engine.gradients(arch, &batch)?)
+    }
+
+    /// A pretraining is not watched.
+    fn evaluate(&mut self, _step: usize, _watch: &Watch) -> Result<Evaluation, TrainError> {
+        Err(ModelError::Engine("a pretraining has no held-out rows".to_owned()).into())
+    }
+}
+
 /// The value is the parameters after each of the steps that are kept.
 impl Operation for Pretraining<'_> {
     type Value = Vec<Vec<f32>>;
-    type Error = PretrainError;
+    type Error = TrainError;
 
     fn step(&self) -> Step {
         let options = self.options;
@@ -339,47 +283,34 @@ impl Operation for Pretraining<'_> {
         }
     }
 
-    fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Vec<Vec<f32>>>, PretrainError> {
-        let &Pretraining { name, arch, world, options, kept_at } = self;
-        let bar = Bar::start(ctx, format!("pretrain {name}"), options.steps as u64);
-        let mut checkpoints = Checkpoints::new(ctx, partial, self.digest(), options.steps, kept_at);
+    fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Vec<Vec<f32>>>, TrainError> {
+        let &Pretraining { name, arch, options, kept_at, .. } = self;
         let params = initial(arch, &mut Random::new(options.seed, "pretrain/parameters"));
         let [beta1, beta2] = options.betas;
         let adam = AdamWOptions { beta1, beta2, ..AdamWOptions::default() };
-        let mut engine = match candle::device(&ctx.settings.device)? {
-            None => Engine::Own { weights: OnHost::new(params, adam, Vec::new()), tape: Tape::new() },
+        let engine = match candle::device(&ctx.settings.device)? {
+            None => Engine::Own { weights: OnHost::new(params, adam, Vec::new()), tape: Box::default() },
             Some(on) => Engine::Device(Speaker::new(arch, &params, adam, &on, &ctx.interrupt)?),
         };
-        let mut state = checkpoints.take_up(self.fresh(), engine.weights())?;
-        while state.step < options.steps {
-            checkpoints.heed(&state, engine.weights())?;
-            let step = state.step + 1;
-            let drawn_from = state.random.position();
-            let batch = world.windows(&mut state.random, options.batch, options.tokens);
-            if step == 1 {
-                check_lm(arch, &engine.weights().params()?, &batch)?;
-            }
-            let found = engine.gradients(arch, &batch);
-            if found.as_ref().is_err_and(Explain::is_interruption) {
-                // The step was not taken: without its documents the state is whole.
-                state.random.seek(drawn_from);
-                checkpoints.heed(&state, engine.weights())?;
-            }
-            let loss = found?;
-            let norm = engine.weights().step(rate(options, step), Some(options.clip))?;
-            if !loss.is_finite() || !norm.is_finite() {
-                return Err(PretrainError::NotFinite { step });
-            }
-            state.curve.note(step, loss);
-            if step.is_multiple_of(STEPS_PER_EVENT) {
-                bar.progress(step as u64, || format!("loss {loss:.3}"));
-            }
-            if kept_at.contains(&step) {
-                state.kept.push(engine.weights().params()?.into_owned());
-            }
-            state.step = step;
-        }
-        Ok(Done { value: state.kept, curve: state.curve.points() })
+        let course = Course {
+            what: format!("pretrain {name}"),
+            of: self.digest(),
+            steps: options.steps,
+            lr: options.lr,
+            lr_at: &|step| {
+                let [rise, fall] = rise_and_fall(step, options.steps, options.warm_up);
+                options.lr * rise * fall
+            },
+            clip: options.clip,
+            ema: 0.0,
+            kept_at,
+            watches: &[],
+            ctx,
+            partial,
+        };
+        let random = Random::new(options.seed, "pretrain/documents");
+        let ran = course.run(&mut OnDocuments { work: self, engine }, random)?;
+        Ok(Done { value: ran.kept, curve: ran.curve })
     }
 
     fn pack(&self, value: &Vec<Vec<f32>>) -> Content {
@@ -399,65 +330,16 @@ impl Operation for Pretraining<'_> {
     }
 }
 
-fn check(options: &PretrainOptions) -> Result<(), PretrainError> {
-    let [steps, batch, tokens] = MOST;
-    for (name, value, least, most) in [
-        ("steps", options.steps, 1, steps),
-        ("batch", options.batch, 1, batch),
-        // One token alone predicts nothing.
-        ("tokens", options.tokens, 2, tokens),
-    ] {
-        if value < least || value > most {
-            return Err(PretrainError::Count { name, value, least, most });
-        }
-    }
-    for (name, value, least, most) in [
-        ("lr", options.lr, 0.0, 1e3),
-        ("betas", options.betas[0], 0.0, 0.9999),
-        ("betas", options.betas[1], 0.0, 0.9999),
-        ("warm_up", options.warm_up, 0.0, 1.0),
-        ("clip", options.clip, 1e-9, 1e9),
-    ] {
-        if !(value >= least && value <= most) {
-            return Err(PretrainError::Real { name, value, least, most });
-        }
-    }
-    match options.checkpoints.iter().find(|step| **step == 0 || **step > options.steps) {
-        Some(step) => Err(PretrainError::Checkpoint { step: *step, steps: options.steps }),
-        None => Ok(()),
-    }
-}
-
-/// The learning rate at `step`, counted from 1.
-fn rate(options: &PretrainOptions, step: usize) -> f64 {
-    let done = step as f64 / options.steps as f64;
-    let rise = if options.warm_up > 0.0 { (done / options.warm_up).min(1.0) } else { 1.0 };
-    let fall = LOWEST + (1.0 - LOWEST) * 0.5 * (1.0 + cos(PI * done));
-    options.lr * rise * fall
-}
-
 fn derivation_of(arch: &Arch, world: &World, options: &PretrainOptions, step: usize) -> Digest {
-    let [beta1, beta2] = options.betas;
-    Digest::of("pretrain", 1)
-        .digest("world", world.digest())
-        .text("architecture", &format!("{arch:?}"))
-        .int("steps", options.steps as i64)
-        .int("batch", options.batch as i64)
-        .int("tokens", options.tokens as i64)
-        .float("lr", options.lr)
-        .float("beta1", beta1)
-        .float("beta2", beta2)
-        .float("warm_up", options.warm_up)
-        .float("clip", options.clip)
-        .int("seed", options.seed as i64)
-        .int("step", step as i64)
-        .finish()
+    let made = Digest::of("pretrain", 1).digest("world", world.digest()).text("architecture", &format!("{arch:?}"));
+    options.add_to(made).int("step", step as i64).finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::checkpoint::testing::{curves_and_warnings, first_done, heard, lab_in, on, state_file, stop_at};
     use super::*;
+    use crate::core::explain::Explain;
     use crate::domains::world::WorldOptions;
     use crate::models::{Family, Size};
 
@@ -530,14 +412,18 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_rises_and_falls() {
-        let options = PretrainOptions { steps: 100, lr: 1.0, warm_up: 0.1, ..PretrainOptions::default() };
-        assert!(
-            (rate(&options, 5) - 0.5 * rate(&PretrainOptions { warm_up: 0.0, ..options.clone() }, 5)).abs() < 1e-12
-        );
-        // Half way: 0.05 + 0.95 / 2.
-        assert!((rate(&options, 50) - 0.525).abs() < 1e-12);
-        assert!((rate(&options, 100) - LOWEST).abs() < 1e-12);
+    fn every_option_is_in_the_derivation() {
+        let (world, plain) = (world(), few(8));
+        let made = |options: &PretrainOptions| {
+            let kept_at: Vec<usize> = options.checkpoints.iter().copied().chain([options.steps]).collect();
+            let arch = Blueprint::from(TINY).arch(world.vocabulary().len());
+            Pretraining { name: "tiny", arch: &arch, world: &world, options, kept_at: &kept_at }.digest()
+        };
+        let variants = plain.variants();
+        assert_eq!(variants.len(), 9);
+        for (name, _, changed) in variants {
+            assert_ne!(made(&changed), made(&plain), "`{name}`");
+        }
     }
 
     #[test]
@@ -546,7 +432,7 @@ mod tests {
         let fails = |size: Size, options: PretrainOptions| {
             pretrain(&ctx, "tiny", size, &world, &options).err().map(|e| e.to_string()).unwrap_or_default()
         };
-        assert!(fails(TINY, few(0)).contains("`steps` must be from `1`"));
+        assert!(fails(TINY, few(0)).contains("`steps` must be from 1 to"));
         assert!(fails(TINY, PretrainOptions { batch: 1 << 30, ..few(1) }).contains("`batch`"));
         assert!(fails(TINY, PretrainOptions { lr: f64::NAN, ..few(1) }).contains("`lr`"));
         assert!(fails(TINY, PretrainOptions { clip: f64::INFINITY, ..few(1) }).contains("`clip`"));

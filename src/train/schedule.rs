@@ -1,37 +1,21 @@
 //! Learning-rate schedules: a linear warm-up, then a decay.
+use super::options::choice;
 use crate::core::math::cos;
+use std::f64::consts::PI;
 
-/// What the learning rate does after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schedule {
-    /// Stays.
-    Constant,
-    /// Falls on a straight line that reaches 0 one step after the last.
-    Linear,
-    /// Falls on half a cosine that reaches 0 one step after the last.
-    Cosine,
+choice! {
+    /// What the learning rate does after the warm-up.
+    pub enum Schedule {
+        /// Falls on half a cosine that reaches 0 one step after the last.
+        Cosine = "cosine",
+        /// Falls on a straight line that reaches 0 one step after the last.
+        Linear = "linear",
+        /// Stays.
+        Constant = "constant",
+    }
 }
 
 impl Schedule {
-    /// The schedule called `name`.
-    pub fn parse(name: &str) -> Option<Schedule> {
-        match name {
-            "constant" => Some(Schedule::Constant),
-            "linear" => Some(Schedule::Linear),
-            "cosine" => Some(Schedule::Cosine),
-            _ => None,
-        }
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Schedule::Constant => "constant",
-            Schedule::Linear => "linear",
-            Schedule::Cosine => "cosine",
-        }
-    }
-
     /// The factor of the learning rate at `step` (from 0) of `steps`, after `warmup` steps of rising from
     /// `1 / (warmup + 1)`. It is 1 at step `warmup`.
     pub fn factor(self, step: usize, steps: usize, warmup: usize) -> f64 {
@@ -43,13 +27,25 @@ impl Schedule {
         match self {
             Schedule::Constant => 1.0,
             Schedule::Linear => 1.0 - done,
-            Schedule::Cosine => 0.5 * (1.0 + cos(std::f64::consts::PI * done)),
+            Schedule::Cosine => 0.5 * (1.0 + cos(PI * done)),
         }
     }
 }
 
+/// The learning rate of pretraining falls to this share of its height: arbitrary.
+const LOWEST: f64 = 0.05;
+
+/// The factor of a pretraining's learning rate at `step` (from 0) of `steps`: a rise over the share `warm_up` of the steps,
+/// times a cosine that falls from 1 at the start to a twentieth at the last step.
+pub(super) fn rise_and_fall(step: usize, steps: usize, warm_up: f64) -> [f64; 2] {
+    let done = (step + 1) as f64 / steps as f64;
+    let rise = if warm_up > 0.0 { (done / warm_up).min(1.0) } else { 1.0 };
+    [rise, LOWEST + (1.0 - LOWEST) * 0.5 * (1.0 + cos(PI * done))]
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Choice;
     use super::*;
 
     const ALL: [Schedule; 3] = [Schedule::Constant, Schedule::Linear, Schedule::Cosine];
@@ -84,5 +80,14 @@ mod tests {
             assert_eq!(Schedule::parse(schedule.name()), Some(schedule));
         }
         assert_eq!(Schedule::parse("cosin"), None);
+    }
+
+    #[test]
+    fn pretraining_rises_and_falls() {
+        let rate = |step: usize, warm_up| rise_and_fall(step - 1, 100, warm_up).iter().product::<f64>();
+        assert!((rate(5, 0.1) - 0.5 * rate(5, 0.0)).abs() < 1e-12);
+        // Half way: 0.05 + 0.95 / 2.
+        assert!((rate(50, 0.1) - 0.525).abs() < 1e-12);
+        assert!((rate(100, 0.1) - LOWEST).abs() < 1e-12);
     }
 }

@@ -17,7 +17,7 @@ pub fn score(model: &Model, data: &Data, precision: Precision, ctx: &Context) ->
     let scoring = Scoring { model, data, precision };
     scoring.head()?;
     if data.is_empty() {
-        return Err(TrainError::NoRows);
+        return Err(TrainError::NoRows { of: "data" });
     }
     let scores = perform(&scoring, ctx)?;
     let n = data.n_sequences();

@@ -25,8 +25,8 @@ impl Learner for Several<'_> {
         self.inner.weights()
     }
 
-    fn prepare(&mut self) -> Result<(), ModelError> {
-        self.inner.prepare()
+    fn prepare(&mut self, step: Option<usize>) -> Result<(), ModelError> {
+        self.inner.prepare(step)
     }
 
     fn logits(&mut self, rows: &[u32], hold: Hold, logits: &mut Vec<f32>) -> Result<(), ModelError> {

@@ -2,8 +2,10 @@
 
 use crate::kernels::optim::{AdamW, AdamWOptions};
 use crate::kernels::pages;
+use crate::kernels::simd::FlushDenormals;
 use crate::models::ModelError;
 use crate::models::candle::Leaves;
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -22,12 +24,32 @@ pub(super) trait Weights {
     /// The optimiser's first and second moments.
     fn moments(&self) -> Result<[Cow<'_, [f32]>; 2], ModelError>;
 
-    /// Makes everything as it was after `n_steps` with these parameters and moments.
-    fn resume(&mut self, n_steps: usize, held: [Vec<f32>; 3]) -> Result<(), ModelError>;
+    /// Makes everything as it was after `n_steps` with these numbers.
+    fn resume(&mut self, n_steps: usize, held: Held) -> Result<(), ModelError>;
 
     /// A step of the optimiser along the gradients that were found. Their norm before they are clipped to `clip`; if that is
     /// not finite, nothing is changed.
     fn step(&mut self, lr: f64, clip: Option<f64>) -> Result<f64, ModelError>;
+
+    /// Keeps an average of the parameters from here on, which begins as they are.
+    fn start_average(&mut self) -> Result<(), ModelError>;
+
+    /// Moves the average by `share` of the way to the parameters; nothing where none is kept.
+    fn average(&mut self, share: f64) -> Result<(), ModelError>;
+
+    /// The average, where one is kept.
+    fn averaged(&self) -> Result<Option<Cow<'_, [f32]>>, ModelError>;
+
+    /// Exchanges the parameters with their average; nothing where none is kept.
+    fn swap_average(&mut self) -> Result<(), ModelError>;
+}
+
+/// Numbers that were saved.
+pub(super) struct Held {
+    pub params: Vec<f32>,
+    pub first: Vec<f32>,
+    pub second: Vec<f32>,
+    pub average: Option<Vec<f32>>,
 }
 
 /// In flat buffers, for the own kernels.
@@ -37,14 +59,26 @@ pub(super) struct OnHost {
     adam: AdamW,
     /// Where weight decay acts.
     decayed: Vec<Range<usize>>,
+    average: Option<Vec<f32>>,
 }
 
 impl OnHost {
     /// These parameters before the first step.
     pub fn new(params: Vec<f32>, options: AdamWOptions, decayed: Vec<Range<usize>>) -> Self {
         let n = params.len();
-        OnHost { params, grads: pages::zeros(n), adam: AdamW::new(n, options), decayed }
+        OnHost { params, grads: pages::zeros(n), adam: AdamW::new(n, options), decayed, average: None }
     }
+}
+
+/// Numbers of a task that moves an average: arbitrary, a piece that fits a core's cache.
+const CHUNK: usize = 1 << 14;
+
+/// Moves each number of `average` by `share` of the way to that of `params`.
+fn blend(average: &mut [f32], params: &[f32], share: f32) {
+    average.par_chunks_mut(CHUNK).zip(params.par_chunks(CHUNK)).for_each(|(average, params)| {
+        let _flush = FlushDenormals::new();
+        average.iter_mut().zip(params).for_each(|(a, p)| *a += share * (p - *a));
+    });
 }
 
 impl Weights for OnHost {
@@ -64,8 +98,9 @@ impl Weights for OnHost {
         Ok(self.adam.moments().map(Cow::Borrowed))
     }
 
-    fn resume(&mut self, n_steps: usize, [params, first, second]: [Vec<f32>; 3]) -> Result<(), ModelError> {
-        self.params = params;
+    fn resume(&mut self, n_steps: usize, held: Held) -> Result<(), ModelError> {
+        let Held { params, first, second, average } = held;
+        (self.params, self.average) = (params, average);
         let fresh = AdamW::new(0, AdamWOptions::default());
         self.adam = std::mem::replace(&mut self.adam, fresh).resumed(n_steps, first, second);
         Ok(())
@@ -73,6 +108,29 @@ impl Weights for OnHost {
 
     fn step(&mut self, lr: f64, clip: Option<f64>) -> Result<f64, ModelError> {
         Ok(self.adam.step(&mut self.params, &self.grads, lr, clip, &self.decayed))
+    }
+
+    fn start_average(&mut self) -> Result<(), ModelError> {
+        self.average = Some(self.params.clone());
+        Ok(())
+    }
+
+    fn average(&mut self, share: f64) -> Result<(), ModelError> {
+        if let Some(average) = &mut self.average {
+            blend(average, &self.params, share as f32);
+        }
+        Ok(())
+    }
+
+    fn averaged(&self) -> Result<Option<Cow<'_, [f32]>>, ModelError> {
+        Ok(self.average.as_deref().map(Cow::Borrowed))
+    }
+
+    fn swap_average(&mut self) -> Result<(), ModelError> {
+        if let Some(average) = &mut self.average {
+            std::mem::swap(average, &mut self.params);
+        }
+        Ok(())
     }
 }
 
@@ -93,11 +151,28 @@ impl Weights for Leaves {
         Ok(Leaves::moments(self)?.map(Cow::Owned))
     }
 
-    fn resume(&mut self, n_steps: usize, held: [Vec<f32>; 3]) -> Result<(), ModelError> {
-        Ok(Leaves::resume(self, n_steps, held.each_ref().map(Vec::as_slice))?)
+    fn resume(&mut self, n_steps: usize, held: Held) -> Result<(), ModelError> {
+        let Held { params, first, second, average } = held;
+        Ok(Leaves::resume(self, n_steps, [&params, &first, &second], average.as_deref())?)
     }
 
     fn step(&mut self, lr: f64, clip: Option<f64>) -> Result<f64, ModelError> {
         Ok(Leaves::step(self, lr, clip)?)
+    }
+
+    fn start_average(&mut self) -> Result<(), ModelError> {
+        Ok(Leaves::start_average(self)?)
+    }
+
+    fn average(&mut self, share: f64) -> Result<(), ModelError> {
+        Ok(Leaves::average(self, share)?)
+    }
+
+    fn averaged(&self) -> Result<Option<Cow<'_, [f32]>>, ModelError> {
+        Ok(Leaves::averaged(self)?.map(Cow::Owned))
+    }
+
+    fn swap_average(&mut self) -> Result<(), ModelError> {
+        Ok(Leaves::swap_average(self)?)
     }
 }

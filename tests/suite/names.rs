@@ -179,5 +179,5 @@ fn an_interval_without_bounds_says_so() {
         ceiling_accuracy: [0.5, 0.5, 0.5], ceiling_accuracy_low: [(), (), ()], ceiling_accuracy_high: [(), (), ()],\n\
         pgr: [0.39, 0.5, ()], pgr_low: [-1.0 / 0.0, 0.25, ()], pgr_high: [1.0 / 0.0, 0.75, ()], reason: [(), (), \"no gap\"] });\n\
         import \"w2s\" as w2s; w2s::summary(table).column(\"pgr\")";
-    assert_eq!(run(code), "[\"0.39 [unbounded]\", \"0.50 [0.25, 0.75]\", \"undefined: no gap\"]");
+    assert_eq!(run(code), "[\"0.39 unbounded\", \"0.50 [0.25, 0.75]\", \"undefined: no gap\"]");
 }

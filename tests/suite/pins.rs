@@ -12,7 +12,8 @@ use w2s::core::context::{Access, Context};
 use w2s::core::digest::Digest;
 use w2s::core::random::Random;
 use w2s::data::Data;
-use w2s::domains::world::{TaskOptions, World, WorldOptions, task};
+use w2s::domains::preference;
+use w2s::domains::world::{PairOptions, TaskOptions, World, WorldOptions, pairs, task};
 use w2s::kernels::Kernels;
 use w2s::models::arch::{Activation, Arch, BertConfig};
 use w2s::models::{Encoder, Model, Precision, Size, untrained};
@@ -66,6 +67,14 @@ fn without_kernels() -> Pins {
             );
         }
     }
+    let options = PairOptions { n_train: 60, n_test: 20, pools: 2, ..PairOptions::default() };
+    let rows = pairs(&world, &options).expect("pairs");
+    let of_row = |row: &w2s::domains::world::PairRow| {
+        format!("{} {} {:?} {} {}", row.id, row.prompt, row.continuations, row.preferred, row.difficulty.to_bits())
+    };
+    pin("world::pairs", rows.digest, hash(rows.rows.iter().map(of_row)));
+    let data = preference::of_world(rows).expect("data");
+    pin("data of pairs", data.digest(), hash(data.rows().map(|row| format!("{} {}", row.id, row.group))));
     let mut random = Random::new(1, "pins");
     let draws = (0..4000).map(|_| random.normal().to_le_bytes().to_vec()).collect::<Vec<_>>();
     // Everything that draws depends on it: a change here raises the version of all of those.
@@ -114,7 +123,7 @@ fn with_kernels(kernels: Kernels) -> (String, Pins) {
         assert!(before.is_none(), "two operations are called `{name}`");
         class = manifest.kernels;
     }
-    assert_eq!(pins.len(), 26, "{:#?}", pins.keys());
+    assert_eq!(pins.len(), 29, "{:#?}", pins.keys());
     (class, pins)
 }
 

@@ -100,9 +100,18 @@ fn options_and_rows_that_cannot_be_are_refused() {
     assert!(with("epochs: -1").contains("must not be negative"));
     assert!(with("epochs: 0").starts_with("train/option"));
     assert!(with("steps: 1, epochs: 1").contains("one of `epochs` and `steps`"));
-    assert!(with("betas: [0.9]").contains("`betas` must be two numbers"));
+    assert!(with("betas: [0.9]").contains("must be two numbers, got 1"));
     assert!(with("max_tokens: 1000").starts_with("model/max-tokens"));
     assert!(with("head: \"keep\"").contains("has no head"));
+    assert!(with("head: 1").contains("must be \"zero\" or \"keep\", got an integer `1`"));
+    assert!(with("optimizer: \"adamm\"").contains("must be \"adamw\" or \"adam\", got `adamm`"));
+    assert!(with("lora: #{ rnk: 3 }").contains("has no option `rnk` (did you mean `rank`?"));
+    assert!(with("validation: #{ labels: truth }").contains("`validation` of `model::finetune` needs `data`"));
+    assert!(
+        with("validation: #{ data: data, labels: truth, metric: \"f1\" }")
+            .contains("\"accuracy\", \"auroc\" or \"loss\"")
+    );
+    assert!(with("oracle_validation: #{ data: data, patience: 0 }").contains("`patience` must be from 1"));
     assert!(with("learning_rate: 1").contains("no option `learning_rate`"));
     assert!(fails("model.finetune(data, truth.head(3))").starts_with("train/missing-labels"));
     assert!(fails("model.predict(data)").starts_with("model/no-head"));
@@ -215,4 +224,46 @@ fn a_loss_that_changes_an_outer_variable_is_trained_again_and_says_why() {
     let computed =
         |event: &&Event| matches!(event, Event::Operation { found: w2s::core::context::Found::Computed, .. });
     assert_eq!((told.iter().filter(warned).count(), told.iter().filter(computed).count()), (2, 2));
+}
+
+#[test]
+fn weights_reach_a_closure_and_mean_what_they_mean_to_a_built_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut session = session_in(folder.path());
+    let with = |loss: &str| {
+        format!(
+            "let weighted = truth.with_columns((col(\"label\") * 3 + 1).alias(\"weight\"));\n\
+             model.finetune(data, weighted, #{{ steps: 6, batch: 4{loss} }})"
+        )
+    };
+    let built = model(&mut session, &with(""));
+    let mine = "|logits, weak, at| (at.weights * -(weak * logits.log_softmax()).sum(1)).sum() / at.weights.sum()";
+    let own = model(&mut session, &with(&format!(", loss: {mine}")));
+    let far = |other: &Model| {
+        let both = built.inner.params.values.iter().zip(&other.inner.params.values);
+        both.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(far(&own) < 1e-4, "{}", far(&own));
+    let plain = model(&mut session, "model.finetune(data, truth, #{ steps: 6, batch: 4 })");
+    assert!(far(&plain) > 1e-3, "weights count: {}", far(&plain));
+}
+
+#[test]
+fn the_truth_that_an_oracle_reads_is_told_even_where_the_store_answers() {
+    use std::sync::{Arc, Mutex};
+    let folder = tempfile::tempdir().expect("a folder");
+    let code = "let test = data::of(rows, #{ test_share: 0.0, name: \"others\" });\n\
+        model.finetune(data, truth, #{ steps: 4, oracle_validation: #{ data: test, every: 2 } }).validation.column(\"watch\")";
+    for _ in 0..2 {
+        let mut session = session_in(folder.path());
+        let purposes = Arc::new(Mutex::new(Vec::new()));
+        let sink = purposes.clone();
+        session.ctx.listen(move |event| {
+            if let Event::TruthRead { by, purpose, .. } = event {
+                sink.lock().expect("whole").push(format!("{by}: {purpose}"));
+            }
+        });
+        assert_eq!(eval(&mut session, code), "[\"oracle\", \"oracle\"]");
+        assert!(purposes.lock().expect("whole").contains(&"model::finetune: oracle early stopping".to_owned()));
+    }
 }

@@ -34,6 +34,21 @@ pub struct Columns {
     separator: Option<String>,
 }
 
+/// The columns that the options of `data::load` or `data::of` name: both have them all.
+macro_rules! columns_of {
+    ($options:ident) => {
+        columns_of!($options: text tokens features prompt continuations chosen rejected label preference answer id group split difficulty)
+    };
+    ($options:ident: $($column:ident)*) => {
+        $crate::builtins::data::columns::Columns::new(
+            [$((stringify!($column), $options.$column)),*],
+            $options.classes,
+            $options.separator,
+        )
+    };
+}
+pub(super) use columns_of;
+
 impl Columns {
     /// These columns, and what goes with them.
     pub fn new<const N: usize>(

@@ -1,12 +1,12 @@
 //! `data::load`
 
-use super::columns::{Column, Columns};
+use super::columns::{Column, columns_of};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
+use crate::data::sets;
 use crate::data::{Data, Source, read};
 use crate::domains::preference;
 use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
-use crate::data::sets;
 use std::sync::Arc;
 
 options! {
@@ -52,6 +52,8 @@ options! {
         classes: Option<Vec<String>> = None,
         /// Files and fetched sets: the share of test rows where no column says which they are, 0 to below 1: 0.2 without it.
         test_share: Option<f64> = None,
+        /// World, preference: into how many pools of words the train rows are cut, as `world::pairs` says; 1 without it.
+        pools: Option<usize> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,
     }
@@ -87,26 +89,7 @@ fn run(call: &mut Call) -> Answer {
     let options: LoadOptions = call.options()?;
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let test_share = options.test_share.unwrap_or(TEST_SHARE);
-    let columns = Columns::new(
-        [
-            ("text", options.text),
-            ("tokens", options.tokens),
-            ("features", options.features),
-            ("prompt", options.prompt),
-            ("continuations", options.continuations),
-            ("chosen", options.chosen),
-            ("rejected", options.rejected),
-            ("label", options.label),
-            ("preference", options.preference),
-            ("answer", options.answer),
-            ("id", options.id),
-            ("group", options.group),
-            ("split", options.split),
-            ("difficulty", options.difficulty),
-        ],
-        options.classes,
-        options.separator,
-    );
+    let columns = columns_of!(options);
     if is_file(&name) {
         let mut records = read::read(call.ctx(), &name)?;
         return counted(columns.source(call, &mut records, &name, test_share, seed)?, n_train, n_test, seed);
@@ -114,6 +97,10 @@ fn run(call: &mut Call) -> Answer {
     let mut given = columns.given();
     if options.test_share.is_some() && sets::find(&name).is_none() {
         given.push("test_share");
+    }
+    if options.pools.is_some() && name != format!("world/{PAIRS}") {
+        let said = format!("option `pools` of `data::load` is for `world/{PAIRS}`, and `{name}` is another data set");
+        return Err(Fault::new("data/not-pairs", said).hint("leave it out"));
     }
     if let Some(option) = given.first() {
         let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");
@@ -130,7 +117,7 @@ fn run(call: &mut Call) -> Answer {
             }
             return Ok(Dynamic::from(preference::of_world(world::pairs(
                 &world,
-                &PairOptions { seed, n_train, n_test },
+                &PairOptions { seed, n_train, n_test, pools: options.pools.unwrap_or(1) },
             )?)?));
         }
         let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;

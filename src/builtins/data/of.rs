@@ -1,6 +1,6 @@
 //! `data::of`
 
-use super::columns::{Column, Columns};
+use super::columns::{Column, columns_of};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
 use crate::data::read::{Records, from_table};
@@ -108,26 +108,7 @@ fn run(call: &mut Call) -> Answer {
     let mut records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
     let (name, test_share) = (options.name, options.test_share);
-    let columns = Columns::new(
-        [
-            ("text", options.text),
-            ("tokens", options.tokens),
-            ("features", options.features),
-            ("prompt", options.prompt),
-            ("continuations", options.continuations),
-            ("chosen", options.chosen),
-            ("rejected", options.rejected),
-            ("label", options.label),
-            ("preference", options.preference),
-            ("answer", options.answer),
-            ("id", options.id),
-            ("group", options.group),
-            ("split", options.split),
-            ("difficulty", options.difficulty),
-        ],
-        options.classes,
-        options.separator,
-    );
+    let columns = columns_of!(options);
     let source = columns.source(call, &mut records, &name, test_share, seed)?;
     Ok(Dynamic::from(Data::new(Arc::new(source))))
 }

@@ -1,57 +1,56 @@
 //! `model::finetune`
 
 use super::predict::warn_of_indices;
+use crate::bind::accepted;
 use crate::bind::prelude::*;
 use crate::builtins::loss::{AnyLoss, ClosureLoss};
 use crate::data::Data;
 use crate::frames::{Frame, read_by_index};
 use crate::models::Model;
-use crate::train::{self, CrossEntropy, HeadStart, Lora, Optimizer, Recipe, Schedule};
+use crate::train::{
+    self, CrossEntropy, HeadStart, Keep, Lora, Loss, Optimizer, OracleValidation, Recipe, Schedule, Validation, Warmup,
+    WatchMetric, WatchOptions, Watched,
+};
+use crate::{choices, settings};
+
+train::finetune_options!(settings);
+train::watch_options!(settings);
+choices!(Schedule, Optimizer, HeadStart, WatchMetric, Keep);
+
+impl FromDynamic for Warmup {
+    fn type_name() -> String {
+        f64::type_name()
+    }
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        f64::from_dynamic(value).map(Warmup::Share)
+    }
+}
+
+impl FromDynamic for Lora {
+    fn type_name() -> String {
+        Map::type_name()
+    }
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        let read = LoraOptions::from_map("lora", &Map::from_dynamic(value)?);
+        let LoraOptions { rank, alpha } = read.map_err(|fault| {
+            let hint = fault.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            Mismatch(format!("does not fit: {}{hint}", fault.message))
+        })?;
+        Ok(Lora { rank, alpha: alpha.unwrap_or(rank as f64) })
+    }
+}
 
 options! {
     /// Options of `model::finetune`.
     pub struct FinetuneOptions {
         /// `loss::…` or a closure `|logits, weak, at|` over tensors; left out, `loss::cross_entropy()`.
         loss: Option<AnyLoss> = None,
-        /// Passes over the data; left out, as many as see 1 800 rows, from 3 to 6, and 200 for a linear probe.
-        epochs: Option<usize> = None,
-        /// Optimiser steps, instead of epochs.
-        steps: Option<usize> = None,
-        /// Rows per step; left out, 16, and 128 for a linear probe.
-        batch: Option<usize> = None,
-        /// Peak learning rate; left out, by width: below 32 5e-3, below 128 3e-3, up to 1024 5e-5, above 1e-5; a linear probe 0.1 below 128, else 1e-3.
-        lr: Option<f64> = None,
-        /// "cosine", "linear" or "constant", after the warm-up.
-        schedule: String = "cosine".to_owned(),
-        /// The share of the steps on which the learning rate rises.
-        warmup: f64 = 0.1,
-        /// "adamw" or "adam".
-        optimizer: String = "adamw".to_owned(),
-        /// Decoupled decay of weight matrices.
-        weight_decay: f64 = 0.0,
-        /// Gradients are scaled down to this global norm; 0 for no clipping.
-        clip: f64 = 1.0,
-        /// Adam's β₁ and β₂.
-        betas: Vec<f64> = vec![0.9, 0.999],
-        /// Freeze the trunk and train the head alone, on features that are computed once.
-        linear_probe: bool = false,
-        /// Freeze the trunk and train updates of low rank of its weight matrices, and the head: `#{ rank: 8, alpha: 8 }`, the
-        /// defaults; `alpha` left out equals `rank`.
-        lora: Option<Map> = None,
-        /// Send each batch through the model in so many parts: less memory, the same gradient but for rounding, a third more time.
-        accumulate: usize = 1,
-        /// Keep of each block its input alone and compute the block again for its gradient: of what a batch takes in memory the
-        /// inputs and one block remain, the same bits, a third more time.
-        recompute: bool = false,
-        /// Where the head starts: "zero", or "keep" for the one that the model has.
-        head: String = "zero".to_owned(),
-        /// Rows longer than this are cut (a causal model keeps their end, a BERT their beginning); left out, the model's limit.
-        max_tokens: Option<usize> = None,
-        /// Cut batches from pools of this many batches sorted by length; 1: batches as drawn.
-        bucket: usize = 1,
-        /// Draws the order of the rows; left out, the session's.
-        seed: Option<u64> = None,
+        /// Evaluate now and then on held-out rows with weak labels: `#{ data, labels, every, metric, keep, patience }`.
+        validation: Option<Map> = None,
+        /// Evaluate on rows whose truth is read, test rows too: `#{ data, every, metric, keep, patience }`. A model that depends on it says so.
+        oracle_validation: Option<Map> = None,
     }
+    with recipe: Recipe
 }
 
 options! {
@@ -71,13 +70,25 @@ pub fn function() -> Function {
         .details(
             "Rows and labels are joined by id; every row needs a label, labels of other rows are left out. Data with a test \
              row is refused. Classes are joined by name: labels whose names are those of the data in another order are brought in \
-             line, other names are refused, labels without names are read by index, with a warning. There is no dropout. Learning rate: linear warm-up, then the schedule. The defaults suit the \
+             line, other names are refused, labels without names are read by index, with a warning. A column `weight` of the labels says how much each row counts (0, or from 1e-9 to 1e9): the loss is \
+             Σ weight · loss / Σ weight over a batch, rows of weight 0 are left out, and a closure gets `at.weights` (a row per row) and decides \
+             itself. Learning rate: linear warm-up, then the schedule. The defaults suit the \
              shipped ladder; for larger models Burns et al. take batches of 32 and 2 epochs. `model.recipe` tells every \
              settled number. `lora` is Hu et al.'s, on all weight matrices of the blocks: it saves the optimiser's memory \
              and most of the store's, not time, and the new model has the updates merged in. A closure loss gets the logits and the weak labels as tensors, a row per row, and `at` with \
-             `step`, `steps`, `progress`, `epoch` and `rows` (the ids), and returns one number that depends on the logits.",
+             `step`, `steps`, `progress`, `epoch`, `rows` (the ids) and `weights`, and returns one number that depends on the logits. \
+             `validation` and `oracle_validation` evaluate after every `every` steps (left out, a tenth of all) and the last: the \
+             cross-entropy against the (soft) labels, and accuracy and AUROC against their likeliest class. By `metric` (\"accuracy\", \"auroc\" or \
+             \"loss\") the new model is that of the best evaluation, of ties the earliest (`keep: \"best\"`), or of the last step (\"last\"); after \
+             `patience` evaluations without a better one training ends. With both, the one that asks for `keep: \"best\"` is followed, or else \
+             `validation`, and the other is watched. `model.validation` is what they found. \
+             `dropout` is that of GPT-2 and BERT, where they have it in their hidden layers, drawn anew for each row and step; \
+             `ema` averages what is trained, and evaluations see the average. Neither is in a prediction.",
         )
-        .source("Burns et al. 2023, arXiv 2312.09390; the zero head of openai/weak-to-strong; Hu et al. 2021, arXiv 2106.09685")
+        .source(
+            "Burns et al. 2023, arXiv 2312.09390; the zero head of openai/weak-to-strong; Hu et al. 2021, arXiv 2106.09685; \
+             Srivastava et al. 2014 (dropout); the warm-up of `ema` is that of TensorFlow's ExponentialMovingAverage",
+        )
         .param::<Model>("model", "the pretrained model")
         .param::<Data>("data", "rows to train on, without test rows")
         .param::<Frame>("labels", "`id` and a probability per class, as `label` and `data.truth` give them")
@@ -96,6 +107,31 @@ pub fn function() -> Function {
              model::finetune(model::untrained(rows), rows, rows.truth(\"example\"), #{ loss: mine, steps: 3 }).n_classes",
             "2",
         )
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let labels = rows.truth(\"example\").with_columns((col(\"label\") + 1).alias(\"weight\"));\n\
+             let student = model::untrained(rows).finetune(rows, labels, #{ steps: 3, dropout: 0.1, ema: 0.9, seed: 0 });\n\
+             [student.recipe.contains(\"dropout 0.1, ema 0.9\"), student.recipe.contains(\"weights of 2 rows\")]",
+            "[true, true]",
+        )
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }, \
+             #{ text: \"good cat\", label: \"yes\" }, #{ text: \"bad cat\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let halves = rows.halves(0);\n\
+             let held_out = #{ data: halves[1], labels: halves[1].truth(\"example\"), every: 2, patience: 3 };\n\
+             let student = model::untrained(rows).finetune(halves[0], halves[0].truth(\"example\"), #{ steps: 4, validation: held_out });\n\
+             student.validation.column(\"step\")",
+            "[2, 4]",
+        )
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }, \
+             #{ text: \"good cat\", label: \"yes\" }, #{ text: \"bad cat\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let halves = rows.halves(0);\n\
+             let cheat = #{ data: halves[1], metric: \"loss\" };\n\
+             let student = model::untrained(rows).finetune(halves[0], halves[0].truth(\"example\"), #{ steps: 4, oracle_validation: cheat });\n\
+             student.lineage.contains(\"oracle early stopping\")",
+            "true",
+        )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ loss: |logits, weak, at| 1.0 })",
@@ -104,7 +140,29 @@ pub fn function() -> Function {
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ schedule: \"cosin\" })",
-            "`schedule` must be",
+            "must be \"cosine\", \"linear\" or \"constant\", got `cosin`",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ dropout: 1.0 })",
+            "`dropout` must be from 0 to below 1, got `1`",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let truth = rows.truth(\"example\");\n\
+             model::untrained(rows).finetune(rows, truth, #{ validation: #{ data: rows, labels: truth } })",
+            "`validation` shares 2 rows with the training data",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ oracle_validation: #{ labels: 1 } })",
+            "has no option `labels`",
+        )
+        .fails(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let labels = rows.truth(\"example\").with_columns(lit(-1).alias(\"weight\"));\n\
+             model::untrained(rows).finetune(rows, labels)",
+            "a weight is 0, or from 1e-9 to 1e9",
         )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
@@ -122,67 +180,58 @@ fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
     let labels: Frame = call.arg(2)?;
     let options: FinetuneOptions = call.options()?;
-    let recipe = recipe(call, &options)?;
+    let recipe = Recipe { seed: call.seed(options.recipe.seed), ..options.recipe };
     if let Some(note) = read_by_index("`labels`", &labels, data.classes()) {
         call.ctx().warn(note);
     }
-    if options.head == "keep" {
+    if recipe.head == HeadStart::Keep {
         warn_of_indices(call, &model, &data);
     }
     let ctx = call.ctx();
+    let validation = options.validation.as_ref().map(validation).transpose()?;
+    let oracle = options.oracle_validation.as_ref().map(|map| oracle(call, map)).transpose()?;
+    let watched = Watched { validation, oracle };
+    let train = |loss: &dyn Loss| train::finetune_watched(&model, &data, &labels, loss, &recipe, &watched, ctx);
     let trained = match options.loss {
-        None => train::finetune(&model, &data, &labels, &CrossEntropy, &recipe, ctx)?,
-        Some(AnyLoss::Built(loss)) => train::finetune(&model, &data, &labels, &*loss.0, &recipe, ctx)?,
+        None => train(&CrossEntropy)?,
+        Some(AnyLoss::Built(loss)) => train(&*loss.0)?,
         Some(AnyLoss::Closure(closure)) => {
             let loss = ClosureLoss::new(call, closure)?;
-            let trained = train::finetune(&model, &data, &labels, &loss, &recipe, ctx);
+            let trained = train(&loss);
             trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
         }
     };
     Ok(Dynamic::from(trained))
 }
 
-fn recipe(call: &Call, options: &FinetuneOptions) -> Result<Recipe, Fault> {
-    let one_of = |option: &str, names: &str, got: &str| {
-        Fault::new("train/option", format!("`{option}` must be {names}, got `{got}`"))
-    };
-    let schedule = Schedule::parse(&options.schedule);
-    let schedule =
-        schedule.ok_or_else(|| one_of("schedule", "\"cosine\", \"linear\" or \"constant\"", &options.schedule))?;
-    let optimizer = match options.optimizer.as_str() {
-        "adam" => Optimizer::Adam,
-        "adamw" => Optimizer::AdamW,
-        other => return Err(one_of("optimizer", "\"adamw\" or \"adam\"", other)),
-    };
-    let head = match options.head.as_str() {
-        "zero" => HeadStart::Zero,
-        "keep" => HeadStart::Keep,
-        other => return Err(one_of("head", "\"zero\" or \"keep\"", other)),
-    };
-    let Ok(betas) = <[f64; 2]>::try_from(options.betas.clone()) else {
-        return Err(one_of("betas", "two numbers", &format!("{:?}", options.betas)));
-    };
-    let lora =
-        options.lora.as_ref().map(|map| LoraOptions::from_map("model::finetune(…, #{ lora })", map)).transpose()?;
-    let lora = lora.map(|LoraOptions { rank, alpha }| Lora { rank, alpha: alpha.unwrap_or(rank as f64) });
-    Ok(Recipe {
-        epochs: options.epochs,
-        steps: options.steps,
-        batch: options.batch,
-        lr: options.lr,
-        schedule,
-        warmup: options.warmup,
-        weight_decay: options.weight_decay,
-        clip: options.clip,
-        betas,
-        optimizer,
-        linear_probe: options.linear_probe,
-        lora,
-        accumulate: options.accumulate,
-        recompute: options.recompute,
-        head,
-        bucket: options.bucket,
-        max_tokens: options.max_tokens,
-        seed: call.ctx().seed(options.seed),
-    })
+/// A part of an option that must be there.
+fn part<T: FromDynamic>(of: &str, name: &str, map: &Map, hint: &str) -> Result<T, Fault> {
+    match map.get(name).filter(|value| !value.is_unit()) {
+        Some(value) => crate::bind::read_option(&format!("model::finetune(…, #{{ {of} }})"), name, value),
+        None => {
+            Err(Fault::new("call/option-missing", format!("`{of}` of `model::finetune` needs `{name}`")).hint(hint))
+        }
+    }
+}
+
+/// When to evaluate: what an option has besides its rows.
+fn watch(of: &str, rows: &[&'static str], map: &Map) -> Result<WatchOptions, Fault> {
+    let what = format!("model::finetune(…, #{{ {of} }})");
+    let map = &*accepted(&what, map, &[rows, &WatchOptions::names()].concat())?;
+    WatchOptions::read(&what, map)
+}
+
+fn validation(map: &Map) -> Result<Validation, Fault> {
+    let (of, hint) = ("validation", "validation: #{ data: rows, labels: supervisor.label(rows) }");
+    let options = watch(of, &["data", "labels"], map)?;
+    Ok(Validation { data: part(of, "data", map, hint)?, labels: part(of, "labels", map, hint)?, options })
+}
+
+/// The truth is read whether or not the store answers: the model depends on it.
+fn oracle(call: &Call, map: &Map) -> Result<OracleValidation, Fault> {
+    let (of, hint) = ("oracle_validation", "oracle_validation: #{ data: rows }");
+    let options = watch(of, &["data"], map)?;
+    let data: Data = part(of, "data", map, hint)?;
+    let truth = data.truth(call.ctx(), "model::finetune", "oracle early stopping")?;
+    Ok(OracleValidation { data, truth, options })
 }

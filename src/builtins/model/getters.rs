@@ -27,7 +27,13 @@ pub fn functions() -> Vec<Function> {
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).lineage", "random parameters of seed 0"),
         getter("recipe", |call| Ok(call.receiver::<Model>()?.inner.recipe.clone().into()), "The last training's loss and every settled option; empty before one.", "string")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).recipe", ""),
+        getter("validation", validation, "What the last training's evaluations on held-out rows found; `()` where it had none, and in a model from a file.", "any: a Frame with `step`, `watch` (`validation` or `oracle`), `loss`, `accuracy`, `auroc` and `kept` (whether the model is that step's), or `()`")
+            .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).validation", ""),
     ]
+}
+
+fn validation(call: &mut Call) -> Answer {
+    Ok(call.receiver::<Model>()?.inner.validation.clone().map_or(Dynamic::UNIT, Dynamic::from))
 }
 
 fn n_classes(call: &mut Call) -> Answer {

@@ -3,7 +3,10 @@
 use crate::bind::prelude::*;
 use crate::domains::world::World;
 use crate::models::{Blueprint, Family, Size};
-use crate::train::PretrainOptions;
+use crate::settings;
+use crate::train::{PretrainOptions, pretrain_options};
+
+pretrain_options!(settings);
 
 /// The record.
 pub fn function() -> Function {
@@ -25,7 +28,7 @@ pub fn function() -> Function {
             "2",
         )
         .fails("model::pretrain(world::language(), #{ architecture: \"bert\" })", "does not predict next tokens")
-        .fails("model::pretrain(world::language(), #{ steps: 0 })", "`steps` must be from `1`")
+        .fails("model::pretrain(world::language(), #{ steps: 0 })", "`steps` must be from 1")
         .fails("model::pretrain(world::language(), #{ checkpoints: [9], steps: 3 })", "the checkpoint `9`")
 }
 
@@ -44,47 +47,16 @@ options! {
         heads: usize = 2,
         /// The longest row in tokens that the model reads.
         context: usize = 64,
-        /// Optimiser steps.
-        steps: usize = 4000,
-        /// Documents a step.
-        batch: usize = 48,
-        /// Tokens of a document, from its start; the rest is cut.
-        tokens: usize = 64,
-        /// The highest learning rate.
-        lr: f64 = 1e-2,
-        /// Adam's decay rates.
-        betas: Vec<f64> = vec![0.9, 0.98],
-        /// Share of the steps over which the learning rate rises.
-        warm_up: f64 = 0.02,
-        /// Gradients of a larger norm are scaled down to this.
-        clip: f64 = 1.0,
-        /// Steps after which a model is kept besides the last.
-        checkpoints: Vec<usize> = vec![],
-        /// Chooses the first parameters and the documents; left out, the session's.
-        seed: Option<u64> = None,
     }
+    with run: PretrainOptions
 }
 
 fn run(call: &mut Call) -> Answer {
     let world: World = call.arg(0)?;
     let asked: Options = call.options()?;
-    let betas = <[f64; 2]>::try_from(asked.betas).map_err(|betas| {
-        Fault::new("pretrain/betas", format!("`betas` must have 2 numbers, got `{}`", betas.len()))
-            .hint("betas: [0.9, 0.98]")
-    })?;
     let size = Size { width: asked.width, n_layers: asked.layers, n_heads: asked.heads, context: asked.context };
     let made = Blueprint { family: Family::parse(&asked.architecture)?, size };
-    let options = PretrainOptions {
-        steps: asked.steps,
-        batch: asked.batch,
-        tokens: asked.tokens,
-        lr: asked.lr,
-        betas,
-        warm_up: asked.warm_up,
-        clip: asked.clip,
-        seed: call.ctx().seed(asked.seed),
-        checkpoints: asked.checkpoints,
-    };
+    let options = PretrainOptions { seed: call.seed(asked.run.seed), ..asked.run };
     let models = crate::train::pretrain(call.ctx(), &asked.name, made, &world, &options)?;
     Ok(Dynamic::from_array(models.into_iter().map(Dynamic::from).collect()))
 }

@@ -25,8 +25,8 @@ pub fn function() -> Function {
         .details(
             "One row of the frame per cell; rows and columns stand in the order of first appearance. Values of both signs get a \
              scale that is white at zero. Where the frame has them, columns `VALUE_low` and `VALUE_high` are written under the \
-             number; where there is no room, a ring marks an interval that holds zero. A null value is a grey cell with a stroke; a \
-             pair that no row names stays empty.",
+             number; where there is no room, a ring marks an interval that holds zero. A null value is a grey cell with a stroke, a \
+             number whose interval has no end a pale one; a pair that no row names stays empty.",
         )
         .param::<Frame>("frame", "one row per cell")
         .options::<HeatMapOptions>()

@@ -1,10 +1,14 @@
 //! `plot`: figures from frames. What is drawn, and how, is `report`'s; here a frame's columns are read.
 
 mod accuracy;
+mod bar;
 mod figure;
 mod heatmap;
+mod histogram;
 mod lines;
+mod panels;
 mod pgr;
+mod scatter;
 
 use crate::bind::prelude::*;
 use crate::frames::Frame;
@@ -14,23 +18,30 @@ use crate::report::{Figure, columns};
 pub fn register(registry: &mut Registry) {
     registry.module(
         "plot",
-        "Figures from frames: PGR, accuracy, lines with bands, heat maps. `report::figure` keeps them.",
+        "Figures from frames: PGR, accuracy, lines with bands, points, bars, histograms, heat maps. `report::figure` keeps them.",
     );
     registry.value::<Figure>();
     registry.add(pgr::function());
     registry.add(accuracy::function());
     registry.add(lines::function());
+    registry.add(scatter::function());
+    registry.add(bar::function());
+    registry.add(histogram::function());
     registry.add(heatmap::function());
     figure::register(registry);
 }
 
 impl Value for Figure {
     const NAME: &'static str = "Figure";
-    const ABOUT: &'static str = "A finished drawing (SVG), made by `plot`.";
+    const ABOUT: &'static str = "A finished drawing, made by `plot`, as SVG and as TikZ.";
 
     fn show(&self) -> String {
         let (width, height) = self.size();
-        format!("figure \"{}\" ({width}×{height} SVG); report::figure(…) keeps it, .svg is its text", self.title())
+        format!(
+            "figure \"{}\" ({width}×{height}); .save(\"NAME.svg\") keeps it, in a script report::figure(…); the prompt needs \
+             `w2s --run DIR` for both",
+            self.title()
+        )
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -47,6 +58,8 @@ crate::options! {
     pub struct TitleOptions {
         /// The heading; without it, one that names the quantity.
         title: Option<String> = None,
+        /// Methods in the order in which they get their colours; others follow.
+        order: Vec<String> = vec![],
     }
 }
 

@@ -12,7 +12,8 @@ pub fn function() -> Function {
         .details(
             "Reads the columns that `w2s::compare` makes: `method`, `weak`, `strong`, `pgr`, and where they are there `pgr_low`, \
              `pgr_high`, `reason`, `task`, `gap`, `n_seeds`. Dashed lines stand at 0 (the weak supervisor) and 1 (the ceiling). A \
-             null `pgr` is shown as undefined with its reason; an interval that goes on beyond the axis ends in an arrow.",
+             null `pgr` is shown as undefined with its reason; an interval that goes on beyond the axis ends in an arrow, and one \
+             without an end makes its mark hollow. A method has the same colour in every figure.",
         )
         .param::<Frame>("table", "a comparison, such as `w2s::compare([…])`")
         .options::<TitleOptions>()
@@ -44,5 +45,5 @@ fn run(call: &mut Call) -> Answer {
         .collect();
     let title = options.title.unwrap_or_else(|| "Performance gap recovered".to_owned());
     let note = super::note(&table, "intervals (Fieller)")?;
-    Ok(Dynamic::from(report::pgr(&rows, &title, &note)?))
+    Ok(Dynamic::from(report::pgr(&rows, &title, &note, &options.order)?))
 }

@@ -1,6 +1,6 @@
 //! `report::table`
 
-use super::{NameOptions, places};
+use super::{NameOptions, caption, no_folder, places};
 use crate::bind::prelude::*;
 use crate::core::context::Event;
 use crate::frames::Frame;
@@ -12,13 +12,17 @@ pub fn function() -> Function {
     Function::new("report", "table", run)
         .about("Keeps a frame in the run folder as Parquet, CSV, Markdown and LaTeX, and on the run's page.")
         .details(
-            "In Markdown and LaTeX `x`, `x_low` and `x_high` become one column with its interval. At the prompt and in `w2s eval` \
-             there is no run folder: a warning says so and nothing is written.",
+            "In Markdown and LaTeX `x`, `x_low` and `x_high` become one column with its interval. The prompt has a run folder if \
+             it was started with `w2s --run DIR`; without one, and in `w2s eval`, a warning says so and nothing is written.",
         )
         .param::<Frame>("frame", "what to keep")
         .options::<NameOptions>()
         .returns("array of string: the files' names; `()` where there is no run folder")
         .example("report::table(frame::of([#{ method: \"naive\", pgr: 0.43 }]), #{ name: \"results\" })", "")
+        .example(
+            "report::table(frame::of([#{ method: \"naive\", pgr: 0.43 }]), #{ caption: \"PGR of the naive student, one seed.\" })",
+            "",
+        )
         .fails("report::table(#{ pgr: 0.43 })", "`frame` of `report::table` must be a Frame")
 }
 
@@ -34,15 +38,16 @@ fn run(call: &mut Call) -> Answer {
     }
     if ctx.settings.run_dir.is_none() {
         let name = options.name.unwrap_or_else(|| "table".to_owned());
-        ctx.warn(format!("`{name}.csv` was not written: there is no run folder here; `w2s script FILE` makes one"));
+        ctx.warn(no_folder(&format!("{name}.csv")));
         return Ok(Dynamic::UNIT);
     }
+    let caption = caption(options.caption)?;
     let contents = table_files(&frame)?;
     let (name, paths) = places(ctx, options.name, "table", &TABLE_EXTENSIONS)?;
     for (path, content) in paths.iter().zip(&contents) {
         write(path, content)?;
     }
     let files = names(&name);
-    ctx.tell(Event::Written { kind: "table".to_owned(), name, files: paths });
+    ctx.tell(Event::Written { kind: "table".to_owned(), name, caption, files: paths });
     Ok(files.into())
 }

@@ -11,7 +11,9 @@ pub fn function() -> Function {
         .details(
             "The prompt is a sentence about what somebody does, without a judgement. Both continuations are about the same \
              subject, in the same mood, era and register; the preferred one has the verdict `high`, the other one `low`. Its \
-             place is the first in half of the rows. Prompts of one split are none of the other, a row's `group` is its prompt, \
+             place is the first in half of the rows. A supervisor that learned the adjectives of its half by heart labels \
+             almost all pairs of the other half right, because they have the same words; with `pools` of 2 or more, halves \
+             have no word in common. Draw whole pools then: of 3 pools in 2400 rows, 1600 rows are two. Prompts of one split are none of the other, a row's `group` is its prompt, \
              and adjectives of the test split decide no train row. `difficulty` is the mean of the two sentences', as in \
              `world::task`. `data::load(\"world/preference\")` draws them from the shipped ladder's world.",
         )
@@ -32,12 +34,14 @@ options! {
         n_train: usize = 2000,
         /// Rows of the test split.
         n_test: usize = 1500,
+        /// Into how many pools the train rows' adjectives and prompts are cut; with more than 1 a row's group is its pool.
+        pools: usize = 1,
     }
 }
 
 fn run(call: &mut Call) -> Answer {
     let world: World = call.arg(0)?;
-    let Options { seed, n_train, n_test } = call.options()?;
-    let pairs = crate::domains::world::pairs(&world, &PairOptions { seed, n_train, n_test })?;
+    let Options { seed, n_train, n_test, pools } = call.options()?;
+    let pairs = crate::domains::world::pairs(&world, &PairOptions { seed, n_train, n_test, pools })?;
     Ok(Dynamic::from(preference::of_world(pairs)?))
 }

@@ -130,7 +130,7 @@ impl<'a> Prompt<'a> {
         let next = match answer {
             Ok(value) => {
                 self.transcript.keep(code, !value.is_unit());
-                if value.is_unit() { Next::Go } else { self.say(&show(&value)) }
+                if value.is_unit() { Next::Go } else { self.say(&draw::plain(&show(&value))) }
             }
             Err(error) => {
                 self.transcript.keep_before(code, failed_at(code, &error));

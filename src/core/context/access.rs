@@ -25,6 +25,8 @@ pub enum AccessError {
     Write { path: String },
     #[error("`{path}`: {reason}")]
     Path { path: String, reason: String },
+    #[error("`{path}` is not written: {reason}")]
+    Name { path: String, reason: String },
 }
 
 impl Explain for AccessError {
@@ -33,6 +35,7 @@ impl Explain for AccessError {
             AccessError::Read { .. } => "access/read",
             AccessError::Write { .. } => "access/write",
             AccessError::Path { .. } => "access/path",
+            AccessError::Name { .. } => "access/name",
         }
     }
 
@@ -41,6 +44,7 @@ impl Explain for AccessError {
             AccessError::Read { path } => Some(format!("grant it on the command line: --allow-read {path}")),
             AccessError::Write { path } => Some(format!("grant it on the command line: --allow-write {path}")),
             AccessError::Path { .. } => None,
+            AccessError::Name { .. } => Some("give it another name, such as \"mine.csv\"".to_owned()),
         }
     }
 }

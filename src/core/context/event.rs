@@ -29,7 +29,8 @@ pub enum Event {
     /// Something that the user should know and that is not an error.
     Warning { text: String },
     /// A `table`, `figure`, `page`, `frame` or `model` (its kind) was written, as one file or several.
-    Written { kind: String, name: String, files: Vec<PathBuf> },
+    /// `caption` is what the script says of it, or empty.
+    Written { kind: String, name: String, caption: String, files: Vec<PathBuf> },
     /// A file was read; its real path, and the hash and size of its content.
     FileRead { path: PathBuf, blake3: Digest, bytes: u64 },
     /// A file of the fetched artefact `id` was read from the store.

@@ -17,6 +17,7 @@ pub use interrupt::{Interrupt, Interrupted};
 
 use crate::core::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,14 +65,16 @@ pub struct Context {
     look: Mutex<dry_run::LookState>,
     extensions: extensions::Extensions,
     sink: Mutex<Sink>,
+    /// Names of files that `report` keeps in the run's folder, in small letters.
+    pub(super) kept: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
     /// A context whose events are dropped until [`Context::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, look, extensions) = Default::default();
+        let (interrupt, look, extensions, kept) = Default::default();
         let sink: Sink = Box::new(|_| {});
-        Context { settings, access, interrupt, is_plan: false, look, extensions, sink: Mutex::new(sink) }
+        Context { settings, access, interrupt, is_plan: false, look, extensions, sink: Mutex::new(sink), kept }
     }
 
     /// A context for tests: two threads, no files, no network.
@@ -131,7 +134,8 @@ impl Context {
 
     /// Tells that files were written for the script: what they are together, by what name.
     pub fn note_written(&self, kind: &str, name: &str, files: Vec<PathBuf>) {
-        self.tell(Event::Written { kind: kind.to_owned(), name: name.to_owned(), files });
+        let (kind, name, caption) = (kind.to_owned(), name.to_owned(), String::new());
+        self.tell(Event::Written { kind, name, caption, files });
     }
 
     /// Whether nothing that a script writes is kept, because it is only planned.

@@ -264,16 +264,41 @@ fn pairs_are_balanced_and_the_higher_verdict_is_preferred() {
 #[test]
 fn fewer_pairs_are_a_prefix_and_seeds_differ() {
     let world = world();
-    let made = |seed, n_train| pairs(&world, &PairOptions { seed, n_train, n_test: 10 }).expect("pairs");
+    let options = PairOptions::default();
+    let made = |seed, n_train| pairs(&world, &PairOptions { seed, n_train, n_test: 10, ..options }).expect("pairs");
     let (few, many, other) = (made(0, 40), made(0, 90), made(1, 40));
     assert_eq!((few.rows.get(..40), few.rows.get(40..)), (many.rows.get(..40), many.rows.get(90..)));
     assert!(few.digest != many.digest && few.digest != other.digest);
     assert_ne!(few.rows.first().map(|row| &row.prompt), other.rows.first().map(|row| &row.prompt));
-    assert!(pairs(&world, &PairOptions { seed: 0, n_train: 0, n_test: 0 }).is_err());
-    assert!(pairs(&world, &PairOptions { seed: 0, n_train: 1 << 40, n_test: 0 }).is_err());
+    assert!(pairs(&world, &PairOptions { n_train: 0, n_test: 0, ..options }).is_err());
+    assert!(pairs(&world, &PairOptions { n_train: 1 << 40, ..options }).is_err());
     let mute =
         World::new(WorldOptions { kinds: [0.0, 0.0, 1.0, 0.0, 0.0], ..WorldOptions::default() }).expect("a world");
     assert!(pairs(&mute, &PairOptions::default()).is_err_and(|error| error.to_string().contains("no sentence")));
+}
+
+#[test]
+fn pools_share_no_adjective_and_no_prompt() {
+    let world = world();
+    let rows = |pools| pairs(&world, &PairOptions { n_train: 600, n_test: 60, pools, ..PairOptions::default() });
+    let adjectives: BTreeSet<&str> = world.lexicon().adjectives.iter().map(|word| word.text.as_str()).collect();
+    let mut pools: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>, [usize; 2])> = BTreeMap::new();
+    for row in rows(3).expect("pairs").rows.into_iter().filter(|row| !row.is_test) {
+        let (words, prompts, places) = pools.entry(row.group).or_default();
+        let said = row.continuations.iter().flat_map(|text| text.split(' ')).filter(|word| adjectives.contains(word));
+        words.extend(said.map(str::to_owned));
+        prompts.insert(row.prompt);
+        places[row.preferred] += 1;
+    }
+    let pools: Vec<_> = pools.into_values().collect();
+    assert_eq!(pools.iter().map(|pool| pool.2).collect::<Vec<_>>(), [[100; 2]; 3]);
+    for (at, one) in pools.iter().enumerate() {
+        assert!(one.0.len() > 24, "{} adjectives", one.0.len());
+        assert!(pools[..at].iter().all(|other| one.0.is_disjoint(&other.0) && one.1.is_disjoint(&other.1)));
+    }
+    let refused = rows(100).expect_err("too many").to_string();
+    assert!(refused.starts_with("`pools` must be from `1` to `"), "{refused}");
+    assert!(rows(0).is_err());
 }
 
 #[test]

@@ -6,12 +6,17 @@ use super::{Padded, Trunk, rounded};
 use crate::core::math;
 use crate::kernels::attention::relative::bucket;
 use crate::models::arch::{Activation, Arch};
+use crate::models::trunk::Site;
 use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::{layer_norm_slow, softmax};
 
 impl Trunk {
     /// The sum of the embeddings, `[n_rows, n_positions, width]`: what the first block reads.
     pub(super) fn embedded(&self, batch: &Padded) -> Result<Tensor> {
+        batch.dropped(Site::Embeddings, self.summed(batch)?)
+    }
+
+    fn summed(&self, batch: &Padded) -> Result<Tensor> {
         let x = self.tensor("embed.token")?.index_select(&batch.tokens, 0)?;
         let x = x.reshape((batch.n_rows, batch.n_positions, self.arch.width()))?;
         if let Arch::Llama(_) = self.arch {
@@ -31,14 +36,16 @@ impl Trunk {
     /// Block `idx` of `x`, `[n_rows, n_positions, width]`.
     pub(super) fn block(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
         let (norm1, norm2) = (format!("{idx}.norm1"), format!("{idx}.norm2"));
+        let attention = |x: &Tensor| batch.dropped(Site::Attention(idx), self.attention(idx, x, batch)?);
+        let feed_forward = |x: &Tensor| batch.dropped(Site::FeedForward(idx), self.feed_forward(idx, x)?);
         match self.arch {
             Arch::Causal(_) | Arch::Llama(_) => {
-                let x = (x + self.attention(idx, &self.norm(&norm1, x)?, batch)?)?;
-                &x + self.feed_forward(idx, &self.norm(&norm2, &x)?)?
+                let x = (x + attention(&self.norm(&norm1, x)?)?)?;
+                &x + feed_forward(&self.norm(&norm2, &x)?)?
             }
             Arch::Bert(_) => {
-                let x = self.norm(&norm1, &(x + self.attention(idx, x, batch)?)?)?;
-                self.norm(&norm2, &(&x + self.feed_forward(idx, &x)?)?)
+                let x = self.norm(&norm1, &(x + attention(x)?)?)?;
+                self.norm(&norm2, &(&x + feed_forward(&x)?)?)
             }
         }
     }

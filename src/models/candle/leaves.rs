@@ -20,6 +20,7 @@ struct Leaf {
     second: Tensor,
     gradient: Option<Tensor>,
     decays: bool,
+    average: Option<Tensor>,
 }
 
 /// What one of the variables is.
@@ -44,7 +45,7 @@ impl Leaves {
             let values = taken(&mut rest, shape.iter().product())?;
             let var = Var::from_slice(values, shape.as_slice(), device)?;
             let zeros = var.zeros_like()?;
-            leaves.push(Leaf { var, first: zeros.clone(), second: zeros, gradient: None, decays });
+            leaves.push(Leaf { var, first: zeros.clone(), second: zeros, gradient: None, decays, average: None });
         }
         match rest.len() {
             0 => Ok(Leaves { leaves, options, n_steps: 0 }),
@@ -139,14 +140,58 @@ impl Leaves {
         Ok([self.flat(|leaf| &leaf.first)?, self.flat(|leaf| &leaf.second)?])
     }
 
+    /// Keeps an average of the parameters from here on, which begins as they are.
+    pub fn start_average(&mut self) -> Result<()> {
+        for leaf in &mut self.leaves {
+            leaf.average = Some(leaf.var.as_detached_tensor().copy()?);
+        }
+        Ok(())
+    }
+
+    /// Moves the average by `share` of the way to the parameters; nothing where none is kept.
+    pub fn average(&mut self, share: f64) -> Result<()> {
+        for leaf in &mut self.leaves {
+            if let Some(average) = leaf.average.take() {
+                let way = (leaf.var.as_detached_tensor() - &average)?;
+                leaf.average = Some((average + (way * share)?)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The average, flat, where one is kept.
+    pub fn averaged(&self) -> Result<Option<Vec<f32>>> {
+        if self.leaves.iter().any(|leaf| leaf.average.is_none()) {
+            return Ok(None);
+        }
+        self.flat(|leaf| leaf.average.as_ref().unwrap_or(leaf.var.as_tensor())).map(Some)
+    }
+
+    /// Exchanges the parameters with their average; nothing where none is kept.
+    pub fn swap_average(&mut self) -> Result<()> {
+        for leaf in &mut self.leaves {
+            if let Some(average) = leaf.average.take() {
+                leaf.average = Some(leaf.var.as_detached_tensor().copy()?);
+                leaf.var.set(&average)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes everything as it was after `n_steps`.
-    pub fn resume(&mut self, n_steps: usize, [params, first, second]: [&[f32]; 3]) -> Result<()> {
-        let (mut params, mut first, mut second) = (params, first, second);
+    pub fn resume(
+        &mut self,
+        n_steps: usize,
+        [params, first, second]: [&[f32]; 3],
+        average: Option<&[f32]>,
+    ) -> Result<()> {
+        let (mut params, mut first, mut second, mut average) = (params, first, second, average);
         for leaf in &mut self.leaves {
             let (n, shape, device) = (leaf.var.elem_count(), leaf.var.shape().clone(), leaf.var.device().clone());
             let tensor = |rest: &mut &[f32]| Tensor::from_slice(taken(rest, n)?, shape.clone(), &device);
             leaf.var.set(&tensor(&mut params)?)?;
             (leaf.first, leaf.second) = (tensor(&mut first)?, tensor(&mut second)?);
+            leaf.average = average.as_mut().map(tensor).transpose()?;
         }
         self.n_steps = i32::try_from(n_steps).unwrap_or(i32::MAX);
         Ok(())
@@ -221,7 +266,7 @@ mod tests {
                 let [first, second] = ours.moments().expect("read");
                 let held = ours.values().expect("read");
                 ours = leaves(options, &[0.0; 21]);
-                ours.resume(3, [&held, &first, &second]).expect("they fit");
+                ours.resume(3, [&held, &first, &second], None).expect("they fit");
             }
         }
         for (got, want) in ours.values().expect("read").iter().zip(&params) {
@@ -243,5 +288,21 @@ mod tests {
         assert!(values[..12].iter().chain(&values[17..]).all(|v| (v - 0.95).abs() < 1e-6));
         assert_eq!(values[12..17], [1.0; 5]);
         assert!(Leaves::new([], &[0.0], options, &Device::Cpu).is_err());
+    }
+
+    #[test]
+    fn an_average_follows_the_parameters_and_changes_places_with_them() {
+        let mut ours = leaves(AdamWOptions::default(), &[1.0; 21]);
+        ours.average(0.5).expect("nothing to do");
+        assert_eq!(ours.averaged().expect("none"), None);
+        ours.start_average().expect("copied");
+        ours.resume(0, [&[3.0; 21], &[0.0; 21], &[0.0; 21]], Some(&[1.0; 21])).expect("they fit");
+        ours.average(0.25).expect("moved");
+        assert_eq!(ours.averaged().expect("read"), Some(vec![1.5; 21]));
+        ours.swap_average().expect("swapped");
+        assert_eq!(
+            (ours.values().expect("read"), ours.averaged().expect("read")),
+            (vec![1.5; 21], Some(vec![3.0; 21]))
+        );
     }
 }

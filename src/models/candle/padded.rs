@@ -1,6 +1,6 @@
 //! A batch padded to its longest row, with what keeps padding out of every result.
 
-use crate::models::trunk::Packed;
+use crate::models::trunk::{Dropout, Packed, Site};
 use candle_core::{DType, Device, Result, Tensor};
 use std::sync::OnceLock;
 
@@ -16,6 +16,8 @@ pub struct Padded {
     /// whose queries never see the padding behind them, else `[n_rows, 1, 1, n_positions]`.
     pub(super) mask: Tensor,
     lengths: Vec<usize>,
+    /// What passes drop.
+    dropout: Option<Dropout>,
     packed: Packed,
     dtype: DType,
     device: Device,
@@ -59,12 +61,31 @@ impl Padded {
             tokens: Tensor::from_vec(tokens, n_tokens, device)?,
             mask: mask.to_dtype(dtype)?,
             lengths,
+            dropout: None,
             packed: batch.clone(),
             dtype,
             device: device.clone(),
             buckets: OnceLock::new(),
             turns: OnceLock::new(),
         })
+    }
+
+    /// The same batch, of which passes drop this.
+    pub fn dropping(self, dropout: Option<Dropout>) -> Self {
+        Padded { dropout, ..self }
+    }
+
+    /// `x`, `[n_rows, n_positions, width]`, without what is dropped at a site; padding stays as it is.
+    pub(super) fn dropped(&self, site: Site, x: Tensor) -> Result<Tensor> {
+        let Some(dropout) = &self.dropout else { return Ok(x) };
+        let width = x.dim(2)?;
+        let mut factors = Vec::with_capacity(self.n_rows * self.n_positions * width);
+        for (row, length) in self.lengths.iter().enumerate() {
+            dropout.factors(site, row, 0..*length, width, &mut factors);
+            factors.resize((row + 1) * self.n_positions * width, 1.0);
+        }
+        let factors = Tensor::from_vec(factors, x.shape(), &self.device)?;
+        x * factors.to_dtype(self.dtype)?
     }
 
     /// Of `[n_rows, n_positions, width]` each row's last token, `[n_rows, width]`.

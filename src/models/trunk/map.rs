@@ -26,6 +26,8 @@ pub(super) struct Pair {
 /// One block.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Layer {
+    /// Its number, from 0.
+    pub nth: usize,
     pub norm1: Pair,
     pub qkv: Pair,
     pub out: Pair,
@@ -147,7 +149,8 @@ impl Map {
         let (n_qkv, n_up) = (map.n_qkv(), map.n_up());
         let some = |biased: bool, n: usize| if biased { n } else { 0 };
         map.layers = (0..arch.n_layers())
-            .map(|_| Layer {
+            .map(|nth| Layer {
+                nth,
                 norm1: cursor.pair(width, some(biases, width)),
                 qkv: cursor.pair(n_qkv * width, some(qkv_bias, n_qkv)),
                 out: cursor.pair(width * width, some(biases, width)),
@@ -263,6 +266,7 @@ mod tests {
             for (idx, layer) in map.layers.iter().enumerate() {
                 let named = |name: &str| pair(&format!("{idx}.{name}"));
                 let expected = Layer {
+                    nth: idx,
                     norm1: named("norm1"),
                     qkv: named("qkv"),
                     out: named("out"),

@@ -1,6 +1,7 @@
 //! One shard of a batch: its forward and backward pass, and the buffers between them.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
+use super::dropout::{Dropout, Drops, Site};
 use super::embed;
 use super::kept::{Kept, Saved, room};
 use super::map::{Feed, Layer, Map, Pair};
@@ -23,6 +24,8 @@ use rayon::prelude::*;
 pub(super) struct Shard {
     /// How it computes.
     how: How,
+    /// What it drops.
+    pub dropout: Option<Dropout>,
     /// The first row of the batch that is this shard's, and the first token.
     pub first_row: usize,
     pub first_token: usize,
@@ -74,6 +77,8 @@ struct Work {
     inner: Vec<f32>,
     d_inner: Vec<f32>,
     tokens: Vec<f32>,
+    /// The gradient of what was added to the residual stream, where some of that was dropped.
+    dropped: Vec<f32>,
 }
 
 /// Parameters of a trunk and where they lie.
@@ -302,6 +307,9 @@ impl Shard {
             from_tokens(self.how.par, sum, width, cols, room(&mut self.outer, cols.len(width)));
             trunk.norm(&map.norm).forward(self.how.par, &self.outer, cols, &mut self.outer_stats, y);
         }
+        if let Some(drops) = drops(&self.dropout, &self.offsets, Site::Embeddings, false) {
+            drops.apply(self.how.par, width, cols, y);
+        }
 
         // The embedding of a model that is trained on next tokens gets its gradient first.
         let mut free = if want == Want::States { map.tokens_end() } else { 0 }.max(grads.from);
@@ -392,6 +400,9 @@ impl Shard {
             let d_lines = &self.d_distances[..self.distances.len()];
             self.distances.gradient(d_lines, grads.free(map.relative.start, map.relative.end));
         }
+        if let Some(drops) = drops(&self.dropout, &self.offsets, Site::Embeddings, false) {
+            drops.apply(par, width, cols, &mut self.d);
+        }
         if !map.causal {
             self.outer_norm(trunk, cols, grads);
         }
@@ -474,8 +485,8 @@ impl Shard {
         } else {
             &saved.x[..]
         };
-        let onto = trunk.onto_and(&layer.out, residual);
-        product(par, Left::weight(trunk.weight(&layer.out), width, width), o, columns, onto, mid);
+        let drops = |site: fn(usize) -> Site| drops(&self.dropout, &self.offsets, site(layer.nth), pooled);
+        added((par, columns), trunk, &layer.out, o, residual, drops(Site::Attention), mid);
 
         let normed = room(a, columns.len(width));
         trunk.norm(&layer.norm2).forward(par, mid, columns, &mut saved.stats2, normed);
@@ -486,9 +497,8 @@ impl Shard {
             Feed::Bent(activation) => gelu(par, activation, up, bent),
             Feed::Gated => gate(par, up, inner, columns, bent),
         }
-        let onto = trunk.onto_and(&layer.down, mid);
         let y = room(&mut self.y, columns.len(width));
-        product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, columns, onto, y);
+        added((par, columns), trunk, &layer.down, bent, mid, drops(Site::FeedForward), y);
         n_lent
     }
 
@@ -508,13 +518,15 @@ impl Shard {
         let kept = saved.own.kept(map, cols, self.pooled_cols(pooled), free);
         self.feed_forward_backward(trunk, layer, &kept, &mut saved.stats2, columns, grads);
 
-        let Work { a, b, c, tokens, inner, d_inner } = &mut self.work;
+        let Work { a, b, c, tokens, inner, d_inner, dropped } = &mut self.work;
         let d = &mut self.d;
+        // What attention added has the gradient that was left there.
+        let d_added: &[f32] = if self.dropout.is_some() { dropped } else { d };
         // `inner` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
         let (rows, softmax) =
             (Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled), &mut saved.softmax);
         let d_out = room(b, columns.len(width));
-        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, columns, Onto::Nothing, d_out);
+        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d_added, columns, Onto::Nothing, d_out);
         let normed = room(a, cols.len(width));
         trunk.norm(&layer.norm1).again(par, &saved.x, cols, &mut saved.stats1, normed);
         let weight = trunk.weight(&layer.qkv);
@@ -582,23 +594,27 @@ impl Shard {
     ) {
         let (How { par, set, .. }, map) = (self.how, trunk.map);
         let (width, inner) = (map.width, map.inner);
-        let Work { a, b, inner: bent, d_inner, tokens, .. } = &mut self.work;
+        // Where all rows have one token, a pooled block has the same columns as any other.
+        let pooled = columns != self.cols();
+        let Work { a, b, inner: bent, d_inner, tokens, dropped, .. } = &mut self.work;
         let d = &mut self.d;
+        let drops = |site: fn(usize) -> Site| drops(&self.dropout, &self.offsets, site(layer.nth), pooled);
         let n_up = map.n_up();
         let (bent, d_up) = (room(bent, columns.len(inner)), room(d_inner, columns.len(n_up)));
         let down = Left::transposed(trunk.weight(&layer.down), inner, width);
+        let d_added = gradient_of_added((par, columns), width, d, drops(Site::FeedForward), dropped);
         match map.feed {
             Feed::Bent(activation) => {
-                product(par, down, d, columns, Onto::Nothing, d_up);
+                product(par, down, d_added, columns, Onto::Nothing, d_up);
                 gelu_gradient(par, activation, kept.up, bent, d_up);
             }
             Feed::Gated => {
-                product(par, down, d, columns, Onto::Nothing, bent);
+                product(par, down, d_added, columns, Onto::Nothing, bent);
                 gate_gradient(par, kept.up, inner, columns, bent, d_up);
             }
         }
         let (dw, db) = grads.pair(&layer.down);
-        weight_gradient(par, d, width, bent, inner, columns, set, dw, some(db), tokens);
+        weight_gradient(par, d_added, width, bent, inner, columns, set, dw, some(db), tokens);
 
         let fed = if map.causal {
             let normed = room(a, columns.len(width));
@@ -624,8 +640,9 @@ impl Shard {
             std::mem::swap(d, b);
         }
 
+        let d_added = gradient_of_added((par, columns), width, d, drops(Site::Attention), dropped);
         let (dw, db) = grads.pair(&layer.out);
-        weight_gradient(par, d, width, kept.o, width, columns, set, dw, some(db), tokens);
+        weight_gradient(par, d_added, width, kept.o, width, columns, set, dw, some(db), tokens);
     }
 
     fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, free: &mut [f32]) -> usize {
@@ -638,8 +655,8 @@ impl Shard {
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
         attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         zero_padding(width, cols, o);
-        let onto = Onto::BiasAnd(trunk.bias(&layer.out), &saved.x);
-        product(par, Left::weight(trunk.weight(&layer.out), width, width), o, cols, onto, mid);
+        let drops = |site: fn(usize) -> Site| drops(&self.dropout, &self.offsets, site(layer.nth), false);
+        added((par, cols), trunk, &layer.out, o, &saved.x, drops(Site::Attention), mid);
         trunk.norm(&layer.norm1).forward(par, mid, cols, &mut saved.stats1, normed);
 
         let onto = Onto::Bias(trunk.bias(&layer.up));
@@ -649,8 +666,7 @@ impl Shard {
             Feed::Bent(activation) => gelu(par, activation, up, bent),
             Feed::Gated => gate(par, up, inner, cols, bent),
         }
-        let onto = Onto::BiasAnd(trunk.bias(&layer.down), normed);
-        product(par, Left::weight(trunk.weight(&layer.down), width, inner), bent, cols, onto, end);
+        added((par, cols), trunk, &layer.down, bent, normed, drops(Site::FeedForward), end);
         let y = room(&mut self.y, cols.len(width));
         trunk.norm(&layer.norm2).forward(par, end, cols, &mut saved.stats2, y);
         n_lent
@@ -675,10 +691,11 @@ impl Shard {
         std::mem::swap(&mut self.d, &mut self.work.a);
         self.feed_forward_backward(trunk, layer, &kept, &mut saved.stats1, cols, grads);
 
-        let Work { b, inner, tokens, .. } = &mut self.work;
+        let Work { b, inner, tokens, dropped, .. } = &mut self.work;
         let d = &mut self.d;
+        let d_added: &[f32] = if self.dropout.is_some() { dropped } else { d };
         let d_out = room(b, cols.len(width));
-        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d, cols, Onto::Nothing, d_out);
+        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d_added, cols, Onto::Nothing, d_out);
         let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, false);
         let d_qkv = room(inner, cols.len(3 * width));
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
@@ -692,6 +709,55 @@ impl Shard {
         let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
         product(par, weight, d_qkv, cols, Onto::Itself, d);
     }
+}
+
+/// What is dropped at a site, if anything is.
+fn drops<'a>(dropout: &'a Option<Dropout>, offsets: &'a [usize], site: Site, pooled: bool) -> Option<Drops<'a>> {
+    dropout.as_ref().map(|dropout| Drops { dropout, site, offsets, pooled })
+}
+
+/// A layer of `x`, of which some may be dropped, and `residual`, into `to`.
+fn added(
+    (par, cols): (bool, Cols),
+    trunk: Trunk,
+    pair: &Pair,
+    x: &[f32],
+    residual: &[f32],
+    drops: Option<Drops>,
+    to: &mut [f32],
+) {
+    let (weight, width) = (trunk.weight(pair), trunk.map.width);
+    let left = Left::weight(weight, width, weight.len() / width);
+    let Some(drops) = drops else {
+        product(par, left, x, cols, trunk.onto_and(pair, residual), to);
+        return;
+    };
+    product(par, left, x, cols, trunk.onto(pair), to);
+    drops.apply(par, width, cols, to);
+    let n = cols.len(width);
+    let add = |(to, residual): (&mut [f32], &[f32])| to.iter_mut().zip(residual).for_each(|(to, r)| *to += r);
+    if par {
+        to[..n].par_chunks_mut(CLEARED).zip(residual[..n].par_chunks(CLEARED)).for_each(add);
+    } else {
+        add((&mut to[..n], &residual[..n]));
+    }
+}
+
+/// The gradient of what a layer added to the residual stream, from the stream's: the same, or without what was dropped, which
+/// then lies in `dropped`.
+fn gradient_of_added<'a>(
+    (par, cols): (bool, Cols),
+    width: usize,
+    d: &'a [f32],
+    drops: Option<Drops>,
+    dropped: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    let Some(drops) = drops else { return d };
+    let n = cols.len(width);
+    let dropped = room(dropped, n);
+    dropped.copy_from_slice(&d[..n]);
+    drops.apply(par, width, cols, dropped);
+    dropped
 }
 
 /// A bias's gradient, if there is a bias.

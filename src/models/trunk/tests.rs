@@ -453,3 +453,90 @@ fn bad_batches_are_errors_and_nan() {
     backward(&arch, &params, &good, &mut Tape::new(), &[0.0; 16], &mut grads);
     assert!(grads.iter().all(|g| g.is_nan()));
 }
+
+/// The scalar `Σ d · features` of the reference.
+fn weighed(features: Tensor, d: &[f32]) -> Tensor {
+    let d = Tensor::from_slice(d, features.shape(), &Device::Cpu).and_then(|d| d.to_dtype(DType::F64)).expect("f64");
+    (features * d).and_then(|product| product.sum_all()).expect("a sum")
+}
+
+#[test]
+fn dropout_equals_the_reference_and_finite_differences() {
+    for (arch, lengths) in shapes() {
+        let what = format!("{arch:?} {lengths:?}");
+        let (params, batch) = (parameters(&arch, 0.3, 1), batch(&lengths, 2));
+        let numbers: Vec<u32> = (0..lengths.len() as u32).map(|row| 3 * row + 1).collect();
+        let dropout = Dropout::new(0.3, 5, 2, &numbers);
+        let exact = reference(&arch, &params);
+        let plain = features(&arch, &params, &batch, &mut Tape::new());
+        let expected = exact.features_dropping(&batch, &dropout).expect("features");
+        let d_features = normal(plain.len(), 3);
+        let run = |recompute: bool, lent: bool| {
+            let (mut tape, mut grads) = (Tape::recomputing(recompute), vec![0.0; params.len()]);
+            tape.drop_out(Some(dropout.clone()));
+            let got = match lent {
+                true => forward_lent(&arch, &params, &batch, &mut tape, &mut grads),
+                false => forward(&arch, &params, &batch, &mut tape),
+            };
+            backward(&arch, &params, &batch, &mut tape, &d_features, &mut grads);
+            (got, grads)
+        };
+        let (got, grads) = run(false, false);
+        assert!(distance(&got, &values(&expected)) < 2e-5, "{what}");
+        assert!(distance(&got, &plain.iter().map(|x| f64::from(*x)).collect::<Vec<_>>()) > 1e-2, "{what}: it drops");
+        let scalar = weighed(expected, &d_features);
+        compare_gradients(&arch, &grads, &exact.gradients(&scalar).expect("gradients"), &what);
+        assert!(run(false, true) == run(true, true), "{what}: computing again drops the same");
+        assert_eq!(run(true, false).0, got, "{what}");
+
+        // Along a random direction in each tensor.
+        if lengths.len() > 4 {
+            continue;
+        }
+        for entry in arch.layout().entries {
+            let range = entry.offset..entry.offset + entry.shape.iter().product::<usize>();
+            let direction = normal(range.len(), 11);
+            // A step that rounding to single precision leaves as it is.
+            let at = |by: f32| {
+                let mut moved = params.clone();
+                moved[range.clone()].iter_mut().zip(&direction).for_each(|(p, d)| *p += by * d);
+                let found = reference(&arch, &moved).features_dropping(&batch, &dropout).expect("features");
+                values(&weighed(found, &d_features))[0]
+            };
+            let step = 1.0 / 1024.0;
+            let numeric =
+                (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step))) / (12.0 * f64::from(step));
+            let slopes = grads[range.clone()].iter().zip(&direction);
+            let (mut slope, mut size) = (0.0, 0.0);
+            slopes.for_each(|(g, d)| {
+                slope += f64::from(*g) * f64::from(*d);
+                size += (f64::from(*g) * f64::from(*d)).abs();
+            });
+            assert!((numeric - slope).abs() < 2e-3 * (size + 0.1), "{what}, {}: {numeric} {slope}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn dropout_depends_on_no_thread() {
+    let several = (bert(64, 2, 4), vec![40, 30, 20]);
+    let big = (causal(256, 2, 4, Activation::GeluTanh), vec![70, 1, 30, 64]);
+    for (arch, lengths) in [several, big] {
+        let (params, batch) = (parameters(&arch, 0.1, 1), batch(&lengths, 2));
+        let dropout = Dropout::new(0.2, 1, 0, &[0, 1, 2, 3][..lengths.len()]);
+        let run = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool");
+            pool.install(|| {
+                let (mut tape, mut grads) = (Tape::new(), vec![0.0; params.len()]);
+                tape.drop_out(Some(dropout.clone()));
+                let found = forward_lent(&arch, &params, &batch, &mut tape, &mut grads);
+                backward(&arch, &params, &batch, &mut tape, &found, &mut grads);
+                (found, grads)
+            })
+        };
+        let (found, grads) = run(1);
+        assert!((found.clone(), grads) == run(3));
+        let exact = reference(&arch, &params).features_dropping(&batch, &dropout).expect("features");
+        assert!(distance(&found, &values(&exact)) < 2e-5);
+    }
+}

@@ -45,7 +45,7 @@ fn things(record: &Record) -> Vec<Thing<'_>> {
 }
 
 fn thing<'a>(what: &'a What, last: &BTreeMap<&str, &WrittenFile>) -> Option<Thing<'a>> {
-    let What::Written { kind, name, files } = what else { return None };
+    let What::Written { kind, name, files, .. } = what else { return None };
     // A later event wrote the file anew: it is judged there.
     let inside = files.iter().filter(|file| file.root == Root::Run);
     Some(Thing { kind, name, files: inside.filter(|file| last.get(file.path.as_str()) == Some(file)).collect() })

@@ -42,21 +42,12 @@ pub struct Script {
 /// Something that a script kept.
 #[derive(Clone)]
 pub enum Kept {
-    Table {
-        name: String,
-        frame: Frame,
-    },
-    /// `tikz` is the drawing for LaTeX, if the run has one; `file` the SVG's name.
-    Figure {
-        name: String,
-        file: String,
-        tikz: Option<String>,
-    },
+    /// An empty `caption` is one that the script did not give.
+    Table { name: String, caption: String, frame: Frame },
+    /// `tikz` is the drawing for LaTeX, if the run has one; `file` the SVG's name, `svg` its text.
+    Figure { name: String, caption: String, file: String, svg: String, tikz: Option<String> },
     /// What cannot be shown here.
-    Files {
-        name: String,
-        files: Vec<String>,
-    },
+    Files { name: String, files: Vec<String> },
 }
 
 /// The body for `\input`.
@@ -90,9 +81,11 @@ pub fn latex(appendix: &Appendix) -> String {
     }
     for kept in &appendix.kept {
         match kept {
-            Kept::Table { name, frame } => out.push_str(&tables::latex(name, &label(name), frame)),
-            Kept::Figure { name, tikz: Some(drawing), .. } => figure(&mut out, name, drawing),
-            Kept::Figure { name, file, tikz: None } => {
+            Kept::Table { name, caption, frame } => {
+                out.push_str(&tables::latex(name, &label(name), caption, frame));
+            }
+            Kept::Figure { name, caption, tikz: Some(drawing), .. } => figure(&mut out, name, caption, drawing),
+            Kept::Figure { name, file, tikz: None, .. } => {
                 paragraph(&mut out, &flow(&format!("Figure {name} is kept as {file} only.")));
             }
             Kept::Files { name, files } => {
@@ -107,7 +100,7 @@ pub fn latex(appendix: &Appendix) -> String {
     for script in &appendix.scripts {
         let _ = writeln!(out, "\\noindent\\textbf{{blake3 of {}.}} {}\\par", flow(&script.name), flow(&script.digest));
     }
-    let _ = writeln!(out, "\\noindent\\textbf{{Verified by}}\\par}}\n{}", listing::plain(&appendix.verify));
+    let _ = writeln!(out, "\\noindent\\textbf{{Verify with}}\\par}}\n{}", listing::plain(&appendix.verify));
     out
 }
 
@@ -125,11 +118,9 @@ pub fn standalone(appendix: &Appendix) -> String {
 
 /// The appendix as Markdown. Figures are read from the SVG files beside it.
 pub fn markdown(appendix: &Appendix) -> String {
-    let mut out =
-        format!("# Experiment: {}\n\n{}\n\n", escape_markdown(&appendix.title), escape_markdown(&appendix.about));
+    let mut out = format!("# Experiment: {}\n\n{}\n\n", plain(&appendix.title), plain(&appendix.about));
     for (idx, script) in appendix.scripts.iter().enumerate() {
-        let heading =
-            if idx == 0 { "Script".to_owned() } else { format!("Imported: {}", escape_markdown(&script.name)) };
+        let heading = if idx == 0 { "Script".to_owned() } else { format!("Imported: {}", plain(&script.name)) };
         let fence = fence(&script.text);
         let end = if script.text.ends_with('\n') { "" } else { "\n" };
         let _ = write!(out, "## {heading}\n\n{fence}rhai\n{}{end}{fence}\n\n", script.text);
@@ -139,26 +130,23 @@ pub fn markdown(appendix: &Appendix) -> String {
     }
     for kept in &appendix.kept {
         let _ = match kept {
-            Kept::Table { name, frame } => write!(out, "{}", tables::markdown(name, frame)),
-            Kept::Figure { name, file, tikz } => {
-                let (heading, note) = tikz.as_deref().map(tikz::head).unwrap_or_default();
-                let caption = [name.as_str(), &heading, &note].map(escape_markdown).join(". ");
-                write!(out, "![{}]({file})\n\n{}\n\n", escape_markdown(name), caption.trim_end_matches(['.', ' ']))
+            Kept::Table { name, caption, frame } => write!(out, "{}", tables::markdown(name, caption, frame)),
+            Kept::Figure { name, caption, file, tikz, .. } => {
+                let caption = figure_caption(name, caption, tikz.as_deref().unwrap_or_default());
+                write!(out, "![{}]({})\n\n**{}.** {}\n\n", plain(name), address(file), plain(name), plain(&caption))
             }
-            Kept::Files { name, files } => {
-                write!(out, "{}: {}\n\n", escape_markdown(name), escape_markdown(&files.join(", ")))
-            }
+            Kept::Files { name, files } => write!(out, "{}: {}\n\n", plain(name), plain(&files.join(", "))),
         };
     }
     out.push_str("## Provenance\n\n");
     for (word, text) in &appendix.facts {
-        let _ = writeln!(out, "- **{}.** {}", escape_markdown(word), escape_markdown(text));
+        let _ = writeln!(out, "- **{}.** {}", plain(word), plain(text));
     }
     for script in &appendix.scripts {
-        let _ = writeln!(out, "- **blake3 of {}.** `{}`", escape_markdown(&script.name), script.digest);
+        let _ = writeln!(out, "- **blake3 of {}.** {}", plain(&script.name), plain(&script.digest));
     }
     let fence = fence(&appendix.verify);
-    let _ = write!(out, "\nVerified by\n\n{fence}sh\n{}\n{fence}\n", appendix.verify);
+    let _ = write!(out, "\nVerify with\n\n{fence}sh\n{}\n{fence}\n", appendix.verify);
     out
 }
 
@@ -190,10 +178,26 @@ fn paragraph(out: &mut String, text: &str) {
     }
 }
 
-fn figure(out: &mut String, name: &str, drawing: &str) {
+/// What the script says of a figure, or the heading of its drawing, and what its bars are.
+fn figure_caption(name: &str, caption: &str, drawing: &str) -> String {
     let (heading, note) = tikz::head(drawing);
-    let heading = if heading.is_empty() { name.to_owned() } else { heading };
-    let caption = if note.is_empty() { heading } else { format!("{}. {note}", heading.trim_end_matches('.')) };
+    let said = [caption, &heading, name].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    if note.is_empty() { said.to_owned() } else { format!("{}. {note}", said.trim_end_matches('.')) }
+}
+
+/// Text of one line for Markdown.
+fn plain(text: &str) -> String {
+    escape_markdown(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A file's path as a link has it.
+fn address(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+fn figure(out: &mut String, name: &str, caption: &str, drawing: &str) {
+    let caption = figure_caption(name, caption, drawing);
     let body: String = drawing.lines().filter(|line| !line.starts_with('%')).flat_map(|line| [line, "\n"]).collect();
     let _ = write!(
         out,
@@ -265,10 +269,12 @@ mod tests {
             about: "Run in 3 s & done.".to_owned(),
             scripts: vec![Script { name: "a_b.rhai".to_owned(), text: text.to_owned(), digest: "0f".repeat(32) }],
             kept: vec![
-                Kept::Table { name: "t_1".to_owned(), frame },
+                Kept::Table { name: "t_1".to_owned(), caption: "What 50 % {say}".to_owned(), frame },
                 Kept::Figure {
                     name: "f".to_owned(),
-                    file: "f.svg".to_owned(),
+                    caption: String::new(),
+                    file: "f) ![x](http:é.svg".to_owned(),
+                    svg: String::new(),
                     tikz: Some("% heading: PGR\n% note: Bars.\n\\begin{tikzpicture}\n\\end{tikzpicture}\n".to_owned()),
                 },
                 Kept::Files { name: "m".to_owned(), files: vec!["m/config.json".to_owned()] },
@@ -282,9 +288,14 @@ mod tests {
     fn the_body_needs_no_more_than_it_says() {
         let text = latex(&appendix());
         assert!(text.is_ascii(), "{text}");
-        for part in
-            ["\\section{Experiment: a\\_b.rhai}\\label{app:a-b-001}", "\\caption", "\\label{fig:f}", "PGR. Bars."]
-        {
+        for part in [
+            "\\section{Experiment: a\\_b.rhai}\\label{app:a-b-001}",
+            "\\caption",
+            "\\label{fig:f}",
+            "PGR. Bars.",
+            "What 50 \\% $\\{$say$\\}$.",
+            "Verify with",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(text.contains("\\$u") || text.contains("shown as"), "the lacking character is spoken of");
@@ -299,6 +310,8 @@ mod tests {
     fn markdown_keeps_the_script_as_it_is() {
         let text = markdown(&appendix());
         assert!(text.contains("\n````rhai\nlet x = \"é 中\";\n```\nprint(x)\n````\n"), "{text}");
-        assert!(text.contains("![f](f.svg)") && text.contains("w2s verify a_b-001"), "{text}");
+        assert!(text.contains("Verify with") && text.contains("w2s verify a_b-001"), "{text}");
+        assert!(text.contains("![f](f%29%20%21%5Bx%5D%28http%3A%C3%A9.svg)\n\n**f.** PGR. Bars."), "{text}");
+        assert!(text.contains("**t 1.** What 50 % {say}."), "{text}");
     }
 }

@@ -1,7 +1,8 @@
-//! A frame as a table that fits a narrow column of a paper: what is alike in all rows is said once, a wide table becomes
-//! several under one another that begin with the same columns, long texts go over several lines.
+//! A frame as a table that fits a narrow column of a paper: what is alike in all rows is said once, an interval goes under its number,
+//! long texts go over several lines, and what is a little too wide is set smaller. Only a table that is wider still becomes several under
+//! one another that begin with the same columns.
 
-use super::flow;
+use super::{flow, plain};
 use crate::core::latex;
 use crate::frames::{Frame, NULL, Shown, escape_markdown};
 use crate::report::canvas::{Style, text_width};
@@ -23,6 +24,17 @@ const GAP: f64 = 8.0;
 /// How much narrower a paper's serif fonts are than what [`text_width`] makes room for (measured on Computer Modern).
 const SERIF: f64 = 0.9;
 
+/// How small a table may be set that is too wide: a footnote becomes what LaTeX's `\scriptsize` is.
+const MIN_SCALE: f64 = 0.72;
+
+/// The size of an interval under its number.
+const UNDER: f64 = 6.0;
+
+/// The most rows whose intervals go under their numbers, and the most lines of tables that are kept on one page (half of a page,
+/// and a page).
+const MAX_STACKED: usize = 22;
+const MAX_LINES: usize = 44;
+
 /// The widest text column, in points; longer texts are broken into lines.
 const MAX_TEXT: f64 = 84.0;
 
@@ -40,6 +52,8 @@ struct Table {
 
 /// Tables under one another.
 struct Panels<'a> {
+    /// Whether intervals stand under their numbers.
+    stacked: bool,
     /// The columns of each.
     panels: Vec<Vec<&'a Shown>>,
     /// Before which rows a line says what the following rows have in common.
@@ -49,6 +63,7 @@ struct Panels<'a> {
 impl Table {
     fn of(name: &str, frame: &Frame) -> Table {
         let height = frame.height();
+        let mut reasons: Vec<String> = Vec::new();
         let mut notes = Vec::new();
         let mut columns = Vec::new();
         let mut alike = Vec::new();
@@ -66,8 +81,19 @@ impl Table {
                     other => other.to_owned(),
                 };
             }
+            column.cells.iter_mut().filter(|_| column.right).for_each(|cell| *cell = short(cell));
+            // Why a number is not there is a sentence: it stands below, without its figures.
+            if column.name == REASON {
+                let said = column.cells.iter().filter(|cell| *cell != "–");
+                reasons.extend(said.map(|cell| cell.split(" (").next().unwrap_or_default().to_owned()));
+                continue;
+            }
             let first = column.cells.first().cloned().unwrap_or_default();
             match may_say_once && is_one(&column) {
+                // A column of numbers that are all missing is one that a reader looks for.
+                true if first == "–" && column.right => {
+                    alike.push(format!("{} undefined", words(&column.name).join(" ")))
+                }
                 true if first == "–" => {}
                 true => alike.push(format!("{} {first}", words(&column.name).join(" "))),
                 false => columns.push(column),
@@ -79,6 +105,10 @@ impl Table {
         if !alike.is_empty() {
             notes.push(format!("In all rows: {}.", alike.join("; ")));
         }
+        let reasons = super::super::in_order(reasons.iter().map(String::as_str));
+        if !reasons.is_empty() {
+            notes.push(format!("Undefined: {}.", reasons.join("; ")));
+        }
         if height > MAX_ROWS {
             notes.push(format!("The first {MAX_ROWS} of {height} rows; {name}.csv has all."));
         }
@@ -87,10 +117,14 @@ impl Table {
 
     /// Groups of columns that fit beside one another, each beginning with the same ones.
     fn panels(&self) -> Panels<'_> {
-        let whole: f64 = self.columns.iter().map(|column| width(column) + GAP).sum();
-        if whole <= ROOM + GAP {
-            return Panels { panels: vec![self.columns.iter().collect()], heads: Vec::new() };
+        let n_rows = self.columns.first().map_or(0, |column| column.cells.len());
+        let wide = |stacked: bool| self.columns.iter().map(|column| width(column, stacked) + GAP).sum::<f64>();
+        // Beside their numbers if there is room, else below them.
+        let stacked = wide(false) > ROOM + GAP && n_rows <= MAX_STACKED && wide(true) < wide(false);
+        if wide(stacked) <= ROOM + GAP {
+            return Panels { stacked, panels: vec![self.columns.iter().collect()], heads: Vec::new() };
         }
+        let width = |column: &Shown| width(column, stacked);
         // Texts at the left name the rows.
         let n_keys = self.columns.iter().take(4).take_while(|column| !column.right).count();
         let (keys, rest) = self.columns.split_at(n_keys);
@@ -109,6 +143,10 @@ impl Table {
             }
         };
         let taken: f64 = stub.iter().map(|column| width(column) + GAP).sum();
+        let whole = taken + rest.iter().map(|column| width(column) + GAP).sum::<f64>();
+        if whole * MIN_SCALE <= ROOM + GAP {
+            return Panels { stacked, panels: vec![stub.into_iter().chain(rest).collect()], heads };
+        }
         let mut panels: Vec<Vec<&Shown>> = Vec::new();
         let mut used = f64::INFINITY;
         for column in rest {
@@ -124,8 +162,43 @@ impl Table {
         if panels.is_empty() {
             panels.push(stub);
         }
-        Panels { panels, heads }
+        Panels { stacked, panels, heads }
     }
+}
+
+/// The column that says why a number is not there, in what `w2s::compare` makes.
+const REASON: &str = "reason";
+
+/// A number, and an interval, without the zero before the point. An interval without an end is said in words.
+fn short(cell: &str) -> String {
+    let number = |text: &str| -> String {
+        let text = text.trim();
+        match text.strip_prefix('-').map_or(("", text), |rest| ("-", rest)) {
+            (sign, rest) if rest.starts_with("0.") => format!("{sign}{}", rest.trim_start_matches('0')),
+            _ => text.to_owned(),
+        }
+    };
+    let Some((value, (low, high))) = split(cell) else { return number(cell) };
+    let ends = match (low.contains('∞'), high.contains('∞')) {
+        (false, false) => format!("[{}, {}]", number(low), number(high)),
+        (false, true) => format!("≥ {}", number(low)),
+        (true, false) => format!("≤ {}", number(high)),
+        (true, true) => "unbounded".to_owned(),
+    };
+    format!("{} {ends}", number(value))
+}
+
+/// A number and the ends of its interval.
+fn split(cell: &str) -> Option<(&str, (&str, &str))> {
+    let (value, ends) = cell.split_once(" [")?;
+    Some((value, ends.strip_suffix(']')?.split_once(", ")?))
+}
+
+/// A number and what stands under it.
+fn pair(cell: &str) -> Option<(&str, &str)> {
+    let (value, ends) = cell.split_once(' ')?;
+    let is_interval = ends.starts_with(['[', '≥', '≤']) || ends == "unbounded";
+    is_interval.then_some((value, ends))
 }
 
 /// Of several columns that name rows, the one that tells the rows of a group apart, and what the others say before each group:
@@ -159,20 +232,31 @@ fn points(text: &str) -> f64 {
 }
 
 /// How wide a column will be, in points.
-fn width(column: &Shown) -> f64 {
-    let cells = column.cells.iter().map(|cell| points(cell)).fold(0.0, f64::max);
+fn width(column: &Shown, stacked: bool) -> f64 {
+    let cells = column.cells.iter().map(|cell| cell_points(cell, stacked && column.right)).fold(0.0, f64::max);
     let cells = if column.right { cells } else { cells.min(MAX_TEXT) };
     words(&column.name).iter().map(|word| points(word)).fold(cells, f64::max)
 }
 
+fn cell_points(cell: &str, stacked: bool) -> f64 {
+    match pair(cell).filter(|_| stacked) {
+        Some((value, ends)) => points(value).max(points(ends) * UNDER / SIZE),
+        None => points(cell),
+    }
+}
+
 /// The table with its caption.
-pub(super) fn latex(name: &str, label: &str, frame: &Frame) -> String {
+pub(super) fn latex(name: &str, label: &str, caption: &str, frame: &Frame) -> String {
     let table = Table::of(name, frame);
-    let caption = std::iter::once(format!("{}.", words(name).join(" "))).chain(table.notes.iter().cloned());
+    let caption = std::iter::once(said(name, caption)).chain(table.notes.iter().cloned());
     let mut out = String::new();
-    let Panels { panels, heads } = table.panels();
+    let Panels { stacked, panels, heads } = table.panels();
+    let n_rows = table.columns.first().map_or(0, |column| column.cells.len());
+    let n_lines = panels.len() * (n_rows * if stacked { 2 } else { 1 } + heads.len() + 3);
+    // Tables that fit on one page stay on one.
+    let together = n_lines <= MAX_LINES;
     for (idx, panel) in panels.iter().enumerate() {
-        out.push_str("\\begin{wtsblock}\n");
+        out.push_str(if idx == 0 || !together { "\\begin{wtsblock}\n" } else { "\\par\\vskip6pt\n" });
         if idx == 0 {
             let _ = writeln!(
                 out,
@@ -181,21 +265,29 @@ pub(super) fn latex(name: &str, label: &str, frame: &Frame) -> String {
                 flow(&caption.clone().collect::<Vec<_>>().join(" "))
             );
         }
-        let _ = write!(
-            out,
-            "\\footnotesize\\tabcolsep{}pt\n\\wtsfit{{{}}}\n\\end{{wtsblock}}\n",
-            GAP / 2.0,
-            tabular(panel, &heads)
-        );
+        let _ =
+            writeln!(out, "\\footnotesize\\tabcolsep{}pt\n\\wtsfit{{{}}}", GAP / 2.0, tabular(panel, &heads, stacked));
+        if idx + 1 == panels.len() || !together {
+            out.push_str("\\end{wtsblock}\n");
+        }
     }
     out
 }
 
-fn tabular(columns: &[&Shown], groups: &[(usize, String)]) -> String {
+/// What the script says of a table, or its name, as a sentence.
+fn said(name: &str, caption: &str) -> String {
+    if caption.is_empty() {
+        format!("{}.", words(name).join(" "))
+    } else {
+        format!("{}.", caption.trim_end_matches('.'))
+    }
+}
+
+fn tabular(columns: &[&Shown], groups: &[(usize, String)], stacked: bool) -> String {
     let alignment: String = columns.iter().map(|column| if column.right { 'r' } else { 'l' }).collect();
     let row = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
     let mut out = format!("\\begin{{tabular}}{{@{{}}{alignment}@{{}}}}\n\\toprule\n");
-    let heads: Vec<Vec<&str>> = columns.iter().map(|column| head(column)).collect();
+    let heads: Vec<Vec<&str>> = columns.iter().map(|column| head(column, stacked)).collect();
     let n_lines = heads.iter().map(Vec::len).max().unwrap_or(0);
     for line in 0..n_lines {
         // A short name stands on the last line, beside the rule.
@@ -217,16 +309,16 @@ fn tabular(columns: &[&Shown], groups: &[(usize, String)]) -> String {
                 latex::text(said)
             );
         }
-        out.push_str(&row(columns.iter().map(|column| cell(column, at)).collect()));
+        out.push_str(&row(columns.iter().map(|column| cell(column, at, stacked)).collect()));
     }
     out.push_str("\\bottomrule\n\\end{tabular}");
     out
 }
 
 /// The words of a column's name, one a line where the column is narrower than the name.
-fn head(column: &Shown) -> Vec<&str> {
+fn head(column: &Shown, stacked: bool) -> Vec<&str> {
     let all = words(&column.name);
-    let cells = column.cells.iter().map(|cell| points(cell)).fold(0.0, f64::max);
+    let cells = column.cells.iter().map(|cell| cell_points(cell, stacked && column.right)).fold(0.0, f64::max);
     if all.len() > 1 && points(&all.join(" ")) > cells.max(points("mmmm")) {
         return all;
     }
@@ -234,11 +326,15 @@ fn head(column: &Shown) -> Vec<&str> {
     if all.len() == 1 { all } else { vec![column.name.as_str()] }
 }
 
-fn cell(column: &Shown, at: usize) -> String {
+fn cell(column: &Shown, at: usize, stacked: bool) -> String {
     let text = column.cells.get(at).map_or("", String::as_str);
     if column.right {
         // A minus, not a hyphen.
-        return latex::text(&text.replace('-', "−"));
+        let number = |text: &str| latex::text(&text.replace('-', "−"));
+        return match pair(text).filter(|_| stacked) {
+            Some((value, ends)) => format!("\\wtspair{{{}}}{{{}}}", number(value), number(ends)),
+            None => number(text),
+        };
     }
     if points(text) > MAX_TEXT {
         return format!("\\parbox[t]{{{MAX_TEXT}pt}}{{\\raggedright\\hbadness10000 {}\\strut}}", flow(text));
@@ -247,10 +343,12 @@ fn cell(column: &Shown, at: usize) -> String {
 }
 
 /// The same as Markdown, which has room.
-pub(super) fn markdown(name: &str, frame: &Frame) -> String {
+pub(super) fn markdown(name: &str, caption: &str, frame: &Frame) -> String {
     let Table { columns, notes } = Table::of(name, frame);
     let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut out = format!("**{}.** {}\n\n", escape_markdown(&words(name).join(" ")), escape_markdown(&notes.join(" ")));
+    let caption = if caption.is_empty() { String::new() } else { said(name, caption) };
+    let notes: Vec<String> = std::iter::once(caption).filter(|text| !text.is_empty()).chain(notes).collect();
+    let mut out = format!("**{}.** {}\n\n", plain(&words(name).join(" ")), plain(&notes.join(" ")));
     out.push_str(&row(columns.iter().map(|column| escape_markdown(&words(&column.name).join(" "))).collect()));
     out.push_str(&row(columns.iter().map(|column| if column.right { "---:" } else { "---" }.to_owned()).collect()));
     for at in 0..columns.first().map_or(0, |column| column.cells.len()) {
@@ -275,20 +373,20 @@ mod tests {
             )
             .expect("frame"),
         );
-        let text = latex("my_table", "my-table", &frame);
+        let text = latex("my_table", "my-table", "", &frame);
         assert!(text.contains("In all rows: task era.") && !text.contains("reason"), "{text}");
-        assert!(text.contains("naive & $-$0.250 {[}$-$0.500, unbounded{]}"), "{text}");
+        assert!(text.contains("naive & $-$.250 $\\geq$ $-$.500"), "{text}");
         assert!(text.contains("50\\% $\\{$x$\\}$ & {\\rmfamily \\textendash{}}"), "{text}");
-        let text = markdown("my_table", &frame);
-        assert!(text.contains("| naive | -0.250 \\[-0.500, unbounded\\] |"), "{text}");
+        let text = markdown("my_table", "", &frame);
+        assert!(text.contains("| naive | -.250 ≥ -.500 |"), "{text}");
     }
 
     #[test]
     fn rows_that_are_all_the_same_are_shown() {
         let frame = Frame::new(df!("method" => ["naive", "naive"], "n" => [3i64, 3]).expect("frame"));
-        let text = latex("t", "t", &frame);
+        let text = latex("t", "t", "", &frame);
         assert_eq!(text.matches("naive & 3").count(), 2, "{text}");
-        assert!(markdown("t", &frame).contains("| naive | 3 |"));
+        assert!(markdown("t", "", &frame).contains("| naive | 3 |"));
     }
 
     #[test]
@@ -301,7 +399,7 @@ mod tests {
         assert!(panels.len() > 2);
         for panel in &panels {
             assert_eq!(panel[0].name, "method");
-            assert!(panel.iter().map(|column| width(column) + GAP).sum::<f64>() <= ROOM + GAP);
+            assert!(panel.iter().map(|column| width(column, false) + GAP).sum::<f64>() <= ROOM + GAP);
         }
         assert_eq!(panels.iter().map(|panel| panel.len() - 1).sum::<usize>(), 12);
     }
@@ -316,17 +414,80 @@ mod tests {
         columns
             .extend((0..6).map(|idx| Column::new(format!("student_accuracy{idx}").into(), [0.123_45, 0.2, 0.3, 0.4])));
         let frame = Frame::new(DataFrame::new(4, columns).expect("frame"));
-        let text = latex("t", "t", &frame);
+        let text = latex("t", "t", "", &frame);
         assert!(text.contains("In all rows: weak w1."), "{text}");
-        assert!(text.contains("{\\itshape task era} \\\\\nnaive & 0.123"), "{text}");
-        assert!(text.contains("{\\itshape task verdict} \\\\\nnaive & 0.300"), "{text}");
+        assert!(text.contains("{\\itshape task era} \\\\\nnaive & .123"), "{text}");
+        assert!(text.contains("{\\itshape task verdict} \\\\\nnaive & .300"), "{text}");
     }
 
     #[test]
     fn long_tables_are_cut_and_say_so() {
         let frame = Frame::new(df!("x" => (0..100i64).collect::<Vec<_>>()).expect("frame"));
-        let text = latex("t", "t", &frame);
+        let text = latex("t", "t", "", &frame);
         assert!(text.contains("The first 40 of 100 rows; t.csv has all."), "{text}");
         assert_eq!(text.matches(" \\\\\n").count(), 41);
+    }
+
+    /// What `w2s::compare` makes of three methods on two gaps.
+    fn comparison() -> Frame {
+        let n = 6;
+        let texts = |texts: &[&str]| (0..n).map(|row| texts[row % texts.len()].to_owned()).collect::<Vec<_>>();
+        let mut columns = vec![
+            Column::new("method".into(), texts(&["naive", "confidence", "bootstrap, 3 hops"])),
+            Column::new("task".into(), texts(&["world/era"])),
+            Column::new("weak".into(), ["w1", "w1", "w1", "w2", "w2", "w2"]),
+            Column::new("n_seeds".into(), vec![3i64; n]),
+            Column::new("gap".into(), vec![0.1, 0.1, 0.1, 0.2, 0.2, 0.2]),
+        ];
+        for (idx, name) in ["weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr"].into_iter().enumerate() {
+            let values: Vec<f64> = (0..n).map(|row| 0.612_3 + 0.01 * (row + idx) as f64).collect();
+            columns.push(Column::new(format!("{name}_low").into(), values.iter().map(|v| v - 0.1).collect::<Vec<_>>()));
+            columns
+                .push(Column::new(format!("{name}_high").into(), values.iter().map(|v| v + 0.1).collect::<Vec<_>>()));
+            columns.push(Column::new(name.into(), values));
+        }
+        columns.push(Column::new(
+            "reason".into(),
+            vec![Some("gap not significant (p = 0.1)"), None, None, None, None, None],
+        ));
+        Frame::new(DataFrame::new(n, columns).expect("frame"))
+    }
+
+    #[test]
+    fn a_comparison_is_one_table_on_one_page() {
+        let text = latex("comparison", "comparison", "Three methods", &comparison());
+        assert_eq!(
+            (text.matches("\\begin{wtsblock}").count(), text.matches("\\begin{tabular}").count()),
+            (1, 1),
+            "{text}"
+        );
+        assert!(
+            text.contains("Three methods. In all rows: task world/era; n seeds 3. Undefined: gap not significant."),
+            "{text}"
+        );
+        assert!(text.contains("& \\wtspair{.612}{{[}.512, .712{]}} & \\wtspair{.622}"), "{text}");
+        assert!(text.contains("{\\itshape weak w2}"), "{text}");
+        assert!(!text.contains("p = 0.1"), "{text}");
+    }
+
+    #[test]
+    fn a_quantity_that_is_undefined_in_every_row_is_spoken_of() {
+        let frame = Frame::new(
+            df!("method" => ["a", "b"], "pgr" => [None::<f64>, None], "reason" => ["no gap (p = 0.4)", "no gap (p = 0.2)"])
+                .expect("frame"),
+        );
+        let text = latex("t", "t", "", &frame);
+        assert!(text.contains("In all rows: pgr undefined. Undefined: no gap."), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_short_and_open_ends_are_words() {
+        assert_eq!(short("0.500"), ".500");
+        assert_eq!(short("-0.5 [-1.0, 0.25]"), "-.5 [-1.0, .25]");
+        assert_eq!(short("0.39 [-∞, ∞]"), ".39 unbounded");
+        assert_eq!(short("10.05 [-∞, 12.00]"), "10.05 ≤ 12.00");
+        assert_eq!(short("–"), "–");
+        assert_eq!(pair(".39 unbounded"), Some((".39", "unbounded")));
+        assert_eq!(pair("a b"), None);
     }
 }

@@ -52,6 +52,9 @@ fn every_option_of_finetuning_comes_to_what_the_own_kernels_come_to() {
         ("recomputation", Recipe { recompute: true, ..plain.clone() }),
         ("adapters", Recipe { lora, ..plain.clone() }),
         ("adapters in parts", Recipe { lora, accumulate: 2, recompute: true, weight_decay: 0.05, ..plain.clone() }),
+        ("dropout", Recipe { dropout: 0.2, ..plain.clone() }),
+        ("dropout in parts", Recipe { dropout: 0.2, lora, accumulate: 2, recompute: true, ..plain.clone() }),
+        ("an average", Recipe { ema: 0.9, ..plain.clone() }),
         ("a head alone", Recipe { linear_probe: true, lr: Some(0.05), ..plain.clone() }),
     ];
     for model in [tiny(0), tiny_bert(0), tiny_mpnet(0), tiny_llama(0)] {

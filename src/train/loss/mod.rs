@@ -40,6 +40,8 @@ pub struct At<'a> {
     pub epoch: usize,
     /// The ids of the batch's rows, in the order of the logits.
     pub rows: &'a [&'a str],
+    /// How much each of them counts, above 0; empty where all count alike.
+    pub weights: &'a [f64],
 }
 
 impl At<'_> {
@@ -71,6 +73,16 @@ impl LossBatch<'_> {
         self.logits.len().checked_div(self.n_classes).unwrap_or(0)
     }
 
+    /// How much a row counts.
+    pub fn weight(&self, row: usize) -> f64 {
+        self.at.weights.get(row).copied().unwrap_or(1.0)
+    }
+
+    /// How much all rows count together: how many there are, where all count alike.
+    pub fn total_weight(&self) -> f64 {
+        if self.at.weights.is_empty() { self.n_rows() as f64 } else { self.at.weights.iter().sum() }
+    }
+
     /// Logits and weak labels row by row.
     pub fn rows(&self) -> impl Iterator<Item = (&[f32], &[f32])> {
         self.logits.chunks_exact(self.n_classes.max(1)).zip(self.weak.chunks_exact(self.n_classes.max(1)))
@@ -80,7 +92,7 @@ impl LossBatch<'_> {
 /// What a loss answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LossValue {
-    /// The mean loss of the batch, in nats where the loss is a cross-entropy.
+    /// The mean loss of the batch, weighted where its rows are, in nats where the loss is a cross-entropy.
     pub value: f64,
     /// `dL/dlogits`, row-major `[n_rows, n_classes]`; the mean's 1/n is in it.
     pub gradient: Vec<f32>,
@@ -95,6 +107,8 @@ pub enum LossError {
     Option { name: &'static str, option: &'static str, must: &'static str, got: String },
     #[error("the loss got {logits} logits and {weak} weak labels for {n_classes} classes")]
     Shape { logits: usize, weak: usize, n_classes: usize },
+    #[error("the loss got {n_weights} weights for {n_rows} rows")]
+    Weights { n_weights: usize, n_rows: usize },
     /// A loss written in the script failed; the layer that called it holds the error with its position.
     #[error("{0}")]
     Script(String),
@@ -107,7 +121,7 @@ impl Explain for LossError {
         match self {
             LossError::Binary { .. } => "loss/binary",
             LossError::Option { .. } => "loss/option",
-            LossError::Shape { .. } => "loss/shape",
+            LossError::Shape { .. } | LossError::Weights { .. } => "loss/shape",
             LossError::Script(_) => "loss/script",
             LossError::Interrupted => "run/interrupted",
         }
@@ -153,6 +167,10 @@ pub trait Loss {
 /// Checks that logits and labels have whole rows and equal shapes.
 fn check(batch: &LossBatch) -> Result<(), LossError> {
     let (logits, weak, n_classes) = (batch.logits.len(), batch.weak.len(), batch.n_classes);
+    let n_weights = batch.at.weights.len();
+    if n_weights != 0 && n_weights != batch.n_rows() {
+        return Err(LossError::Weights { n_weights, n_rows: batch.n_rows() });
+    }
     if n_classes < 2 || logits == 0 || logits != weak || logits % n_classes != 0 {
         return Err(LossError::Shape { logits, weak, n_classes });
     }
@@ -197,13 +215,14 @@ fn argmax(values: &[f32]) -> usize {
 }
 
 /// Sums a loss over rows: `row` gets log-probabilities and weak labels of one row, writes `dL/dlogits` of that row (not
-/// yet divided by n) and answers the row's loss. The mean is taken over `n` rows.
+/// yet divided by n) and answers the row's loss. The mean is taken over the rows; where they have weights, it is
+/// `Σ weight · loss / Σ weight`.
 fn mean_over_rows(
     batch: &LossBatch,
     mut row: impl FnMut(usize, &[f64], &[f32], &mut [f64]) -> f64,
 ) -> Result<LossValue, LossError> {
     check(batch)?;
-    let n = batch.n_rows() as f64;
+    let n = batch.total_weight();
     let mut value = 0.0;
     let mut gradient = Vec::with_capacity(batch.logits.len());
     let mut log_p = Vec::with_capacity(batch.n_classes);
@@ -211,8 +230,9 @@ fn mean_over_rows(
     for (idx, (logits, weak)) in batch.rows().enumerate() {
         log_softmax(logits, &mut log_p);
         slope.fill(0.0);
-        value += row(idx, &log_p, weak, &mut slope);
-        gradient.extend(slope.iter().map(|s| (s / n) as f32));
+        let weight = batch.weight(idx);
+        value += weight * row(idx, &log_p, weak, &mut slope);
+        gradient.extend(slope.iter().map(|s| (weight * s / n) as f32));
     }
     Ok(LossValue { value: value / n, gradient })
 }
@@ -320,5 +340,54 @@ pub(crate) mod testing {
         assert_eq!(at(20), 1.0);
         assert_eq!(at(99), 1.0);
         assert_eq!(At { step: 0, steps: 5, ..At::default() }.ramp(0.0), 1.0);
+    }
+
+    /// Every built-in loss, with options under which all of its terms count.
+    fn all() -> Vec<Box<dyn Loss>> {
+        vec![
+            Box::new(CrossEntropy),
+            Box::new(Confidence::new(ConfidenceForm::P, 0.5, None, false).expect("valid")),
+            Box::new(Confidence::new(ConfidenceForm::R, 0.5, None, false).expect("valid")),
+            Box::new(Product::new(1.0, 1.0).expect("valid")),
+            Box::new(Entropy::new(0.5, 2.0).expect("valid")),
+            Box::new(Window::new(0.3).expect("valid")),
+            Box::new(ReverseKl::new(1e-4).expect("valid")),
+            Box::new(Symmetric::new(0.1, 1.0, -4.0).expect("valid")),
+            Box::new(AdaptConf::new(2.0).expect("valid")),
+            Box::new(Gce::new(0.7).expect("valid")),
+            Box::new(BootstrapHard::new(0.8).expect("valid")),
+            Box::new(BootstrapSoft::new(0.95).expect("valid")),
+        ]
+    }
+
+    /// A row of weight 2 is two rows, whichever the loss; equal weights change nothing.
+    #[test]
+    fn a_weight_is_how_often_a_row_counts() {
+        for loss in all() {
+            let at = At { step: 9, steps: 10, ..At::default() };
+            let ask = |logits: &[f32], weak: &[f32], weights: &[f64]| {
+                let batch = LossBatch { logits, weak, n_classes: 2, at: At { weights, ..at } };
+                loss.step(&batch).expect("computes")
+            };
+            let plain = ask(&LOGITS, &WEAK, &[]);
+            let even = ask(&LOGITS, &WEAK, &[0.25; 3]);
+            close(even.value, plain.value);
+            even.gradient.iter().zip(&plain.gradient).for_each(|(g, w)| close(f64::from(*g), f64::from(*w)));
+            // Confidence's threshold is of the batch's rows, however much they count: it is not a sum over rows.
+            if loss.name() == "confidence" {
+                continue;
+            }
+            let twice = |values: &[f32]| [values, &values[..2]].concat();
+            let (weighted, doubled) = (ask(&LOGITS, &WEAK, &[2.0, 1.0, 1.0]), ask(&twice(&LOGITS), &twice(&WEAK), &[]));
+            close(weighted.value, doubled.value);
+            for (at, got) in weighted.gradient.iter().enumerate() {
+                let copies =
+                    if at < 2 { doubled.gradient[at] + doubled.gradient[6 + at] } else { doubled.gradient[at] };
+                close(f64::from(*got), f64::from(copies));
+            }
+        }
+        let at = At { weights: &[1.0], ..At::default() };
+        let wrong = CrossEntropy.step(&LossBatch { logits: &LOGITS, weak: &WEAK, n_classes: 2, at });
+        assert!(matches!(wrong, Err(LossError::Weights { n_weights: 1, n_rows: 3 })));
     }
 }

@@ -31,8 +31,9 @@ impl Loss for Window {
     }
 
     fn step(&self, batch: &LossBatch) -> Result<LossValue, LossError> {
-        let n_kept = batch.rows().filter(|(_, weak)| self.keeps(weak)).count();
-        let scale = batch.n_rows() as f64 / n_kept.max(1) as f64;
+        let kept = batch.rows().enumerate().filter(|(_, (_, weak))| self.keeps(weak));
+        let kept: f64 = kept.map(|(row, _)| batch.weight(row)).sum();
+        let scale = if kept > 0.0 { batch.total_weight() / kept } else { 0.0 };
         mean_over_rows(batch, |_, log_p, weak, slope| {
             if !self.keeps(weak) {
                 return 0.0;

@@ -7,7 +7,8 @@ use super::super::{CrossEntropy, HeadStart, Lora, Loss, LossBatch, Recipe, finet
 use super::Several;
 use crate::core::context::{Access, Context};
 use crate::core::random::Random;
-use crate::data::{Data, Input, Prompt, Row, Source, Split, Target};
+use crate::data::tests::{prompt, rows};
+use crate::data::{Data, Input, Row, Source, Target};
 use crate::frames::Frame;
 use crate::kernels::Precision;
 use crate::kernels::optim::AdamWOptions;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// Prompts of three words with continuations of two or three; the one with `w0` is preferred. `swapped`: in the other order.
 fn pairs(n: usize, swapped: bool) -> (Data, Frame) {
     let mut random = Random::new(5, "pairs");
-    let (mut rows, mut truth) = (Vec::new(), Vec::new());
+    let (mut inputs, mut truth) = (Vec::new(), Vec::new());
     for idx in 0..n {
         let mut words = |n: usize| (0..n).map(|_| format!("w{}", 1 + random.below(19))).collect::<Vec<_>>().join(" ");
         let text = words(3);
@@ -29,16 +30,11 @@ fn pairs(n: usize, swapped: bool) -> (Data, Frame) {
         }
         let first = u8::from((chosen == 0) != swapped);
         truth.extend([f32::from(first), f32::from(1 - first)]);
-        rows.push(Row {
-            id: format!("r{idx}"),
-            input: Input::Prompt(Box::new(Prompt { text, continuations })),
-            group: format!("g{idx}"),
-            split: Split::Train,
-            difficulty: f32::NAN,
-        });
+        let continuations: Vec<&str> = continuations.iter().map(String::as_str).collect();
+        inputs.push(prompt(&text, &continuations));
     }
     let target = Target::Preference { truth: Some(truth) };
-    let data = Data::new(Arc::new(Source::with_target("pairs", rows, target).expect("valid")));
+    let data = Data::new(Arc::new(Source::with_target("pairs", rows(inputs), target).expect("valid")));
     let labels = data.truth(&Context::for_tests(), "test", "a test").expect("known");
     (data, labels)
 }
@@ -67,7 +63,7 @@ fn scores(model: &Model, data: &Data) -> Vec<f64> {
 fn loss_and_gradient(learner: &mut dyn Learner, data: &Data, weak: &[f32]) -> (f64, Vec<f32>) {
     let rows: Vec<u32> = (0..data.len() as u32).collect();
     let mut several = Several::new(learner, data.n_sequences());
-    several.prepare().expect("ready");
+    several.prepare(Some(0)).expect("ready");
     let mut logits = Vec::new();
     several.logits(&rows, Hold::First, &mut logits).expect("logits");
     let batch = LossBatch { logits: &logits, weak, n_classes: 2, at: Default::default() };

@@ -1,0 +1,401 @@
+//! The one-file HTML report of a run: what was asked, what came out, what was read of the truth, what was warned of.
+//!
+//! Everything is inline: the page can be mailed. It fetches nothing and runs nothing, which its content policy says to the browser too;
+//! every text that came from a script is escaped, and no drawing is taken in that is not one.
+
+mod curves;
+mod table;
+
+use super::scan::{Kind, Scan};
+use super::{colour, grammar};
+use crate::core::visible::visible;
+use crate::frames::Frame;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// One reading of sealed truth.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TruthRead {
+    pub data: String,
+    pub n_rows: usize,
+    /// The call that read it.
+    pub by: String,
+    pub purpose: String,
+}
+
+/// One costly operation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Operation {
+    pub name: String,
+    /// On what.
+    pub what: String,
+    /// Every option with its value.
+    pub options: String,
+    /// Such as `computed` or `stored`.
+    pub found: String,
+    /// What this run spent on it.
+    pub seconds: f64,
+    /// The derivation of its result.
+    pub digest: String,
+    /// The training loss: step and value.
+    pub curve: Vec<(u64, f64)>,
+}
+
+/// Something that the script kept.
+#[derive(Clone)]
+pub enum Kept {
+    Table {
+        name: String,
+        caption: String,
+        frame: Frame,
+    },
+    /// A drawing as SVG.
+    Figure {
+        name: String,
+        caption: String,
+        svg: String,
+    },
+    /// Files that the page only names, and why if that is not their nature.
+    Files {
+        name: String,
+        files: Vec<String>,
+        why: String,
+    },
+}
+
+/// What a page is made of. Parts that are empty are left out.
+#[derive(Clone, Default)]
+pub struct Page {
+    /// The script's file name.
+    pub title: String,
+    /// Such as `w2s 0.1.0`.
+    pub version: String,
+    /// Names and values for the head: seed, threads, device, wall time.
+    pub facts: Vec<(String, String)>,
+    /// Tables and figures in the order in which the script kept them.
+    pub kept: Vec<Kept>,
+    /// What the script printed.
+    pub output: String,
+    /// How many operations were computed and how many stored, and what that took and saved: a sentence.
+    pub account: String,
+    pub operations: Vec<Operation>,
+    pub truth: Vec<TruthRead>,
+    pub warnings: Vec<String>,
+    /// The command that runs it again and compares every number.
+    pub verify: String,
+    /// The error that ended the run, if one did.
+    pub error: String,
+    /// The script and all that it imported: name and text.
+    pub scripts: Vec<(String, String)>,
+}
+
+/// Nothing is fetched, sent or run; styles stand in the page.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// How the page looks, in light and dark.
+const STYLE: &str = include_str!("page.css");
+
+/// The most operations that the page lists (arbitrary); the record has all.
+const MAX_OPERATIONS: usize = 500;
+
+/// A part of the page: its anchor, its heading, what the contents list below it, and itself.
+struct Section {
+    id: String,
+    heading: String,
+    parts: Vec<(String, String)>,
+    body: Markup,
+}
+
+impl Section {
+    fn new(id: &str, heading: &str, body: Markup) -> Section {
+        Section { id: id.to_owned(), heading: heading.to_owned(), parts: Vec::new(), body }
+    }
+}
+
+/// The whole page.
+pub fn page(page: &Page) -> String {
+    let sections = sections(page);
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (page.title) }
+                style { (PreEscaped(STYLE)) (PreEscaped(colour::style())) }
+            }
+            body {
+                header {
+                    h1 { (page.title) }
+                    p.note { (page.version) }
+                    @if !page.facts.is_empty() {
+                        dl { @for (name, value) in &page.facts { div { dt { (name) } dd { (value) } } } }
+                    }
+                }
+                nav aria-label="Contents" {
+                    h2 { "Contents" }
+                    ul {
+                        @for section in &sections {
+                            li {
+                                a href={ "#" (section.id) } { (section.heading) }
+                                @if !section.parts.is_empty() {
+                                    ul { @for (id, name) in &section.parts { li { a href={ "#" (id) } { (name) } } } }
+                                }
+                            }
+                        }
+                    }
+                }
+                main {
+                    @for section in &sections {
+                        section id=(section.id) { h2 { (section.heading) } (section.body) }
+                    }
+                }
+            }
+        }
+    };
+    visible(&markup.into_string()).into_owned()
+}
+
+fn sections(page: &Page) -> Vec<Section> {
+    let mut sections = Vec::new();
+    if !page.error.is_empty() {
+        sections.push(Section::new("failed", "The run failed", html! { pre.error { (page.error) } }));
+    }
+    if !page.kept.is_empty() {
+        sections.push(kept(&page.kept));
+    }
+    if !page.output.is_empty() {
+        sections.push(Section::new("output", "Output", html! { pre { (page.output) } }));
+    }
+    if !page.operations.is_empty() {
+        sections.push(Section::new("operations", "Operations", operations(page)));
+    }
+    if !page.truth.is_empty() {
+        sections.push(Section::new("truth", "Truth that was read", truth(&page.truth)));
+    }
+    if !page.warnings.is_empty() {
+        let body = html! { ul { @for warning in &page.warnings { li { (warning) } } } };
+        sections.push(Section::new("warnings", "Warnings", body));
+    }
+    if !page.verify.is_empty() {
+        sections.push(Section::new("verify", "Verify", html! { pre { (page.verify) } }));
+    }
+    for (idx, (name, text)) in page.scripts.iter().enumerate() {
+        let body = html! { details open[idx == 0] { summary { "source" } pre { (coloured(text)) } } };
+        sections.push(Section::new(&format!("script-{idx}"), name, body));
+    }
+    sections
+}
+
+/// Tables and figures, numbered each by kind.
+fn kept(kept: &[Kept]) -> Section {
+    let (mut n_tables, mut n_figures, mut n_files) = (0, 0, 0);
+    let mut parts = Vec::new();
+    let mut body = Vec::new();
+    for kept in kept {
+        match kept {
+            Kept::Table { name, caption, frame } => {
+                n_tables += 1;
+                let (id, number) = (format!("table-{n_tables}"), format!("Table {n_tables}"));
+                parts.push((id.clone(), format!("{number}: {name}")));
+                body.push(html! { div.kept id=(id) { (said(&number, name, caption)) (table::table(frame)) } });
+            }
+            Kept::Figure { name, caption, svg } if grammar::is_svg(svg) => {
+                n_figures += 1;
+                let (id, number) = (format!("figure-{n_figures}"), format!("Figure {n_figures}"));
+                parts.push((id.clone(), format!("{number}: {name}")));
+                body.push(html! {
+                    figure.kept id=(id) { (PreEscaped(svg)) figcaption { (said(&number, name, caption)) } }
+                });
+            }
+            Kept::Figure { name, .. } => {
+                n_files += 1;
+                let why = "not shown: it is no drawing of this program";
+                body.push(files(&format!("files-{n_files}"), name, &[format!("{name}.svg")], why));
+            }
+            Kept::Files { name, files: paths, why } => {
+                n_files += 1;
+                body.push(files(&format!("files-{n_files}"), name, paths, why));
+            }
+        }
+    }
+    let body = html! { @for part in body { (part) } };
+    Section { parts, ..Section::new("kept", "Tables and figures", body) }
+}
+
+/// `Figure 2: pgr-era. What the script says of it.`
+fn said(number: &str, name: &str, caption: &str) -> Markup {
+    html! { p.caption { b { (number) } ": " code { (name) } @if !caption.is_empty() { ". " (caption) } } }
+}
+
+fn files(id: &str, name: &str, files: &[String], why: &str) -> Markup {
+    html! {
+        p.kept id=(id) {
+            (name) ": " code { (files.join(", ")) }
+            @if !why.is_empty() { span.note { " (" (why) ")" } }
+        }
+    }
+}
+
+/// The account of operations: what each kind took, the loss curves, and each of them, folded away.
+fn operations(page: &Page) -> Markup {
+    // Of each kind in the order of its first appearance: how often, how it was found, and how long.
+    let mut kinds: Vec<(&str, &str, usize, f64)> = Vec::new();
+    for operation in &page.operations {
+        let like = |kind: &&mut (&str, &str, usize, f64)| (kind.0, kind.1) == (&*operation.name, &*operation.found);
+        match kinds.iter_mut().find(like) {
+            Some(kind) => {
+                kind.2 += 1;
+                kind.3 += operation.seconds;
+            }
+            None => kinds.push((&operation.name, &operation.found, 1, operation.seconds)),
+        }
+    }
+    let n = page.operations.len();
+    let first = if n > MAX_OPERATIONS { format!(", the first {MAX_OPERATIONS}") } else { String::new() };
+    html! {
+        p { (page.account) }
+        div.wide { table {
+            thead { tr { th { "operation" } th { "found" } th.n { "times" } th.n { "seconds in all" } } }
+            tbody { @for (name, found, times, seconds) in kinds {
+                tr { td { (name) } td { (found) } td.n { (times) } td.n { (format!("{seconds:.2}")) } }
+            } }
+        } }
+        (curves::curves(&page.operations))
+        details {
+            summary { "each of the " (n) " operations" (first) }
+            div.wide { table {
+                thead { tr { th { "operation" } th { "on" } th { "found" } th.n { "seconds" } th { "digest" } } }
+                tbody { @for operation in page.operations.iter().take(MAX_OPERATIONS) {
+                    tr {
+                        td { (operation.name) }
+                        td { (operation.what) }
+                        td { (operation.found) }
+                        td.n { (format!("{:.3}", operation.seconds)) }
+                        td { code { (operation.digest.chars().take(12).collect::<String>()) } }
+                    }
+                } }
+            } }
+        }
+    }
+}
+
+/// A script with its parts coloured.
+fn coloured(text: &str) -> Markup {
+    let scan = Scan::new(text);
+    let starts = std::iter::once(0).chain(scan.tokens.iter().map(|token| token.end));
+    let end = scan.tokens.last().map_or(0, |token| token.end);
+    html! {
+        @for (at, token) in starts.zip(&scan.tokens) {
+            (text.get(at..token.start).unwrap_or_default())
+            @match token.kind {
+                Kind::Keyword => span.k { (scan.text(token)) },
+                Kind::Text => span.t { (scan.text(token)) },
+                Kind::Number => span.d { (scan.text(token)) },
+                Kind::Comment => span.c { (scan.text(token)) },
+                Kind::Name | Kind::Open | Kind::Close | Kind::Operator => (scan.text(token)),
+            }
+        }
+        (text.get(end..).unwrap_or_default())
+    }
+}
+
+/// Readings of one data set by one call for one purpose, added up: how often, and how many rows in all. A sweep reads the test
+/// split hundreds of times.
+pub fn sums(reads: &[TruthRead]) -> Vec<(&TruthRead, usize, usize)> {
+    let mut sums: Vec<(&TruthRead, usize, usize)> = Vec::new();
+    for read in reads {
+        let like = |seen: &&mut (&TruthRead, usize, usize)| {
+            (&seen.0.data, &seen.0.by, &seen.0.purpose) == (&read.data, &read.by, &read.purpose)
+        };
+        match sums.iter_mut().find(like) {
+            Some(seen) => {
+                seen.1 += 1;
+                seen.2 += read.n_rows;
+            }
+            None => sums.push((read, 1, read.n_rows)),
+        }
+    }
+    sums
+}
+
+fn truth(reads: &[TruthRead]) -> Markup {
+    html! {
+        div.wide { table {
+            thead { tr { th { "data" } th { "by" } th { "purpose" } th.n { "times" } th.n { "rows in all" } } }
+            tbody { @for (read, times, rows) in sums(reads) {
+                tr { td { (read.data) } td { (read.by) } td { (read.purpose) } td.n { (times) } td.n { (rows) } }
+            } }
+        } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{PgrRow, pgr};
+
+    fn drawing() -> String {
+        let row =
+            PgrRow {
+                method: "naive".into(), gap: "a → b".into(), pgr: 0.5, low: 0.4, high: 0.6, ..PgrRow::default()
+            };
+        pgr(&[row], "PGR", "", &[]).expect("draws").svg().to_owned()
+    }
+
+    fn whole() -> Page {
+        let read =
+            TruthRead { data: "d".into(), n_rows: 10, by: "metric::accuracy".into(), purpose: "evaluation".into() };
+        Page {
+            title: "<script>alert(1)</script>".into(),
+            kept: vec![
+                Kept::Figure { name: "f".into(), caption: "Over <b> gaps".into(), svg: drawing() },
+                Kept::Figure { name: "g".into(), caption: String::new(), svg: "<svg><script>x</script></svg>".into() },
+                Kept::Files { name: "m".into(), files: vec!["m/\"x".into()], why: String::new() },
+            ],
+            output: "a < b \u{1b}[2J".into(),
+            truth: vec![read.clone(), read],
+            scripts: vec![("x.rhai".into(), "let x = 1 && \"<b>\"; // so".into())],
+            account: "2 computed".into(),
+            operations: vec![
+                Operation {
+                    name: "finetune".into(),
+                    what: "<m>".into(),
+                    seconds: 1.0,
+                    curve: vec![(1, 0.9), (9, 0.25)],
+                    ..Operation::default()
+                };
+                2
+            ],
+            verify: "w2s verify x-001".into(),
+            ..Page::default()
+        }
+    }
+
+    #[test]
+    fn a_page_is_one_file_and_escapes_what_scripts_say() {
+        let page = page(&whole());
+        assert!(!page.contains("<script>") && !page.contains("src=") && !page.contains('\u{1b}'), "{page}");
+        assert_eq!(page.matches("href=").count(), page.matches("href=\"#").count(), "it leads nowhere else");
+        assert!(page.contains("default-src 'none'"), "{page}");
+        for part in ["a &lt; b ␛[2J", "&amp;&amp; <span class=\"t\">&quot;&lt;b&gt;&quot;</span>", "w2s verify x-001"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(page.contains("<td>finetune</td><td></td><td class=\"n\">2</td><td class=\"n\">2.00</td>"), "{page}");
+        assert!(page.contains("<td class=\"n\">2</td><td class=\"n\">20</td>"), "{page}");
+    }
+
+    #[test]
+    fn the_contents_lead_to_what_is_there() {
+        let page = page(&whole());
+        for link in page.split("href=\"#").skip(1) {
+            let id = link.split('"').next().expect("an end");
+            assert_eq!(page.matches(&format!("id=\"{id}\"")).count(), 1, "{id}: {page}");
+        }
+        assert!(page.contains("Figure 1: f</a>") && page.contains("<code>f</code>. Over &lt;b&gt; gaps"), "{page}");
+        assert_eq!(page.matches("<svg").count(), 2, "a drawing and a curve");
+        assert!(page.contains("it is no drawing of this program"), "{page}");
+    }
+}

@@ -37,8 +37,8 @@ impl Default for Limits {
             expression_depth: 128,
             string_size: 16 << 20,
             array_size: 1 << 17,
-            // An array of as many rows as there may be, with eight fields each.
-            map_size: 1 << 20,
+            // An array of as many rows as there may be, with six fields each.
+            map_size: 6 << 17,
             n_modules: 128,
             n_functions: 4096,
             n_variables: 4096,

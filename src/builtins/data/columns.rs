@@ -164,8 +164,9 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
                 "methods such as `trim` change in place and return nothing: `|row| { let text = row.text; text.trim(); text }`",
             ));
         }
-        let value = from_value(&answer)
-            .map_err(|why| -> DataError { records.misfit(idx, &name, "text, a number, a truth value or an array", &why) })?;
+        let value = from_value(&answer).map_err(|why| -> DataError {
+            records.misfit(idx, &name, "text, a number, a truth value or an array", &why)
+        })?;
         values.push(value);
     }
     records.columns.push(name.clone());

@@ -102,7 +102,9 @@ mod tests {
     fn run() -> (tempfile::TempDir, Context) {
         let folder = tempfile::tempdir().expect("a folder");
         let real = folder.path().canonicalize().expect("real");
-        std::fs::create_dir_all(real.join("run/m")).expect("made");
+        for made in ["run/m", "run/imports"] {
+            std::fs::create_dir_all(real.join(made)).expect("made");
+        }
         let settings = Settings { run_dir: Some(real.join("run")), ..Context::for_tests().settings };
         let access = Access { write: vec![real.join("run"), real.join("out")], project: real, ..Access::default() };
         (folder, Context::new(settings, access))

@@ -89,7 +89,7 @@ fn a_finished_run_leaves_its_appendix_and_the_command_writes_it_again() {
         "773273207665726966792072756E",
         "Verify with",
         "Three methods, 50 \\% $\\{$of$\\}$ two tasks. In all rows",
-        "Who stands where \\& why $<$b$>$.",
+        "Who stands where \\& why $<$b$>$",
     ] {
         assert!(tex.contains(part), "{part}");
     }

@@ -44,8 +44,8 @@ impl Stored {
 
 /// Reads a file of `bytes`.
 ///
-/// Categories become text, dates and times ISO text (those with a zone in UTC), decimals of at most 15 digits floats and longer ones text, floats of
-/// 16 bits floats, unsigned integers integers or, beyond 64 bits with a sign, text.
+/// Categories become text, dates and times ISO text (those with a zone in UTC), decimals of at most 15 digits floats and
+/// longer ones text, unsigned integers integers or, beyond 64 bits with a sign, text.
 pub fn read(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
     guarded_apart(|| decode(bytes, choice)).unwrap_or_else(|_| Err(unreadable("it is damaged")))
 }
@@ -60,8 +60,16 @@ fn decode(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
     let metadata = reader.get_metadata().map_err(failed)?.clone();
     check_rows(&metadata)?;
     let schema = reader.schema().map_err(failed)?;
-    let columns: Vec<(String, DataType)> =
-        schema.iter_values().map(|field| (field.name.to_string(), DataType::from_arrow_field(field))).collect();
+    let columns: Vec<Claimed> = schema
+        .iter_values()
+        .map(|field| {
+            // polars panics on types that it was built without.
+            let dtype = guarded(|| DataType::from_arrow_field(field)).ok();
+            let shown =
+                dtype.as_ref().map_or_else(|| format!("{:?}", field.dtype()).to_lowercase(), DataType::to_string);
+            Claimed { name: field.name.to_string(), dtype, shown }
+        })
+        .collect();
     if columns.len() > text::MAX_COLUMNS {
         return Err(FrameError::Refused(format!(
             "has {} columns, at most {} are read",
@@ -71,7 +79,7 @@ fn decode(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
     }
     let chosen = chosen(&columns, choice)?;
     check_sizes(&metadata, &chosen, &bytes)?;
-    let names: Vec<String> = chosen.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<String> = chosen.iter().map(|(name, _)| (*name).to_owned()).collect();
     let notes = metadata.key_value_metadata().iter().flatten();
     let notes = notes.map(|pair| (pair.key.clone(), pair.value.clone())).collect();
     let table = if names.is_empty() {
@@ -79,7 +87,15 @@ fn decode(bytes: Vec<u8>, choice: Choice) -> Result<Stored, FrameError> {
     } else {
         held(&reader.with_columns(Some(names)).finish().map_err(failed)?, metadata.num_rows)?
     };
-    Ok(Stored { table, names: columns.into_iter().map(|(name, _)| name).collect(), notes })
+    Ok(Stored { table, names: columns.into_iter().map(|column| column.name).collect(), notes })
+}
+
+/// A column as the file's schema has it.
+struct Claimed {
+    name: String,
+    /// None for a type that polars was built without.
+    dtype: Option<DataType>,
+    shown: String,
 }
 
 /// The rows that the file claims.
@@ -96,17 +112,17 @@ fn check_rows(metadata: &FileMetadata) -> Result<(), FrameError> {
 }
 
 /// The columns that are decoded.
-fn chosen<'a>(columns: &'a [(String, DataType)], choice: Choice) -> Result<Vec<&'a (String, DataType)>, FrameError> {
-    let is_asked = |name: &String| choice.only.is_none_or(|only| only.contains(name));
-    let can = |dtype: &DataType| width(dtype, choice.nested).is_some();
+fn chosen<'a>(columns: &'a [Claimed], choice: Choice) -> Result<Vec<(&'a str, &'a DataType)>, FrameError> {
+    let is_asked = |column: &&Claimed| choice.only.is_none_or(|only| only.contains(&column.name));
+    let can = |column: &'a Claimed| column.dtype.as_ref().filter(|dtype| width(dtype, choice.nested).is_some());
     let mut chosen = Vec::new();
-    for column in columns.iter().filter(|(name, _)| is_asked(name)) {
-        let (name, dtype) = column;
-        if can(dtype) {
-            chosen.push(column);
+    for column in columns.iter().filter(is_asked) {
+        if let Some(dtype) = can(column) {
+            chosen.push((column.name.as_str(), dtype));
         } else if !(choice.lenient && choice.only.is_none()) {
-            let others = columns.iter().filter(|(_, dtype)| can(dtype)).map(|(name, _)| name.clone()).collect();
-            return Err(FrameError::Unheld { column: name.clone(), dtype: dtype.to_string(), others });
+            let others = columns.iter().filter(|column| can(column).is_some()).map(|column| column.name.clone());
+            let (column, dtype) = (column.name.clone(), column.shown.clone());
+            return Err(FrameError::Unheld { column, dtype, others: others.collect() });
         }
     }
     Ok(chosen)
@@ -137,7 +153,7 @@ fn is_plain(dtype: &DataType) -> bool {
 
 /// The sizes that the file claims for what is decoded, in its footer and before every page, against its length and against
 /// the memory that it would take.
-fn check_sizes(metadata: &FileMetadata, chosen: &[&(String, DataType)], file: &[u8]) -> Result<(), FrameError> {
+fn check_sizes(metadata: &FileMetadata, chosen: &[(&str, &DataType)], file: &[u8]) -> Result<(), FrameError> {
     let mut decoded: u128 = 0;
     for group in &metadata.row_groups {
         for (name, dtype) in chosen {
@@ -211,6 +227,7 @@ fn held_column(column: &Column) -> Result<Column, FrameError> {
             return Ok(texts.into_column());
         }
         dtype if dtype.is_nested() => return Ok(column.clone()),
+        dtype if dtype.is_float() => DataType::Float64,
         dtype => Kind::of(dtype).map_or(DataType::String, Kind::dtype),
     };
     Ok(if *column.dtype() == target { column.clone() } else { column.strict_cast(&target)? })

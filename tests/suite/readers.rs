@@ -183,7 +183,6 @@ fn parquet_types_become_what_a_frame_holds() {
         ("utc", "[\"2024-01-31 12:30:00.000000+00:00\"]"),
         ("berlin", "[\"2024-01-31 12:30:00.000000+00:00\"]"),
         ("time", "[\"01:02:03\"]"),
-        ("half", "[0.5, 1.5, -2.0, 65504.0]"),
         ("hash", "[\"0\", \"1\", \"9223372036854775808\", \"18446744073709551615\"]"),
         ("count", "[0, 1, 2, 3]"),
         ("nothing", "[(), (), (), ()]"),
@@ -198,9 +197,13 @@ fn parquet_types_become_what_a_frame_holds() {
         };
         assert_eq!(says(&mut session, &code), expected, "{column}");
     }
-    for (column, dtype) in
-        [("point", "struct[2]"), ("items", "list[i64]"), ("raw", "binary"), ("pair", "array[f32, 2]")]
-    {
+    for (column, dtype) in [
+        ("point", "struct[2]"),
+        ("items", "list[i64]"),
+        ("raw", "binary"),
+        ("pair", "array[f32, 2]"),
+        ("half", "float16"),
+    ] {
         let code = format!("frame::read_parquet(\"t.parquet\", #{{ columns: [\"{column}\"] }})");
         let said = says(&mut session, &code);
         let expected = format!("column `{column}` has the type `{dtype}`, which a frame cannot hold");
@@ -221,7 +224,7 @@ fn a_data_set_reads_the_columns_that_it_needs() {
     assert_eq!(says(&mut session, "data::load(\"t.parquet\", #{ test_share: 0.0 })"), "t.parquet: train 4 (0 2, 1 2)");
     let code = "data::load(\"t.parquet\", #{ test_share: 0.0, text: |row| `${row.point} ${row.items} ${row.price}` })\n\
                 .frame().rows()[0].text";
-    assert_eq!(says(&mut session, code), "\"#{\\\"x\\\": 1, \\\"y\\\": \\\"q\\\"} [1, 2] 1.25\"");
+    assert_eq!(says(&mut session, code), "#{x: 1, y: \"q\"} [1, 2] 1.25");
     let said = says(&mut session, "data::load(\"t.parquet\", #{ text: \"raw\" })");
     assert!(said.contains("column `raw` has the type `binary`"), "{said}");
 }

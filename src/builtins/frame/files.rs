@@ -69,9 +69,9 @@ fn reading(registry: &mut Registry) {
         })
         .about("Reads a Parquet file.")
         .details(
-            "Integers and floats of any width become `int` and `float`, unsigned integers beyond 64 bits text, categories \
-             text, dates and times ISO text, in UTC where they have a zone, decimals of at most 15 digits `float` and longer ones text, which loses none. \
-             Lists, structs, durations and bytes are refused by name: name the columns that are needed. A file that would take more than \
+            "Integers of any width become `int`, or text where they go beyond 64 bits with a sign, floats `float`, categories text, \
+             dates and times ISO text, in UTC where they have a zone, decimals of at most 15 digits `float` and longer ones text, which loses none. \
+             Lists, structs, durations, bytes and floats of 16 bits are refused by name: name the columns that are needed. A file that would take more than \
              2 GiB as a table is refused before it is decoded.",
         )
         .source("polars")

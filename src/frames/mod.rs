@@ -21,8 +21,8 @@ mod verbs;
 pub use classes::{KEY as CLASSES, read_by_index};
 pub use content::Kind;
 pub use error::FrameError;
-pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
 pub use io::{Format, MAX_FILE, Reading, content};
+pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
 pub use rows::{Classes, Probabilities, argmax};
 pub use verbs::{How, MAX_ROWS};
 

@@ -237,7 +237,8 @@ impl Watch {
         let truth = self.classes();
         let n_rows = truth.len() as f64;
         let accuracy = predicted.iter().zip(&truth).filter(|(a, b)| a == b).count() as f64 / n_rows;
-        let auroc = Scored { ids: Vec::new(), probabilities: Ok(probabilities), n_classes, predicted, truth }.auroc().ok();
+        let auroc =
+            Scored { ids: Vec::new(), probabilities: Ok(probabilities), n_classes, predicted, truth }.auroc().ok();
         Evaluation { step, kind: self.kind, loss: loss / n_rows, accuracy, auroc }
     }
 

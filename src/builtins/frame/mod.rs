@@ -1,7 +1,7 @@
 //! `frame`: polars' tables and expressions.
 
-mod classes;
 mod ceil;
+mod classes;
 mod clip;
 mod convert;
 mod cut;

@@ -9,8 +9,8 @@ mod event;
 mod extensions;
 mod interrupt;
 
-pub use crate::core::files::plain;
 use crate::core::files::MISSING;
+pub use crate::core::files::plain;
 pub use access::{Access, AccessError};
 pub use dry_run::{DryRun, HeldBack, Look, Missing, NotComputed, Printer};
 pub use event::{Event, Found};

@@ -77,11 +77,11 @@ pub(super) fn joined(text: String, mut continuations: Vec<String>, separator: &s
 
 #[cfg(test)]
 mod tests {
-    use crate::frames::text::Dialect;
     use super::*;
     use crate::core::context::Context;
     use crate::data::read::{parse_csv, parse_jsonl};
     use crate::data::{Data, Split};
+    use crate::frames::text::Dialect;
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
@@ -167,7 +167,14 @@ mod tests {
         assert_eq!(read.classes, ["first", "second", "3rd"]);
         assert_eq!(read.rows[0].id, "k");
         let csv = "question,better,worse,split\nq,a,b,train\nr,c,d,test\n";
-        let records = parse_csv(&Context::for_tests(), "a.csv", csv.as_bytes(), Dialect::of("a.csv", None, None).expect("CSV"), None).expect("well-formed");
+        let records = parse_csv(
+            &Context::for_tests(),
+            "a.csv",
+            csv.as_bytes(),
+            Dialect::of("a.csv", None, None).expect("CSV"),
+            None,
+        )
+        .expect("well-formed");
         let mapping = Mapping {
             prompt: Some("question".into()),
             chosen: Some("better".into()),

@@ -127,15 +127,24 @@ pub(super) fn asked_head(data: &Data) -> Result<HeadKind, ModelError> {
 
 /// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`, in the order of the data's classes. Test rows may be predicted.
 pub fn predict(model: &Model, data: &Data, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
-    let model = &model.in_classes(data.classes(), data.name())?;
+    let model = &in_order(model, data)?;
     answer(&Prediction { model, data, kind: Kind::Predict, precision }, ctx)
 }
 
 /// Labels: a frame with `id`, `p0`, `p1`, … and `label`; soft as the model predicts, or hard: 1 for the likeliest class.
 pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
     let kind = if hard { Kind::HardLabel } else { Kind::SoftLabel };
-    let model = &model.in_classes(data.classes(), data.name())?;
+    let model = &in_order(model, data)?;
     answer(&Prediction { model, data, kind, precision }, ctx)
+}
+
+/// The model with its classes in the order of the data's, if its head answers what the data asks.
+fn in_order(model: &Model, data: &Data) -> Result<Model, TrainError> {
+    let asked = asked_head(data)?;
+    if model.inner.head.as_ref().is_some_and(|head| head.kind != asked) {
+        head_for(model, data)?;
+    }
+    Ok(model.in_classes(data.classes(), data.name())?)
 }
 
 fn answer(prediction: &Prediction, ctx: &Context) -> Result<Frame, TrainError> {

@@ -111,7 +111,10 @@ fn options_that_cannot_be_meant_are_refused() {
         ("model::load(\"SmolLM2\")".into(), "/ did you mean `smollm2`?"),
         ("data::load(\"sarcasm\")".into(), "`sarcasm` was not fetched into the store / type: w2s fetch sarcasm"),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row }})"), "expected text or an integer"),
-        (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"), "has no property `more`"),
+        (
+            format!("data::load(\"h.csv\", #{{ {named}, id: |row| row.nothing.more }})"),
+            "line 2 has no field `nothing`, and no other row has",
+        ),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| throw \"mine\" }})"), "mine"),
         (format!("data::load(\"h.csv\", #{{ {named}, difficulty: |row| 2.0 }})"), "a number between 0 and 1"),
     ];

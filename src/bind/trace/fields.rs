@@ -27,19 +27,22 @@ pub struct Comparison {
 /// What `function` does with the first argument that it is called with, through the functions that it passes the row on to.
 pub fn row_use(context: &NativeCallContext, function: &FnPtr) -> RowUse {
     let modules: Vec<&rhai::Module> = context.iter_namespaces().collect();
-    let mut look = Look { modules, used: RowUse::default(), seen: BTreeSet::new() };
+    let mut look = Look { modules, used: RowUse::default(), asked: BTreeSet::new(), seen: BTreeSet::new() };
     let n_captured = function.curry().len();
     for found in look.named(function.fn_name()) {
         look.function(&found, n_captured);
     }
     let RowUse { reads, sets, compares } = look.used;
-    let reads = reads.into_iter().filter(|(field, _)| !sets.contains(field)).collect();
+    let is_sure = |field: &String| !sets.contains(field) && !look.asked.contains(field);
+    let reads = reads.into_iter().filter(|(field, _)| is_sure(field)).collect();
     RowUse { reads, sets, compares }
 }
 
 struct Look<'a> {
     modules: Vec<&'a rhai::Module>,
     used: RowUse,
+    /// Fields whose absence the function provides for: it compares them with `()`, or gives what stands for nothing.
+    asked: BTreeSet<String>,
     seen: BTreeSet<(String, usize)>,
 }
 
@@ -55,10 +58,10 @@ impl Look<'_> {
         if !self.seen.insert((found.name.to_string(), at)) {
             return;
         }
-        // What is set, and what is read where nothing is expected too: `row.a ?? 1`, `row.a == ()`.
+        // What is set here.
         let mut excused: BTreeSet<(Option<usize>, Option<usize>)> = BTreeSet::new();
         let mut passed: Vec<(String, usize, usize)> = Vec::new();
-        let used = &mut self.used;
+        let (used, asked) = (&mut self.used, &mut self.asked);
         let key = |position: Position| (position.line(), position.position());
         walk(found, &mut |node, scope| {
             let of = |expression: &Expr| field(expression, &row, scope);
@@ -70,7 +73,7 @@ impl Look<'_> {
                     }
                 }
                 ASTNode::Expr(Expr::Coalesce(parts, _)) => {
-                    excused.extend(parts.iter().filter_map(of).map(|(_, position)| key(position)));
+                    asked.extend(parts.iter().filter_map(of).map(|(field, _)| field));
                 }
                 ASTNode::Expr(expression @ (Expr::Dot(..) | Expr::Index(..))) => {
                     if let Some((name, position)) =
@@ -86,10 +89,10 @@ impl Look<'_> {
                 && matches!(call.name.as_str(), "==" | "!=" | "<" | "<=" | ">" | ">=")
             {
                 for (side, other) in [(a, b), (b, a)] {
-                    let Some((field, at)) = of(side) else { continue };
+                    let Some((field, _)) = of(side) else { continue };
                     match constant(other) {
                         Some(Constant::Nothing) => {
-                            excused.insert(key(at));
+                            asked.insert(field);
                         }
                         Some(kind) => {
                             let with_number = kind == Constant::Number;

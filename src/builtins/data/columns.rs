@@ -7,6 +7,7 @@ use crate::data::columns::{self, Mapping};
 use crate::data::read::{Records, typed};
 use crate::data::{DataError, Source};
 use crate::domains::preference;
+use crate::frames::Kind;
 
 /// A column by its name, or a function of a row.
 #[derive(Debug, Clone)]
@@ -147,7 +148,7 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
     };
     let name = format!("{meaning}, computed");
     let kinds = records.kinds();
-    refuse_silence(call, records, &compute)?;
+    refuse_silence(call, records, &kinds, &compute)?;
     let mut values = Vec::with_capacity(records.records.len());
     for (idx, record) in records.records.iter().enumerate() {
         let cells = records.columns.iter().zip(&record.cells).zip(&kinds);
@@ -176,7 +177,7 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
 
 /// Refuses a function that reads a field which no row has, or compares a column of texts with a number or one of numbers with a
 /// text: the language would answer nothing and `false`, and go on.
-fn refuse_silence(call: &Call, records: &Records, compute: &FnPtr) -> Result<(), Fault> {
+fn refuse_silence(call: &Call, records: &Records, kinds: &[Option<Kind>], compute: &FnPtr) -> Result<(), Fault> {
     let Some(first) = records.records.first() else { return Ok(()) };
     let at = format!("{} {}", records.counted, first.at);
     let used = call.row_use(compute);
@@ -197,7 +198,9 @@ fn refuse_silence(call: &Call, records: &Records, compute: &FnPtr) -> Result<(),
         let cells = || records.records.iter().filter_map(|record| Some((record.at, record.cells.get(idx)?.as_ref()?)));
         let mut values = cells().filter(|(_, cell)| !cell.is_null()).peekable();
         let Some((at, cell)) = values.peek().copied() else { continue };
+        let kind = kinds.get(idx).copied().flatten();
         let fits = |cell: &serde_json::Value| {
+            let cell = typed(cell, kind);
             if comparison.with_number { cell.is_string() } else { cell.is_number() }
         };
         if values.all(|(_, cell)| fits(cell)) {

@@ -178,6 +178,14 @@ fn short(cell: &str) -> String {
             _ => text.to_owned(),
         }
     };
+    // What the frame says of an open interval in words.
+    if let Some((value, ends)) = pair(cell).filter(|(_, ends)| !ends.starts_with('[')) {
+        let ends = match ends.split_once(' ') {
+            Some((sign, end)) => format!("{sign} {}", number(end)),
+            None => ends.to_owned(),
+        };
+        return format!("{} {ends}", number(value));
+    }
     let Some((value, (low, high))) = split(cell) else { return number(cell) };
     let ends = match (low.contains('∞'), high.contains('∞')) {
         (false, false) => format!("[{}, {}]", number(low), number(high)),

@@ -11,7 +11,7 @@ mod finetune;
 mod job;
 mod labels;
 mod lora;
-mod loss;
+pub mod loss;
 mod objective;
 mod options;
 mod plan;
@@ -28,10 +28,7 @@ pub use batches::Batches;
 pub use error::TrainError;
 pub use finetune::{finetune, finetune_watched};
 pub use lora::Lora;
-pub use loss::{
-    AdaptConf, At, BootstrapHard, BootstrapSoft, Confidence, ConfidenceForm, CrossEntropy, Entropy, Gce, Loss,
-    LossBatch, LossError, LossValue, Product, ReverseKl, Symmetric, Window,
-};
+pub use loss::{At, CrossEntropy, Loss, LossBatch, LossError, LossValue};
 pub use options::{Choice, Limits, Setting};
 pub(crate) use plan::finetune_options;
 pub use plan::{HeadStart, Optimizer, Plan, Recipe, Warmup};

@@ -4,7 +4,7 @@ mod adapt_conf;
 mod bootstrap_hard;
 mod bootstrap_soft;
 mod closure;
-mod confidence;
+pub(crate) mod confidence;
 mod cross_entropy;
 mod entropy;
 mod gce;

@@ -5,25 +5,9 @@
 //! loop through the same [`Loss`] trait. Targets that a loss makes from the model's own predictions (hard predictions,
 //! products) are constants: no gradient flows through them unless a loss says otherwise.
 
-mod adapt_conf;
-mod bootstrap;
-mod confidence;
 mod cross_entropy;
-mod entropy;
-mod gce;
-mod product;
-mod symmetric;
-mod window;
 
-pub use adapt_conf::AdaptConf;
-pub use bootstrap::{BootstrapHard, BootstrapSoft};
-pub use confidence::{Confidence, ConfidenceForm};
 pub use cross_entropy::CrossEntropy;
-pub use entropy::Entropy;
-pub use gce::Gce;
-pub use product::Product;
-pub use symmetric::{ReverseKl, Symmetric};
-pub use window::Window;
 
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
@@ -165,7 +149,7 @@ pub trait Loss {
 }
 
 /// Checks that logits and labels have whole rows and equal shapes.
-fn check(batch: &LossBatch) -> Result<(), LossError> {
+pub fn check(batch: &LossBatch) -> Result<(), LossError> {
     let (logits, weak, n_classes) = (batch.logits.len(), batch.weak.len(), batch.n_classes);
     let n_weights = batch.at.weights.len();
     if n_weights != 0 && n_weights != batch.n_rows() {
@@ -178,7 +162,7 @@ fn check(batch: &LossBatch) -> Result<(), LossError> {
 }
 
 /// Refuses an option outside `[least, most]`, and NaN.
-fn in_range(
+pub fn in_range(
     name: &'static str,
     option: &'static str,
     value: f64,
@@ -189,7 +173,7 @@ fn in_range(
 }
 
 /// log softmax of one row, written to `out`. Exact for logits of any finite size.
-fn log_softmax(logits: &[f32], out: &mut Vec<f64>) {
+pub fn log_softmax(logits: &[f32], out: &mut Vec<f64>) {
     out.clear();
     let most = logits.iter().fold(f64::NEG_INFINITY, |most, z| most.max(f64::from(*z)));
     let total: f64 = logits.iter().map(|z| exp(f64::from(*z) - most)).sum();
@@ -198,12 +182,12 @@ fn log_softmax(logits: &[f32], out: &mut Vec<f64>) {
 }
 
 /// `x · log y` with `0 · −∞ = 0`.
-fn times_log(x: f64, log_y: f64) -> f64 {
+pub fn times_log(x: f64, log_y: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x * log_y }
 }
 
 /// The class with the highest logit; the first of ties.
-fn argmax(values: &[f32]) -> usize {
+pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     let mut most = f32::NEG_INFINITY;
     for (class, value) in values.iter().enumerate() {
@@ -217,7 +201,7 @@ fn argmax(values: &[f32]) -> usize {
 /// Sums a loss over rows: `row` gets log-probabilities and weak labels of one row, writes `dL/dlogits` of that row (not
 /// yet divided by n) and answers the row's loss. The mean is taken over the rows; where they have weights, it is
 /// `Σ weight · loss / Σ weight`.
-fn mean_over_rows(
+pub fn mean_over_rows(
     batch: &LossBatch,
     mut row: impl FnMut(usize, &[f64], &[f32], &mut [f64]) -> f64,
 ) -> Result<LossValue, LossError> {
@@ -238,7 +222,7 @@ fn mean_over_rows(
 }
 
 /// Soft-label cross-entropy of one row against the constant `target(class)`; adds `p · Σt − t` to `slope`.
-fn cross_entropy_row(log_p: &[f64], target: impl Fn(usize) -> f64, slope: &mut [f64]) -> f64 {
+pub fn cross_entropy_row(log_p: &[f64], target: impl Fn(usize) -> f64, slope: &mut [f64]) -> f64 {
     let total: f64 = (0..log_p.len()).map(&target).sum();
     let mut value = 0.0;
     for (class, (lp, s)) in log_p.iter().zip(slope).enumerate() {

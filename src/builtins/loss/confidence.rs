@@ -247,7 +247,7 @@ mod tests {
                 .collect();
             let got = form.step(&batch(&logits, &weak, 2, 9)).expect("computes");
             finite_differences(2, &logits, &got.gradient, |moved| {
-                super::super::CrossEntropy.step(&batch(moved, &target, 2, 9)).expect("computes").value
+                crate::train::CrossEntropy.step(&batch(moved, &target, 2, 9)).expect("computes").value
             });
             survives_extremes(&form);
         }

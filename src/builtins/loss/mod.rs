@@ -1,17 +1,17 @@
 //! `loss`: what a student is trained to minimise.
 
-mod adapt_conf;
-mod bootstrap_hard;
-mod bootstrap_soft;
+pub(crate) mod adapt_conf;
+pub(crate) mod bootstrap_hard;
+pub(crate) mod bootstrap_soft;
 mod closure;
 pub(crate) mod confidence;
 mod cross_entropy;
-mod entropy;
-mod gce;
-mod product;
-mod reverse_kl;
-mod symmetric;
-mod window;
+pub(crate) mod entropy;
+pub(crate) mod gce;
+pub(crate) mod product;
+pub(crate) mod reverse_kl;
+pub(crate) mod symmetric;
+pub(crate) mod window;
 
 use crate::bind::prelude::*;
 use crate::train::{Loss as HostLoss, LossError};

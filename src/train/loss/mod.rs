@@ -328,6 +328,11 @@ pub(crate) mod testing {
 
     /// Every built-in loss, with options under which all of its terms count.
     fn all() -> Vec<Box<dyn Loss>> {
+        use crate::builtins::loss::confidence::{Confidence, ConfidenceForm};
+        use crate::builtins::loss::{
+            adapt_conf::AdaptConf, bootstrap_hard::BootstrapHard, bootstrap_soft::BootstrapSoft, entropy::Entropy,
+            gce::Gce, product::Product, reverse_kl::ReverseKl, symmetric::Symmetric, window::Window,
+        };
         vec![
             Box::new(CrossEntropy),
             Box::new(Confidence::new(ConfidenceForm::P, 0.5, None, false).expect("valid")),

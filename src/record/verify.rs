@@ -215,7 +215,7 @@ fn made(tally: &mut Tally, kept: &Kept) {
         let (before, text) = (before.unwrap_or_default(), text.map(String::as_str).unwrap_or_default());
         // Another layout may leave out a column; then the run's own tables vouch for the number.
         let vouching = evidence.get_or_insert_with(|| evidence_of(kept));
-        match words::lost(&shown(&before), &format!("{} {vouching}", shown(text))) {
+        match words::lost_result(&shown(&before), &format!("{} {vouching}", shown(text))) {
             None => {
                 tally.tell("page", &format!("{what}: every number comes again, or is in the run's tables"), &now, &made)
             }

@@ -109,8 +109,7 @@ fn numbers_are_numbers_for_functions_of_a_row_from_both_readers() {
     let csv =
         b"text,year,share,flag,zip,hash,label\na,1999,0.5,true,007,18446744073709551616,x\nb,2001,,false,010,1,y\n";
     let (_folder, mut session) = with_file("a.csv", csv);
-    let options =
-        "#{ test_share: 0.0, text: |row| `${row.year > 2000} ${row.share} ${row.flag} ${row.zip} ${row.hash}` }";
+    let options = "#{ test_share: 0.0, text: |row| `${row.year > 2000} ${row.share ?? \"\"} ${row.flag} ${row.zip} ${row.hash}` }";
     let texts = ".frame().rows().map(|row| row.text)";
     let expected = "[\"false 0.5 true 007 18446744073709551616\", \"true  false 010 1\"]";
     assert_eq!(says(&mut session, &format!("data::load(\"a.csv\", {options}){texts}")), expected);
@@ -222,7 +221,7 @@ fn parquet_types_become_what_a_frame_holds() {
 fn a_data_set_reads_the_columns_that_it_needs() {
     let (_folder, mut session) = with_file("t.parquet", &stored("types.parquet"));
     assert_eq!(says(&mut session, "data::load(\"t.parquet\", #{ test_share: 0.0 })"), "t.parquet: train 4 (0 2, 1 2)");
-    let code = "data::load(\"t.parquet\", #{ test_share: 0.0, text: |row| `${row.point} ${row.items} ${row.price}` })\n\
+    let code = "data::load(\"t.parquet\", #{ test_share: 0.0, text: |row| `${row.point ?? 0} ${row.items ?? 0} ${row.price ?? 0}` })\n\
                 .frame().rows()[0].text";
     assert_eq!(says(&mut session, code), "#{x: 1, y: \"q\"} [1, 2] 1.25");
     let said = says(&mut session, "data::load(\"t.parquet\", #{ text: \"raw\" })");

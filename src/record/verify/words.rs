@@ -33,12 +33,22 @@ const MAX_PAIRS: usize = 1 << 28;
 /// The first number of `recorded` that does not come again in `now`, rounded to more or fewer digits or not, wherever it stands
 /// there. Each number of `now` stands for one of `recorded`.
 pub(in crate::record) fn lost(recorded: &str, now: &str) -> Option<String> {
+    lost_among(numbers(recorded), now)
+}
+
+/// The same for numbers with digits behind the point alone. Whole numbers of a page are mostly counts and places, which another
+/// layout has otherwise.
+pub(in crate::record) fn lost_result(recorded: &str, now: &str) -> Option<String> {
+    lost_among(numbers(recorded).filter(|shown| shown.n_decimals > 0), now)
+}
+
+fn lost_among(recorded: impl Iterator<Item = Shown>, now: &str) -> Option<String> {
     let mut left: HashMap<u64, Vec<Shown>> = HashMap::new();
     for shown in numbers(now) {
         left.entry(shown.value.to_bits()).or_default().push(shown);
     }
     let open: Vec<Shown> =
-        numbers(recorded).filter(|shown| left.get_mut(&shown.value.to_bits()).and_then(Vec::pop).is_none()).collect();
+        recorded.filter(|shown| left.get_mut(&shown.value.to_bits()).and_then(Vec::pop).is_none()).collect();
     let mut spare: Vec<Shown> = left.into_values().flatten().collect();
     spare.sort_by(|a, b| a.value.total_cmp(&b.value));
     let is_too_much = open.len().saturating_mul(spare.len()) > MAX_PAIRS;
@@ -116,6 +126,8 @@ mod tests {
         }
         assert_eq!(lost("world-1 fp32 3afd7d4a 2026-11-28 no", ""), None, "names are no numbers");
         assert_eq!(lost("1e-3 and 5e-3.", "0.001, 0.0050"), None);
+        assert_eq!(lost_result("39 rows, 0.5", "40 rows, 0.50"), None);
+        assert_eq!(lost_result("39 rows, 0.5", "39 rows, 0.6").as_deref(), Some("0.5"));
         assert_eq!(lost("0.5 0.5", "0.5").as_deref(), Some("0.5"), "one stands for one");
         assert_eq!(lost("loss 0.681594841134844", "loss 0.6816"), None);
         assert_eq!(lost("lr 0.0123", "lr 0.01").as_deref(), Some("0.0123"), "more digits than came again");

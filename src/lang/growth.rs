@@ -221,7 +221,7 @@ pub fn watch(engine: &mut Engine, limits: &Limits) {
         }
         let used = USED.get().wrapping_add(1);
         USED.set(used);
-        if used % USES != 0 {
+        if !used.is_multiple_of(USES) {
             return Ok(None);
         }
         let start = Instant::now();

@@ -45,6 +45,9 @@ pub struct Loaded {
     module: Shared<Module>,
 }
 
+/// What is there without an import: the language's own functions, and the functions of the script modules.
+type PlainNames = (Vec<Callable>, BTreeMap<String, Vec<ScriptFunction>>);
+
 /// The session's module resolver. Clones share one cache.
 #[derive(Clone)]
 pub struct Resolver {
@@ -53,7 +56,7 @@ pub struct Resolver {
     state: Arc<Mutex<State>>,
     /// Names of every function that is there without an import.
     global: Arc<OnceLock<BTreeSet<String>>>,
-    plain: Arc<OnceLock<(Vec<Callable>, BTreeMap<String, Vec<ScriptFunction>>)>>,
+    plain: Arc<OnceLock<PlainNames>>,
 }
 
 #[derive(Default)]
@@ -78,7 +81,7 @@ impl Resolver {
     }
 
     /// The language's own names, and the functions of the script stdlib by module.
-    pub(super) fn plain_names(&self, engine: &Engine) -> &(Vec<Callable>, BTreeMap<String, Vec<ScriptFunction>>) {
+    pub(super) fn plain_names(&self, engine: &Engine) -> &PlainNames {
         self.plain.get_or_init(|| (known::plain(engine), known::stdlib(engine)))
     }
 

@@ -31,7 +31,7 @@ pub fn complete(names: &Names, access: &Access, line: &str, pos: usize) -> (usiz
         Place::Option(callable, there) => callable
             .options
             .iter()
-            .filter(|option| !there.iter().any(|key| *key == option.name))
+            .filter(|option| !there.contains(&option.name))
             .map(|option| Pair { display: option.name.clone(), replacement: format!("{}: ", option.name) })
             .collect(),
         Place::Free => free(names, after),

@@ -67,7 +67,7 @@ fn options(names: &Names, scan: &Scan) -> Option<String> {
     let left: Vec<String> = callable
         .options
         .iter()
-        .filter(|option| option.name.starts_with(word) && !there.iter().any(|key| *key == option.name))
+        .filter(|option| option.name.starts_with(word) && !there.contains(&option.name))
         .map(OptionName::typed)
         .collect();
     let text = left.join(", ");

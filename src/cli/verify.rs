@@ -262,8 +262,16 @@ fn shown(finding: &Finding) -> (String, String) {
     if finding.judgement != Judgement::Told || n_lines < 2 || n_same == n_lines {
         return (recorded.clone(), now.clone());
     }
-    let line = |text: &str| format!("line {}: {}", n_same + 1, text.lines().nth(n_same).unwrap_or("none"));
+    let line = |text: &str| format!("line {}: {}", n_same + 1, cut(text.lines().nth(n_same).unwrap_or("none")));
     (line(recorded), line(now))
+}
+
+/// Characters of a line that decides nothing: arbitrary, about a line of a terminal. A drawing's style has hundreds.
+const MAX_LINE: usize = 100;
+
+fn cut(line: &str) -> String {
+    let is_long = line.chars().count() > MAX_LINE;
+    if is_long { line.chars().take(MAX_LINE).chain(['…']).collect() } else { line.to_owned() }
 }
 
 /// A value of several lines, its later lines below the first.

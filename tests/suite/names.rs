@@ -181,3 +181,14 @@ fn an_interval_without_bounds_says_so() {
         import \"w2s\" as w2s; w2s::summary(table).column(\"pgr\")";
     assert_eq!(run(code), "[\"0.39 unbounded\", \"0.50 [0.25, 0.75]\", \"undefined: no gap\"]");
 }
+
+#[test]
+fn a_head_that_scores_has_no_class_names_and_needs_none() {
+    let code = "let pairs = data::load(\"world/preference\", #{ n_train: 24, n_test: 8 });\n\
+        let judge = model::ladder(\"world\")[0].finetune(pairs.train, pairs.train.truth(\"supervisor\"), #{ steps: 2 });\n\
+        let kept = judge.finetune(pairs.train, judge.label(pairs.train), #{ steps: 2, head: \"keep\" });\n\
+        [kept.predict(pairs.test).classes, kept.classes]";
+    let (warnings, shown) = warned(code);
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(shown, "[[\"first\", \"second\"], ()]");
+}

@@ -4,7 +4,7 @@ use crate::bind::prelude::*;
 use crate::core::explain::listed;
 use crate::data::Data;
 use crate::kernels::Precision;
-use crate::models::Model;
+use crate::models::{HeadKind, Model};
 use crate::train;
 
 options! {
@@ -83,7 +83,9 @@ pub(super) fn precision(name: &str) -> Result<Precision, Fault> {
 
 /// Warns of a head whose classes have no names, which are read by index.
 pub(super) fn warn_of_indices(call: &Call, model: &Model, data: &Data) {
-    if model.inner.head.is_some() && model.classes().is_none() {
+    // The scores of a scalar head are no classes: they stand for the continuations in their order.
+    let classifies = model.inner.head.as_ref().is_some_and(|head| head.kind == HeadKind::Class);
+    if classifies && model.classes().is_none() {
         let (name, classes) = (&model.inner.name, listed(data.classes()));
         call.ctx()
             .warn(format!("the head of `{name}` has no class names: its classes are read by index, as {classes}"));

@@ -172,7 +172,17 @@ fn bits_move_only_with_a_version() {
         return;
     }
     for (class, found) in &found {
-        let missing: Vec<_> = found.iter().filter(|(name, pin)| pinned[class].get(*name) != Some(pin)).collect();
+        let unpinned = |(name, pin): &(&String, &[String; 2])| pinned[class].get(*name) != Some(*pin);
+        // An operation that was added where no processor of this class was at hand is pinned under the other classes, with
+        // the same digest. It is said, and has to be written here once.
+        let elsewhere = |(name, pin): &(&String, &[String; 2])| {
+            let known = pinned.values().filter_map(|pins| pins.get(*name));
+            !pinned[class].contains_key(*name) && known.map(|[digest, _]| digest).any(|digest| *digest == pin[0])
+        };
+        let (late, missing): (Vec<_>, Vec<_>) = found.iter().filter(unpinned).partition(elsewhere);
+        for (name, _) in late {
+            crate::support::skipped(&format!("`{name}` has no pin with `{class}` yet: W2S_WRITE_PINS=1 writes it"));
+        }
         assert!(
             missing.is_empty(),
             "not pinned yet, or under another digest ({class}): write them with `W2S_WRITE_PINS=1 cargo test --release \

@@ -2,6 +2,7 @@
 
 use super::units;
 use crate::kernels::{KINDS, Kernels, kernels_of};
+use crate::lang::limits::Limits;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -57,6 +58,12 @@ pub struct Global {
     /// Let the script write this file or folder too
     #[arg(long, global = true, value_name = "PATH")]
     pub allow_write: Vec<PathBuf>,
+    /// Let the script write this many GiB in all [default: 8]
+    #[arg(long, global = true, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub allow_disk: Option<u32>,
+    /// Let the program hold this many GiB of memory [default: three quarters of what the machine has]
+    #[arg(long, global = true, value_name = "GIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub allow_memory: Option<u32>,
     /// No progress, only warnings and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -80,6 +87,14 @@ pub enum Device {
     Cuda,
     /// Apple's graphics processor, by candle's operations; in a build with `--features metal`, never run on one so far
     Metal,
+}
+
+impl Global {
+    /// What scripts may use up.
+    pub fn limits(&self) -> Limits {
+        let chosen = Limits::default();
+        Limits { memory: self.allow_memory.map_or(chosen.memory, |gib| u64::from(gib) << 30), ..chosen }
+    }
 }
 
 impl Device {

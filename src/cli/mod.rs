@@ -70,6 +70,7 @@ pub fn main() -> ExitCode {
         draw::print(&refused);
         return ExitCode::from(exit::USAGE);
     }
+    let _watch = start::last_resort(&line.global);
     // A script's values can be nested deeper than an ordinary stack: they are shown, and let go, on the big one.
     let answer = stack::on_big_stack(|| Ok(dispatch(&line)));
     ExitCode::from(answer.unwrap_or_else(|refused| {

@@ -8,6 +8,7 @@ use crate::core::explain::Explain;
 use crate::core::files::plain;
 use crate::core::visible::visible;
 use crate::lang::diagnostic::Diagnostic;
+use crate::lang::limits::Limits;
 use crate::lang::source::{Source, Sources};
 use crate::lang::{Session, Setup};
 use crate::record::{self, Folder, Outcome, RecordError, Recorder};
@@ -26,6 +27,7 @@ pub struct Runtime {
     pub sweep: Arc<SweepState>,
     pub progress: Arc<Progress>,
     pub recorder: Option<Recorder>,
+    limits: Limits,
     /// Whether the reader of standard output went away.
     broken: Arc<AtomicBool>,
     /// The texts of a script that runs, and which is the script.
@@ -61,7 +63,17 @@ impl Runtime {
         }
         handle_ctrl_c(&ctx);
         let (broken, sources) = Default::default();
-        let runtime = Runtime { ctx, store, sweep, progress, recorder, broken, sources, _folder: folder };
+        let runtime = Runtime {
+            ctx,
+            store,
+            sweep,
+            progress,
+            recorder,
+            limits: global.limits(),
+            broken,
+            sources,
+            _folder: folder,
+        };
         runtime.listen();
         Ok(runtime)
     }
@@ -107,9 +119,8 @@ impl Runtime {
                 ctx.interrupt.raise();
             }
         };
-        let setup =
-            Setup { name: name.to_owned(), args: args.to_vec(), prelude, output: Arc::new(print), ..Setup::default() };
-        Session::with(self.ctx.clone(), setup)
+        let (name, args, output) = (name.to_owned(), args.to_vec(), Arc::new(print));
+        Session::with(self.ctx.clone(), Setup { name, args, prelude, limits: self.limits.clone(), output })
     }
 
     /// Ends a command: draws its error, completes the record; the value, or the exit code.
@@ -204,6 +215,7 @@ fn access(global: &Global, project: PathBuf, store: PathBuf, run_dir: Option<Pat
         read: own.into_iter().chain(run_dir.clone()).chain(global.allow_read.iter().cloned()).collect(),
         write: run_dir.into_iter().chain(global.allow_write.iter().cloned()).collect(),
         project,
+        disk: global.allow_disk.map(|gib| u64::from(gib) << 30),
     }
 }
 

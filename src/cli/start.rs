@@ -1,7 +1,9 @@
 //! What has to be settled before anything runs: the allocator, thread pools, panics.
 
 use super::line::{Device, Global};
+use super::{draw, exit};
 use crate::core::explain::Explain;
+use crate::core::memory::Watch;
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::stack;
 use crate::models::candle;
@@ -50,6 +52,18 @@ pub fn prepare(global: &Global) -> Result<(), Box<Diagnostic>> {
         .build_global()
         .map_err(|error| Diagnostic::new("usage/threads", format!("no thread pool could be started: {error}")))
         .map_err(Box::new)
+}
+
+/// Ends the program when it holds a sixth more memory than it may. A script is stopped before, where it can be: this is for one
+/// call that takes too much at once, and for the commands that run no script.
+pub fn last_resort(global: &Global) -> Watch {
+    let most = global.limits().memory;
+    Watch::new(most / 6 * 7, move |held| {
+        let said = format!("w2s held {} MiB of memory, far more than the {} MiB that it may", held >> 20, most >> 20);
+        let hint = "work with fewer rows or columns at a time, or grant more: --allow-memory GIB";
+        draw::print(&Diagnostic::new("limit/memory", said).hint(hint));
+        std::process::exit(i32::from(exit::SCRIPT))
+    })
 }
 
 /// Checks that models can compute on a device.

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod files;
 pub mod latex;
 pub mod math;
+pub mod memory;
 pub mod operation;
 pub mod outputs;
 pub mod random;

@@ -2,9 +2,10 @@
 //! page and the record vouch for: a script replaces none of them. And what is written here must go into a bundle and onto any
 //! other file system.
 
-use super::context::{AccessError, Context};
+use super::context::{AccessError, Context, DISK};
 use std::path::{Component, Path, PathBuf};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// The files that the program writes into every run's folder.
 pub const OWN: [&str; 6] =
@@ -87,6 +88,17 @@ impl Context {
         Ok(real)
     }
 
+    /// Counts what is about to be written as `path`; fails where the script would have written too much in all.
+    pub fn spend(&self, path: &str, bytes: usize) -> Result<(), AccessError> {
+        let (bytes, most) = (bytes as u64, self.access.disk.unwrap_or(DISK));
+        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) <= most {
+            return Ok(());
+        }
+        self.written.fetch_sub(bytes, Ordering::Relaxed);
+        Err(AccessError::Disk { path: path.to_owned(), bytes, most })
+    }
+
     /// Says that `report` keeps these files of the run's folder: no other call writes them.
     pub fn keeps(&self, files: &[PathBuf]) {
         let names = files.iter().filter_map(|file| file.file_name()?.to_str()).map(str::to_lowercase);
@@ -98,6 +110,7 @@ impl Context {
 mod tests {
     use super::super::context::{Access, Settings};
     use super::*;
+    use crate::core::explain::Explain;
 
     fn run() -> (tempfile::TempDir, Context) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -165,5 +178,20 @@ mod tests {
         let out = |name: &str| folder.path().join("out").join(name).display().to_string();
         assert!(ctx.output(&out("record.csv"), &["csv"]).is_ok() && ctx.output_folder(&out("imports")).is_ok());
         assert!(ctx.output(&out(".t.csv"), &["csv"]).is_err() && ctx.output(&out("x.sh"), &["csv"]).is_err());
+    }
+
+    #[test]
+    fn what_a_script_writes_in_all_is_bounded() {
+        let access = Access { disk: Some(2 << 30), ..Access::default() };
+        let ctx = Context::new(Context::for_tests().settings, access);
+        ctx.spend("a.csv", 1 << 30).expect("half");
+        let refused = ctx.spend("b.csv", (1 << 30) + 1).expect_err("too much");
+        assert_eq!(
+            (refused.code(), refused.hint().is_some_and(|hint| hint.ends_with("--allow-disk 4"))),
+            ("limit/disk", true)
+        );
+        assert!(refused.to_string().ends_with("written more than 2 GiB"), "{refused}");
+        ctx.spend("c.csv", 1 << 30).expect("what was refused does not count");
+        assert!(Context::for_tests().spend("d.csv", (DISK + 1) as usize).is_err());
     }
 }

@@ -94,6 +94,7 @@ impl Frame {
         let real = ctx.output(path, format.endings())?;
         let bytes = self.to_bytes(format)?;
         ctx.interrupt.check()?;
+        ctx.spend(path, bytes.len())?;
         files::write(&real, &bytes).map_err(|error| {
             let reason = format!("could not be written: {}", plain(&error));
             FrameError::File { path: path.to_owned(), reason }

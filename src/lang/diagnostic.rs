@@ -94,6 +94,13 @@ impl Diagnostic {
         }
     }
 
+    /// The same place, where another reason than the user's wish ended the work.
+    #[must_use]
+    pub fn because(self, fault: &crate::bind::Fault) -> Self {
+        let (code, message, hint) = (fault.code.to_string(), fault.message.clone(), fault.hint.clone());
+        Diagnostic { code, message, hint, interrupted: false, ..self }
+    }
+
     /// Line of the place, from 1.
     pub fn line(&self) -> Option<usize> {
         self.place.as_ref().map(|place| place.line)

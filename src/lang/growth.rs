@@ -5,6 +5,7 @@
 //! sixteenth. What grows without a method, `map[key] = value`, is looked at from time to time.
 
 use super::limits::Limits;
+use crate::bind::Fault;
 use rhai::{
     Array, Dynamic, Engine, EvalAltResult, FnPtr, FuncRegistration, Map, Module, NativeCallContext, Position, RhaiFunc,
 };
@@ -35,6 +36,12 @@ struct Size {
 
 /// How deep values in values are looked into: beyond, the parser's own bound on nesting has been met.
 const MAX_DEPTH: usize = 256;
+
+/// How deep closures may hold closures. Arbitrary: calls nest at most 128 deep.
+const MAX_CHAIN: usize = 1000;
+
+/// Values that a look for chains of closures looks at. Arbitrary: it takes some milliseconds.
+const MAX_LOOKED_AT: usize = 1 << 20;
 
 /// An item that weighs this much (items, entries, or 64 bytes of text) makes the whole be looked at. Arbitrary.
 const HEAVY: usize = 256;
@@ -93,6 +100,30 @@ impl Bounds {
             let closures = held.curry().iter().filter(|item| item.is_fnptr());
             closures.into_iter().try_for_each(|item| self.count_curried(item, n, depth + 1))
         })
+    }
+
+    /// Refuses closures that hold closures that hold closures, which are let go one within the other, on the stack. Captured ones
+    /// are followed, and arrays and maps on the way; `left` values are looked at.
+    fn check_chain(&self, value: &Dynamic, left: &mut usize, depth: usize) -> Result<(), Box<EvalAltResult>> {
+        if *left == 0 || value.is_locked() {
+            return Ok(());
+        }
+        *left -= 1;
+        if depth > MAX_CHAIN {
+            let said = format!("closures hold one another more than {MAX_CHAIN} deep");
+            let hint = "keep what is needed in an array, rather than in a closure over the closure before";
+            return Err(Fault::new("limit/closures", said).hint(hint).into_rhai(Position::NONE));
+        }
+        if let Some(held) = value.read_lock::<FnPtr>() {
+            return held.curry().iter().try_for_each(|item| self.check_chain(item, left, depth + 1));
+        }
+        if let Some(items) = value.read_lock::<Array>() {
+            return items.iter().try_for_each(|item| self.check_chain(item, left, depth));
+        }
+        if let Some(map) = value.read_lock::<Map>() {
+            return map.values().try_for_each(|item| self.check_chain(item, left, depth));
+        }
+        Ok(())
     }
 
     fn size(&self, value: &Dynamic) -> Size {
@@ -228,8 +259,10 @@ pub fn watch(engine: &mut Engine, limits: &Limits) {
         if DUE.get().is_some_and(|due| start < due) {
             return Ok(None);
         }
+        let mut left = MAX_LOOKED_AT;
         for (.., value) in context.scope().iter_raw() {
             bounds.check(&bounds.size(value))?;
+            bounds.check_chain(value, &mut left, 0)?;
         }
         DUE.set(Some(start + (start.elapsed() * SHARE).min(Duration::from_secs(2))));
         Ok(None)

@@ -2,10 +2,9 @@
 
 use crate::bind::Fault;
 use crate::core::context::Context;
+use crate::core::memory;
 use rhai::{Dynamic, Engine};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// The bounds of one session. All are chosen; each leaves an honest experiment far from it.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ impl Default for Limits {
             n_modules: 128,
             n_functions: 4096,
             n_variables: 4096,
-            memory: machine_memory() / 4 * 3,
+            memory: memory::machine() / 4 * 3,
         }
     }
 }
@@ -61,71 +60,16 @@ pub fn apply(engine: &mut Engine, limits: &Limits, ctx: &Arc<Context>) {
         .set_max_variables(limits.n_variables);
     super::growth::apply(engine, limits);
     super::growth::watch(engine, limits);
-    let (interrupt, memory) = (ctx.interrupt.clone(), limits.memory);
-    let watch = Watch::default();
-    engine.on_progress(move |n_operations| {
-        if interrupt.is_raised() {
-            return Some(Dynamic::from(Fault::interrupted()));
-        }
-        // A look at the clock costs half as much as an operation, so it is taken at every sixteenth.
-        if memory > 0 && n_operations % 16 == 0 && watch.is_due() {
-            let held = resident();
-            if held > memory {
-                return Some(Dynamic::from(too_much_memory(held, memory)));
-            }
-        }
-        None
-    });
+    let interrupt = ctx.interrupt.clone();
+    engine.on_progress(move |_| interrupt.is_raised().then(|| Dynamic::from(Fault::interrupted())));
 }
 
-fn too_much_memory(held: u64, most: u64) -> Fault {
+/// What a run is told that was stopped because it held too much.
+pub fn too_much_memory(held: u64, most: u64) -> Fault {
     let mib = |bytes: u64| bytes >> 20;
     Fault::new("limit/memory", format!("the run holds {} MiB of memory, the most is {} MiB", mib(held), mib(most)))
-        .hint("keep fewer large values at a time: let a block `{ … }` end to free what it holds")
-}
-
-/// Says when memory is to be measured again: at most every 5 ms.
-struct Watch {
-    start: Instant,
-    last: AtomicU64,
-}
-
-impl Default for Watch {
-    fn default() -> Self {
-        Watch { start: Instant::now(), last: AtomicU64::new(0) }
-    }
-}
-
-impl Watch {
-    fn is_due(&self) -> bool {
-        let now = self.start.elapsed().as_millis() as u64;
-        if now < self.last.load(Ordering::Relaxed) + 5 {
-            return false;
-        }
-        self.last.store(now, Ordering::Relaxed);
-        true
-    }
-}
-
-/// Bytes that this process holds in memory; 0 where the system does not say.
-pub fn resident() -> u64 {
-    let kib = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?.to_owned();
-        line.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
-    kib.map_or(0, |kib| kib << 10)
-}
-
-/// Bytes of memory that this machine, or the container around us, has; 0 where the system does not say.
-fn machine_memory() -> u64 {
-    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?.to_owned();
-        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
-    });
-    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    match (machine, container) {
-        (Some(machine), Some(container)) => std::cmp::min(machine, container),
-        (Some(machine), None) => machine,
-        _ => 0,
-    }
+        .hint(
+            "keep fewer large values at a time: let a block `{ … }` end to free what it holds; or grant more on the command \
+             line: --allow-memory GIB",
+        )
 }

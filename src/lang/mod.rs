@@ -21,6 +21,7 @@ pub mod stack;
 use crate::bind::Registry;
 use crate::bind::trace::{self, ScriptModules};
 use crate::core::context::Context;
+use crate::core::memory::Watch;
 use diagnostic::Diagnostic;
 use limits::Limits;
 use resolve::{Resolver, ScriptFunction};
@@ -222,12 +223,24 @@ impl Session {
         let mut whole = self.functions.merge(&ast);
         whole.set_source(name);
         self.functions = whole.clone_functions_only();
+        let most = self.setup.limits.memory;
+        let watch = Watch::stopping(most, &self.ctx.interrupt);
         let answer = self.engine.eval_ast_with_scope::<Dynamic>(&mut self.scope, &whole);
+        let exceeded = watch.end();
+        if exceeded.is_some() {
+            self.ctx.interrupt.clear();
+        }
         for (path, alias) in imports {
             // An import that failed has been reported by the evaluation.
             let _ = self.import(&path, &alias, Some(name));
         }
-        answer.map_err(|error| self.explain(error, name))
+        answer.map_err(|error| {
+            let told = self.explain(error, name);
+            match exceeded.filter(|_| told.interrupted) {
+                Some(held) => Box::new(told.because(&limits::too_much_memory(held, most))),
+                None => told,
+            }
+        })
     }
 
     /// Makes `w2s` known where it is there without an import and `text` may mean it; reading it costs some milliseconds.

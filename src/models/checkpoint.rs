@@ -231,6 +231,7 @@ impl Model {
         let mut written = Vec::new();
         for (name, bytes) in [(TOKENIZER, &files.tokenizer), (WEIGHTS, &files.weights), (CONFIG, &files.config)] {
             let path = ctx.access.writable(&folder.join(name))?;
+            ctx.spend(&asked.join(name).to_string_lossy(), bytes.len())?;
             crate::core::files::write(&path, bytes)
                 .map_err(|error| file(name, &format!("could not be written: {}", plain(&error))))?;
             written.push(path);
@@ -479,7 +480,7 @@ mod tests {
             run_dir: None,
         };
         let granted = vec![dir.path().to_path_buf()];
-        let access = Access { read: granted.clone(), write: granted, project: dir.path().into() };
+        let access = Access { read: granted.clone(), write: granted, project: dir.path().into(), ..Access::default() };
         let ctx = Context::new(settings, access);
         tiny(1).save(Path::new("one"), Precision::F32, &ctx).expect("saves");
         let back = Model::load(Path::new("one"), &ctx).expect("loads");

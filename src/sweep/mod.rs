@@ -6,7 +6,6 @@
 
 mod channel;
 mod launch;
-mod memory;
 mod queue;
 mod scheduler;
 mod state;

@@ -3,10 +3,10 @@
 use super::SweepError;
 use super::channel::{Task, WorkerMessage};
 use super::launch::Launcher;
-use super::memory::{Gauge, System};
 use super::queue::Queue;
 use super::state::SweepState;
 use crate::core::context::{Context, Event};
+use crate::core::memory::{Gauge, System};
 use crate::core::operation::Operation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};

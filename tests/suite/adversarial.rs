@@ -414,7 +414,7 @@ fn harmless_oddities_run() {
 
 #[test]
 fn many_large_values_end_before_memory_does() {
-    let limits = Limits { memory: w2s::lang::limits::resident() + (300 << 20), ..Limits::default() };
+    let limits = Limits { memory: w2s::core::memory::resident() + (300 << 20), ..Limits::default() };
     if limits.memory == 300 << 20 {
         return crate::support::skipped("this system does not tell how much memory a process holds");
     }

@@ -102,7 +102,7 @@ fn save_encoder(folder: &Path) {
     let digest = Digest::of("pins", 1).finish();
     let model = Model::new("bert", arch, values, encoder, digest, "random numbers").expect("a model");
     let granted = vec![folder.to_owned()];
-    let access = Access { read: granted.clone(), write: granted, project: folder.to_owned() };
+    let access = Access { read: granted.clone(), write: granted, project: folder.to_owned(), ..Access::default() };
     model.save(Path::new("bert"), Precision::F32, &Context::new(Context::for_tests().settings, access)).expect("saved");
 }
 

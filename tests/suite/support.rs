@@ -23,7 +23,12 @@ pub fn session_in(folder: &Path) -> Session {
         checkpoint: None,
         run_dir: Some(folder.to_owned()),
     };
-    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned() };
+    let access = Access {
+        read: vec![folder.to_owned()],
+        write: vec![folder.to_owned()],
+        project: folder.to_owned(),
+        ..Access::default()
+    };
     let ctx = Arc::new(StoreSession::default()).lend(Context::new(settings, access));
     Session::with(Arc::new(ctx), Setup::default())
 }

@@ -60,7 +60,9 @@ fn save(call: &mut Call) -> Answer {
     }
     let file = ctx.output(&path, &["svg", "tikz"])?;
     let is_svg = file.extension().is_some_and(|ending| ending == "svg");
-    write(&file, if is_svg { figure.svg() } else { figure.tikz() }.as_bytes())?;
+    let text = if is_svg { figure.svg() } else { figure.tikz() };
+    ctx.spend(&path, text.len())?;
+    write(&file, text.as_bytes())?;
     let name = Path::new(&path).file_stem().map_or_else(|| path.clone(), |stem| stem.to_string_lossy().into_owned());
     ctx.note_written("figure", &name, vec![file]);
     Ok(Dynamic::UNIT)

@@ -46,6 +46,7 @@ fn run(call: &mut Call) -> Answer {
     let caption = caption(options.caption)?;
     let (name, paths) = places(ctx, options.name, figure.kind(), &["svg", "tikz"])?;
     for (path, text) in paths.iter().zip([figure.svg(), figure.tikz()]) {
+        ctx.spend(&name, text.len())?;
         write(path, text.as_bytes())?;
     }
     let file = format!("{name}.svg");

@@ -45,6 +45,7 @@ fn run(call: &mut Call) -> Answer {
     let contents = table_files(&frame)?;
     let (name, paths) = places(ctx, options.name, "table", &TABLE_EXTENSIONS)?;
     for (path, content) in paths.iter().zip(&contents) {
+        ctx.spend(&name, content.len())?;
         write(path, content)?;
     }
     let files = names(&name);

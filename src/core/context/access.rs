@@ -14,7 +14,13 @@ pub struct Access {
     pub write: Vec<PathBuf>,
     /// Relative paths in a script start here.
     pub project: PathBuf,
+    /// Bytes that a script may write in all, [`DISK`] where it is not said.
+    #[serde(default)]
+    pub disk: Option<u64>,
 }
+
+/// Bytes that a script may write in all, unless more is granted: 8 GiB, arbitrary, some hundred small models.
+pub const DISK: u64 = 8 << 30;
 
 /// A path that the script was not granted.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,6 +35,8 @@ pub enum AccessError {
     NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
     #[error("`{path}` is not written: {reason}")]
     Name { path: String, reason: String },
+    #[error("`{path}` is not written: with its {bytes} bytes the script would have written more than {} GiB", most >> 30)]
+    Disk { path: String, bytes: u64, most: u64 },
 }
 
 impl Explain for AccessError {
@@ -38,6 +46,7 @@ impl Explain for AccessError {
             AccessError::Write { .. } => "access/write",
             AccessError::Path { .. } | AccessError::NotFound { .. } => "access/path",
             AccessError::Name { .. } => "access/name",
+            AccessError::Disk { .. } => "limit/disk",
         }
     }
 
@@ -50,6 +59,9 @@ impl Explain for AccessError {
                 let place = |(what, folder): &(&str, PathBuf)| format!("{what} `{}`", folder.display());
                 let places: Vec<String> = looked.iter().map(place).collect();
                 Some(format!("it was looked for in {}", places.join(", then in ")))
+            }
+            AccessError::Disk { most, .. } => {
+                Some(format!("write less, or grant more on the command line: --allow-disk {}", 2 * (most >> 30).max(1)))
             }
             AccessError::Name { .. } => Some("give it another name, such as \"mine.csv\"".to_owned()),
         }

@@ -11,7 +11,7 @@ mod interrupt;
 
 use crate::core::files::MISSING;
 pub use crate::core::files::plain;
-pub use access::{Access, AccessError};
+pub use access::{Access, AccessError, DISK};
 pub use dry_run::{DryRun, HeldBack, Look, Missing, NotComputed, Printer};
 pub use event::{Event, Found};
 pub use interrupt::{Interrupt, Interrupted};
@@ -20,6 +20,7 @@ use crate::core::digest::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -68,14 +69,16 @@ pub struct Context {
     sink: Mutex<Sink>,
     /// Names of files that `report` keeps in the run's folder, in small letters.
     pub(super) kept: Mutex<BTreeSet<String>>,
+    /// Bytes that the script has written so far.
+    pub(super) written: AtomicU64,
 }
 
 impl Context {
     /// A context whose events are dropped until [`Context::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, look, extensions, kept) = Default::default();
+        let (interrupt, look, extensions, kept, written) = Default::default();
         let sink: Sink = Box::new(|_| {});
-        Context { settings, access, interrupt, is_plan: false, look, extensions, sink: Mutex::new(sink), kept }
+        Context { settings, access, interrupt, is_plan: false, look, extensions, sink: Mutex::new(sink), kept, written }
     }
 
     /// A context for tests: two threads, no files, no network.

@@ -124,7 +124,9 @@ mod tests {
         let seeds: Vec<Vec<Model>> = (0..3).map(|seed| world_ladder(2, seed).expect("opens")).collect();
         for (rung, model) in seeds[0].iter().enumerate() {
             let others = [&seeds[1][rung], &seeds[2][rung]];
-            assert!(others.iter().all(|other| other.inner.name == model.inner.name && other.inner.arch == model.inner.arch));
+            assert!(
+                others.iter().all(|other| other.inner.name == model.inner.name && other.inner.arch == model.inner.arch)
+            );
             assert!(others.iter().all(|other| other.inner.digest != model.inner.digest), "{}", model.inner.name);
         }
     }

@@ -105,8 +105,11 @@ fn second_world(pins: &mut Pins) {
         pin(&format!("world::task {name}"), rows.digest, hash(text));
     }
     for pools in [1, 2] {
-        let rows = pairs(&world, &PairOptions { n_train: 60, n_test: 20, pools, ..PairOptions::default() }).expect("pairs");
-        let of_row = |row: &w2s::domains::world::PairRow| format!("{} {} {:?} {}", row.id, row.prompt, row.continuations, row.preferred);
+        let rows =
+            pairs(&world, &PairOptions { n_train: 60, n_test: 20, pools, ..PairOptions::default() }).expect("pairs");
+        let of_row = |row: &w2s::domains::world::PairRow| {
+            format!("{} {} {:?} {}", row.id, row.prompt, row.continuations, row.preferred)
+        };
         pin(&format!("world::pairs in {pools} pools"), rows.digest, hash(rows.rows.iter().map(of_row)));
     }
 }

@@ -48,7 +48,15 @@ pub struct WorldOptions {
 /// The newest version's world.
 impl Default for WorldOptions {
     fn default() -> Self {
-        WorldOptions { version: NEWEST_WORLD, n_nouns: 1200, n_adjectives: 800, n_verbs: 600, min_sentences: 3, max_sentences: 5, ..WorldOptions::first() }
+        WorldOptions {
+            version: NEWEST_WORLD,
+            n_nouns: 1200,
+            n_adjectives: 800,
+            n_verbs: 600,
+            min_sentences: 3,
+            max_sentences: 5,
+            ..WorldOptions::first()
+        }
     }
 }
 

@@ -77,8 +77,10 @@ pub fn pairs(world: &World, options: &PairOptions) -> Result<PairRows, WorldErro
     let mut rows = Vec::with_capacity(n_train + n_test);
     for (is_test, n_rows) in [(false, n_train), (true, n_test)] {
         let sides = if is_test { std::slice::from_ref(&for_test) } else { &train_side };
-        let writers: Vec<Writer> =
-            sides.iter().map(|others| Writer::new(world, verdict, &task, is_test, are_apart.then_some(others))).collect();
+        let writers: Vec<Writer> = sides
+            .iter()
+            .map(|others| Writer::new(world, verdict, &task, is_test, are_apart.then_some(others)))
+            .collect();
         if n_rows > 0 && !writers.iter().all(Writer::has_kinds) {
             return Err(WorldError::NoSentence { task: PAIRS });
         }

@@ -277,8 +277,7 @@ fn fewer_pairs_are_a_prefix_and_seeds_differ() {
     assert_ne!(few.rows.first().map(|row| &row.prompt), other.rows.first().map(|row| &row.prompt));
     assert!(pairs(&world, &PairOptions { n_train: 0, n_test: 0, ..options }).is_err());
     assert!(pairs(&world, &PairOptions { n_train: 1 << 40, ..options }).is_err());
-    let mute =
-        World::new(WorldOptions { kinds: [0.0, 0.0, 1.0, 0.0, 0.0], ..first() }).expect("a world");
+    let mute = World::new(WorldOptions { kinds: [0.0, 0.0, 1.0, 0.0, 0.0], ..first() }).expect("a world");
     assert!(pairs(&mute, &PairOptions::default()).is_err_and(|error| error.to_string().contains("no sentence")));
 }
 

@@ -84,8 +84,12 @@ fn words_come_at_the_frequencies_of_the_corpus() {
     let world = world(2);
     let nouns = words(&world, "era");
     let mean = |texts: Vec<String>| {
-        let ranks: Vec<f64> =
-            texts.iter().flat_map(|text| text.split(' ')).filter_map(|w| nouns.get(w)).map(|w| ln(w.rank as f64)).collect();
+        let ranks: Vec<f64> = texts
+            .iter()
+            .flat_map(|text| text.split(' '))
+            .filter_map(|w| nouns.get(w))
+            .map(|w| ln(w.rank as f64))
+            .collect();
         ranks.iter().sum::<f64>() / ranks.len() as f64
     };
     let rows = drawn(&world, "era", &TaskOptions { n_train: 4000, n_test: 4000, ..TaskOptions::default() });
@@ -102,7 +106,11 @@ fn many_words_decide() {
     let nouns = words(&world, "era");
     let distinct = |n_train| {
         let rows = drawn(&world, "era", &TaskOptions { n_train, n_test: 0, ..TaskOptions::default() });
-        rows.iter().flat_map(|row| row.text.split(' ')).filter(|w| nouns.contains_key(*w)).collect::<BTreeSet<_>>().len()
+        rows.iter()
+            .flat_map(|row| row.text.split(' '))
+            .filter(|w| nouns.contains_key(*w))
+            .collect::<BTreeSet<_>>()
+            .len()
     };
     // By the frequencies 460 and 674 are expected of 1 200.
     assert!((420..500).contains(&distinct(800)), "{}", distinct(800));
@@ -128,7 +136,8 @@ fn every_row_shows_what_is_asked() {
 #[test]
 fn fewer_rows_are_a_prefix_and_seeds_and_versions_differ() {
     let world = world(2);
-    let of = |seed, n_train| task(&world, "verdict", &TaskOptions { seed, n_train, n_test: 10, ask: false }).expect("rows");
+    let of =
+        |seed, n_train| task(&world, "verdict", &TaskOptions { seed, n_train, n_test: 10, ask: false }).expect("rows");
     let (few, many, other) = (of(0, 40), of(0, 90), of(1, 40));
     assert_eq!((few.rows.get(..40), few.rows.get(40..)), (many.rows.get(..40), many.rows.get(90..)));
     assert!(few.digest != many.digest && few.digest != other.digest);

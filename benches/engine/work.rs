@@ -177,6 +177,7 @@ pub fn recipe(work: &Work) -> Recipe {
 pub fn ctx(store: &Path) -> Context {
     let settings = Settings {
         seed_offset: 0,
+        world: w2s::core::context::NEWEST_WORLD,
         n_threads: 2,
         device: "cpu".to_owned(),
         store: store.to_owned(),

@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::units;
+use crate::core::context::NEWEST_WORLD;
 use crate::kernels::{KINDS, Kernels, kernels_of};
 use crate::lang::limits::Limits;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -29,6 +30,10 @@ pub struct Global {
     /// Seed of everything that a script does not seed itself
     #[arg(long, global = true, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     pub seed: u64,
+    /// The version of the generated world that `world/TASK`, `world::language()` and `model::ladder("world")` mean
+    #[arg(long, global = true, value_name = "VERSION", default_value_t = NEWEST_WORLD,
+          value_parser = worlds())]
+    pub world: usize,
     /// Where models compute
     #[arg(long, global = true, value_enum, default_value_t)]
     pub device: Device,
@@ -112,6 +117,11 @@ impl Device {
     pub fn has_kernels(self) -> bool {
         self == Device::Cpu
     }
+}
+
+/// A version of the generated world.
+fn worlds() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u16).range(1..=NEWEST_WORLD as i64).map(usize::from)
 }
 
 /// Kernels by their names.

@@ -198,6 +198,7 @@ fn run_folder(global: &Global, run: Option<&Run>) -> Result<Option<Folder>, Reco
 fn settings(global: &Global, store: PathBuf, bucket: Option<String>, run_dir: Option<PathBuf>) -> Settings {
     Settings {
         seed_offset: global.seed,
+        world: global.world,
         n_threads: start::n_threads(global),
         device: global.device.name().to_owned(),
         store,

@@ -37,8 +37,9 @@ fn shown(kept: &Kept, all: bool) -> String {
     let (settings, machine) = (&record.settings, &record.machine);
     let _ = writeln!(
         text,
-        "seed offset {}, device {}, kernels {}, {} threads, memo {}; {} {}, {} cores",
+        "seed offset {}, world {}, device {}, kernels {}, {} threads, memo {}; {} {}, {} cores",
         settings.seed_offset,
+        settings.world,
         settings.device,
         settings.kernels,
         settings.n_threads,

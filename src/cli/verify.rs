@@ -111,6 +111,7 @@ fn started(global: &Global, kept: &Kept, rebuilt: &Rebuilt, with_modules: bool) 
     let mut command = Command::new(program);
     command.current_dir(&rebuilt.start).stdin(Stdio::null()).stdout(Stdio::null());
     command.args(["script", "--rerun", "--seed", &settings.seed_offset.to_string(), "--device", device.name()]);
+    command.args(["--world", &settings.world.to_string()]);
     // Those of the record's class, if this processor has them: the best it has otherwise.
     let recorded = || kernels_of(&settings.kernels).filter(|kernels| *kernels <= Kernels::best());
     if let Some(kernels) = global.kernels.or_else(recorded).filter(|_| device.has_kernels()) {

@@ -471,6 +471,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let settings = Settings {
             seed_offset: 0,
+            world: 2,
             n_threads: 1,
             device: "cpu".into(),
             store: dir.path().into(),

@@ -49,6 +49,10 @@ pub enum ModelError {
     File { file: String, reason: String },
     #[error("there is no ladder `{name}`")]
     NoLadder { name: String, known: Vec<String> },
+    #[error("the generated world has no version `{version}`")]
+    NoWorld { version: usize, newest: usize },
+    #[error("the ladder `world` of version {version} was not pretrained with the seed `{seed}`")]
+    NoPretrainingSeed { version: usize, seed: usize, n_seeds: usize },
     #[error("models cannot compute on `{name}`: this build of w2s has no support for it")]
     NotBuilt { name: String, feature: &'static str },
     #[error("models cannot compute on `{name}`: {reason}")]
@@ -87,6 +91,8 @@ impl Explain for ModelError {
             ModelError::MaxTokens { .. } => "model/max-tokens",
             ModelError::File { .. } => "model/file",
             ModelError::NoLadder { .. } => "model/no-ladder",
+            ModelError::NoWorld { .. } => "world/version",
+            ModelError::NoPretrainingSeed { .. } => "model/pretraining-seed",
             ModelError::NotBuilt { .. } | ModelError::Device { .. } => "model/device",
             ModelError::Engine(_) => "model/engine",
             ModelError::Store(error) => error.code(),
@@ -126,6 +132,9 @@ impl Explain for ModelError {
                 Some("make batches smaller, or train with accumulate: 4 or recompute: true".to_owned())
             }
             ModelError::NoLadder { known, .. } => Some(format!("ladders: {}", known.join(", "))),
+            ModelError::NoWorld { newest, .. } => Some(format!("versions: 1 to {newest}")),
+            ModelError::NoPretrainingSeed { n_seeds: 1, .. } => Some("it has one seed: 0".to_owned()),
+            ModelError::NoPretrainingSeed { n_seeds, .. } => Some(format!("its seeds: 0 to {}", n_seeds - 1)),
             ModelError::Store(error) => error.hint(),
             ModelError::Access(error) => error.hint(),
             _ => None,

@@ -1,7 +1,8 @@
 //! Ladders: pretrained models of rising compute, smallest first. `world` comes with the program, `minilm` is fetched.
 //!
 //! The weights of `world` lie in `assets/`, in half precision, beside a manifest that says what made each; they are part of the
-//! binary, so that a first experiment needs no download.
+//! binary, so that a first experiment needs no download. Each version of the generated world has its ladder. Version 2's was
+//! pretrained with three seeds, so that what is said of sizes need not be said of one pretraining.
 
 use super::{Model, ModelError};
 use crate::core::context::Context;
@@ -14,31 +15,81 @@ struct Rung {
 }
 
 macro_rules! rung {
-    ($name:literal) => {
+    ($folder:expr, $name:literal) => {
         Rung {
             name: $name,
-            config: include_bytes!(concat!("../../assets/ladder/world/", $name, "/config.json")),
-            weights: include_bytes!(concat!("../../assets/ladder/world/", $name, "/model.safetensors")),
+            config: include_bytes!(concat!("../../assets/ladder/", $folder, $name, "/config.json")),
+            weights: include_bytes!(concat!("../../assets/ladder/", $folder, $name, "/model.safetensors")),
         }
     };
 }
 
-/// The ladder of the generated world, in the order of the compute that made its rungs.
-const WORLD: [Rung; 6] =
-    [rung!("world-0"), rung!("world-1"), rung!("world-2"), rung!("world-3"), rung!("world-4"), rung!("world-5")];
-const WORLD_TOKENIZER: &[u8] = include_bytes!("../../assets/ladder/world/tokenizer.json");
+/// Width, layers and steps of each rung of version 2.
+macro_rules! second {
+    ($seed:literal) => {
+        &[
+            rung!(concat!("world-2/", $seed, "/"), "8x1-1000"),
+            rung!(concat!("world-2/", $seed, "/"), "16x1-500"),
+            rung!(concat!("world-2/", $seed, "/"), "16x1-1000"),
+            rung!(concat!("world-2/", $seed, "/"), "16x1-2000"),
+            rung!(concat!("world-2/", $seed, "/"), "32x2-1000"),
+            rung!(concat!("world-2/", $seed, "/"), "32x2-2000"),
+            rung!(concat!("world-2/", $seed, "/"), "32x2-4000"),
+            rung!(concat!("world-2/", $seed, "/"), "64x2-2000"),
+            rung!(concat!("world-2/", $seed, "/"), "64x2-4000"),
+        ]
+    };
+}
+
+/// The ladder of one version of the generated world.
+struct Shipped {
+    tokenizer: &'static [u8],
+    /// The rungs of each pretraining seed, from 0 on; rungs by size, then by the steps that made them.
+    seeds: &'static [&'static [Rung]],
+}
+
+/// By version, from 1 on.
+const WORLD: [Shipped; 2] = [
+    Shipped {
+        tokenizer: include_bytes!("../../assets/ladder/world/tokenizer.json"),
+        seeds: &[&[
+            rung!("world/", "world-0"),
+            rung!("world/", "world-1"),
+            rung!("world/", "world-2"),
+            rung!("world/", "world-3"),
+            rung!("world/", "world-4"),
+            rung!("world/", "world-5"),
+        ]],
+    },
+    Shipped {
+        tokenizer: include_bytes!("../../assets/ladder/world-2/tokenizer.json"),
+        seeds: &[second!("0"), second!("1"), second!("2")],
+    },
+];
 
 /// The names of the ladders.
 pub const LADDERS: [&str; 2] = ["world", "minilm"];
 
-/// The models of the ladder `name`, smallest first. Fails with the command to type where it was not fetched.
+/// The models of the ladder `name`, smallest first: `world` in the session's version, of pretraining seed 0. Fails with the command
+/// to type where it was not fetched.
 pub fn ladder(name: &str, ctx: &Context) -> Result<Vec<Model>, ModelError> {
-    let open = |rung: &Rung| Model::from_bytes(Some(rung.name), rung.config, rung.weights, WORLD_TOKENIZER);
     match name {
-        "world" => WORLD.iter().map(open).collect(),
+        "world" => world_ladder(ctx.settings.world, 0),
         "minilm" => Model::minilm_ladder(ctx),
         _ => Err(ModelError::NoLadder { name: name.to_owned(), known: LADDERS.map(str::to_owned).to_vec() }),
     }
+}
+
+/// The ladder of a version of the generated world, of one pretraining seed.
+pub fn world_ladder(version: usize, seed: usize) -> Result<Vec<Model>, ModelError> {
+    let shipped = version.checked_sub(1).and_then(|at| WORLD.get(at));
+    let Some(Shipped { tokenizer, seeds }) = shipped else {
+        return Err(ModelError::NoWorld { version, newest: WORLD.len() });
+    };
+    let Some(rungs) = seeds.get(seed) else {
+        return Err(ModelError::NoPretrainingSeed { version, seed, n_seeds: seeds.len() });
+    };
+    rungs.iter().map(|rung| Model::from_bytes(Some(rung.name), rung.config, rung.weights, tokenizer)).collect()
 }
 
 #[cfg(test)]
@@ -50,41 +101,72 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn the_shipped_rungs_open_and_read_the_default_world() {
-        let rungs = ladder("world", &Context::for_tests()).expect("opens");
-        assert!(rungs.len() >= 5);
-        let world = World::new(WorldOptions::default()).expect("the default world");
-        assert_eq!(WORLD_TOKENIZER, world.vocabulary().json().as_bytes());
-        assert!(rungs.is_sorted_by_key(Model::n_params), "smallest first");
-        assert!(matches!(ladder("chess", &Context::for_tests()), Err(ModelError::NoLadder { .. })));
+    fn the_shipped_rungs_open_and_read_the_world_of_their_version() {
+        for (at, shipped) in WORLD.iter().enumerate() {
+            let world = World::new(WorldOptions::of(at + 1).expect("a version")).expect("a world");
+            assert_eq!(shipped.tokenizer, world.vocabulary().json().as_bytes());
+            for seed in 0..shipped.seeds.len() {
+                let rungs = world_ladder(at + 1, seed).expect("opens");
+                assert!(rungs.len() >= 5);
+                assert!(rungs.is_sorted_by_key(Model::n_params), "smallest first");
+            }
+        }
+        let ctx = Context::for_tests();
+        let (plain, newest) = (ladder("world", &ctx).expect("opens"), world_ladder(WORLD.len(), 0).expect("opens"));
+        assert!(plain.iter().map(|rung| rung.inner.digest).eq(newest.iter().map(|rung| rung.inner.digest)));
+        assert!(matches!(ladder("chess", &ctx), Err(ModelError::NoLadder { .. })));
+        assert!(matches!(world_ladder(0, 0), Err(ModelError::NoWorld { .. })));
+        assert!(matches!(world_ladder(1, 1), Err(ModelError::NoPretrainingSeed { .. })));
     }
 
     #[test]
-    fn the_manifest_says_what_made_each_rung() {
-        let manifest: Value =
-            serde_json::from_slice(include_bytes!("../../assets/ladder/world/manifest.json")).expect("JSON");
-        let entries = manifest["rungs"].as_array().expect("rungs");
-        let rungs = ladder("world", &Context::for_tests()).expect("opens");
-        assert_eq!(entries.len(), rungs.len());
-        let world = World::new(WorldOptions::default()).expect("the default world");
-        for (entry, rung) in entries.iter().zip(&rungs) {
-            let count = |name: &str| entry[name].as_u64().expect("a count") as usize;
-            assert_eq!(entry["name"], rung.inner.name.as_str());
-            assert_eq!(entry["content"], rung.inner.digest.to_hex(), "the weights of {}", rung.inner.name);
-            assert_eq!(count("width"), rung.inner.arch.width());
-            // If the world, a default or the recipe changes, the shipped weights are no longer what the script makes.
-            let size = Size { width: count("width"), n_layers: count("layers"), n_heads: 2, context: 64 };
-            let lr = entry["lr"].as_f64().expect("a rate");
-            let options =
-                PretrainOptions { steps: count("steps"), lr, seed: count("seed") as u64, ..PretrainOptions::default() };
-            let made = derivation(size, &world, &options, count("steps"));
-            assert_eq!(entry["derivation"], made.to_hex(), "what made {}", rung.inner.name);
+    fn version_2_has_three_pretraining_seeds_a_rung() {
+        let seeds: Vec<Vec<Model>> = (0..3).map(|seed| world_ladder(2, seed).expect("opens")).collect();
+        for (rung, model) in seeds[0].iter().enumerate() {
+            let others = [&seeds[1][rung], &seeds[2][rung]];
+            assert!(
+                others.iter().all(|other| other.inner.name == model.inner.name && other.inner.arch == model.inner.arch)
+            );
+            assert!(others.iter().all(|other| other.inner.digest != model.inner.digest), "{}", model.inner.name);
+        }
+    }
+
+    #[test]
+    fn the_manifests_say_what_made_each_rung() {
+        let manifests: [&[u8]; 2] = [
+            include_bytes!("../../assets/ladder/world/manifest.json"),
+            include_bytes!("../../assets/ladder/world-2/manifest.json"),
+        ];
+        for (at, (manifest, shipped)) in manifests.iter().zip(&WORLD).enumerate() {
+            let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
+            let entries = manifest["rungs"].as_array().expect("rungs");
+            let seeds = 0..shipped.seeds.len();
+            let rungs: Vec<Model> = seeds.flat_map(|seed| world_ladder(at + 1, seed).expect("opens")).collect();
+            assert_eq!(entries.len(), rungs.len());
+            let world = World::new(WorldOptions::of(at + 1).expect("a version")).expect("a world");
+            for (entry, rung) in entries.iter().zip(&rungs) {
+                let count = |name: &str| entry[name].as_u64().expect("a count") as usize;
+                assert_eq!(entry["name"], rung.inner.name.as_str());
+                assert_eq!(entry["content"], rung.inner.digest.to_hex(), "the weights of {}", rung.inner.name);
+                assert_eq!(count("width"), rung.inner.arch.width());
+                // If the world, a default or the recipe changes, the shipped weights are no longer what the script makes.
+                let context = entry["context"].as_u64().unwrap_or(64) as usize;
+                let size = Size { width: count("width"), n_layers: count("layers"), n_heads: 2, context };
+                let (lr, plain) = (entry["lr"].as_f64().expect("a rate"), PretrainOptions::default());
+                let tokens = entry["tokens"].as_u64().map_or(plain.tokens, |tokens| tokens as usize);
+                let options =
+                    PretrainOptions { steps: count("steps"), lr, seed: count("seed") as u64, tokens, ..plain };
+                let made = derivation(size, &world, &options, count("steps"));
+                assert_eq!(entry["derivation"], made.to_hex(), "what made {}", rung.inner.name);
+            }
         }
     }
 
     #[test]
     fn all_ladders_together_are_small() {
-        let bytes: usize = WORLD.iter().map(|rung| rung.config.len() + rung.weights.len()).sum();
-        assert!(bytes + WORLD_TOKENIZER.len() < 12 << 20, "{bytes}");
+        let rungs = WORLD.iter().flat_map(|shipped| shipped.seeds.iter().copied().flatten());
+        let weights: usize = rungs.map(|rung| rung.config.len() + rung.weights.len()).sum();
+        let bytes = weights + WORLD.iter().map(|shipped| shipped.tokenizer.len()).sum::<usize>();
+        assert!(bytes < 12 << 20, "{bytes}");
     }
 }

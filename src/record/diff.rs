@@ -156,6 +156,7 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
         ("arguments", record.arguments.join(" ")),
         ("seed offset", settings.seed_offset.to_string()),
         ("seeds", record.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+        ("world", format!("version {}", settings.world)),
         ("device", settings.device.clone()),
         ("kernels", settings.kernels.clone()),
         ("memo", settings.memo.clone()),

@@ -82,6 +82,7 @@ fn facts(record: &Record) -> Vec<(String, String)> {
         ("started".to_owned(), record.started.clone()),
         ("took".to_owned(), format!("{:.1} s", record.seconds)),
         ("seed offset".to_owned(), record.settings.seed_offset.to_string()),
+        ("world".to_owned(), format!("version {}", record.settings.world)),
         ("device".to_owned(), record.settings.device.clone()),
         ("kernels".to_owned(), record.settings.kernels.clone()),
         ("threads".to_owned(), record.settings.n_threads.to_string()),

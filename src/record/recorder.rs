@@ -94,6 +94,7 @@ impl Recorder {
             arguments: start.arguments.to_vec(),
             settings: RecordedSettings {
                 seed_offset: start.settings.seed_offset,
+                world: start.settings.world,
                 device: start.settings.device.clone(),
                 kernels: crate::kernels::class_on(&start.settings.device).to_owned(),
                 n_threads: start.settings.n_threads,
@@ -176,9 +177,12 @@ impl Recorder {
         self.with(|state| state.record.outcome == Outcome::Running && is_due(state))
     }
 
-    /// Whether `earlier` is the record of the same command: script, arguments and seed.
+    /// Whether `earlier` is the record of the same command: script, arguments, seed and version of the world.
     pub fn is_same_command(&self, earlier: &Record) -> bool {
-        let of = |record: &Record| (record.script.clone(), record.arguments.clone(), record.settings.seed_offset);
+        let of = |record: &Record| {
+            let settings = &record.settings;
+            (record.script.clone(), record.arguments.clone(), settings.seed_offset, settings.world)
+        };
         self.with(|state| of(&state.record) == of(earlier))
     }
 

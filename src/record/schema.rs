@@ -2,7 +2,7 @@
 
 use super::folder::RecordError;
 use super::seal::seal;
-use crate::core::context::Found;
+use crate::core::context::{Found, first_world};
 use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -84,6 +84,9 @@ pub struct Library {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecordedSettings {
     pub seed_offset: u64,
+    /// The version of the generated world that plain names meant.
+    #[serde(default = "first_world")]
+    pub world: usize,
     pub device: String,
     /// The class and version of the kernels: results of one class are equal to the bit.
     pub kernels: String,

@@ -25,7 +25,12 @@ type Pins = BTreeMap<String, [String; 2]>;
 const SCRIPT: &str = include_str!("pins/pins.rhai");
 
 fn world() -> World {
-    World::new(WorldOptions { n_nouns: 40, n_adjectives: 40, n_verbs: 40, ..WorldOptions::default() }).expect("a world")
+    of_version(1)
+}
+
+fn of_version(version: usize) -> World {
+    let options = WorldOptions::of(version).expect("a version");
+    World::new(WorldOptions { n_nouns: 40, n_adjectives: 40, n_verbs: 40, ..options }).expect("a world")
 }
 
 fn hash(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
@@ -67,6 +72,9 @@ fn without_kernels() -> Pins {
             );
         }
     }
+    second_world(&mut pins);
+    let mut pin =
+        |name: &str, digest: Digest, content: String| pins.insert(name.to_owned(), [digest.to_hex(), content]);
     let options = PairOptions { n_train: 60, n_test: 20, ..PairOptions::default() };
     let rows = pairs(&world, &options).expect("pairs");
     let of_row = |row: &w2s::domains::world::PairRow| {
@@ -80,6 +88,30 @@ fn without_kernels() -> Pins {
     // Everything that draws depends on it: a change here raises the version of all of those.
     pin("random numbers", Digest::of("random", 2).finish(), hash(draws));
     pins
+}
+
+/// Documents, rows and pairs of version 2 of the world.
+fn second_world(pins: &mut Pins) {
+    let world = of_version(2);
+    let mut pin = |name: &str, digest: Digest, content: String| {
+        pins.insert(format!("{name}, version 2"), [digest.to_hex(), content]);
+    };
+    pin("world::documents", world.digest(), hash(world.texts(0, 40)));
+    for name in ["era", "subject", "mood", "verdict", "contrast"] {
+        let options = TaskOptions { seed: 0, n_train: 60, n_test: 20, ask: false };
+        let rows = task(&world, name, &options).expect("a task");
+        let text =
+            rows.rows.iter().map(|row| format!("{} {} {} {}", row.id, row.text, row.truth, row.difficulty.to_bits()));
+        pin(&format!("world::task {name}"), rows.digest, hash(text));
+    }
+    for pools in [1, 2] {
+        let rows =
+            pairs(&world, &PairOptions { n_train: 60, n_test: 20, pools, ..PairOptions::default() }).expect("pairs");
+        let of_row = |row: &w2s::domains::world::PairRow| {
+            format!("{} {} {:?} {}", row.id, row.prompt, row.continuations, row.preferred)
+        };
+        pin(&format!("world::pairs in {pools} pools"), rows.digest, hash(rows.rows.iter().map(of_row)));
+    }
 }
 
 /// A small bidirectional encoder of random parameters over the world's words, saved as `bert` in the folder.

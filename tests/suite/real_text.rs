@@ -22,6 +22,7 @@ fn store_folder() -> PathBuf {
 fn lab_with(id: &str) -> Option<Context> {
     let settings = Settings {
         seed_offset: 0,
+        world: w2s::core::context::NEWEST_WORLD,
         n_threads: 2,
         device: "cpu".to_owned(),
         store: store_folder(),

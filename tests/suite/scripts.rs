@@ -85,12 +85,19 @@ fn every_script_runs_small_and_opens_with_question_expectation_and_cost() {
 #[test]
 fn the_main_script_leaves_its_table_and_figures() {
     let (files, said) = run(&root().join("scripts/bootstrap.rhai"));
-    let files_wanted =
-        ["comparison.csv", "comparison.parquet", "pgr-era.svg", "accuracy-verdict.svg", "record.json", "report.html"];
+    let files_wanted = [
+        "comparison.csv",
+        "controls.parquet",
+        "pgr-era.svg",
+        "epochs.svg",
+        "differences.csv",
+        "record.json",
+        "report.html",
+    ];
     for file in files_wanted {
         assert!(files.iter().any(|found| found == file), "{file} is missing: {files:?}");
     }
-    for word in ["naive", "confidence", "bootstrap, 3 hops"] {
+    for word in ["naive", "confidence, α .75", "chain, 2 hops", "shuffled labels"] {
         assert!(said.contains(word), "{word} is missing:\n{said}");
     }
 }

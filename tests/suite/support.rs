@@ -15,6 +15,7 @@ pub fn root() -> &'static Path {
 pub fn session_in(folder: &Path) -> Session {
     let settings = Settings {
         seed_offset: 0,
+        world: w2s::core::context::NEWEST_WORLD,
         n_threads: 2,
         device: "cpu".to_owned(),
         store: folder.join("store"),

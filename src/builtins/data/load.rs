@@ -59,6 +59,8 @@ options! {
         separator: Option<String> = None,
         /// CSV files: what fields may be quoted with, `""` for nothing; a double quote without it.
         quote: Option<String> = None,
+        /// World: its version; left out, the session's (`--world`).
+        version: Option<usize> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,
     }
@@ -69,7 +71,7 @@ pub fn function() -> Function {
     Function::new("data", "load", run)
         .about("A data set: a task of the generated world, a fetched data set, or a file.")
         .details(
-            "- `world/TASK`: rows of the generated world.\n\
+            "- `world/TASK`: rows of the generated world, as `world::task` draws them.\n\
              - `world/preference`: pairs of the generated world, as `world::pairs` draws them.\n\
              - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
@@ -112,6 +114,10 @@ fn run(call: &mut Call) -> Answer {
         let said = format!("option `pools` of `data::load` is for `world/{PAIRS}`, and `{name}` is another data set");
         return Err(Fault::new("data/not-pairs", said).hint("leave it out"));
     }
+    if options.version.is_some() && !name.starts_with("world/") {
+        let said = format!("option `version` of `data::load` is for `world/TASK`, and `{name}` is another data set");
+        return Err(Fault::new("data/not-the-world", said).hint("leave it out"));
+    }
     if let Some(option) = given.first() {
         let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");
         return Err(Fault::new("data/not-a-file", said).hint("files end in .jsonl, .ndjson, .csv, .tsv or .parquet"));
@@ -119,7 +125,8 @@ fn run(call: &mut Call) -> Answer {
     if let Some(task) = name.strip_prefix("world/") {
         let chosen = TaskOptions::default();
         let (n_train, n_test) = (n_train.unwrap_or(chosen.n_train), n_test.unwrap_or(chosen.n_test));
-        let world = World::new(WorldOptions::default())?;
+        let version = options.version.unwrap_or(call.ctx().settings.world);
+        let world = World::new(WorldOptions::of(version)?)?;
         if task == PAIRS {
             if options.ask {
                 let said = "option `ask` of `data::load` is for tasks with classes, and `world/preference` has pairs";

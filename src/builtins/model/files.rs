@@ -3,8 +3,18 @@
 use crate::bind::prelude::*;
 use crate::core::context::AccessError;
 use crate::core::explain::nearest;
-use crate::models::{Model, Precision, ladder};
+use crate::models::{Model, Precision, ladder, world_ladder};
 use std::path::Path;
+
+options! {
+    /// Which ladder of the generated world.
+    pub struct LadderOptions {
+        /// World: the version of the generated world; left out, the session's (`--world`).
+        version: Option<usize> = None,
+        /// World: the seed of the pretraining, 0 to 2 in version 2; left out, 0.
+        pretraining_seed: Option<usize> = None,
+    }
+}
 
 options! {
     /// Options of `model::load`.
@@ -27,18 +37,20 @@ options! {
 /// The records.
 pub fn functions() -> Vec<Function> {
     vec![
-        Function::new("model", "ladder", |call| {
-            let models = ladder(&call.arg::<String>(0)?, call.ctx())?;
-            Ok(models.into_iter().map(Dynamic::from).collect::<Array>().into())
-        })
+        Function::new("model", "ladder", rungs)
         .about("The pretrained models of a ladder, smallest first.")
         .details(
-            "- `world`: causal models of the generated world, which come with the program.\n\
+            "- `world`: causal models of the generated world, which come with the program. Of version 2, a name says width, layers and \
+             steps, and each rung was pretrained with three seeds: what is said of sizes should hold for each of them.\n\
              - `minilm`: the first 1, 2, 3, 4 and all 6 layers of all-MiniLM-L6-v2; `w2s fetch minilm` brings it.",
         )
         .param::<String>("name", "`world` or `minilm`")
+        .options::<LadderOptions>()
         .returns("array of Model")
-        .example("model::ladder(\"world\").len", "6")
+        .example("model::ladder(\"world\").map(|rung| rung.name)", "[\"8x1-1000\", \"16x1-500\", \"16x1-1000\", \"16x1-2000\", \"32x2-1000\", \"32x2-2000\", \"32x2-4000\", \"64x2-4000\", \"64x2-8000\"]")
+        .example("model::ladder(\"world\", #{ pretraining_seed: 1 })[0] == model::ladder(\"world\")[0]", "false")
+        .example("model::ladder(\"world\", #{ version: 1 }).len", "6")
+        .fails("model::ladder(\"world\", #{ pretraining_seed: 3 })", "was not pretrained with the seed `3`")
         .fails("model::ladder(\"moon\")", "there is no ladder `moon`"),
         Function::new("model", "load", load)
             .about("A pretrained model by name, or a model from a folder.")
@@ -107,6 +119,22 @@ fn not_there(name: &str, error: AccessError) -> Fault {
     let grant = fault.hint.as_deref().map_or(String::new(), |grant| format!("\n{grant}"));
     let names = known.join(", ");
     fault.hint(format!("{meant}models by name: {names}; others are folders, or `hub:OWNER/NAME`{grant}"))
+}
+
+fn rungs(call: &mut Call) -> Answer {
+    let name: String = call.arg(0)?;
+    let LadderOptions { version, pretraining_seed } = call.options()?;
+    if name != "world" && (version.is_some() || pretraining_seed.is_some()) {
+        let option = if version.is_some() { "version" } else { "pretraining_seed" };
+        let said = format!("option `{option}` of `model::ladder` is for `world`, and `{name}` is another ladder");
+        return Err(Fault::new("model/not-the-world", said).hint("leave it out"));
+    }
+    let models = if name == "world" {
+        world_ladder(version.unwrap_or(call.ctx().settings.world), pretraining_seed.unwrap_or(0))?
+    } else {
+        ladder(&name, call.ctx())?
+    };
+    Ok(models.into_iter().map(Dynamic::from).collect::<Array>().into())
 }
 
 fn load(call: &mut Call) -> Answer {

@@ -19,7 +19,8 @@ impl Value for World {
     fn show(&self) -> String {
         let options = self.options();
         format!(
-            "World: {} words ({} nouns, {} adjectives, {} verbs), {} subjects, {} question lines, seed {}",
+            "World, version {}: {} words ({} nouns, {} adjectives, {} verbs), {} subjects, {} question lines, seed {}",
+            options.version,
             self.vocabulary().len() - 1,
             options.n_nouns,
             options.n_adjectives,

@@ -11,10 +11,12 @@ pub fn function() -> Function {
         .details(
             "The prompt is a sentence about what somebody does, without a judgement. Both continuations are about the same \
              subject, in the same mood, era and register; the preferred one has the verdict `high`, the other one `low`. Its \
-             place is the first in half of the rows. A supervisor that learned the adjectives of its half by heart labels \
-             almost all pairs of the other half right, because they have the same words; with `pools` of 2 or more, halves \
-             have no word in common. Draw whole pools then: of 3 pools in 2400 rows, 1600 rows are two. Prompts of one split are none of the other, a row's `group` is its prompt, \
-             and adjectives of the test split decide no train row. `difficulty` is the mean of the two sentences', as in \
+             place is the first in half of the rows. Prompts of one split are none of the other, and a row's `group` is its prompt. All \
+             splits have the same adjectives, at the corpus's frequencies. With `pools` of 2 or more the train rows' adjectives are cut \
+             into so many pools, halves have no adjective in common, and the test rows have adjectives of their own. Draw whole pools then: of 3 \
+             pools in 2400 rows, 1600 rows are two.\n\n\
+             In version 1 of the world the test rows always have adjectives of their own, and frequencies are flattened; a supervisor that \
+             learned the adjectives of its half by heart labels almost all pairs of the other half right there. `difficulty` is the mean of the two sentences', as in \
              `world::task`. `data::load(\"world/preference\")` draws them from the shipped ladder's world.",
         )
         .param::<World>("world", "the language")
@@ -28,7 +30,7 @@ pub fn function() -> Function {
 options! {
     /// How many pairs, and which.
     pub struct Options {
-        /// Chooses the adjectives kept for testing, and the rows.
+        /// Chooses the rows, and the adjectives that pools keep apart.
         seed: u64 = 0,
         /// Rows of the train split.
         n_train: usize = 2000,

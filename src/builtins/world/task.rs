@@ -9,10 +9,15 @@ pub fn function() -> Function {
     Function::new("world", "task", run)
         .about("A task of a world as data: one sentence a row, and the question for a variable behind it.")
         .details(
-            "Classes are balanced in each split. A row's `group` is the word that decides it; the decisive words of \
-             the test split never decide a train row, so nobody passes by learning words by heart. Word frequencies \
-             are flattened to their square root. `difficulty` is 0..1: rarity of the decisive words, negation, `but`. \
-             Fewer rows are a prefix of more rows.",
+            "Classes are balanced in each split. A row is a sentence of a fresh document, drawn until it shows what is asked (`mood`: a \
+             verb; `verdict`: an adjective; `contrast`: a negation or a `but`), so words come at the corpus's frequencies. All splits are \
+             drawn alike: a supervisor is as good on the rows that it labels as on the test rows. A row's `group` is its text, and \
+             equal texts are all train rows or all test rows. `difficulty` is 0..1: rarity of the decisive words, negation, `but`. Fewer \
+             rows are a prefix of more rows.\n\n\
+             In version 1 of the world the decisive words of the test split never decide a train row, a row's `group` is its decisive \
+             word, frequencies are flattened to their square root, and sentences have no adjective before nouns and no second verb. \
+             Supervisors label the other half much better there than they answer test rows, so a student that copies labels \
+             seems to generalise: measured, .71 against .52 to .66 on `era`. Version 1 is kept for old records.",
         )
         .param::<World>("world", "the language")
         .param::<String>("name", "era, subject, mood, verdict or contrast")
@@ -27,7 +32,7 @@ pub fn function() -> Function {
 options! {
     /// How many rows, and which.
     pub struct Options {
-        /// Chooses the words kept for testing, and the rows.
+        /// Chooses the rows.
         seed: u64 = 0,
         /// Rows of the train split.
         n_train: usize = 2000,

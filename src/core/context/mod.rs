@@ -33,11 +33,22 @@ pub enum Memo {
     On,
 }
 
+/// The newest version of the generated world. A number rather than a name from the room of the world, because settings are below it.
+pub const NEWEST_WORLD: usize = 2;
+
+/// What records and settings that do not name the world's version were made with.
+pub fn first_world() -> usize {
+    1
+}
+
 /// Settings of a session: they come from the command line and hold for its whole life.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// Added to every seed that a script does not state (`--seed`).
     pub seed_offset: u64,
+    /// The version of the generated world that `world/…`, `world::language()` and `model::ladder("world")` mean (`--world`).
+    #[serde(default = "first_world")]
+    pub world: usize,
     /// Worker threads (`--threads`). Results never depend on it.
     pub n_threads: usize,
     /// `cpu`, `candle`, `cuda` or `metal` (`--device`).
@@ -85,6 +96,7 @@ impl Context {
     pub fn for_tests() -> Self {
         let settings = Settings {
             seed_offset: 0,
+            world: NEWEST_WORLD,
             n_threads: 2,
             device: "cpu".to_owned(),
             store: std::env::temp_dir().join("w2s-test-store"),

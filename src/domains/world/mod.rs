@@ -5,12 +5,17 @@
 //! them decides which words come. A task shows one sentence and asks for one variable. A model that was pretrained
 //! long and wide enough carries it as a nearly linear feature; a smaller one has it in part or not at all.
 //!
+//! There are versions, and old records mean the one that they were made with. Version 1 keeps the words that decide test rows out of
+//! the train rows, but not out of one another's halves, so that a supervisor labels the other half better than it answers test rows.
+//! Version 2 draws all rows alike ([`natural`]).
+//!
 //! What lives here: the language ([`Lexicon`]), its documents ([`World::document`]), the tasks ([`task`]) and the
 //! tokenizer. What does not: pretraining (`train`) and the ladder's weights (`models`).
 
 mod data;
 mod grammar;
 mod lexicon;
+mod natural;
 mod options;
 mod pairs;
 mod syllables;
@@ -29,7 +34,8 @@ use crate::core::random::Random;
 use crate::kernels::packed::Packed;
 use std::sync::Arc;
 
-/// Raised whenever equal options and seeds give another language, other documents or other task rows.
+/// Raised whenever equal options and seeds give another language, other documents or other task rows. The version of the world is
+/// one of the options: programs go on making the worlds of every version.
 pub const VERSION: u32 = 1;
 
 /// One language with its documents. Cheap to clone.
@@ -75,6 +81,10 @@ impl World {
     /// The derivation: version and options.
     pub fn digest(&self) -> Digest {
         self.inner.digest
+    }
+
+    pub(self) fn tables(&self) -> &grammar::Tables {
+        &self.inner.documents
     }
 
     /// The next document of the stream `random`, as tokens.

@@ -16,8 +16,9 @@ pub struct PairOptions {
     pub n_train: usize,
     /// Rows of the test split.
     pub n_test: usize,
-    /// Into so many pools the train split's adjectives and prompts are cut. With 1 a row's group is its prompt. With more the
-    /// pools are the groups, so that a supervisor who learns words by heart knows none of the words that it labels.
+    /// Into so many pools the train split's adjectives and prompts are cut. With 1 a row's group is its prompt, and from version 2
+    /// of the world on the test split has the same adjectives. With more the pools are the groups, so that a supervisor who
+    /// learns words by heart knows none of the words that it labels, and the test split has adjectives of its own.
     pub pools: usize,
 }
 
@@ -62,20 +63,24 @@ pub const PAIRS: &str = "preference";
 /// Sentences that are drawn in search of a prompt before there is said to be none: arbitrary, far beyond bad luck.
 const MAX_DRAWS: usize = 10_000;
 
-/// Draws pairs. Each place is the preferred one in half of the rows of each split, to a row. As in tasks, the adjectives of
-/// the test split never decide a row of the train split.
+/// Draws pairs. Each place is the preferred one in half of the rows of each split, to a row. In version 1, and with pools, the
+/// adjectives of the test split never decide a row of the train split.
 pub fn pairs(world: &World, options: &PairOptions) -> Result<PairRows, WorldError> {
     let &PairOptions { seed, n_train, n_test, pools } = options;
     check_counts(n_train, n_test)?;
     let verdict = about("verdict")?;
-    let for_test = test_words(world, verdict, seed);
+    // From version 2 on, words are kept apart only where pools are asked for.
+    let are_apart = world.options().version == 1 || pools > 1;
+    let for_test = if are_apart { test_words(world, verdict, seed) } else { BTreeSet::new() };
     let task = TaskOptions { seed, n_train, n_test, ask: false };
     let train_side = other_words(world, &for_test, pools, seed)?;
     let mut rows = Vec::with_capacity(n_train + n_test);
     for (is_test, n_rows) in [(false, n_train), (true, n_test)] {
         let sides = if is_test { std::slice::from_ref(&for_test) } else { &train_side };
-        let writers: Vec<Writer> =
-            sides.iter().map(|others| Writer::new(world, verdict, &task, is_test, others)).collect();
+        let writers: Vec<Writer> = sides
+            .iter()
+            .map(|others| Writer::new(world, verdict, &task, is_test, are_apart.then_some(others)))
+            .collect();
         if n_rows > 0 && !writers.iter().all(Writer::has_kinds) {
             return Err(WorldError::NoSentence { task: PAIRS });
         }

@@ -2,7 +2,7 @@
 
 use super::grammar::{Facts, Kind, Sentence, Speaker, Tables, draw_kind};
 use super::lexicon::{ERAS, Lexicon, MOODS, VERDICTS, Word, WordClass};
-use super::{VERSION, World, WorldError};
+use super::{VERSION, World, WorldError, natural};
 use crate::core::digest::Digest;
 use crate::core::math::ln;
 use crate::core::random::Random;
@@ -84,8 +84,7 @@ pub struct TaskRow {
     /// The same for the same world, task, seed, split and place, whatever the number of rows.
     pub id: String,
     pub text: String,
-    /// The word that decides the row. Words of the test split never decide a row of the train split, so nobody
-    /// passes by learning words by heart.
+    /// Rows of one group stay together. Version 1: the word that decides the row. Version 2: the text.
     pub group: String,
     pub is_test: bool,
     /// 0 (frequent words, said plainly) to 1 (rare words, negated and contrasted).
@@ -107,7 +106,7 @@ pub struct TaskRows {
 
 /// The most rows of a split: chosen, some gigabytes of text below exhausting a machine's memory.
 const MAX_ROWS: usize = 1_000_000;
-/// Frequencies are raised to this power in task rows, so that rare words count: the square root.
+/// Version 1 raises frequencies to this power in rows, so that rare words count: the square root.
 const FLATNESS: f64 = 0.5;
 /// What rarity, a negation and a `but` add to a row's difficulty: chosen.
 const DIFFICULTY: [f64; 3] = [0.5, 0.3, 0.2];
@@ -122,12 +121,10 @@ pub fn about(name: &str) -> Result<TaskAbout, WorldError> {
 pub fn task(world: &World, name: &str, options: &TaskOptions) -> Result<TaskRows, WorldError> {
     let about = about(name)?;
     check_counts(options.n_train, options.n_test)?;
-    let for_test = test_words(world, about, options.seed);
-    let mut rows = Vec::with_capacity(options.n_train + options.n_test);
-    for (is_test, n_rows) in [(false, options.n_train), (true, options.n_test)] {
-        let writer = Writer::new(world, about, options, is_test, &for_test);
-        writer.write(n_rows, &mut rows)?;
-    }
+    let rows = match world.options().version {
+        1 => kept_apart(world, about, options)?,
+        _ => natural::rows(world, about, options)?,
+    };
     let digest = Digest::of("world/task", VERSION)
         .digest("world", world.digest())
         .text("task", about.name)
@@ -138,6 +135,17 @@ pub fn task(world: &World, name: &str, options: &TaskOptions) -> Result<TaskRows
         .finish();
     let classes = about.classes.map(str::to_owned).to_vec();
     Ok(TaskRows { name: format!("world/{}", about.name), classes, rows, digest })
+}
+
+/// Rows of version 1: the words that decide test rows decide no train row.
+fn kept_apart(world: &World, about: TaskAbout, options: &TaskOptions) -> Result<Vec<TaskRow>, WorldError> {
+    let for_test = test_words(world, about, options.seed);
+    let mut rows = Vec::with_capacity(options.n_train + options.n_test);
+    for (is_test, n_rows) in [(false, options.n_train), (true, options.n_test)] {
+        let writer = Writer::new(world, about, options, is_test, Some(&for_test));
+        writer.write(n_rows, &mut rows)?;
+    }
+    Ok(rows)
 }
 
 /// Fails on too many rows, and on none.
@@ -175,7 +183,8 @@ pub(super) fn test_words(world: &World, about: TaskAbout, seed: u64) -> BTreeSet
     tokens
 }
 
-/// Writes the rows of one split.
+/// Writes the rows of one split: of version 1, and pairs of every version. `for_test` are the deciding words that the test split
+/// alone has; without it all splits have all words.
 pub(super) struct Writer<'a> {
     world: &'a World,
     about: TaskAbout,
@@ -192,10 +201,13 @@ impl<'a> Writer<'a> {
         about: TaskAbout,
         options: &'a TaskOptions,
         is_test: bool,
-        for_test: &BTreeSet<u32>,
+        for_test: Option<&BTreeSet<u32>>,
     ) -> Self {
-        let keep = |word: &Word| word.class != about.decided_by || for_test.contains(&word.token) == is_test;
-        let tables = Tables::new(world.lexicon(), world.options(), FLATNESS, keep);
+        let keep = |word: &Word| {
+            word.class != about.decided_by || for_test.is_none_or(|words| words.contains(&word.token) == is_test)
+        };
+        let flatness = if world.options().version == 1 { FLATNESS } else { 1.0 };
+        let tables = Tables::new(world.lexicon(), world.options(), flatness, keep);
         let [and, but, act, that, not] = world.options().kinds;
         let kinds = match about.name {
             "mood" => [0.0, 0.0, act, that, 0.0],
@@ -236,7 +248,7 @@ impl<'a> Writer<'a> {
         // Sentences with a negation or `but` are never rarer than the options' smallest shares; 10 000 draws without
         // one mean that there are none.
         for _ in 0..10_000 {
-            let facts = self.facts(class, random);
+            let facts = facts(self.world, self.about, class, random);
             let kind = draw_kind(&self.kinds, random);
             let sentence = self.sentence(kind, facts, random);
             if self.shows(kind, &sentence) {
@@ -259,68 +271,80 @@ impl<'a> Writer<'a> {
 
     /// How hard a sentence is by its decisive words.
     pub fn difficulty_of(&self, sentence: &Sentence<'a>) -> f32 {
-        self.difficulty(&self.decisive(sentence), sentence)
+        difficulty(self.world, self.about, sentence)
     }
 
     fn decisive<'s>(&self, sentence: &'s Sentence<'a>) -> Vec<&'s &'a Word> {
-        sentence.words.iter().filter(|word| word.class == self.about.decided_by).collect()
+        decisive(self.about, sentence)
     }
 
     fn shows(&self, kind: Kind, sentence: &Sentence) -> bool {
         self.about.name != "contrast" || kind == Kind::But || sentence.n_negated > 0
     }
 
-    fn facts(&self, class: usize, random: &mut Random) -> Facts {
-        let mut facts = Facts::draw(random, self.world.options().n_subjects);
-        match self.about.name {
-            "era" => facts.era = class,
-            // Even subjects are nature, odd ones culture.
-            "subject" => facts.subject = facts.subject - facts.subject % 2 + class,
-            "mood" => facts.mood = class,
-            _ => facts.verdict = class,
-        }
-        facts
-    }
-
     fn finish(&self, id: String, sentence: Sentence<'a>, truth: usize) -> TaskRow {
-        let mut tokens = sentence.tokens.clone();
-        if self.options.ask {
-            let asked = match self.about.name {
-                "subject" => 0,
-                "mood" => 2,
-                "era" => 3,
-                _ => 1,
-            };
-            let [question, _] = Lexicon::question(asked, 0);
-            tokens.push(question);
-        }
         let decisive = self.decisive(&sentence);
         // The last adjective has the last word on the verdict ("but"); for the rest the first word names the row.
         let lead = if self.about.decided_by == WordClass::Adjective { decisive.last() } else { decisive.first() };
         TaskRow {
             id,
-            text: self.world.vocabulary().text(&tokens),
+            text: text(self.world, self.about, &sentence, self.options.ask),
             group: lead.map_or_else(String::new, |word| word.text.clone()),
             is_test: self.is_test,
-            difficulty: self.difficulty(&decisive, &sentence),
+            difficulty: difficulty(self.world, self.about, &sentence),
             truth: truth as u16,
         }
     }
+}
 
-    /// `0.5 · rarity + 0.3 · negated + 0.2 · but`; rarity is the mean of ln(rank) / ln(number of words) over the
-    /// decisive words. Negation and `but` count only where adjectives decide.
-    fn difficulty(&self, decisive: &[&&Word], sentence: &Sentence) -> f32 {
-        let most = ln(self.world.lexicon().words(self.about.decided_by).len() as f64);
-        let sum: f64 = decisive.iter().map(|word| ln(word.rank as f64) / most).sum();
-        let rarity = sum / decisive.len().max(1) as f64;
-        let judged = self.about.decided_by == WordClass::Adjective;
-        let [rare, negated, but] = DIFFICULTY;
-        let structure = if judged {
-            negated * f64::from(u8::from(sentence.n_negated > 0)) + but * f64::from(u8::from(sentence.has_but))
-        } else {
-            // Without structure to be hard in, rarity is the whole scale.
-            (1.0 - rare) * rarity
-        };
-        (rare * rarity + structure) as f32
+/// The facts of a document of the class, the others drawn.
+pub(super) fn facts(world: &World, about: TaskAbout, class: usize, random: &mut Random) -> Facts {
+    let mut facts = Facts::draw(random, world.options().n_subjects);
+    match about.name {
+        "era" => facts.era = class,
+        // Even subjects are nature, odd ones culture.
+        "subject" => facts.subject = facts.subject - facts.subject % 2 + class,
+        "mood" => facts.mood = class,
+        _ => facts.verdict = class,
     }
+    facts
+}
+
+/// A sentence as a row's text, with the question's word where it is asked.
+pub(super) fn text(world: &World, about: TaskAbout, sentence: &Sentence, ask: bool) -> String {
+    let mut tokens = sentence.tokens.clone();
+    if ask {
+        let asked = match about.name {
+            "subject" => 0,
+            "mood" => 2,
+            "era" => 3,
+            _ => 1,
+        };
+        let [question, _] = Lexicon::question(asked, 0);
+        tokens.push(question);
+    }
+    world.vocabulary().text(&tokens)
+}
+
+/// The words of a sentence that decide what is asked.
+pub(super) fn decisive<'s, 'a>(about: TaskAbout, sentence: &'s Sentence<'a>) -> Vec<&'s &'a Word> {
+    sentence.words.iter().filter(|word| word.class == about.decided_by).collect()
+}
+
+/// `0.5 · rarity + 0.3 · negated + 0.2 · but`; rarity is the mean of ln(rank) / ln(number of words) over the
+/// decisive words. Negation and `but` count only where adjectives decide.
+pub(super) fn difficulty(world: &World, about: TaskAbout, sentence: &Sentence) -> f32 {
+    let decisive = decisive(about, sentence);
+    let most = ln(world.lexicon().words(about.decided_by).len() as f64);
+    let sum: f64 = decisive.iter().map(|word| ln(word.rank as f64) / most).sum();
+    let rarity = sum / decisive.len().max(1) as f64;
+    let judged = about.decided_by == WordClass::Adjective;
+    let [rare, negated, but] = DIFFICULTY;
+    let structure = if judged {
+        negated * f64::from(u8::from(sentence.n_negated > 0)) + but * f64::from(u8::from(sentence.has_but))
+    } else {
+        // Without structure to be hard in, rarity is the whole scale.
+        (1.0 - rare) * rarity
+    };
+    (rare * rarity + structure) as f32
 }

@@ -28,17 +28,34 @@ const WORLD: [Rung; 6] =
     [rung!("world-0"), rung!("world-1"), rung!("world-2"), rung!("world-3"), rung!("world-4"), rung!("world-5")];
 const WORLD_TOKENIZER: &[u8] = include_bytes!("../../assets/ladder/world/tokenizer.json");
 
+const WORLD_MANIFEST: &[u8] = include_bytes!("../../assets/ladder/world/manifest.json");
+
+/// Documents a step and tokens a document of a rung whose entry in the manifest states none: the defaults of pretraining.
+const BATCH: u64 = 48;
+const TOKENS: u64 = 64;
+
 /// The names of the ladders.
 pub const LADDERS: [&str; 2] = ["world", "minilm"];
 
 /// The models of the ladder `name`, smallest first. Fails with the command to type where it was not fetched.
 pub fn ladder(name: &str, ctx: &Context) -> Result<Vec<Model>, ModelError> {
-    let open = |rung: &Rung| Model::from_bytes(Some(rung.name), rung.config, rung.weights, WORLD_TOKENIZER);
+    let manifest: serde_json::Value = serde_json::from_slice(WORLD_MANIFEST).unwrap_or_default();
+    let open = |rung: &Rung| {
+        let model = Model::from_bytes(Some(rung.name), rung.config, rung.weights, WORLD_TOKENIZER)?;
+        Ok(model.with(|model| model.pretrained_tokens = tokens_of(&manifest, rung.name)))
+    };
     match name {
         "world" => WORLD.iter().map(open).collect(),
         "minilm" => Model::minilm_ladder(ctx),
         _ => Err(ModelError::NoLadder { name: name.to_owned(), known: LADDERS.map(str::to_owned).to_vec() }),
     }
+}
+
+/// Tokens that a rung's pretraining read at most, by its entry in the manifest: steps × documents × tokens.
+fn tokens_of(manifest: &serde_json::Value, rung: &str) -> Option<u64> {
+    let entry = manifest.get("rungs")?.as_array()?.iter().find(|entry| entry.get("name") == Some(&rung.into()))?;
+    let count = |name: &str| entry.get(name).and_then(serde_json::Value::as_u64);
+    Some(count("steps")? * count("batch").unwrap_or(BATCH) * count("tokens").unwrap_or(TOKENS))
 }
 
 #[cfg(test)]
@@ -80,6 +97,16 @@ mod tests {
             let made = derivation(size, &world, &options, count("steps"));
             assert_eq!(entry["derivation"], made.to_hex(), "what made {}", rung.inner.name);
         }
+    }
+
+    #[test]
+    fn each_rung_says_how_much_it_read() {
+        let defaults = PretrainOptions::default();
+        assert_eq!((BATCH, TOKENS), (defaults.batch as u64, defaults.tokens as u64));
+        let rungs = ladder("world", &Context::for_tests()).expect("opens");
+        let read: Vec<Option<u64>> = rungs.iter().map(|rung| rung.inner.pretrained_tokens).collect();
+        assert_eq!(read[0], Some(300 * 48 * 64));
+        assert!(read.iter().all(Option::is_some), "{read:?}");
     }
 
     #[test]

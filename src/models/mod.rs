@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod candle;
 mod checkpoint;
+mod coverage;
 mod encoder;
 mod error;
 pub mod families;
@@ -15,13 +16,14 @@ pub mod trunk;
 mod untrained;
 
 pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
+pub use coverage::Coverage;
 pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
 pub use head::{Head, HeadKind};
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder};
 pub use speed::flops_per_second;
-pub use untrained::{Blueprint, Family, Size, initial, untrained};
+pub use untrained::{Blueprint, Family, Size, initial, unpretrained, untrained};
 
 use crate::core::context::Context;
 use crate::core::digest::Digest;
@@ -56,6 +58,8 @@ pub struct ModelInner {
     pub recipe: String,
     /// What the last training's evaluations on held-out rows found, if it was watched. Files do not keep it.
     pub validation: Option<Frame>,
+    /// Tokens that pretraining read, repeats counted, where that is known. Files do not keep it; the shipped ladder's manifest does.
+    pub pretrained_tokens: Option<u64>,
 }
 
 impl Model {
@@ -93,6 +97,7 @@ impl Model {
                 lineage,
                 recipe: String::new(),
                 validation: None,
+                pretrained_tokens: None,
             }),
         })
     }
@@ -129,6 +134,7 @@ impl Model {
             let (name, data) = (name.clone(), data.name().to_owned());
             return Err(ModelError::Input { name, data, held: InputKind::Features.name() });
         }
+        self.check_coverage(data, ctx)?;
         let keep = if self.inner.arch.is_causal() { Keep::End } else { Keep::Start };
         let max_tokens = self.inner.max_tokens;
         let encoded = self.inner.encoder.encode_data(data, max_tokens, keep, &ctx.interrupt)?;

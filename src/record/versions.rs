@@ -41,6 +41,7 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("model/hf", 1, 1),
     ("model/in_classes", 1, 0),
     ("model/max_tokens", 1, 1),
+    ("model/unpretrained", 1, 0),
     ("model/untrained", 1, 1),
     ("model/validation", 1, 0),
     ("module", 2, 2),

@@ -63,7 +63,10 @@ struct Panels<'a> {
 impl Table {
     fn of(name: &str, frame: &Frame) -> Table {
         let height = frame.height();
-        let mut reasons: Vec<String> = Vec::new();
+        let mut reasons: Vec<(bool, String)> = Vec::new();
+        let is_number: Vec<bool> = super::super::columns::numbers_or_nan(frame, "pgr")
+            .map(|pgr| pgr.iter().map(|value| value.is_finite()).collect())
+            .unwrap_or_default();
         let mut notes = Vec::new();
         let mut columns = Vec::new();
         let mut alike = Vec::new();
@@ -84,8 +87,8 @@ impl Table {
             column.cells.iter_mut().filter(|_| column.right).for_each(|cell| *cell = short(cell));
             // Why a number is not there is a sentence: it stands below, without its figures.
             if column.name == REASON {
-                let said = column.cells.iter().filter(|cell| *cell != "–");
-                reasons.extend(said.map(|cell| cell.split(" (").next().unwrap_or_default().to_owned()));
+                let said = column.cells.iter().enumerate().filter(|(_, cell)| *cell != "–");
+                reasons.extend(said.map(|(row, cell)| (!is_number.get(row).copied().unwrap_or(false), sentence(cell))));
                 continue;
             }
             let first = column.cells.first().cloned().unwrap_or_default();
@@ -105,9 +108,12 @@ impl Table {
         if !alike.is_empty() {
             notes.push(format!("In all rows: {}.", alike.join("; ")));
         }
-        let reasons = super::super::in_order(reasons.iter().map(String::as_str));
-        if !reasons.is_empty() {
-            notes.push(format!("Undefined: {}.", reasons.join("; ")));
+        for (is_undefined, head) in [(true, "Undefined"), (false, "Remarks")] {
+            let said = reasons.iter().filter(|(undefined, _)| *undefined == is_undefined);
+            let said = super::super::in_order(said.map(|(_, text)| text.as_str()));
+            if !said.is_empty() {
+                notes.push(format!("{head}: {}.", said.join("; ")));
+            }
         }
         if height > MAX_ROWS {
             notes.push(format!("The first {MAX_ROWS} of {height} rows; {name}.csv has all."));
@@ -164,6 +170,11 @@ impl Table {
         }
         Panels { stacked, panels, heads }
     }
+}
+
+/// Remarks without the figures in brackets, which differ from row to row.
+fn sentence(cell: &str) -> String {
+    cell.split("; ").map(|part| part.split(" (").next().unwrap_or_default()).collect::<Vec<_>>().join("; ")
 }
 
 /// The column that says why a number is not there, in what `w2s::compare` makes.

@@ -51,6 +51,11 @@ impl Model {
         self.inner.encoder.coverage(data.source(), self.inner.max_tokens)
     }
 
+    /// What names the warning that rows of the data set are cut, told once whatever part of it is read.
+    pub fn cut_key(&self, data: &Data) -> String {
+        format!("cut rows {} {} {}", self.inner.encoder.digest(), self.inner.max_tokens, data.source().digest)
+    }
+
     /// Refuses a data set of which nearly every token is unknown, and warns once where many are.
     pub fn check_coverage(&self, data: &Data, ctx: &Context) -> Result<Coverage, ModelError> {
         let found = self.coverage(data)?;

@@ -126,7 +126,7 @@ impl Model {
     }
 
     /// The tokens of every row: of text, of tokens as they are, of prompts with each continuation. Rows longer than the
-    /// model's `max_tokens` are cut, and the context is told how many: a causal model keeps a row's end, because it is read
+    /// model's `max_tokens` are cut, and the context is told once for a data set how many: a causal model keeps a row's end, because it is read
     /// at the last token; a BERT its beginning, but of a prompt with a continuation the end. Features are refused.
     pub fn encoded(&self, data: &Data, ctx: &Context) -> Result<Encoded, ModelError> {
         let (name, n_rows) = (&self.inner.name, data.len());
@@ -141,9 +141,10 @@ impl Model {
         let Encoded { n_cut, n_alike, .. } = encoded;
         if n_cut > 0 {
             let end = if keep == Keep::End || data.input() == InputKind::Prompt { "last" } else { "first" };
-            ctx.warn(format!(
+            let text = format!(
                 "{n_cut} of {n_rows} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
-            ));
+            );
+            ctx.warn_once(&self.cut_key(data), text);
         }
         if n_alike > 0 {
             ctx.warn(format!(

@@ -35,14 +35,13 @@ fn run(call: &mut Call) -> Answer {
     let found = model.check_coverage(&data, call.ctx())?;
     if found.n_cut as f64 > TOLD * found.n_checked as f64 {
         let (name, most) = (&model.inner.name, model.inner.max_tokens);
-        let key = format!("cut rows {} {most} {}", model.inner.encoder.digest(), data.source().digest);
         let text = format!(
             "{} of {} rows of `{}` are longer than the {most} tokens that `{name}` reads, and are cut",
             found.n_cut,
             found.n_checked,
             data.name()
         );
-        call.ctx().warn_once(&key, text);
+        call.ctx().warn_once(&model.cut_key(&data), text);
     }
     let count = |n: usize| Dynamic::from(n as INT);
     let map: Map = [

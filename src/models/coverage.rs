@@ -25,9 +25,9 @@ pub struct Coverage {
 const MAX_CHECKED: usize = 2000;
 
 /// The share of unknown tokens that a warning tells of, and the one that is refused. Arbitrary; English text on the world's
-/// ladder is above the second.
+/// ladder is above the second: 88 to 91 % in three files of this repository, 68 % where points and commas stand apart.
 const TOLD: f64 = 0.05;
-const REFUSED: f64 = 0.75;
+const REFUSED: f64 = 0.6;
 
 impl Coverage {
     /// Unknown tokens among all.

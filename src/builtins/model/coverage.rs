@@ -12,7 +12,7 @@ pub fn function() -> Function {
             "`n_checked` rows are looked at, at most 2 000, spread evenly over the data set that `data` is a part of; `n_tokens` are \
              the tokens of their text, `n_unknown` those that the tokenizer does not know and reads all as the same token, \
              `unknown_share` their share, `n_cut` the rows of which the model reads a part. Where more than 5 % of the tokens are \
-             unknown, or more than 5 % of the rows are cut, a warning says so, once in a session; 75 % unknown tokens are refused, here \
+             unknown, or more than 5 % of the rows are cut, a warning says so, once in a session; 60 % unknown tokens are refused, here \
              and in training and prediction: a model learns nothing from such text.",
         )
         .param::<Model>("model", "the model")

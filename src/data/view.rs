@@ -219,6 +219,19 @@ impl Data {
         Ok(Data::over(self.source.clone(), rows, self.picked || other.picked))
     }
 
+    /// The rows of this view of whose group `other`, a part of the same data set, has no row.
+    pub fn without(&self, other: &Data) -> Result<Data, DataError> {
+        if self.source.digest != other.source.digest {
+            return Err(DataError::OtherSource { left: self.name().into(), right: other.name().into() });
+        }
+        let group = |idx: &u32| self.source.group_of.get(*idx as usize).copied();
+        let held: std::collections::HashSet<u32> = other.rows.iter().filter_map(group).collect();
+        let is_free = |idx: &u32| group(idx).is_some_and(|group| !held.contains(&group));
+        let kept: Vec<u32> = (0u32..).zip(self.rows.iter()).filter(|(_, idx)| is_free(idx)).map(|(at, _)| at).collect();
+        let rest = self.at(kept);
+        Ok(Data { picked: self.picked || other.picked, ..rest })
+    }
+
     /// Two halves: no group is in both, and each class is halved as well as whole groups allow.
     pub fn halves(&self, seed: u64) -> Result<[Data; 2], DataError> {
         match self.split(&[0.5, 0.5], seed)?.as_slice() {
@@ -579,6 +592,21 @@ mod tests {
         let shuffled = data.shuffle(1);
         assert_ne!(ids(&shuffled), ids(&data));
         assert_eq!(shuffled.len(), 6);
+    }
+
+    #[test]
+    fn what_is_left_shares_no_group_with_what_was_taken() {
+        let data = grouped(90, 5);
+        let drawn = data.halves(1).expect("halves")[0].clone();
+        let rest = data.without(&drawn).expect("one data set");
+        let groups =
+            |data: &Data| -> std::collections::BTreeSet<String> { data.rows().map(|row| row.group.clone()).collect() };
+        assert!(groups(&rest).is_disjoint(&groups(&drawn)));
+        assert_eq!((groups(&rest).len(), groups(&drawn).len()), (9, 9));
+        assert!(rest.class_counts().is_some(), "a drawn part's rest");
+        assert!(data.without(&data.head(1)).expect("one data set").class_counts().is_none(), "a chosen row's rest");
+        assert!(data.without(&data).expect("nothing is left").is_empty());
+        assert!(data.without(&toy(6, 0, &[0, 1])).is_err());
     }
 
     #[test]

@@ -44,12 +44,14 @@ pub struct Frame {
     /// The digest of what it holds, computed when first asked for.
     content: Arc<OnceLock<Digest>>,
     classes: Option<ClassNames>,
+    /// What is said below it when it is shown; no part of what it is.
+    note: Option<Arc<str>>,
 }
 
 impl Frame {
     /// Wraps a polars table; its digest is that of its content, computed when first asked for.
     pub fn new(table: DataFrame) -> Self {
-        Frame { table: Arc::new(table), derivation: None, content: Arc::default(), classes: None }
+        Frame { table: Arc::new(table), derivation: None, content: Arc::default(), classes: None, note: None }
     }
 
     /// Wraps a table whose derivation is known.
@@ -59,6 +61,12 @@ impl Frame {
 
     fn with_names(self, classes: Option<ClassNames>) -> Self {
         Frame { classes, content: Arc::default(), ..self }
+    }
+
+    /// The same frame with a text below it where it is shown. Whatever is made of it does not have the text.
+    #[must_use]
+    pub fn with_note(&self, note: &str) -> Frame {
+        Frame { note: (!note.is_empty()).then(|| note.into()), ..self.clone() }
     }
 
     /// The polars table.

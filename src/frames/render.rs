@@ -73,6 +73,7 @@ impl Frame {
             foot = format!("{foot}; not shown: {}{more}", named.join(", "));
         }
         lines.push(format!("({foot})"));
+        lines.extend(self.note.as_deref().map(str::to_owned));
         lines.join("\n")
     }
 

@@ -153,9 +153,10 @@ mod tests {
     #[test]
     fn every_option_that_a_function_of_the_stdlib_takes_is_described() {
         let taken = [
-            ("transfer", "method seeds n hard train weak_train loss reuse"),
-            ("bootstrap", "method seeds n hard train weak_train loss reuse hops rungs rows"),
-            ("sweep", "method seeds n hard train weak_train loss"),
+            ("transfer", "method seeds n hard train weak_train loss metric controls reuse"),
+            ("bootstrap", "method seeds n hard train weak_train loss metric controls reuse hops rungs rows"),
+            ("repeated", "method seeds n hard train weak_train loss metric controls reuse hops rungs rows"),
+            ("sweep", "method seeds n hard train weak_train loss metric controls"),
         ];
         for (function, names) in taken {
             let described: Vec<String> = of(function).into_iter().map(|option| option.name).collect();

@@ -15,7 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The script stdlib: module names with their texts, inside the binary.
-pub const STDLIB: &[(&str, &str)] = &[("w2s", include_str!("../../stdlib/w2s.rhai"))];
+pub const STDLIB: &[(&str, &str)] = &[("w2s", W2S)];
+
+/// The module `w2s`: a file per idea, one text for whoever imports it.
+const W2S: &str = concat!(
+    include_str!("../../stdlib/w2s.rhai"),
+    include_str!("../../stdlib/w2s/ground.rhai"),
+    include_str!("../../stdlib/w2s/evidence.rhai"),
+    include_str!("../../stdlib/w2s/controls.rhai"),
+    include_str!("../../stdlib/w2s/chain.rhai"),
+    include_str!("../../stdlib/w2s/compare.rhai"),
+    include_str!("../../stdlib/w2s/differences.rhai"),
+);
 
 /// Files importing files importing files (chosen).
 const MAX_DEPTH: usize = 16;

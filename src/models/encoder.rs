@@ -1,7 +1,7 @@
 //! From inputs to tokens: a tokenizer, its digest, and the rows that it has already encoded.
 
-use super::ModelError;
 use super::trunk::Packed;
+use super::{Coverage, ModelError};
 use crate::core::context::Interrupt;
 use crate::core::digest::Digest;
 use crate::core::explain::first_line;
@@ -24,6 +24,8 @@ pub struct Encoder {
     tokenizer: Tokenizer,
     digest: Digest,
     known: Mutex<Vec<Known>>,
+    /// Of data sets that were looked at, what is known of their text.
+    pub(super) covered: Mutex<Vec<((Digest, usize), Coverage)>>,
 }
 
 struct Known {
@@ -72,7 +74,7 @@ impl Encoder {
         // Rows are packed, never padded, and the limit is the model's, not the file's.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
-        let encoder = Arc::new(Encoder { tokenizer, digest, known: Mutex::new(Vec::new()) });
+        let encoder = Arc::new(Encoder { tokenizer, digest, known: Mutex::default(), covered: Mutex::default() });
         alive.push(Arc::downgrade(&encoder));
         Ok(encoder)
     }

@@ -17,6 +17,10 @@ pub enum ModelError {
     Family { got: String },
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),
+    #[error(
+        "{share} % of the tokens of `{data}` are unknown to the tokenizer of `{name}`: it reads them all as the same"
+    )]
+    UnknownTokens { name: String, data: String, share: u32 },
     #[error("row `{id}` has no tokens")]
     EmptyRow { id: String },
     #[error("the model `{name}` reads text, tokens and prompts, and rows of `{data}` hold {held}")]
@@ -80,6 +84,7 @@ impl Explain for ModelError {
             ModelError::Vocabulary { .. } => "model/vocabulary",
             ModelError::Arch { .. } | ModelError::Family { .. } => "model/architecture",
             ModelError::Tokenizer(_) => "model/tokenizer",
+            ModelError::UnknownTokens { .. } => "model/unknown-tokens",
             ModelError::EmptyRow { .. } => "model/empty-row",
             ModelError::Input { .. } | ModelError::NoWords { .. } => "model/input",
             ModelError::Token { .. } => "model/token",
@@ -103,6 +108,11 @@ impl Explain for ModelError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            ModelError::UnknownTokens { .. } => Some(
+                "a model learns of a text only what its tokenizer knows: take one that was pretrained on this language \
+                 (`w2s fetch minilm`, then model::load(\"minilm\")), or model::untrained(data), whose words are those of the data"
+                    .to_owned(),
+            ),
             ModelError::EmptyRow { id } => Some(format!("leave out row `{id}`, or give it a text")),
             ModelError::Input { .. } => Some("give rows a text, or the tokens of this model's tokenizer".to_owned()),
             ModelError::Token { .. } => Some("tokens are those of the model's own tokenizer, from 0".to_owned()),

@@ -43,6 +43,8 @@ macro_rules! second {
 
 /// The ladder of one version of the generated world.
 struct Shipped {
+    /// What made each rung.
+    manifest: &'static [u8],
     tokenizer: &'static [u8],
     /// The rungs of each pretraining seed, from 0 on; rungs by size, then by the steps that made them.
     seeds: &'static [&'static [Rung]],
@@ -51,6 +53,7 @@ struct Shipped {
 /// By version, from 1 on.
 const WORLD: [Shipped; 2] = [
     Shipped {
+        manifest: include_bytes!("../../assets/ladder/world/manifest.json"),
         tokenizer: include_bytes!("../../assets/ladder/world/tokenizer.json"),
         seeds: &[&[
             rung!("world/", "world-0"),
@@ -62,10 +65,15 @@ const WORLD: [Shipped; 2] = [
         ]],
     },
     Shipped {
+        manifest: include_bytes!("../../assets/ladder/world-2/manifest.json"),
         tokenizer: include_bytes!("../../assets/ladder/world-2/tokenizer.json"),
         seeds: &[second!("0"), second!("1"), second!("2")],
     },
 ];
+
+/// Documents a step and tokens a document of a rung whose entry in the manifest states none: the defaults of pretraining.
+const BATCH: u64 = 48;
+const TOKENS: u64 = 64;
 
 /// The names of the ladders.
 pub const LADDERS: [&str; 2] = ["world", "minilm"];
@@ -83,13 +91,25 @@ pub fn ladder(name: &str, ctx: &Context) -> Result<Vec<Model>, ModelError> {
 /// The ladder of a version of the generated world, of one pretraining seed.
 pub fn world_ladder(version: usize, seed: usize) -> Result<Vec<Model>, ModelError> {
     let shipped = version.checked_sub(1).and_then(|at| WORLD.get(at));
-    let Some(Shipped { tokenizer, seeds }) = shipped else {
+    let Some(Shipped { manifest, tokenizer, seeds }) = shipped else {
         return Err(ModelError::NoWorld { version, newest: WORLD.len() });
     };
     let Some(rungs) = seeds.get(seed) else {
         return Err(ModelError::NoPretrainingSeed { version, seed, n_seeds: seeds.len() });
     };
-    rungs.iter().map(|rung| Model::from_bytes(Some(rung.name), rung.config, rung.weights, tokenizer)).collect()
+    let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
+    let open = |rung: &Rung| {
+        let model = Model::from_bytes(Some(rung.name), rung.config, rung.weights, tokenizer)?;
+        Ok(model.with(|model| model.pretrained_tokens = tokens_of(&manifest, rung.name)))
+    };
+    rungs.iter().map(open).collect()
+}
+
+/// Tokens that a rung's pretraining read at most, by its entry in the manifest: steps × documents × tokens.
+fn tokens_of(manifest: &serde_json::Value, rung: &str) -> Option<u64> {
+    let entry = manifest.get("rungs")?.as_array()?.iter().find(|entry| entry.get("name") == Some(&rung.into()))?;
+    let count = |name: &str| entry.get(name).and_then(serde_json::Value::as_u64);
+    Some(count("steps")? * count("batch").unwrap_or(BATCH) * count("tokens").unwrap_or(TOKENS))
 }
 
 #[cfg(test)]
@@ -159,6 +179,18 @@ mod tests {
                 let made = derivation(size, &world, &options, count("steps"));
                 assert_eq!(entry["derivation"], made.to_hex(), "what made {}", rung.inner.name);
             }
+        }
+    }
+
+    #[test]
+    fn each_rung_says_how_much_it_read() {
+        let defaults = PretrainOptions::default();
+        assert_eq!((BATCH, TOKENS), (defaults.batch as u64, defaults.tokens as u64));
+        for (version, first) in [(1, 300 * 48 * 64), (2, 1000 * 48 * 80)] {
+            let rungs = world_ladder(version, 0).expect("opens");
+            let read: Vec<Option<u64>> = rungs.iter().map(|rung| rung.inner.pretrained_tokens).collect();
+            assert_eq!(read[0], Some(first), "version {version}");
+            assert!(read.iter().all(Option::is_some), "{read:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod candle;
 mod checkpoint;
+mod coverage;
 mod encoder;
 mod error;
 pub mod families;
@@ -15,13 +16,14 @@ pub mod trunk;
 mod untrained;
 
 pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
+pub use coverage::Coverage;
 pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
 pub use head::{Head, HeadKind};
 pub use hf::HfFiles;
 pub use ladder::{LADDERS, ladder, world_ladder};
 pub use speed::flops_per_second;
-pub use untrained::{Blueprint, Family, Size, initial, untrained};
+pub use untrained::{Blueprint, Family, Size, initial, unpretrained, untrained};
 
 use crate::core::context::Context;
 use crate::core::digest::Digest;
@@ -56,6 +58,8 @@ pub struct ModelInner {
     pub recipe: String,
     /// What the last training's evaluations on held-out rows found, if it was watched. Files do not keep it.
     pub validation: Option<Frame>,
+    /// Tokens that pretraining read, repeats counted, where that is known. Files do not keep it; the shipped ladder's manifest does.
+    pub pretrained_tokens: Option<u64>,
 }
 
 impl Model {
@@ -93,6 +97,7 @@ impl Model {
                 lineage,
                 recipe: String::new(),
                 validation: None,
+                pretrained_tokens: None,
             }),
         })
     }
@@ -121,7 +126,7 @@ impl Model {
     }
 
     /// The tokens of every row: of text, of tokens as they are, of prompts with each continuation. Rows longer than the
-    /// model's `max_tokens` are cut, and the context is told how many: a causal model keeps a row's end, because it is read
+    /// model's `max_tokens` are cut, and the context is told once for a data set how many: a causal model keeps a row's end, because it is read
     /// at the last token; a BERT its beginning, but of a prompt with a continuation the end. Features are refused.
     pub fn encoded(&self, data: &Data, ctx: &Context) -> Result<Encoded, ModelError> {
         let (name, n_rows) = (&self.inner.name, data.len());
@@ -129,15 +134,17 @@ impl Model {
             let (name, data) = (name.clone(), data.name().to_owned());
             return Err(ModelError::Input { name, data, held: InputKind::Features.name() });
         }
+        self.check_coverage(data, ctx)?;
         let keep = if self.inner.arch.is_causal() { Keep::End } else { Keep::Start };
         let max_tokens = self.inner.max_tokens;
         let encoded = self.inner.encoder.encode_data(data, max_tokens, keep, &ctx.interrupt)?;
         let Encoded { n_cut, n_alike, .. } = encoded;
         if n_cut > 0 {
             let end = if keep == Keep::End || data.input() == InputKind::Prompt { "last" } else { "first" };
-            ctx.warn(format!(
+            let text = format!(
                 "{n_cut} of {n_rows} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
-            ));
+            );
+            ctx.warn_once(&self.cut_key(data), text);
         }
         if n_alike > 0 {
             ctx.warn(format!(

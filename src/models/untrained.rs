@@ -154,6 +154,22 @@ pub fn untrained(data: &Data, made: impl Into<Blueprint>, seed: u64) -> Result<M
     )
 }
 
+/// A model with another one's architecture, tokenizer and limit, and random parameters in place of its own.
+pub fn unpretrained(model: &Model, seed: u64) -> Result<Model, ModelError> {
+    let inner = &model.inner;
+    let digest = Digest::of("model/unpretrained", 1)
+        .digest("tokenizer", inner.encoder.digest())
+        .text("architecture", &format!("{:?}", inner.arch))
+        .int("max_tokens", inner.max_tokens as i64)
+        .int("seed", seed as i64)
+        .finish();
+    let values = initial(&inner.arch, &mut Random::new(seed, "initial parameters"));
+    let name = format!("unpretrained-{}", inner.name);
+    let lineage = format!("random parameters of seed {seed}, built as {}", inner.name);
+    let made = Model::new(name, inner.arch.clone(), values, inner.encoder.clone(), digest, lineage)?;
+    Ok(made.with(|made| made.max_tokens = inner.max_tokens))
+}
+
 /// GPT-2's initial parameters: normal weights, those that end a residual branch smaller by √(2 · layers), gains 1, biases 0.
 pub fn initial(arch: &Arch, random: &mut Random) -> Vec<f32> {
     let layout = arch.layout();
@@ -265,6 +281,18 @@ mod tests {
         assert!(untrained(&data(&["a b"]), Size { context: 4096, ..size }, 0).is_err(), "too long");
         let wide = Size { width: 9, ..size };
         assert!(untrained(&data(&["a b"]), wide, 0).is_err(), "nine is not a multiple of two heads");
+    }
+
+    #[test]
+    fn an_unpretrained_model_is_built_as_another_one() {
+        let size = Size { width: 8, n_layers: 2, n_heads: 2, context: 8 };
+        let model = untrained(&data(&["a b"]), size, 1).expect("valid").with_max_tokens(5).expect("shorter");
+        let made = unpretrained(&model, 2).expect("valid");
+        assert_eq!((made.inner.arch.clone(), made.inner.max_tokens), (model.inner.arch.clone(), 5));
+        assert_eq!(made.inner.encoder.digest(), model.inner.encoder.digest());
+        assert!(made.inner.head.is_none() && made.inner.params.values != model.inner.params.values);
+        assert_eq!(made.inner.digest, unpretrained(&model, 2).expect("valid").inner.digest);
+        assert_ne!(made.inner.digest, unpretrained(&model, 3).expect("valid").inner.digest);
     }
 
     #[test]

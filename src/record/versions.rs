@@ -41,6 +41,7 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("model/hf", 1, 1),
     ("model/in_classes", 1, 0),
     ("model/max_tokens", 1, 1),
+    ("model/unpretrained", 1, 0),
     ("model/untrained", 1, 1),
     ("model/validation", 1, 0),
     ("module", 2, 2),
@@ -68,8 +69,10 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
 
 /// Texts of the program's script modules that records name and that are the program's no more: name and hash. A release adds
 /// what it ships. A rerun with a text that is neither here nor the program's own is done once more with the program's own.
-pub const EARLIER_MODULES: &[(&str, &str)] =
-    &[("w2s", "ca367368f2defb5944a0a6f8e6f2bdde1c84261c570bc40c2060e43a91458099")];
+pub const EARLIER_MODULES: &[(&str, &str)] = &[
+    ("w2s", "ca367368f2defb5944a0a6f8e6f2bdde1c84261c570bc40c2060e43a91458099"),
+    ("w2s", "f38c7dbc32ca5eaaa0b49861cfffa7007d8e3f5f50cf98037632e0c66c0ee251"),
+];
 
 /// What a record of this program states.
 pub fn stated() -> Vec<(String, u32)> {

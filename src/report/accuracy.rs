@@ -26,8 +26,15 @@ const ROLES: [(&str, Shape, &str); 3] = [
     ("ceiling (trained on truth)", Shape::Square, colour::GREY),
 ];
 
-/// Draws accuracies with intervals, grouped by gap. `note` says below what the bars are, `order` which methods get which colours.
-pub fn accuracy(rows: &[AccuracyRow], title: &str, note: &str, order: &[String]) -> Result<Figure, ReportError> {
+/// Draws accuracies, or what `metric` names, with intervals, grouped by gap. `note` says below what the bars are, `order` which
+/// methods get which colours.
+pub fn accuracy(
+    rows: &[AccuracyRow],
+    title: &str,
+    metric: &str,
+    note: &str,
+    order: &[String],
+) -> Result<Figure, ReportError> {
     super::count("the number of rows", rows.len())?;
     let methods = super::in_order(rows.iter().map(|row| row.method.as_str()));
     let slots = colour::slots(&methods, order);
@@ -52,7 +59,7 @@ pub fn accuracy(rows: &[AccuracyRow], title: &str, note: &str, order: &[String])
     }
     let forest = Forest {
         title,
-        x_label: "accuracy on the test split",
+        x_label: &format!("{metric} on the test split"),
         heads: &["weak", "student", "ceiling"],
         groups: &groups,
         references: &[],
@@ -96,7 +103,7 @@ mod tests {
             student: (0.75, f64::NAN, f64::NAN),
             ceiling: (0.95, 0.88, 1.02),
         };
-        let svg = accuracy(&[row], "Accuracy", "", &[]).expect("draws").svg().to_owned();
+        let svg = accuracy(&[row], "Accuracy", "accuracy", "", &[]).expect("draws").svg().to_owned();
         assert!(svg.contains("0.700 [0.680, 0.720]") && svg.contains(">0.750<"), "{svg}");
         assert!(svg.contains("0.950 [0.880, 1.000]"), "no accuracy is above 1: {svg}");
         assert!(svg.contains("fill=\"#0072B2\" stroke=\"#ffffff\""), "the student has its method's colour: {svg}");

@@ -37,6 +37,7 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str, order: &[String]) -> Result
         })
         .collect();
     let undefined = rows.iter().any(|row| !row.pgr.is_finite());
+    let confounded = rows.iter().any(is_confounded);
     let open = rows.iter().any(|row| row.pgr.is_finite() && super::is_unbounded(row.low, row.high));
     let mut notes = vec![note];
     if undefined {
@@ -46,6 +47,12 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str, order: &[String]) -> Result
     }
     if open {
         notes.push("Hollow, dotted: the interval has no end on that side, so the number says little.");
+    }
+    if confounded {
+        notes.push(
+            "* confounded: on the rows that it labelled the supervisor is better or worse than on the test rows, and so is a student \
+             that copies it.",
+        );
     }
     let footnote = notes.join(" ").trim().to_owned();
     let forest = Forest {
@@ -64,10 +71,17 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str, order: &[String]) -> Result
     Ok(Figure::new("pgr", title, &footnote, |medium| draw(&forest, medium)))
 }
 
+/// Whether there is a number, and the comparison says that it is confounded.
+fn is_confounded(row: &PgrRow) -> bool {
+    row.pgr.is_finite() && row.reason.contains("confounded")
+}
+
 fn line(row: &PgrRow, methods: &[(&str, usize)]) -> Line {
     let slot = methods.iter().find(|(method, _)| *method == row.method).map_or(0, |(_, slot)| *slot);
     if !row.pgr.is_finite() {
-        let reason = if row.reason.is_empty() { "no reason was given" } else { &row.reason };
+        // What else stands against the row is not why there is no number.
+        let reason = row.reason.split("; ").next().unwrap_or_default();
+        let reason = if reason.is_empty() { "no reason was given" } else { reason };
         return Line {
             label: row.method.clone(),
             marks: Vec::new(),
@@ -75,10 +89,11 @@ fn line(row: &PgrRow, methods: &[(&str, usize)]) -> Line {
             values: vec!["undefined".to_owned()],
         };
     }
+    let label = if is_confounded(row) { format!("{} *", row.method) } else { row.method.clone() };
     let mark =
         Mark { value: row.pgr, low: row.low, high: row.high, shape: Shape::nth(slot), colour: colour::series(slot) };
     Line {
-        label: row.method.clone(),
+        label,
         marks: vec![mark],
         note: String::new(),
         values: vec![super::with_interval(row.pgr, row.low, row.high, 2)],
@@ -112,6 +127,16 @@ mod tests {
         assert!(svg.contains("naive &lt;1&gt;") && !svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         assert_eq!(figure.svg(), pgr(&rows, "PGR", "", &[]).expect("draws").svg());
         assert_eq!(pgr(&[], "PGR", "", &[]).err(), Some(ReportError::Empty { what: "the frame has no rows" }));
+    }
+
+    #[test]
+    fn a_confounded_number_has_a_star_and_a_note() {
+        let mut rows = [row("naive", 0.3, 0.1, 0.5), row("chain", 0.3, 0.1, 0.5)];
+        rows[0].reason =
+            "confounded: the supervisor is better on the rows that it labelled (0.71 against 0.61)".to_owned();
+        let figure = pgr(&rows, "PGR", "", &[]).expect("draws");
+        assert!(figure.svg().contains(">naive *<") && figure.svg().contains(">chain<"), "{}", figure.svg());
+        assert!(figure.note().starts_with("* confounded:"), "{}", figure.note());
     }
 
     #[test]

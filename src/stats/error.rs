@@ -35,6 +35,8 @@ pub enum MetricError {
     NotFinite { name: &'static str, value: f64 },
     #[error("`{name}` must be an accuracy from 0 to 1, got `{value}`")]
     Accuracy { name: &'static str, value: f64 },
+    #[error("`{name}` must be a probability from 0 to 1, got `{value}`")]
+    Probability { name: &'static str, value: f64 },
     #[error("no gap to recover: the ceiling `{ceiling}` is below the weak model `{weak}`")]
     CeilingBelow { weak: f64, ceiling: f64 },
     #[error("the level must be between 0.5 and 1, got `{0}`")]
@@ -75,6 +77,7 @@ impl Explain for MetricError {
             MetricError::NoValues { .. } => "metric/no-values",
             MetricError::NotFinite { .. } => "metric/not-finite",
             MetricError::Accuracy { .. } => "metric/accuracy",
+            MetricError::Probability { .. } => "metric/probability",
             MetricError::CeilingBelow { .. } => "metric/no-gap",
             MetricError::Level(_) => "metric/level",
             MetricError::Undefined(_) => "metric/undefined",

@@ -6,9 +6,11 @@
 pub mod agreement;
 mod error;
 pub mod estimate;
+pub mod holm;
 pub mod intervals;
 pub mod paired;
 pub mod pgr;
+pub mod proportions;
 pub mod scores;
 
 pub use error::MetricError;

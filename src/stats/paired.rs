@@ -155,6 +155,25 @@ mod tests {
         near(&wilcoxon, 4.5, 0.125);
     }
 
+    /// Random pairs over 2 to 12 seeds, by scipy's `ttest_rel`, `binomtest` and exact `wilcoxon`: `tests/reference/families.py`.
+    #[test]
+    fn random_pairs_agree_with_scipy() {
+        let reference: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/reference/families.json")).expect("JSON");
+        let cases = reference["paired"].as_array().expect("cases");
+        assert!(cases.len() >= 8);
+        for case in cases {
+            let number = |name: &str| case[name].as_f64().expect("a number");
+            let numbers = |name: &str| -> Vec<f64> {
+                case[name].as_array().expect("numbers").iter().map(|x| x.as_f64().expect("a number")).collect()
+            };
+            let [t, sign, wilcoxon] = paired(&numbers("a"), &numbers("b")).expect("paired").tests;
+            near(&t, number("t"), number("t_p"));
+            near(&sign, number("above"), number("sign_p"));
+            near(&wilcoxon, number("w"), number("w_p"));
+        }
+    }
+
     /// `stats.wilcoxon(d, method="exact")` with `d = np.arange(1, 61) * np.where(np.arange(60) % 3 == 0, -1, 1.)`:
     /// 590, 0.01613712308755133; with `method="approx"`: 0.016733071607703435. Ties by enumeration as above, over
     /// `[1, 1, -1, 2, 3, -2, 4, 4]`: 6.5, 0.1328125.

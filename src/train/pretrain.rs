@@ -89,7 +89,9 @@ pub fn pretrain(
     let model = |(step, params): (&usize, Vec<f32>)| {
         let digest = derivation_of(&arch, world, options, *step);
         let lineage = format!("pretrained for {step} steps of {} with seed {}", options.steps, options.seed);
-        Ok(Model::new(name, arch.clone(), params, encoder.clone(), digest, lineage)?)
+        let made = Model::new(name, arch.clone(), params, encoder.clone(), digest, lineage)?;
+        let read = (*step as u64).saturating_mul(options.batch as u64).saturating_mul(options.tokens as u64);
+        Ok(made.with(|made| made.pretrained_tokens = Some(read)))
     };
     kept_at.iter().zip(found).map(model).collect()
 }

@@ -16,7 +16,7 @@ use w2s::domains::preference;
 use w2s::domains::world::{PairOptions, TaskOptions, World, WorldOptions, pairs, task};
 use w2s::kernels::Kernels;
 use w2s::models::arch::{Activation, Arch, BertConfig};
-use w2s::models::{Encoder, Model, Precision, Size, untrained};
+use w2s::models::{Encoder, Model, Precision, Size, unpretrained, untrained};
 use w2s::store::Store;
 
 /// What was computed, by a name for people: the digest of the derivation, and the hash of what came out.
@@ -65,6 +65,8 @@ fn without_kernels() -> Pins {
             }
             let size = Size { width: 12, n_layers: 2, n_heads: 2, context: 16 };
             let model = untrained(&data, size, 7).expect("a model");
+            let other = unpretrained(&model, 7).expect("a model").inner;
+            pin("model::unpretrained", other.digest, hash(other.params.values.iter().map(|v| v.to_le_bytes())));
             pin(
                 "model::untrained",
                 model.inner.digest,

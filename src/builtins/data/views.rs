@@ -14,7 +14,7 @@ options! {
 
 /// The records.
 pub fn functions() -> Vec<Function> {
-    vec![halves(), split(), sample(), balance(), shuffle(), filter(), take(), head(), concat()]
+    vec![halves(), split(), sample(), balance(), shuffle(), filter(), take(), head(), concat(), without()]
 }
 
 /// Four rows of two classes, for the examples.
@@ -184,4 +184,20 @@ fn concat() -> Function {
     .returns("Data")
     .example(four_rows!("let halves = data.halves(0); halves[0].concat(halves[1]).n_rows"), "4")
     .fails(four_rows!("data.concat(data)"), "row a is in both")
+}
+
+fn without() -> Function {
+    Function::method::<Data>("without", |call| {
+        let (data, other): (Data, Data) = (call.receiver()?, call.arg(0)?);
+        Ok(Dynamic::from(data.without(&other)?))
+    })
+    .about("The rows that share no group with another part of the same data set: fresh rows for another training.")
+    .details("A row without a group of its own is a group. The order stays. Nothing may be left.")
+    .param::<Data>("other", "the part that is used already")
+    .returns("Data")
+    .example(four_rows!("let halves = data.halves(0); data.without(halves[0]) == halves[1]"), "true")
+    .fails(
+        four_rows!("data.without(data::of(rows, #{ name: \"other\", test_share: 0.0 }))"),
+        "`rows` and `other` are different data sets",
+    )
 }

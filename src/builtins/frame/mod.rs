@@ -17,6 +17,7 @@ mod qcut;
 mod unpivot;
 mod values;
 mod verbs;
+mod with_note;
 mod with_row_index;
 
 pub use classes::warn_of_indices;
@@ -45,6 +46,7 @@ pub fn register(registry: &mut Registry) {
         unpivot::function(),
         drop_nulls::function(),
         with_row_index::function(),
+        with_note::function(),
         floor::function(),
         ceil::function(),
         pow::function(),

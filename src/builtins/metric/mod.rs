@@ -6,12 +6,14 @@ mod auroc;
 mod brier;
 mod ece;
 mod estimate;
+mod holm;
 mod intervals;
 mod log_loss;
 mod margins;
 mod pgr;
 mod pgr_percent;
 mod truth;
+mod two_proportions;
 
 use crate::bind::Registry;
 
@@ -29,4 +31,6 @@ pub fn register(registry: &mut Registry) {
     pgr::register(registry);
     registry.add(pgr_percent::function());
     intervals::register(registry);
+    registry.add(holm::function());
+    registry.add(two_proportions::function());
 }

@@ -1,5 +1,6 @@
 //! `model`: pretrained models, finetuning, predictions, labels.
 
+mod coverage;
 mod files;
 mod finetune;
 mod getters;
@@ -7,6 +8,7 @@ mod label;
 mod predict;
 mod pretrain;
 mod score;
+mod unpretrained;
 mod untrained;
 
 use crate::bind::prelude::*;
@@ -18,6 +20,8 @@ pub fn register(registry: &mut Registry) {
     registry.value::<Model>();
     files::functions().into_iter().for_each(|function| registry.add(function));
     registry.add(untrained::function());
+    registry.add(unpretrained::function());
+    registry.add(coverage::function());
     registry.add(pretrain::function());
     registry.add(finetune::function());
     registry.add(predict::function());

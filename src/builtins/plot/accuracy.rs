@@ -11,7 +11,7 @@ pub fn function() -> Function {
         .about("Accuracies of weak supervisor, student and ceiling with interval bars: a line per method, grouped by gap.")
         .details(
             "Reads the columns that `w2s::compare` makes: `method`, `weak`, `strong`, `weak_accuracy`, `student_accuracy`, \
-             `ceiling_accuracy`, and where they are there `weak_accuracy_low`, `weak_accuracy_high` and so on, `task`, `gap`, `n_seeds`. The \
+             `ceiling_accuracy`, and where they are there `metric` (what these columns hold), `weak_accuracy_low`, `weak_accuracy_high` and so on, `task`, `gap`, `n_seeds`. The \
              student has the colour of its method, as in every figure; supervisor and ceiling are grey. Intervals end at 0 and 1.",
         )
         .param::<Frame>("table", "a comparison, such as `w2s::compare([…])`")
@@ -45,5 +45,14 @@ fn run(call: &mut Call) -> Answer {
         .collect();
     let title = options.title.unwrap_or_else(|| "Accuracy of supervisor, student and ceiling".to_owned());
     let note = super::note(&table, "intervals (Student's t)")?;
-    Ok(Dynamic::from(report::accuracy(&rows, &title, &note, &options.order)?))
+    let metric = metric(&table)?;
+    Ok(Dynamic::from(report::accuracy(&rows, &title, &metric, &note, &options.order)?))
+}
+
+/// What the table says that its numbers are.
+fn metric(table: &Frame) -> Result<String, Fault> {
+    let named = if columns::has(table, "metric") { columns::texts(table, "metric")? } else { Vec::new() };
+    let mut names = named;
+    names.dedup();
+    Ok(if names.is_empty() { "accuracy".to_owned() } else { names.join(", ") })
 }

@@ -7,6 +7,7 @@ mod lineage;
 mod options;
 mod seeds;
 mod w2s_version;
+mod warn;
 
 pub use fold::Folded;
 
@@ -24,6 +25,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(lineage::function());
     registry.add(seeds::function());
     registry.add(w2s_version::function());
+    registry.add(warn::function());
     error::register(registry);
     fold::register(registry);
 }

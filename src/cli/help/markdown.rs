@@ -86,7 +86,7 @@ fn page(reference: &Reference, title: &str, about: &str, functions: &[&Arc<Funct
 
 fn script_module(script: &ScriptModule) -> String {
     let mut out = format!(
-        "{NOTICE}# {0}\n\n{1}\n\nWritten in Rhai on the builtins: [stdlib/{0}.rhai](../../../stdlib/{0}.rhai). A script \
+        "{NOTICE}# {0}\n\n{1}\n\nWritten in Rhai on the builtins: [stdlib/](../../../stdlib). A script \
          says `import \"{0}\" as {0};`.\n",
         script.name, script.about
     );

@@ -161,6 +161,25 @@ mod tests {
     }
 
     #[test]
+    fn a_warning_is_told_once_and_a_look_does_not_count() {
+        let ctx = Context::for_tests();
+        let told = Arc::new(Mutex::new(0));
+        let sink = told.clone();
+        ctx.listen(move |event| {
+            if let Event::Warning { .. } = event {
+                *sink.lock().expect("whole") += 1;
+            }
+        });
+        let _ = ctx.look(|| ctx.warn_once("key", "careful"));
+        assert_eq!(*told.lock().expect("whole"), 0);
+        for _ in 0..3 {
+            ctx.warn_once("key", "careful");
+        }
+        ctx.warn_once("other", "careful");
+        assert_eq!(*told.lock().expect("whole"), 2);
+    }
+
+    #[test]
     fn a_plan_is_one_to_its_end() {
         let ctx = Context::for_tests().planning();
         assert!(ctx.dry_run() == Some(DryRun::Plan) && ctx.writes_nothing());

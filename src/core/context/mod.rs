@@ -82,14 +82,16 @@ pub struct Context {
     pub(super) kept: Mutex<BTreeSet<String>>,
     /// Bytes that the script has written so far.
     pub(super) written: AtomicU64,
+    /// What was warned of once.
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
     /// A context whose events are dropped until [`Context::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, look, extensions, kept, written) = Default::default();
-        let sink: Sink = Box::new(|_| {});
-        Context { settings, access, interrupt, is_plan: false, look, extensions, sink: Mutex::new(sink), kept, written }
+        let (interrupt, look, extensions, kept, written, warned) = Default::default();
+        let sink = Mutex::new(Box::new(|_| {}) as Sink);
+        Context { settings, access, interrupt, is_plan: false, look, extensions, sink, kept, written, warned }
     }
 
     /// A context for tests: two threads, no files, no network.
@@ -140,6 +142,19 @@ impl Context {
     /// Tells the outside something that the user should know.
     pub fn warn(&self, text: impl Into<String>) {
         self.tell(Event::Warning { text: text.into() });
+    }
+
+    /// Warns once in the session of what `key` names. What a look holds back may never be told, and does not count.
+    pub fn warn_once(&self, key: &str, text: impl Into<String>) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.contains(key) {
+            return;
+        }
+        if self.dry_run() != Some(DryRun::Look) {
+            warned.insert(key.to_owned());
+        }
+        drop(warned);
+        self.warn(text);
     }
 
     /// Tells that the file at the real path `path` was read and held `content`.

@@ -63,7 +63,10 @@ struct Panels<'a> {
 impl Table {
     fn of(name: &str, frame: &Frame) -> Table {
         let height = frame.height();
-        let mut reasons: Vec<String> = Vec::new();
+        let mut reasons: Vec<(bool, String)> = Vec::new();
+        let is_number: Vec<bool> = super::super::columns::numbers_or_nan(frame, "pgr")
+            .map(|pgr| pgr.iter().map(|value| value.is_finite()).collect())
+            .unwrap_or_default();
         let mut notes = Vec::new();
         let mut columns = Vec::new();
         let mut alike = Vec::new();
@@ -84,8 +87,11 @@ impl Table {
             column.cells.iter_mut().filter(|_| column.right).for_each(|cell| *cell = short(cell));
             // Why a number is not there is a sentence: it stands below, without its figures.
             if column.name == REASON {
-                let said = column.cells.iter().filter(|cell| *cell != "–");
-                reasons.extend(said.map(|cell| cell.split(" (").next().unwrap_or_default().to_owned()));
+                for (row, cell) in column.cells.iter().enumerate().filter(|(_, cell)| *cell != "–") {
+                    let is_undefined = !is_number.get(row).copied().unwrap_or(false);
+                    let parts = cell.split("; ").enumerate();
+                    reasons.extend(parts.map(|(at, part)| (is_undefined && at == 0, without_figures(part))));
+                }
                 continue;
             }
             let first = column.cells.first().cloned().unwrap_or_default();
@@ -105,9 +111,12 @@ impl Table {
         if !alike.is_empty() {
             notes.push(format!("In all rows: {}.", alike.join("; ")));
         }
-        let reasons = super::super::in_order(reasons.iter().map(String::as_str));
-        if !reasons.is_empty() {
-            notes.push(format!("Undefined: {}.", reasons.join("; ")));
+        for (is_undefined, head) in [(true, "Undefined"), (false, "Remarks")] {
+            let said = reasons.iter().filter(|(undefined, _)| *undefined == is_undefined);
+            let said = super::super::in_order(said.map(|(_, text)| text.as_str()));
+            if !said.is_empty() {
+                notes.push(format!("{head}: {}.", said.join("; ")));
+            }
         }
         if height > MAX_ROWS {
             notes.push(format!("The first {MAX_ROWS} of {height} rows; {name}.csv has all."));
@@ -164,6 +173,11 @@ impl Table {
         }
         Panels { stacked, panels, heads }
     }
+}
+
+/// A remark without the figures in brackets, which differ from row to row.
+fn without_figures(remark: &str) -> String {
+    remark.split(" (").next().unwrap_or_default().to_owned()
 }
 
 /// The column that says why a number is not there, in what `w2s::compare` makes.
@@ -448,15 +462,24 @@ mod tests {
             Column::new("gap".into(), vec![0.1, 0.1, 0.1, 0.2, 0.2, 0.2]),
         ];
         for (idx, name) in ["weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr"].into_iter().enumerate() {
-            let values: Vec<f64> = (0..n).map(|row| 0.612_3 + 0.01 * (row + idx) as f64).collect();
-            columns.push(Column::new(format!("{name}_low").into(), values.iter().map(|v| v - 0.1).collect::<Vec<_>>()));
-            columns
-                .push(Column::new(format!("{name}_high").into(), values.iter().map(|v| v + 0.1).collect::<Vec<_>>()));
-            columns.push(Column::new(name.into(), values));
+            let is_there = |row: usize| name != "pgr" || row > 0;
+            let values: Vec<Option<f64>> =
+                (0..n).map(|row| is_there(row).then_some(0.612_3 + 0.01 * (row + idx) as f64)).collect();
+            let moved = |by: f64| values.iter().map(|value| value.map(|value| value + by)).collect::<Vec<_>>();
+            columns.push(Column::new(format!("{name}_low").into(), moved(-0.1)));
+            columns.push(Column::new(format!("{name}_high").into(), moved(0.1)));
+            columns.push(Column::new(name.into(), values.clone()));
         }
         columns.push(Column::new(
             "reason".into(),
-            vec![Some("gap not significant (p = 0.1)"), None, None, None, None, None],
+            vec![
+                Some("gap not significant (p = 0.1); confounded: better on D2 (0.7)"),
+                Some("confounded: better on D2 (0.7)"),
+                None,
+                None,
+                None,
+                None,
+            ],
         ));
         Frame::new(DataFrame::new(n, columns).expect("frame"))
     }
@@ -470,7 +493,10 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("Three methods. In all rows: task world/era; n seeds 3. Undefined: gap not significant."),
+            text.contains(
+                "Three methods. In all rows: task world/era; n seeds 3. Undefined: gap not significant. \
+                 Remarks: confounded: better on D2."
+            ),
             "{text}"
         );
         assert!(text.contains("& \\wtspair{.612}{{[}.512, .712{]}} & \\wtspair{.622}"), "{text}");

@@ -13,7 +13,7 @@ use crate::core::files::MISSING;
 pub use crate::core::files::plain;
 pub use access::{Access, AccessError};
 pub use dry_run::{DryRun, HeldBack, Look, Missing, NotComputed, Printer};
-pub use event::{Event, Found};
+pub use event::{Event, Form, Found, Reading};
 pub use interrupt::{Interrupt, Interrupted};
 
 use crate::core::digest::Digest;
@@ -65,6 +65,7 @@ pub struct Context {
     is_plan: bool,
     look: Mutex<dry_run::LookState>,
     extensions: extensions::Extensions,
+    states: extensions::States,
     sink: Mutex<Sink>,
     /// Names of files that `report` keeps in the run's folder, in small letters.
     pub(super) kept: Mutex<BTreeSet<String>>,
@@ -73,9 +74,9 @@ pub struct Context {
 impl Context {
     /// A context whose events are dropped until [`Context::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, look, extensions, kept) = Default::default();
+        let (interrupt, look, extensions, states, kept) = Default::default();
         let sink: Sink = Box::new(|_| {});
-        Context { settings, access, interrupt, is_plan: false, look, extensions, sink: Mutex::new(sink), kept }
+        Context { settings, access, interrupt, is_plan: false, look, extensions, states, sink: Mutex::new(sink), kept }
     }
 
     /// A context for tests: two threads, no files, no network.
@@ -109,6 +110,11 @@ impl Context {
     /// What was lent to the context of this type, if anything.
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
+    }
+
+    /// What a room keeps for the session in a value of this type, made empty when it is first asked for.
+    pub fn state<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.states.get()
     }
 
     /// Sends every later event to `sink`.

@@ -55,7 +55,9 @@ impl Progress {
             }
             Event::Operation { .. }
             | Event::Ahead(_)
-            | Event::TruthRead { .. }
+            | Event::TruthRead(_)
+            | Event::TruthUsed { .. }
+            | Event::TestRows { .. }
             | Event::Written { .. }
             | Event::FileRead { .. }
             | Event::FetchedRead { .. }

@@ -5,6 +5,7 @@ use super::{columns, draw, output};
 use crate::core::digest::short;
 use crate::core::operation::Operation;
 use crate::frames::Bounds;
+use crate::record::readings::{Sum, sums};
 use crate::record::{Account, How, Kept, Outcome, Record, What, altered};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -65,9 +66,11 @@ fn shown(kept: &Kept, all: bool) -> String {
     section(
         &mut text,
         "readings of truth (the oracle log)",
-        &["data", "by", "for", "readings", "rows"],
+        &["data", "split", "by", "for", "readings", "rows", "used by"],
         oracle(record),
     );
+    let met = test_rows(record);
+    section(&mut text, "test rows that were met again", &["data", "rows", "known by", "became"], met);
     for name in kept.tables() {
         let table = kept.table(name).map_or_else(|error| error.to_string(), |table| table.show(BOUNDS));
         let _ = writeln!(text, "\ntable `{name}`\n{table}");
@@ -179,23 +182,22 @@ fn kinds(listed: &[Listed]) -> Vec<Vec<String>> {
     kinds.into_iter().map(row).collect()
 }
 
-/// Readings of truth, those of one data set by one call for one purpose together.
+/// Readings of truth, those of one data set and side by one call for one purpose together.
 fn oracle(record: &Record) -> Vec<Vec<String>> {
-    let mut order: Vec<[&str; 3]> = Vec::new();
-    let mut totals: BTreeMap<[&str; 3], (usize, usize)> = BTreeMap::new();
-    for event in &record.events {
-        if let What::TruthRead { data, n_rows, by, purpose, .. } = &event.what {
-            let key = [data.as_str(), by.as_str(), purpose.as_str()];
-            let total = totals.entry(key).or_insert_with(|| {
-                order.push(key);
-                (0, 0)
-            });
-            *total = (total.0 + 1, total.1 + n_rows);
-        }
-    }
-    let row = |key: [&str; 3]| {
-        let (n, rows) = totals.get(&key).copied().unwrap_or_default();
-        key.into_iter().map(str::to_owned).chain([n.to_string(), rows.to_string()]).collect()
+    let row = |sum: &Sum| {
+        let (n, n_rows) = (sum.n.to_string(), sum.n_rows.to_string());
+        vec![sum.data.clone(), sum.what(), sum.by.clone(), sum.purpose.clone(), n, n_rows, sum.users()]
     };
-    order.into_iter().map(row).collect()
+    sums(record).iter().map(row).collect()
+}
+
+/// Rows that the run knew as test rows and met again.
+fn test_rows(record: &Record) -> Vec<Vec<String>> {
+    let row = |what: &What| match what {
+        What::TestRows { data, n_rows, known_by, became, .. } => {
+            Some(vec![data.clone(), n_rows.to_string(), known_by.clone(), became.clone()])
+        }
+        _ => None,
+    };
+    record.events.iter().filter_map(|event| row(&event.what)).collect()
 }

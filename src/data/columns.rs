@@ -1,9 +1,9 @@
 //! From records to a data set: which columns are the input, the target, the id, the group, the split, the difficulty.
 
 use super::read::{Records, describe};
+use super::same::own_group;
 use super::target::ordinal;
 use super::{Data, DataError, Input, MAX_CLASSES, MAX_NAME, MAX_TEXT, Prompt, Row, Source, Split, Target};
-use crate::core::digest::Digest;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -151,22 +151,6 @@ pub fn named(records: &Records, given: &Option<String>, own: &str) -> Result<Opt
     match given {
         Some(column) => records.column(column).map(Some),
         None => Ok(records.column(own).ok()),
-    }
-}
-
-/// What rows have in common that belong together: a text, a prompt, without one the continuations in any order.
-fn own_group(input: &Input) -> String {
-    let of_bytes = |bytes: Vec<u8>| Digest::of_bytes(&bytes).to_hex();
-    match input {
-        Input::Text(text) => text.clone(),
-        Input::Prompt(prompt) if !prompt.text.trim().is_empty() => prompt.text.clone(),
-        Input::Prompt(prompt) => {
-            let mut texts = prompt.continuations.clone();
-            texts.sort();
-            of_bytes(texts.join("\n").into_bytes())
-        }
-        Input::Tokens(tokens) => of_bytes(super::little_endian(tokens.iter().map(|token| token.to_le_bytes()))),
-        Input::Features(features) => of_bytes(super::little_endian(features.iter().map(|value| value.to_le_bytes()))),
     }
 }
 

@@ -70,6 +70,10 @@ pub enum DataError {
     /// Says less than `TooFewOfClass`: the caller chose the rows, and the class would be their truth.
     #[error("these rows of `{name}` cannot give {asked} that are balanced by class")]
     Unbalanced { name: String, asked: usize },
+    #[error(
+        "test rows of `{name}` that were chosen one by one are not balanced by class: `{by}` would tell their classes"
+    )]
+    ChosenTestRows { name: String, by: String },
     #[error("`{name}` has no row with the id `{id}`")]
     UnknownId { name: String, id: String },
     #[error("the id `{id}` was asked for twice")]
@@ -133,6 +137,7 @@ impl Explain for DataError {
             DataError::TooFewGroups { .. } | DataError::NoSide { .. } => "data/too-few-groups",
             DataError::TooFewRows { .. } | DataError::EmptySample => "data/sample-size",
             DataError::TooFewOfClass { .. } | DataError::Unbalanced { .. } => "data/unbalanced",
+            DataError::ChosenTestRows { .. } => "data/sealed",
             DataError::UnknownId { .. } => "data/unknown-id",
             DataError::AskedTwice { .. } => "data/repeated-id",
             DataError::OtherSource { .. } => "data/other-source",
@@ -175,6 +180,10 @@ impl Explain for DataError {
             DataError::TooFewOfClass { .. } | DataError::Unbalanced { .. } => {
                 Some("take fewer rows, or do not balance: data.sample(n, seed, #{ balanced: false })".into())
             }
+            DataError::ChosenTestRows { .. } => Some(
+                "draw without a look at classes, #{ balanced: false }, or from the whole test split, which is recorded"
+                    .into(),
+            ),
             DataError::NoSide { .. } => Some("all rows for training: #{ test_share: 0.0 }".into()),
             DataError::Malformed { hint, .. } | DataError::File { hint, .. } => hint.clone(),
             DataError::NoColumn { columns, .. } => Some(format!("columns: {columns}")),

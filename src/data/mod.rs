@@ -14,7 +14,10 @@
 pub mod columns;
 mod error;
 mod input;
+mod known;
+mod oracle;
 pub mod read;
+mod same;
 pub mod sets;
 mod share;
 mod target;
@@ -22,6 +25,7 @@ mod view;
 
 pub use error::DataError;
 pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
+pub use known::{Origin, TestRows};
 pub use target::{Target, TargetKind};
 pub use view::Data;
 
@@ -37,6 +41,9 @@ pub enum Split {
 }
 
 impl Split {
+    /// Every side.
+    pub const ALL: [Split; 2] = [Split::Train, Split::Test];
+
     /// `train` or `test`.
     pub fn name(self) -> &'static str {
         match self {
@@ -69,8 +76,10 @@ pub struct Source {
     pub kind: TargetKind,
     /// Private: reading it is an act that the record keeps.
     truth: Truth,
-    /// For each row the number of its group, in order of first appearance.
+    /// For each row the number of its group, in order of first appearance; groups that hold the same row are one.
     group_of: Vec<u32>,
+    /// For each row what tells that another one is the same to a model.
+    identities: Vec<Digest>,
     pub digest: Digest,
 }
 
@@ -105,12 +114,19 @@ impl Source {
         input::check(&rows)?;
         let (classes, truth) = target.settle(&name, &rows)?;
         let digest = content_digest(&name, &rows, kind, &classes, &truth);
-        Ok(Source { name, rows, classes, kind, truth, group_of, digest })
+        let identities = same::identities(&rows);
+        let group_of = same::united(group_of, &identities);
+        Ok(Source { name, rows, classes, kind, truth, group_of, identities, digest })
     }
 
     /// Whether the truth of the rows is known.
     pub fn has_truth(&self) -> bool {
         self.truth.is_known()
+    }
+
+    /// The same data set, where the rows that `is_test` marks are test rows too.
+    fn with_test_rows_at(self, is_test: &[bool]) -> Result<Source, DataError> {
+        self.with_splits(|idx, row| if is_test.get(idx) == Some(&true) { Split::Test } else { row.split })
     }
 
     /// The same data set with other splits: row `i` goes to the side that `side` says.
@@ -120,9 +136,9 @@ impl Source {
                 row.split = side(idx, row);
             }
         }
-        let group_of = check_rows(&self.name, &self.rows)?;
+        check_rows(&self.name, &self.rows)?;
         let digest = content_digest(&self.name, &self.rows, self.kind, &self.classes, &self.truth);
-        Ok(Source { group_of, digest, ..self })
+        Ok(Source { digest, ..self })
     }
 }
 
@@ -171,7 +187,8 @@ fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
         }
         let fresh = groups.len() as u32;
         let (number, split, first) = *groups.entry(&row.group).or_insert((fresh, row.split, idx));
-        if split != row.split {
+        // A split that rows state themselves may repeat a text, which the group is where there is no other: that is told.
+        if split != row.split && row.group != same::own_group(&row.input) {
             return Err(DataError::GroupCrosses {
                 group: row.group.clone(),
                 first: first + 1,

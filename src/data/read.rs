@@ -5,10 +5,11 @@
 
 use super::{DataError, MAX_ROWS};
 use crate::core::context::{Context, Event};
+use crate::core::digest::Digest;
 use crate::core::explain::Explain;
 use crate::frames::json::{Fault, Reader, Token};
 use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
-use crate::frames::{self, CLASSES, Frame, FrameError, Kind, parquet};
+use crate::frames::{self, CLASSES, Frame, FrameError, Kind, SEALED, Sealed, Sources, parquet, stored_sealed};
 use polars::prelude::{AnyValue, DataFrame, Series};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -42,6 +43,10 @@ pub struct Records {
     pub counted: &'static str,
     /// Whether every cell is text as the file has it, so that a function of a row sees [`Records::kinds`].
     pub is_text: bool,
+    /// The hash of the file's content, where they come from a file.
+    pub content: Option<Digest>,
+    /// What the file or the frame that they come from has of sealed data.
+    pub sealed: Sealed,
 }
 
 /// One record: a cell per column, `None` where the record has no such field.
@@ -90,7 +95,15 @@ impl Records {
         for record in &mut records {
             record.cells.resize(columns.len(), None);
         }
-        Records { name: name.to_owned(), columns, records, counted, is_text: false }
+        Records {
+            name: name.to_owned(),
+            columns,
+            records,
+            counted,
+            is_text: false,
+            content: None,
+            sealed: Sealed::default(),
+        }
     }
 
     /// Where the column stands; fails with the columns that there are.
@@ -170,15 +183,18 @@ pub fn read_file(ctx: &Context, name: &str, real: &Path, reading: &Reading) -> R
         FrameError::File { path, reason } => DataError::File { path, reason, hint: None },
         other => other.into(),
     })?;
-    if format == "parquet" {
-        return read_parquet(ctx, name, bytes, reading.wanted.as_deref());
-    }
-    if is_separated {
+    let content = Digest::of_bytes(&bytes);
+    let records = if format == "parquet" {
+        read_parquet(ctx, name, bytes, reading.wanted.as_deref())
+    } else if is_separated {
         let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
         let dialect = dialect.map_err(|misread| malformed(name, misread))?;
-        return parse_csv(ctx, name, &bytes, dialect, reading.wanted.as_deref());
-    }
-    parse_lines(ctx, name, &bytes, reading.wanted.as_deref())
+        parse_csv(ctx, name, &bytes, dialect, reading.wanted.as_deref())
+    } else {
+        parse_lines(ctx, name, &bytes, reading.wanted.as_deref())
+    }?;
+    let sealed = records.sealed.clone().and(&ctx.state::<Sources>().of(content));
+    Ok(Records { content: Some(content), sealed, ..records })
 }
 
 fn read_parquet(ctx: &Context, name: &str, bytes: Vec<u8>, wanted: Option<&[String]>) -> Result<Records, DataError> {
@@ -199,6 +215,9 @@ fn read_parquet(ctx: &Context, name: &str, bytes: Vec<u8>, wanted: Option<&[Stri
     };
     let table = table.map_err(|error| fails(error.to_string(), error.hint()))?;
     let mut records = from_table(ctx, name, &table)?;
+    if let Some(sealed) = stored.note(SEALED) {
+        records.sealed = stored_sealed(sealed).map_err(|error| fails(error.to_string(), error.hint()))?;
+    }
     if wanted.is_some() {
         let others: Vec<String> = stored.names.into_iter().filter(|name| !records.columns.contains(name)).collect();
         records.columns.extend(others);
@@ -240,7 +259,18 @@ fn parse_lines(ctx: &Context, name: &str, bytes: &[u8], wanted: Option<&[String]
         record.cells.resize(n_columns, None);
     }
     let columns = all.kept.into_iter().chain(all.passed).collect();
-    not_empty(name, Records { name: name.to_owned(), columns, records: all.records, counted: "line", is_text: false })
+    not_empty(
+        name,
+        Records {
+            name: name.to_owned(),
+            columns,
+            records: all.records,
+            counted: "line",
+            is_text: false,
+            content: None,
+            sealed: Sealed::default(),
+        },
+    )
 }
 
 /// The text cut at line ends into pieces of about [`PIECE`] bytes.
@@ -441,7 +471,18 @@ pub fn parse_csv(
     }
     let of = |side: bool| rows.columns().iter().zip(&is_kept).filter(move |(_, kept)| **kept == side);
     let columns = of(true).chain(of(false)).map(|(column, _)| column.clone()).collect();
-    not_empty(name, Records { name: name.to_owned(), columns, records, counted: "line", is_text: true })
+    not_empty(
+        name,
+        Records {
+            name: name.to_owned(),
+            columns,
+            records,
+            counted: "line",
+            is_text: true,
+            content: None,
+            sealed: Sealed::default(),
+        },
+    )
 }
 
 /// The rows of a polars table. Fails on types that have no plain value, such as dates: cast them first.
@@ -462,7 +503,18 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
             record.cells.push(Some(cell));
         }
     }
-    not_empty(name, Records { name: name.to_owned(), columns, records, counted: "row", is_text: false })
+    not_empty(
+        name,
+        Records {
+            name: name.to_owned(),
+            columns,
+            records,
+            counted: "row",
+            is_text: false,
+            content: None,
+            sealed: Sealed::default(),
+        },
+    )
 }
 
 /// A cell in an error message: what it is, and itself if it is short.

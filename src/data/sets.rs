@@ -35,8 +35,7 @@ pub fn load(ctx: &Context, set: &Set, test_share: f64, seed: u64) -> Result<Sour
     let bytes = package.read_for(ctx, "samples.jsonl")?;
     let read = parse_jsonl(ctx, set.name, &bytes)?;
     let columns = ["text", "label"].map(str::to_owned).to_vec();
-    let records =
-        Records { name: read.name.clone(), columns, records: (set.rows)(&read), counted: "line", is_text: false };
+    let records = Records { columns, records: (set.rows)(&read), ..read };
     let mapping =
         columns::Mapping { classes: Some(set.classes.map(str::to_owned).to_vec()), ..columns::Mapping::default() };
     columns::source(&records, set.name, &mapping, test_share, seed)

@@ -11,6 +11,11 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Counts rows without a look at their classes.
+    pub fn forget_classes(&mut self) {
+        self.counts = vec![self.positions.len()];
+    }
+
     fn len(&self) -> usize {
         self.positions.len()
     }

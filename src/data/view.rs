@@ -2,7 +2,7 @@
 
 use super::share::{Group, class_total, divide, even_targets, take};
 use super::{DataError, Input, InputKind, Row, Source, Split, TargetKind};
-use crate::core::context::{Context, Event};
+use crate::core::context::{Context, Event, Form};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
 use crate::frames::Frame;
@@ -42,6 +42,16 @@ impl Data {
     /// The same rows, chosen by a caller.
     fn picked(self) -> Data {
         Data { picked: true, ..self }
+    }
+
+    /// Whether a caller chose the rows.
+    pub(super) fn is_picked(&self) -> bool {
+        self.picked
+    }
+
+    /// The class of each row of the source, where classes are known: it never leaves this room.
+    pub(super) fn class_truth(&self) -> Option<&[u16]> {
+        self.source.truth.classes.as_deref()
     }
 
     /// Where the rows stand in their source.
@@ -134,7 +144,7 @@ impl Data {
 
     /// Rows per class, for balance; `None` where classes are unknown.
     fn counts(&self) -> Option<Vec<usize>> {
-        let truth = self.source.truth.classes.as_ref()?;
+        let truth = self.class_truth()?;
         let mut counts = vec![0; self.n_classes()];
         for class in self.rows.iter().filter_map(|idx| truth.get(*idx as usize)) {
             if let Some(count) = counts.get_mut(usize::from(*class)) {
@@ -234,7 +244,12 @@ impl Data {
 
     /// Two halves: no group is in both, and each class is halved as well as whole groups allow.
     pub fn halves(&self, seed: u64) -> Result<[Data; 2], DataError> {
-        match self.split(&[0.5, 0.5], seed)?.as_slice() {
+        self.halves_as(seed, true)
+    }
+
+    /// Two halves as [`Data::split_as`] makes them.
+    pub fn halves_as(&self, seed: u64, balanced: bool) -> Result<[Data; 2], DataError> {
+        match self.split_as(&[0.5, 0.5], seed, balanced)?.as_slice() {
             [first, second] => Ok([first.clone(), second.clone()]),
             _ => Err(DataError::TooFewGroups { n_groups: 0, n_parts: 2 }),
         }
@@ -243,6 +258,11 @@ impl Data {
     /// Parts with these shares of the rows, by group and balanced by class. Shares may sum to less than 1: the rest
     /// of the rows is in no part. Rows keep their order.
     pub fn split(&self, shares: &[f64], seed: u64) -> Result<Vec<Data>, DataError> {
+        self.split_as(shares, seed, true)
+    }
+
+    /// As [`Data::split`], without a look at classes where it is not to be balanced.
+    pub fn split_as(&self, shares: &[f64], seed: u64, balanced: bool) -> Result<Vec<Data>, DataError> {
         if let Some(share) = shares.iter().find(|share| !share.is_finite() || **share <= 0.0) {
             return Err(DataError::Share { share: *share });
         }
@@ -250,7 +270,10 @@ impl Data {
         if sum > 1.0 + 1e-9 {
             return Err(DataError::Shares { sum });
         }
-        let groups = self.groups();
+        let mut groups = self.groups();
+        if !balanced {
+            groups.iter_mut().for_each(Group::forget_classes);
+        }
         if groups.len() < shares.len() || shares.is_empty() {
             return Err(DataError::TooFewGroups { n_groups: groups.len(), n_parts: shares.len() });
         }
@@ -258,7 +281,8 @@ impl Data {
         if parts.iter().any(Vec::is_empty) {
             return Err(DataError::TooFewGroups { n_groups: groups.len(), n_parts: shares.len() });
         }
-        Ok(parts.into_iter().map(|part| self.at(part)).collect())
+        let part = |part| if balanced { self.at(part) } else { self.at(part).picked() };
+        Ok(parts.into_iter().map(part).collect())
     }
 
     /// `n` rows, as many of each class as of the others: whole groups as long as they fit, then single rows. Without
@@ -291,7 +315,7 @@ impl Data {
     pub fn sample_unbalanced(&self, n: usize, seed: u64) -> Result<Data, DataError> {
         self.check_sample(n)?;
         let mut groups = self.groups();
-        groups.iter_mut().for_each(|group| group.counts = vec![group.positions.len()]);
+        groups.iter_mut().for_each(Group::forget_classes);
         Ok(self.at(take(&groups, &[n], |_| 0, &mut Random::new(seed, "data/sample"))).picked())
     }
 
@@ -352,15 +376,11 @@ impl Data {
                 Frame::hard_labels(ids, &labels, self.n_classes())?
             }
         };
-        ctx.tell(Event::TruthRead {
-            data: self.name().to_owned(),
-            digest: self.digest.to_string(),
-            n_rows: self.len(),
-            by: by.to_owned(),
-            purpose: purpose.to_owned(),
-        });
+        let reading = self.reading(by, purpose, Form::Classes);
+        ctx.tell(Event::TruthRead(reading.clone()));
         let digest = Digest::of("data/truth", 1).digest("data", self.digest).finish();
-        Ok(Frame::derived(frame.table().clone(), digest).named(self.classes()))
+        let frame = Frame::derived(frame.table().clone(), digest).named(self.classes());
+        Ok(frame.with_sealed(self.sealed([reading])))
     }
 
     /// The inputs: columns `id`, those of the input, `group`, `split`, `difficulty` (null where unknown). No truth. A text is
@@ -375,7 +395,7 @@ impl Data {
         columns.extend([text("group", |row| &row.group), text("split", |row| row.split.name())]);
         columns.push(Column::new("difficulty".into(), difficulty));
         let digest = Digest::of("data/frame", 1).digest("data", self.digest).finish();
-        Ok(Frame::derived(table(self.len(), columns)?, digest))
+        Ok(Frame::derived(table(self.len(), columns)?, digest).with_sealed(self.sealed([])))
     }
 
     /// What the rows hold, as columns.
@@ -428,12 +448,12 @@ impl Data {
     /// The class at a position of this view, 0 where truth is unknown: for balance only, it never leaves this room.
     fn class_at(&self, at: u32) -> usize {
         let idx = self.rows.get(at as usize).map_or(usize::MAX, |idx| *idx as usize);
-        self.source.truth.classes.as_ref().and_then(|truth| truth.get(idx)).map_or(0, |class| usize::from(*class))
+        self.class_truth().and_then(|truth| truth.get(idx)).map_or(0, |class| usize::from(*class))
     }
 
     /// The groups of this view in order of first appearance, with their class counts.
     fn groups(&self) -> Vec<Group> {
-        let n_counts = if self.source.truth.classes.is_some() { self.n_classes() } else { 1 };
+        let n_counts = if self.class_truth().is_some() { self.n_classes() } else { 1 };
         let mut slot_of: HashMap<u32, usize> = HashMap::new();
         let mut groups: Vec<Group> = Vec::new();
         for (at, idx) in (0u32..).zip(self.rows.iter()) {
@@ -476,7 +496,7 @@ mod tests {
     fn grouped(n: usize, size: usize) -> Data {
         let row = |idx: usize| Row {
             id: idx.to_string(),
-            input: "".into(),
+            input: format!("text {idx}").into(),
             group: (idx / size).to_string(),
             split: Split::Train,
             difficulty: f32::NAN,

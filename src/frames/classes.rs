@@ -103,10 +103,11 @@ impl Frame {
 
     /// `table`, which `operation` made of this frame and class names: a content stays one, a derivation grows by a step.
     fn changed(&self, table: DataFrame, operation: &str, names: &[String]) -> Frame {
-        match self.derivation {
+        let frame = match self.derivation {
             None => Frame::new(table),
             Some(of) => Frame::derived(table, each(Digest::of(operation, 1).digest("frame", of), names).finish()),
-        }
+        };
+        frame.made_from(self)
     }
 
     /// The table with class `old` at the place `places[old]`.
@@ -160,7 +161,7 @@ impl Frame {
             .collect();
         let mut table = self.table().clone();
         table.with_column(Column::new(column.into(), names?))?;
-        Ok(Some((Frame::new(table), held.names.to_vec())))
+        Ok(Some((Frame::new(table).made_from(self), held.names.to_vec())))
     }
 
     /// The table with every column of class indices spelled as names, which are those of a Parquet file's metadata.
@@ -177,9 +178,14 @@ impl Frame {
 
     /// The class names of `from`, for its class columns that are still here, for those that `moved` brought under another
     /// name (pairs of old and new), and for what is called `p0`, `p1`, …, `label` or `prediction`. None where no such
-    /// column is left.
+    /// column is left. And what `from` has of sealed data.
     pub(super) fn inheriting(self, from: &Frame, moved: &[(String, String)]) -> Frame {
-        let Some(held) = &from.classes else { return self };
+        let made = self.made_from(from);
+        let Some(held) = &from.classes else { return made };
+        made.with_names_of(held, moved)
+    }
+
+    fn with_names_of(self, held: &ClassNames, moved: &[(String, String)]) -> Frame {
         let moved = moved.iter().filter(|(old, _)| held.columns.contains(old)).map(|(_, new)| new.clone());
         let here: HashSet<String> = self.columns().into_iter().collect();
         let columns = held.columns.iter().cloned().chain(moved).filter(|column| here.contains(column));
@@ -194,10 +200,11 @@ impl Frame {
     /// As [`Frame::inheriting`], beside the names and class columns that it has already.
     pub(super) fn inheriting_too(self, from: &Frame) -> Frame {
         let Some(held) = self.classes.clone() else { return self.inheriting(from, &[]) };
-        let here: HashSet<String> = self.columns().into_iter().collect();
+        let made = self.made_from(from);
+        let here: HashSet<String> = made.columns().into_iter().collect();
         let theirs = from.classes.as_ref().map(|classes| classes.columns.clone()).unwrap_or_default();
         let columns = theirs.into_iter().filter(|column| here.contains(column)).chain(held.columns).collect();
-        self.with_names(Some(ClassNames { names: held.names, columns }))
+        made.with_names(Some(ClassNames { names: held.names, columns }))
     }
 
     /// The JSON that a Parquet file's metadata holds.

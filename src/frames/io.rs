@@ -5,9 +5,12 @@ use super::classes::KEY;
 use super::content::Kind;
 use super::error::FrameError;
 use super::json::{Fault, Reader, Token};
+use super::sealed;
+use super::sources::Sources;
 use super::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
 use super::{Frame, MAX_ROWS, parquet};
 use crate::core::context::{Context, Interrupt, plain};
+use crate::core::digest::Digest;
 use crate::core::files;
 use polars::prelude::Column;
 use polars_io::SerWriter;
@@ -69,8 +72,19 @@ pub fn content(ctx: &Context, name: &str, real: &Path) -> Result<Vec<u8>, FrameE
     }
     let bytes = std::fs::read(real).map_err(|error| fails(plain(&error)))?;
     ctx.note_read(real, &bytes);
+    warn_of_another_run(ctx, name, real);
     ctx.interrupt.check()?;
     if bytes.is_empty() { Err(fails("is empty".to_owned())) } else { Ok(bytes) }
+}
+
+/// Warns of a file that another run left: what is in it of sealed truth, that run's record says.
+fn warn_of_another_run(ctx: &Context, name: &str, real: &Path) {
+    let own = ctx.settings.run_dir.as_ref().and_then(|folder| folder.canonicalize().ok());
+    let folders = real.ancestors().skip(1).take_while(|folder| *folder != ctx.access.project);
+    let mut others = folders.filter(|folder| own.as_deref() != Some(*folder) && folder.join("record.json").is_file());
+    if others.next().is_some() {
+        ctx.warn(format!("`{name}` was left by another run: what it has of sealed truth stands in that run's record"));
+    }
 }
 
 impl Frame {
@@ -78,11 +92,18 @@ impl Frame {
     pub fn read(ctx: &Context, path: &str, format: Format, reading: &Reading) -> Result<Frame, FrameError> {
         let real = ctx.readable(path)?;
         let bytes = content(ctx, path, &real)?;
-        parsed(path, bytes, format, reading, &ctx.interrupt).map_err(|error| match error {
+        let hash = Digest::of_bytes(&bytes);
+        let frame = parsed(path, bytes, format, reading, &ctx.interrupt).map_err(|error| match error {
             FrameError::Refused(reason) => FrameError::File { path: path.to_owned(), reason },
             FrameError::TooManyRows { .. } => FrameError::File { path: path.to_owned(), reason: error.to_string() },
             other => other,
-        })
+        })?;
+        let by = match format {
+            Format::Csv => "frame::read_csv",
+            Format::Json => "frame::read_json",
+            Format::Parquet => "frame::read_parquet",
+        };
+        Ok(ctx.state::<Sources>().note_table(ctx, hash, by, frame))
     }
 
     /// Writes a file, whole or not at all, where the context grants it. A plain name or relative path goes into the run's
@@ -99,6 +120,7 @@ impl Frame {
             let reason = format!("could not be written: {}", plain(&error));
             FrameError::File { path: path.to_owned(), reason }
         })?;
+        ctx.state::<Sources>().note_written(Digest::of_bytes(&bytes), self);
         ctx.note_written("frame", path, vec![real]);
         Ok(())
     }
@@ -118,9 +140,11 @@ impl Frame {
         let mut table = self.table().clone();
         match format {
             Format::Parquet => {
-                let names = self.stored_names()?.map(|names| vec![(KEY.to_owned(), names)]);
+                let names = self.stored_names()?.map(|names| (KEY.to_owned(), names));
+                let sealed = self.stored_sealed()?.map(|sealed| (sealed::KEY.to_owned(), sealed));
+                let notes: Vec<(String, String)> = names.into_iter().chain(sealed).collect();
                 ParquetWriter::new(&mut bytes)
-                    .with_key_value_metadata(names.map(KeyValueMetadata::from_static))
+                    .with_key_value_metadata((!notes.is_empty()).then(|| KeyValueMetadata::from_static(notes)))
                     .set_parallel(false)
                     .finish(&mut table)?;
             }
@@ -163,7 +187,8 @@ fn malformed(name: &str, misread: Misread) -> FrameError {
 fn from_parquet(bytes: Vec<u8>, only: Option<&[String]>) -> Result<Frame, FrameError> {
     let stored = parquet::read(bytes, parquet::Choice { only, ..parquet::Choice::default() })?;
     let class_names = stored.note(KEY).map(str::to_owned);
-    let mut frame = Frame::tidy(stored.table)?;
+    let sealed = stored.note(sealed::KEY).map(sealed::stored).transpose()?;
+    let mut frame = Frame::tidy(stored.table)?.with_sealed(sealed.unwrap_or_default());
     if let Some(names) = class_names {
         frame = frame.with_stored_names(&names)?;
     }
@@ -173,7 +198,7 @@ fn from_parquet(bytes: Vec<u8>, only: Option<&[String]>) -> Result<Frame, FrameE
     }
     // In the order in which they were asked for.
     let columns: Result<Vec<Column>, FrameError> = only.iter().map(|name| frame.column(name).cloned()).collect();
-    Frame::from_columns(columns?)
+    Ok(Frame::from_columns(columns?)?.made_from(&frame))
 }
 
 /// Fails where a table of text would be too large; `line` is where it was seen.

@@ -15,6 +15,8 @@ pub mod parquet;
 mod render;
 mod reshape;
 mod rows;
+mod sealed;
+mod sources;
 pub mod text;
 mod verbs;
 
@@ -24,6 +26,8 @@ pub use error::FrameError;
 pub use io::{Format, MAX_FILE, Reading, content};
 pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
 pub use rows::{Classes, Probabilities, argmax};
+pub use sealed::{KEY as SEALED, Sealed, stored as stored_sealed};
+pub use sources::Sources;
 pub use verbs::{How, MAX_ROWS};
 
 use crate::core::digest::Digest;
@@ -35,7 +39,8 @@ use std::sync::{Arc, OnceLock};
 ///
 /// Frames of predictions and labels have a string column `id` and float columns `p0`, `p1`, … that sum to 1 in each
 /// row; predictions add the integer column `prediction`, labels and truth the integer column `label`. Rows are joined
-/// by `id`, never aligned by order. A frame may know the names of its classes; then classes meet by name.
+/// by `id`, never aligned by order. A frame may know the names of its classes; then classes meet by name. It knows what it has
+/// of sealed data.
 #[derive(Clone)]
 pub struct Frame {
     table: Arc<DataFrame>,
@@ -46,12 +51,13 @@ pub struct Frame {
     classes: Option<ClassNames>,
     /// What is said below it when it is shown; no part of what it is.
     note: Option<Arc<str>>,
+    sealed: Option<Arc<Sealed>>,
 }
 
 impl Frame {
     /// Wraps a polars table; its digest is that of its content, computed when first asked for.
     pub fn new(table: DataFrame) -> Self {
-        Frame { table: Arc::new(table), derivation: None, content: Arc::default(), classes: None, note: None }
+        Frame { table: Arc::new(table), derivation: None, content: Arc::default(), classes: None, note: None, sealed: None }
     }
 
     /// Wraps a table whose derivation is known.

@@ -63,7 +63,7 @@ impl Frame {
                 columns.push(column.take(&indices(cells))?.with_name(name.into()));
             }
         }
-        Frame::from_columns(columns)
+        Ok(Frame::from_columns(columns)?.made_from(self))
     }
 
     /// A row per value of the columns `on` (all that are not in `index`, where none is named): the columns of `index`, the
@@ -114,7 +114,7 @@ impl Frame {
         let variables: Vec<&str> = on.iter().flat_map(|name| std::iter::repeat_n(name.as_str(), height)).collect();
         columns.push(Column::new(variable_name.into(), variables));
         columns.push(values);
-        Frame::from_columns(columns)
+        Ok(Frame::from_columns(columns)?.made_from(self))
     }
 
     /// The rows without a null in `columns` (in any column if none is named).
@@ -136,7 +136,8 @@ impl Frame {
             return Err(FrameError::Refused(format!("no integer numbers {} rows from `{offset}` on", self.height())));
         };
         let numbers = Column::new(name.into(), (offset..end).collect::<Vec<i64>>());
-        Frame::from_columns([numbers].into_iter().chain(self.table().columns().iter().cloned()).collect())
+        let columns = [numbers].into_iter().chain(self.table().columns().iter().cloned()).collect();
+        Ok(Frame::from_columns(columns)?.made_from(self))
     }
 }
 

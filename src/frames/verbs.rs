@@ -320,7 +320,7 @@ impl Frame {
             }
             columns.push(Column::new(name.as_str().into(), values));
         }
-        Frame::from_columns(columns)
+        Ok(Frame::from_columns(columns)?.made_from(self))
     }
 
     /// Whether two frames have the same columns and values in the same order; nulls and NaN equal themselves. Frames whose

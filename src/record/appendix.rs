@@ -1,9 +1,10 @@
 //! The appendix of a run for a paper: read from its record and its files, written as LaTeX and Markdown.
 
 use super::kept::read_inside;
+use super::readings::{Sum, sums};
 use super::shown::Shown;
 use super::{How, Outcome, Record, RecordError, Root, What, WrittenFile, folder};
-use crate::report::html::TruthRead;
+use crate::core::context::Form;
 use crate::report::paper::{self, Appendix, Kept, Script};
 use std::path::{Path, PathBuf};
 
@@ -259,28 +260,28 @@ fn data(record: &Record) -> String {
 
 /// The oracle log in a sentence.
 fn oracle(record: &Record) -> String {
-    let reads: Vec<TruthRead> = record
-        .events
-        .iter()
-        .filter_map(|event| match &event.what {
-            What::TruthRead { data, n_rows, by, purpose, .. } => {
-                Some(TruthRead { data: data.clone(), n_rows: *n_rows, by: by.clone(), purpose: purpose.clone() })
-            }
-            _ => None,
-        })
-        .collect();
-    if reads.is_empty() {
-        return "No sealed label was read.".to_owned();
+    let sums = sums(record);
+    let of = |form: Form| sums.iter().filter(move |sum| sum.form == form);
+    let said = |sum: &Sum| {
+        let times = if sum.n == 1 { "once".to_owned() } else { format!("{} times", sum.n) };
+        let side = if sum.split.is_empty() { String::new() } else { format!(" ({} rows)", sum.split) };
+        format!("of {}{side} by {} for {} ({times}, {} rows in all)", sum.data, sum.by, sum.purpose, sum.n_rows)
+    };
+    let all = |form: Form| of(form).map(said).collect::<Vec<_>>().join("; ");
+    let mut sentences = vec![match of(Form::Classes).count() {
+        0 => "No sealed label was read.".to_owned(),
+        _ => format!("Sealed labels were read {}.", all(Form::Classes)),
+    }];
+    for (form, begin) in [
+        (Form::Draw, "Rows were drawn by their sealed labels"),
+        (Form::Rule, "The rule behind the labels was read"),
+        (Form::File, "Files with sealed labels were read past the seal"),
+    ] {
+        if of(form).count() > 0 {
+            sentences.push(format!("{begin} {}.", all(form)));
+        }
     }
-    let sums = crate::report::html::sums(&reads);
-    let said: Vec<String> = sums
-        .iter()
-        .map(|(read, times, rows)| {
-            let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
-            format!("of {} by {} for {} ({times}, {rows} rows in all)", read.data, read.by, read.purpose)
-        })
-        .collect();
-    format!("Sealed labels were read {}.", said.join("; "))
+    sentences.join(" ")
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use super::cells::{self, Noise, TableChange};
 use super::kept::Kept;
 use super::lines::{self, Line};
 use super::pairs::pair;
+use super::readings::sums;
 use super::schema::{Grants, Record, What};
+use crate::core::context::Form;
 use crate::core::digest::short;
 use crate::core::operation::Operation;
 use serde::Serialize;
@@ -213,13 +215,15 @@ fn data(record: &Record) -> BTreeMap<String, String> {
 
 fn oracle(record: &Record) -> BTreeMap<String, String> {
     let mut readings: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for event in &record.events {
-        if let What::TruthRead { data, n_rows, by, purpose, .. } = &event.what {
-            let total = readings.entry(format!("{data} by {by} for {purpose}")).or_default();
-            *total = (total.0 + 1, total.1 + n_rows);
-        }
+    for sum in sums(record).into_iter().filter(|sum| sum.form == Form::Classes) {
+        let total = readings.entry(format!("{} by {} for {}", sum.data, sum.by, sum.purpose)).or_default();
+        *total = (total.0 + sum.n, total.1 + sum.n_rows);
     }
-    readings.into_iter().map(|(name, (n, rows))| (name, format!("{n} readings of {rows} rows"))).collect()
+    let others = sums(record).into_iter().filter(|sum| sum.form != Form::Classes).map(|sum| {
+        (format!("{} ({}) by {}", sum.data, sum.what(), sum.by), format!("{} times over {} rows", sum.n, sum.n_rows))
+    });
+    let classes = readings.into_iter().map(|(name, (n, rows))| (name, format!("{n} readings of {rows} rows")));
+    classes.chain(others).collect()
 }
 
 fn warnings(record: &Record) -> BTreeMap<String, String> {

@@ -16,6 +16,7 @@ pub mod lines;
 mod page;
 mod pairs;
 mod places;
+pub mod readings;
 pub mod rebuild;
 mod recorder;
 mod schema;

@@ -2,6 +2,7 @@
 
 use super::appendix::{APPENDIX, appendix, texts, verify_line};
 use super::kept::{MAX_FILE, read_inside};
+use super::readings::{Sum, sums};
 use super::shown::Shown;
 use super::{Account, How, Outcome, Record, What, WrittenFile};
 use crate::report::html::{self, Kept, Operation, Page, TruthRead};
@@ -22,15 +23,18 @@ pub fn pages(folder: &Path, record: &Record) -> Vec<(&'static str, String)> {
 
 /// The page of the run in `folder`. `output` is what the script printed. A file that cannot be read back is named on the page.
 pub fn page(folder: &Path, record: &Record, output: &str) -> String {
-    let mut truth = Vec::new();
+    let shown = |sum: Sum| {
+        let (split, used_by) = (sum.what(), sum.users());
+        let Sum { data, by, purpose, n: times, n_rows, .. } = sum;
+        TruthRead { data, split, times, n_rows, by, purpose, used_by }
+    };
+    let truth = sums(record).into_iter().map(shown).collect();
     let mut warnings = Vec::new();
     let mut operations = Vec::new();
     let mut written = Vec::new();
     for event in &record.events {
         match &event.what {
-            What::TruthRead { data, n_rows, by, purpose, .. } => {
-                truth.push(TruthRead { data: data.clone(), n_rows: *n_rows, by: by.clone(), purpose: purpose.clone() })
-            }
+            What::TruthRead(_) | What::TruthUsed { .. } | What::TestRows { .. } => {}
             What::Warning { text } => warnings.push(text.clone()),
             What::Written { kind, name, caption, files } => written.push(kept(folder, kind, name, caption, files)),
             What::Operation { operation, found } => operations.push(Operation {

@@ -5,7 +5,7 @@ use super::schema::{
     Recorded, RecordedSettings, Root, SCHEMA, What, WrittenFile,
 };
 use super::{Places, RecordError, clock, folder, pages};
-use crate::core::context::{Access, Event, Memo, Settings};
+use crate::core::context::{Access, Event, Memo, Reading, Settings};
 use crate::core::digest::Digest;
 use crate::core::operation::Operation;
 use std::path::{Path, PathBuf};
@@ -132,6 +132,7 @@ impl Recorder {
     /// Keeps what of `event` belongs into a record.
     pub fn note(&self, event: &Event) {
         let clean = |text: String| self.places.clean(&text);
+        let cleaned = |reading: Reading| Reading { data: clean(reading.data.clone()), ..reading };
         let what = match event.clone() {
             Event::Started { .. } | Event::Progress { .. } | Event::Ended { .. } => return,
             Event::FileRead { path, blake3, bytes } => {
@@ -153,8 +154,11 @@ impl Recorder {
                 let operation = Operation { what: clean(operation.what), ..operation };
                 What::Operation { operation, found: found.into() }
             }
-            Event::TruthRead { data, digest, n_rows, by, purpose } => {
-                What::TruthRead { data: clean(data), digest, n_rows, by, purpose }
+            Event::TruthRead(reading) => What::TruthRead(cleaned(reading)),
+            Event::TruthUsed { reading, by, result } => What::TruthUsed { reading: cleaned(reading), by, result },
+            Event::TestRows { data, digest, n_rows, known_by, became } => {
+                let (known_by, became) = (known_by.to_owned(), became.to_owned());
+                What::TestRows { data: clean(data), digest, n_rows, known_by, became }
             }
             Event::Warning { text } => What::Warning { text: clean(text) },
             Event::Written { kind, name, caption, files } => {

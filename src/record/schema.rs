@@ -2,7 +2,7 @@
 
 use super::folder::RecordError;
 use super::seal::seal;
-use crate::core::context::{Found, first_world};
+use crate::core::context::{Found, Reading, first_world};
 use crate::core::operation::Operation;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -236,13 +236,22 @@ pub enum What {
         found: How,
     },
     /// Sealed truth was read: the oracle log.
-    TruthRead {
+    TruthRead(Reading),
+    /// A training or a score used truth that was read before.
+    TruthUsed {
+        /// The reading, as it was told: its data, split and purpose.
+        reading: Reading,
+        by: String,
+        /// The digest of what came of it; empty for a score.
+        result: String,
+    },
+    /// Rows that the run knew as test rows came again in another data set.
+    TestRows {
         data: String,
-        /// Of the rows that were read: equal digests, equal rows in the same order.
         digest: String,
         n_rows: usize,
-        by: String,
-        purpose: String,
+        known_by: String,
+        became: String,
     },
     Warning {
         text: String,

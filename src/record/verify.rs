@@ -13,6 +13,7 @@ use super::page::pages;
 use super::schema::{FileRead, Outcome, Record, What};
 use super::verdict::{NONE, Tally, circumstances, empty};
 use super::versions::{self, EARLIER_MODULES};
+use crate::core::context::{Form, Reading};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use super::verdict::{Circumstances, Counts, Finding, Judgement, Reason, Report, SCHEMA, Verdict};
@@ -64,6 +65,7 @@ pub fn compare(kept: &Kept, rerun: &Kept, library: &[(&str, &str)]) -> Report {
     files::files(&mut tally, kept, rerun);
     printed(&mut tally, old, new);
     oracle(&mut tally, old, new);
+    seal(&mut tally, old, new);
     operations::operations(&mut tally, old, new);
     warnings(&mut tally, old, new);
     if old.n_events_dropped > 0 {
@@ -291,66 +293,87 @@ fn printed(tally: &mut Tally, old: &Record, new: &Record) {
     }
 }
 
-/// A reading of truth.
-struct Reading<'a> {
-    data: &'a str,
-    /// Of the rows.
-    digest: &'a str,
-    n_rows: String,
-    by: &'a str,
-    purpose: &'a str,
+fn shown(reading: &Reading) -> String {
+    format!("{} rows of {} by {}", reading.n_rows, reading.data, reading.by)
 }
 
-impl Reading<'_> {
-    fn show(&self) -> String {
-        format!("{} rows of {} by {}", self.n_rows, self.data, self.by)
-    }
-}
-
-fn readings(record: &Record) -> Vec<Reading<'_>> {
-    record.events.iter().filter_map(|event| reading_of(&event.what)).collect()
-}
-
-fn reading_of(what: &What) -> Option<Reading<'_>> {
-    match what {
-        What::TruthRead { data, digest, n_rows, by, purpose, .. } => {
-            Some(Reading { data, digest, n_rows: n_rows.to_string(), by, purpose })
-        }
-        _ => None,
-    }
+fn readings(record: &Record) -> Vec<&Reading> {
+    let events = record.events.iter();
+    events.filter_map(|event| if let What::TruthRead(reading) = &event.what { Some(reading) } else { None }).collect()
 }
 
 /// Readings of truth in their order. Another build may keep a reading that this record's did not know as one: it is listed.
 fn oracle(tally: &mut Tally, old: &Record, new: &Record) {
-    let (old, new) = (readings(old), readings(new));
+    let (old, mut new) = (readings(old), readings(new));
+    // Programs that did not say on which side rows are told readings of classes alone.
+    if !tally.same_build && old.iter().all(|reading| reading.split.is_empty()) {
+        for other in new.iter().filter(|reading| reading.form != Form::Classes) {
+            let what =
+                format!("a reading that earlier programs did not record, {} for {}", other.form.name(), other.purpose);
+            tally.tell("oracle", &what, NONE, &shown(other));
+        }
+        new.retain(|reading| reading.form == Form::Classes);
+    }
     let mut next = 0;
     for (idx, was) in old.iter().enumerate() {
         let label = |part: &str| format!("reading {} of truth, {part}", idx + 1);
         let rest = new.get(next..).unwrap_or_default();
-        let is_same = |is: &&Reading| (is.digest, &is.n_rows, is.purpose) == (was.digest, &was.n_rows, was.purpose);
+        let is_same = |is: &&Reading| (&is.digest, is.n_rows, &is.purpose) == (&was.digest, was.n_rows, &was.purpose);
         let ahead =
-            if tally.same_build || !tally.moved.is_empty() { Some(0) } else { rest.iter().position(|is| is_same(&is)) };
+            if tally.same_build || !tally.moved.is_empty() { Some(0) } else { rest.iter().position(|is| is_same(is)) };
         let Some((ahead, is)) = ahead.and_then(|ahead| Some((ahead, rest.get(ahead)?))) else {
-            tally.judge_made("oracle", label("whole"), &was.show(), NONE, true);
+            tally.judge_made("oracle", label("whole"), &shown(was), NONE, true);
             continue;
         };
         rest.iter().take(ahead).for_each(|other| unrecorded(tally, other));
         next += ahead + 1;
-        tally.judge_words("oracle", label("data"), was.data, is.data, true);
-        tally.judge_made("oracle", label("rows"), &was.n_rows, &is.n_rows, true);
-        tally.judge_words("oracle", label("reader"), was.by, is.by, true);
-        tally.judge("oracle", label("purpose"), was.purpose, is.purpose, true);
-        tally.judge_made("oracle", label("digest of the rows"), was.digest, is.digest, false);
+        let n_rows = (was.n_rows.to_string(), is.n_rows.to_string());
+        tally.judge_words("oracle", label("data"), &was.data, &is.data, true);
+        tally.judge_made("oracle", label("rows"), &n_rows.0, &n_rows.1, true);
+        tally.judge_words("oracle", label("reader"), &was.by, &is.by, true);
+        tally.judge("oracle", label("purpose"), &was.purpose, &is.purpose, true);
+        tally.judge_made("oracle", label("digest of the rows"), &was.digest, &is.digest, false);
+        if !was.split.is_empty() {
+            let side = |reading: &Reading| format!("{}, {}", reading.split, reading.form.name());
+            tally.judge("oracle", label("split"), &side(was), &side(is), true);
+        }
     }
     new.iter().skip(next).for_each(|other| unrecorded(tally, other));
+}
+
+/// Uses of truth and test rows that were met again. Another build may tell of others.
+fn seal(tally: &mut Tally, old: &Record, new: &Record) {
+    if !tally.same_build {
+        return;
+    }
+    let told = |record: &Record| {
+        let mut told: BTreeMap<String, usize> = BTreeMap::new();
+        for event in &record.events {
+            let what = match &event.what {
+                What::TruthUsed { reading, by, .. } => {
+                    format!(
+                        "the use by {by} of {} rows of {} read for {}",
+                        reading.split, reading.data, reading.purpose
+                    )
+                }
+                What::TestRows { data, n_rows, known_by, became, .. } => {
+                    format!("{n_rows} test rows met again in {data}, known by {known_by}, that became {became} rows")
+                }
+                _ => continue,
+            };
+            *told.entry(what).or_default() += 1;
+        }
+        told.into_iter().map(|(what, n)| (what, format!("{n} times"))).collect()
+    };
+    tally.judge_sets("oracle", told(old), told(new));
 }
 
 fn unrecorded(tally: &mut Tally, reading: &Reading) {
     let what = format!("a reading of truth that was not recorded, for {}", reading.purpose);
     if tally.same_build {
-        tally.judge("oracle", what, NONE, &reading.show(), true);
+        tally.judge("oracle", what, NONE, &shown(reading), true);
     } else {
-        tally.unjudged("oracle", what, NONE, &reading.show());
+        tally.unjudged("oracle", what, NONE, &shown(reading));
     }
 }
 

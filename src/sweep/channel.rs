@@ -140,7 +140,9 @@ impl WorkerChannel {
             // The first process goes through the cell itself afterwards, and tells these then.
             Event::Operation { .. }
             | Event::Ahead(_)
-            | Event::TruthRead { .. }
+            | Event::TruthRead(_)
+            | Event::TruthUsed { .. }
+            | Event::TestRows { .. }
             | Event::Written { .. }
             | Event::FileRead { .. }
             | Event::FetchedRead { .. }

@@ -3,7 +3,7 @@
 use crate::support::session_in;
 use std::sync::{Arc, Mutex};
 use w2s::bind::show;
-use w2s::core::context::Event;
+use w2s::core::context::{Event, Reading};
 
 /// What `code` gives, or the message that it fails with.
 fn run(code: &str) -> String {
@@ -46,7 +46,7 @@ fn a_metric_reads_truth_in_the_open() {
     let reads: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = reads.clone();
     session.ctx.listen(move |event| {
-        if let Event::TruthRead { n_rows, by, purpose, .. } = event {
+        if let Event::TruthRead(Reading { n_rows, by, purpose, .. }) = event {
             seen.lock().expect("no panic").push(format!("{n_rows} rows by {by} for {purpose}"));
         }
     });

@@ -14,6 +14,7 @@ mod kept;
 mod kills;
 mod names;
 mod operations;
+mod peeking;
 mod pins;
 mod prompt;
 mod readers;

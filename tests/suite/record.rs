@@ -45,6 +45,7 @@ pub fn experiment() -> tempfile::TempDir {
         ("part.rhai", "fn lr() { 0.01 }\n"),
         ("rows.csv", &format!("text,label\n{rows}")),
         ("fails.rhai", "print(\"first\");\nlet n = metric::accuracy(1, 2);\n"),
+        ("again.rhai", "let rows = data::load(\"rows.csv\", #{ seed: 1 });\ndata::of(rows.frame(), #{ classes: [\"no\", \"yes\"], split: |row| \"train\" });\n"),
         ("fetched.rhai", "try { model::load(\"hub:o/n\"); } catch (e) { print(e.code); }\n"),
     ] {
         std::fs::write(exp.join(name), text).expect("written");
@@ -110,6 +111,7 @@ fn every_field_of_a_record_is_documented_and_every_documented_field_exists() {
         run(folder, "exp/main.rhai", &[]),
         run(folder, "exp/fails.rhai", &[]),
         run(folder, "exp/fetched.rhai", &[]),
+        run(folder, "exp/again.rhai", &[]),
     ];
     let mut found = BTreeSet::new();
     for run in &runs {

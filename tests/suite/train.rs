@@ -2,7 +2,7 @@
 
 use crate::support::session_in;
 use w2s::bind::show;
-use w2s::core::context::Event;
+use w2s::core::context::{Event, Reading};
 use w2s::lang::Session;
 use w2s::models::Model;
 
@@ -259,7 +259,7 @@ fn the_truth_that_an_oracle_reads_is_told_even_where_the_store_answers() {
         let purposes = Arc::new(Mutex::new(Vec::new()));
         let sink = purposes.clone();
         session.ctx.listen(move |event| {
-            if let Event::TruthRead { by, purpose, .. } = event {
+            if let Event::TruthRead(Reading { by, purpose, .. }) = event {
                 sink.lock().expect("whole").push(format!("{by}: {purpose}"));
             }
         });

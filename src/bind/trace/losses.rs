@@ -51,6 +51,16 @@ const CHANGING: &[&str] = &[
 pub const OUTSIDE: &[(&str, &str)] = &[
     ("data::load", "it reads a data set"),
     ("truth", TRUTH),
+    ("data::balance", DRAW),
+    ("balance", DRAW),
+    ("data::halves", DRAW),
+    ("halves", DRAW),
+    ("data::sample", DRAW),
+    ("sample", DRAW),
+    ("data::split", DRAW),
+    ("split", DRAW),
+    ("world::lexicon", "it reads the rule behind the classes, which every run records"),
+    ("lexicon", "it reads the rule behind the classes, which every run records"),
     ("frame::read_csv", "it reads a file"),
     ("frame::read_json", "it reads a file"),
     ("frame::read_parquet", "it reads a file"),
@@ -69,6 +79,8 @@ pub const OUTSIDE: &[(&str, &str)] = &[
 ];
 
 const TRUTH: &str = "it may read sealed truth, which every run records";
+
+const DRAW: &str = "it may draw rows by their sealed classes, which every run records";
 
 /// The names in a function that belong to the code around it, each with whether a method can change what it holds: not the
 /// values of this program, which are immutable, but Rhai's own.

@@ -125,6 +125,11 @@ impl Columns {
         apply(call, records, meaning, column)
     }
 
+    /// Whether there is something that gives `meaning`, such as rows' ids or splits.
+    pub fn has(&self, records: &Records, meaning: &str) -> bool {
+        self.given().contains(&meaning) || records.column(meaning).is_ok()
+    }
+
     /// The columns that are needed; none where a function of a row may look at any.
     pub fn wanted(&self) -> Option<Vec<String>> {
         let name = |(own, column): &(&str, Option<Column>)| match column {

@@ -5,10 +5,9 @@ use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::read::{self, Reading};
 use crate::data::sets;
-use crate::data::{Data, DataError, Source};
+use crate::data::{Data, DataError, Origin, Source};
 use crate::domains::preference;
 use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
-use std::sync::Arc;
 
 options! {
     /// Which rows, and what the columns of a file mean.
@@ -63,6 +62,8 @@ options! {
         version: Option<usize> = None,
         /// World: end each row with the question's word, at which the answer is then read.
         ask: bool = false,
+        /// Files and fetched sets: rows that are test rows of data that was made before stay test rows; with `false` they may be train rows, and the record says how many are.
+        keep_test: bool = true,
     }
 }
 
@@ -97,12 +98,16 @@ fn run(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
-    let test_share = options.test_share.unwrap_or(TEST_SHARE);
+    let (test_share, keep_test) = (options.test_share.unwrap_or(TEST_SHARE), options.keep_test);
     let columns = columns_of!(options);
     if is_file(&name) {
         let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
         let mut records = read::read(call.ctx(), &name, &reading)?;
-        return counted(columns.source(call, &mut records, &name, test_share, seed)?, n_train, n_test, seed);
+        let ids_of = columns.has(&records, "id").then(|| name.clone());
+        let is_drawn = test_share > 0.0 && !columns.has(&records, "split");
+        let origin = Origin::of_records(&records, ids_of, !keep_test);
+        let source = columns.source(call, &mut records, &name, test_share, seed)?;
+        return counted(call, source, &origin, is_drawn, [n_train, n_test], seed);
     }
     let mut given = columns.given();
     given.extend(options.separator.is_some().then_some("separator"));
@@ -132,16 +137,19 @@ fn run(call: &mut Call) -> Answer {
                 let said = "option `ask` of `data::load` is for tasks with classes, and `world/preference` has pairs";
                 return Err(Fault::new("data/not-a-task", said).hint("leave it out"));
             }
-            return Ok(Dynamic::from(preference::of_world(world::pairs(
-                &world,
-                &PairOptions { seed, n_train, n_test, pools: options.pools.unwrap_or(1) },
-            )?)?));
+            let options = PairOptions { seed, n_train, n_test, pools: options.pools.unwrap_or(1) };
+            let pairs = preference::of_world(world::pairs(&world, &options)?)?;
+            return Ok(Dynamic::from(pairs.generated(call.ctx(), world.digest())));
         }
         let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
-        return Ok(Dynamic::from(Data::of_task(rows)?));
+        return Ok(Dynamic::from(Data::of_task(rows)?.generated(call.ctx(), world.digest())));
     }
     match sets::find(&name) {
-        Some(set) => counted(sets::load(call.ctx(), set, test_share, seed)?, n_train, n_test, seed),
+        Some(set) => {
+            let origin = Origin { ids_of: Some(name.clone()), lets_in: !keep_test, ..Origin::default() };
+            let source = sets::load(call.ctx(), set, test_share, seed)?;
+            counted(call, source, &origin, test_share > 0.0, [n_train, n_test], seed)
+        }
         None => Err(unknown(&name)),
     }
 }
@@ -154,21 +162,32 @@ fn is_file(name: &str) -> bool {
     ending.is_some_and(|ending| ["jsonl", "ndjson", "csv", "tsv", "parquet"].contains(&ending.as_str()))
 }
 
-/// All rows of the source, or as many of each side as were asked for.
-fn counted(source: Source, n_train: Option<usize>, n_test: Option<usize>, seed: u64) -> Answer {
-    let all = Data::new(Arc::new(source));
+/// All rows of the source, or as many of each side as were asked for. Test rows that were drawn were drawn by class.
+fn counted(
+    call: &Call,
+    source: Source,
+    origin: &Origin,
+    is_drawn: bool,
+    [n_train, n_test]: [Option<usize>; 2],
+    seed: u64,
+) -> Answer {
+    let all = Data::entered(call.ctx(), source, origin)?;
+    if is_drawn {
+        all.note_draw(call.ctx(), &call.function.path())?;
+    }
     if n_train.is_none() && n_test.is_none() {
         return Ok(Dynamic::from(all));
     }
-    let side = |side: Data, n: Option<usize>, option: &str, rows: &str| match n {
-        None => Ok(side),
-        Some(n) => side.sample(n, seed).map_err(|error| match error {
+    let side = |side: Data, n: Option<usize>, option: &str, rows: &str| {
+        let Some(n) = n else { return Ok(side) };
+        side.note_draw(call.ctx(), &call.function.path())?;
+        side.sample(n, seed).map_err(|error| match error {
             DataError::TooFewRows { name, asked, n_rows } => {
                 Fault::new("data/sample-size", format!("`{option}` is {asked}, `{name}` has {n_rows} {rows} rows"))
                     .hint(format!("at most #{{ {option}: {n_rows} }}; without `{option}` all are taken"))
             }
-            other => other.into(),
-        }),
+            other => Fault::from(other),
+        })
     };
     let train = side(all.train(), n_train, "n_train", "train")?;
     let test = side(all.test(), n_test, "n_test", "test")?;

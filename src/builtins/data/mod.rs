@@ -6,7 +6,10 @@ mod load;
 mod of;
 mod rows;
 mod truth;
+mod used;
 mod views;
+
+pub use used::{note_use, readings_in, readings_of};
 
 use crate::bind::Registry;
 use crate::bind::prelude::{Digest, Trace, Value};

@@ -4,15 +4,14 @@ use super::columns::{Column, columns_of};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
 use crate::data::read::{Records, from_table};
-use crate::data::{Data, DataError};
+use crate::data::{Data, DataError, Origin};
 use crate::frames::Frame;
-use std::sync::Arc;
 
 options! {
     /// What the rows mean.
     pub struct OfOptions {
         /// The data set's name.
-        name: String = "rows".to_owned(),
+        name: String = UNNAMED.to_owned(),
         /// The column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
         /// The column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
@@ -49,6 +48,8 @@ options! {
         test_share: f64 = 0.2,
         /// Draws the test rows.
         seed: Option<u64> = None,
+        /// Rows that are test rows of data that was made before stay test rows; with `false` they may be train rows, and the record says how many are.
+        keep_test: bool = true,
     }
 }
 
@@ -61,7 +62,9 @@ pub fn function() -> Function {
              which one is preferred. Rows with the same text are one group unless a column says \
              otherwise, so that no text is on two sides of a split. Without labels give `classes`: the data can then \
              be labelled by a model but has no truth. Labels are read in one way for the whole column: by name if each is the name \
-             of a class; by index if `classes` is given, each is an index and none is a name; else the call fails. A frame's class names are used where it has some.",
+             of a class; by index if `classes` is given, each is an index and none is a name; else the call fails. A frame's class names are used where it has some.\n\n\
+             A row that was a test row of data made before in this session is a test row here too, with the rest of its group: it is \
+             known by its id, where a frame brings it along or a named data set has it again, and by its text. A warning and the record say how many.",
         )
         .param_typed("rows", "array of object map|Frame", "the rows")
         .options::<OfOptions>()
@@ -107,11 +110,17 @@ fn run(call: &mut Call) -> Answer {
     let mut options: OfOptions = call.options()?;
     let mut records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
-    let (name, test_share) = (options.name, options.test_share);
+    let (name, test_share, keep_test) = (options.name, options.test_share, options.keep_test);
     let columns = columns_of!(options);
+    // Rows without a name of their own are no set in which an id means one row.
+    let is_set = name != UNNAMED && columns.has(&records, "id");
+    let origin = Origin::of_records(&records, is_set.then(|| name.clone()), !keep_test);
     let source = columns.source(call, &mut records, &name, test_share, seed)?;
-    Ok(Dynamic::from(Data::new(Arc::new(source))))
+    Ok(Dynamic::from(Data::entered(call.ctx(), source, &origin)?))
 }
+
+/// What rows are called where the script gives them no name.
+const UNNAMED: &str = "rows";
 
 fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
     let given: Dynamic = call.arg(0)?;
@@ -126,7 +135,8 @@ fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
             frame = spelled;
             options.classes.get_or_insert(names);
         }
-        return Ok(from_table(call.ctx(), "frame", frame.table())?);
+        let sealed = frame.sealed().cloned().unwrap_or_default();
+        return Ok(Records { sealed, ..from_table(call.ctx(), "frame", frame.table())? });
     }
     let rows: Array = given.into_array().map_err(|kind| {
         let kind = kind.rsplit("::").next().unwrap_or(kind).to_owned();

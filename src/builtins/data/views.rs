@@ -12,6 +12,30 @@ options! {
     }
 }
 
+options! {
+    /// How rows are divided.
+    pub struct DivideOptions {
+        /// As large a share of each class; without it nothing looks at classes.
+        balanced: bool = true,
+    }
+}
+
+/// What the reference says of draws that look at classes.
+macro_rules! drawn {
+    ($text:literal) => {
+        concat!(
+            $text,
+            " Which rows a balanced part has hangs on their classes, so the record keeps the draw as a reading of truth; test \
+             rows that were chosen one by one are drawn without a look at classes or not at all."
+        )
+    };
+}
+
+/// Tells the draw of `data` by its classes, if it is one.
+fn told(call: &Call, data: &Data, balanced: bool) -> Result<(), Fault> {
+    if balanced { Ok(data.note_draw(call.ctx(), &call.function.path())?) } else { Ok(()) }
+}
+
 /// The records.
 pub fn functions() -> Vec<Function> {
     vec![halves(), split(), sample(), balance(), shuffle(), filter(), take(), head(), concat(), without()]
@@ -31,16 +55,21 @@ macro_rules! four_rows {
 fn halves() -> Function {
     Function::new("data", "halves", |call| {
         let (data, seed): (Data, Option<u64>) = (call.arg(0)?, call.optional(1)?);
-        let halves = data.halves(call.ctx().seed(seed))?;
+        let DivideOptions { balanced } = call.options()?;
+        let seed = call.ctx().seed(seed);
+        told(call, &data, balanced)?;
+        let halves = data.halves_as(seed, balanced)?;
         Ok(Dynamic::from(halves.into_iter().map(Dynamic::from).collect::<Array>()))
     })
     .about("Two halves: one for the supervisor, one for the student.")
-    .details(
-        "Rows of one group stay together; each class is halved as well as whole groups allow; rows keep their order.",
-    )
+    .details(drawn!(
+        "Rows of one group stay together, and so do groups that hold the same text; each class is halved as well as whole groups \
+         allow; rows keep their order."
+    ))
     .source("Burns et al. 2023: the supervisor's half and the student's half")
     .param::<Data>("data", "the rows to divide")
     .optional::<u64>("seed", "draws which group goes where")
+    .options::<DivideOptions>()
     .returns("array of Data: two")
     .also_method::<Data>()
     .example(four_rows!("let halves = data.halves(0); [halves[0].n_rows, halves[1].n_rows]"), "[2, 2]")
@@ -50,14 +79,18 @@ fn halves() -> Function {
 fn split() -> Function {
     Function::new("data", "split", |call| {
         let (data, shares, seed): (Data, Vec<f64>, Option<u64>) = (call.arg(0)?, call.arg(1)?, call.optional(2)?);
-        let parts = data.split(&shares, call.ctx().seed(seed))?;
+        let DivideOptions { balanced } = call.options()?;
+        let seed = call.ctx().seed(seed);
+        told(call, &data, balanced)?;
+        let parts = data.split_as(&shares, seed, balanced)?;
         Ok(Dynamic::from(parts.into_iter().map(Dynamic::from).collect::<Array>()))
     })
     .about("Parts with given shares of the rows, by group and balanced by class.")
-    .details("Shares may sum to less than 1: the rest of the rows is in no part. Rows keep their order.")
+    .details(drawn!("Shares may sum to less than 1: the rest of the rows is in no part. Rows keep their order."))
     .param::<Data>("data", "the rows to divide")
     .param::<Vec<f64>>("shares", "one share per part, above 0, summing to at most 1")
     .optional::<u64>("seed", "draws which group goes where")
+    .options::<DivideOptions>()
     .returns("array of Data: one per share")
     .also_method::<Data>()
     .example(four_rows!("data.split([0.5, 0.5], 0)[1].n_rows"), "2")
@@ -70,14 +103,15 @@ fn sample() -> Function {
         let (data, n, seed): (Data, usize, Option<u64>) = (call.arg(0)?, call.arg(1)?, call.optional(2)?);
         let options: SampleOptions = call.options()?;
         let seed = call.ctx().seed(seed);
+        told(call, &data, options.balanced)?;
         let sample = if options.balanced { data.sample(n, seed)? } else { data.sample_unbalanced(n, seed)? };
         Ok(Dynamic::from(sample))
     })
     .about("Rows drawn by group, as many of each class.")
-    .details(
+    .details(drawn!(
         "Fails where a class has too few rows rather than to leave the balance. Whole groups are drawn as long as they \
-         fit, then single rows. Rows keep their order.",
-    )
+         fit, then single rows. Rows keep their order."
+    ))
     .param::<Data>("data", "the rows to draw from")
     .param::<usize>("n", "how many rows")
     .optional::<u64>("seed", "draws the rows")
@@ -87,6 +121,10 @@ fn sample() -> Function {
     .example(four_rows!("data.sample(2, 0).n_rows"), "2")
     .fails(four_rows!("data.sample(5, 0)"), "`n` is 5, `rows` has 4 rows")
     .fails(four_rows!("data.take([0, 2]).sample(2, 0)"), "cannot give 2 that are balanced by class")
+    .fails(
+        "data::load(\"world/mood\", #{ seed: 0, n_train: 8, n_test: 8 }).test.take([0, 1]).sample(2, 0)",
+        "test rows of `world/mood` that were chosen one by one are not balanced by class",
+    )
 }
 
 fn balance() -> Function {
@@ -94,10 +132,11 @@ fn balance() -> Function {
         let (data, seed): (Data, Option<u64>) = (call.arg(0)?, call.optional(1)?);
         // 0.55 of two classes, and as far above an equal share of more.
         let above = 1.1 / data.n_classes() as f64;
+        told(call, &data, true)?;
         Ok(Dynamic::from(data.balance(above, call.ctx().seed(seed))?))
     })
     .about("Down-samples the larger classes to the smallest where one has more than 55 % of two classes' rows.")
-    .details("With K classes the bound is 1.1 / K of the rows. Unchanged where no class is above it. By group.")
+    .details(drawn!("With K classes the bound is 1.1 / K of the rows. Unchanged where no class is above it. By group."))
     .source("Burns et al. 2023, the NLP tasks")
     .param::<Data>("data", "the rows to balance")
     .optional::<u64>("seed", "draws which rows stay")

@@ -2,6 +2,7 @@
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
+use crate::builtins::data::{note_use, readings_of};
 use crate::builtins::frame::warn_of_indices;
 use crate::frames::Frame;
 use crate::stats::agreement;
@@ -32,7 +33,7 @@ fn of_two(function: Function) -> Function {
 fn rows() -> Function {
     of_two(Function::new("metric", "agreement", |call| {
         let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
-        Ok(Dynamic::from(agreement::rows(&weak, &student, &truth)?))
+        Ok(Dynamic::from(agreement::rows(&weak, &student, &truth)?.made_from(&truth)))
     }))
     .about("The rows of a supervisor and its student beside truth, for grouping.")
     .details(
@@ -94,6 +95,7 @@ fn rates() -> Function {
 fn kappa() -> Function {
     Function::new("metric", "kappa", |call| {
         let (a, b): (Frame, Frame) = (call.arg(0)?, call.arg(1)?);
+        [&a, &b].into_iter().for_each(|frame| note_use(call, readings_of(frame), ""));
         warn_of_indices(call, &[("`a`", &a), ("`b`", &b)]);
         Ok(Dynamic::from(agreement::kappa(&a, &b)?))
     })

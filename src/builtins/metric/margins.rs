@@ -33,5 +33,6 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let (scores, truth): (Frame, Truth) = (call.arg(0)?, call.arg(1)?);
-    Ok(Dynamic::from(preference::margins(&scores, &truth.labels(call)?)?))
+    let truth = truth.labels(call)?;
+    Ok(Dynamic::from(preference::margins(&scores, &truth)?.made_from(&truth)))
 }

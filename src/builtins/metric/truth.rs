@@ -1,6 +1,7 @@
 //! What the functions of the module take: truth, and values by seed.
 
 use crate::bind::prelude::*;
+use crate::builtins::data::{note_use, readings_of};
 use crate::builtins::frame::warn_of_indices;
 use crate::data::Data;
 use crate::frames::Frame;
@@ -25,11 +26,15 @@ impl FromDynamic for Truth {
 }
 
 impl Truth {
-    /// The labels. Data's truth is read under the running function's name, and the record keeps it.
+    /// The labels. Data's truth is read under the running function's name, and the record keeps it; of a frame it keeps
+    /// that the truth in it was used.
     pub fn labels(self, call: &Call) -> Result<Frame, Fault> {
         match self {
             Truth::Data(data) => Ok(data.truth(call.ctx(), &call.function.path(), "evaluation")?),
-            Truth::Frame(frame) => Ok(frame),
+            Truth::Frame(frame) => {
+                note_use(call, readings_of(&frame), "");
+                Ok(frame)
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::predict::warn_of_indices;
 use crate::bind::accepted;
 use crate::bind::prelude::*;
+use crate::builtins::data::{note_use, readings_in, readings_of};
 use crate::builtins::loss::{AnyLoss, ClosureLoss};
 use crate::data::Data;
 use crate::frames::{Frame, read_by_index};
@@ -192,6 +193,12 @@ fn run(call: &mut Call) -> Answer {
     let oracle = options.oracle_validation.as_ref().map(|map| oracle(call, map)).transpose()?;
     let watched = Watched { validation, oracle };
     let train = |loss: &dyn Loss| train::finetune_watched(&model, &data, &labels, loss, &recipe, &watched, ctx);
+    let mut readings = readings_of(&labels);
+    readings.extend(watched.validation.iter().flat_map(|validation| readings_of(&validation.labels)));
+    readings.extend(watched.oracle.iter().flat_map(|oracle| readings_of(&oracle.truth)));
+    if let Some(AnyLoss::Closure(closure)) = &options.loss {
+        readings.extend(readings_in(&Dynamic::from(closure.clone())));
+    }
     let trained = match options.loss {
         None => train(&CrossEntropy)?,
         Some(AnyLoss::Built(loss)) => train(&*loss.0)?,
@@ -201,6 +208,7 @@ fn run(call: &mut Call) -> Answer {
             trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
         }
     };
+    note_use(call, readings, &trained.inner.digest.to_hex());
     Ok(Dynamic::from(trained))
 }
 

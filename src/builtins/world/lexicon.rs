@@ -1,9 +1,11 @@
 //! `world::lexicon`
 
 use crate::bind::prelude::*;
+use crate::core::context::{Event, Form, Reading};
 use crate::core::digest::Digest;
+use crate::data::Split;
 use crate::domains::world::{SUBJECTS, Word, WordClass, World};
-use crate::frames::Frame;
+use crate::frames::{Frame, Sealed};
 use polars::prelude::{Column, DataFrame};
 
 /// The record.
@@ -13,7 +15,8 @@ pub fn function() -> Function {
         .details(
             "One row per content word: `word`, `token`, `class` (noun, adjective, verb), `rank` (1 is the most \
              frequent of its class), `subject` (null for all subjects) and `value` (the era of a noun, the verdict of \
-             an adjective, the mood of a verb).",
+             an adjective, the mood of a verb). With it a script knows the classes of test rows without a reading of them, so the \
+             record keeps the call as an oracle: a reading of truth of the form `rule`.",
         )
         .param::<World>("world", "the language")
         .returns("Frame: the words")
@@ -48,5 +51,16 @@ fn run(call: &mut Call) -> Answer {
     let table = DataFrame::new(words.len(), columns)
         .map_err(|error| Fault::defect(format!("the lexicon is no table: {error}")))?;
     let digest = Digest::of("world/lexicon", 1).digest("world", world.digest()).finish();
-    Ok(Dynamic::from(Frame::derived(table, digest)))
+    let reading = Reading {
+        data: format!("the world of seed {}", world.options().seed),
+        digest: world.digest().to_string(),
+        n_rows: words.len(),
+        split: Split::ALL.map(Split::name).join(" and "),
+        by: call.function.path(),
+        purpose: "oracle".to_owned(),
+        form: Form::Rule,
+    };
+    call.ctx().tell(Event::TruthRead(reading.clone()));
+    let sealed = Sealed { readings: [reading].into(), ..Sealed::default() };
+    Ok(Dynamic::from(Frame::derived(table, digest).with_sealed(sealed)))
 }

@@ -3,6 +3,7 @@
 
 use crate::core::digest::Digest;
 use crate::core::operation::Operation;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Something that happened.
@@ -14,9 +15,13 @@ pub enum Event {
     Progress { what: String, done: u64, note: String },
     /// The work named `what` ended, well or not.
     Ended { what: String },
-    /// Sealed truth was read: `n_rows` rows of the data `data`, which `digest` tells apart from other rows of it, by the
-    /// call `by`, for `purpose`.
-    TruthRead { data: String, digest: String, n_rows: usize, by: String, purpose: String },
+    /// Sealed truth was read.
+    TruthRead(Reading),
+    /// A training or a score, `by`, used truth that was read before. `result` is the digest of what came of it, or empty.
+    TruthUsed { reading: Reading, by: String, result: String },
+    /// Rows that the session knows as test rows came again in the data `data`, whose rows `digest` names: `n_rows`, known by
+    /// `known_by` (`id`, `input`, `group` or `words`). They `became` rows of this split.
+    TestRows { data: String, digest: String, n_rows: usize, known_by: &'static str, became: &'static str },
     /// A costly operation was answered: looked up, computed, or only planned.
     Operation {
         operation: Operation,
@@ -50,4 +55,50 @@ pub enum Found {
     Worker { seconds: f64 },
     /// A plan only names it.
     Planned,
+}
+
+/// A reading of sealed truth.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reading {
+    /// The data set's name.
+    pub data: String,
+    /// Of the rows: equal digests, equal rows in the same order.
+    pub digest: String,
+    pub n_rows: usize,
+    /// `train`, `test` or `vault`, or several, such as `train and test`; empty in records of earlier programs.
+    #[serde(default)]
+    pub split: String,
+    /// The call that read.
+    pub by: String,
+    pub purpose: String,
+    /// What came out of the seal.
+    #[serde(default)]
+    pub form: Form,
+}
+
+/// What a reading of truth let out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Classes, row by row: to the script, or to a function that gives numbers.
+    #[default]
+    Classes,
+    /// Which rows a part has: it was balanced by class.
+    Draw,
+    /// The rule by which classes come about.
+    Rule,
+    /// A file that holds the classes, read as a table.
+    File,
+}
+
+impl Form {
+    /// As records and pages call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Classes => "classes",
+            Form::Draw => "draw",
+            Form::Rule => "rule",
+            Form::File => "file",
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! What rooms above the core keep for a session, one value of each type. So the store's session and the state of sweeps
 //! travel with the context, and the core knows of neither.
+//!
+//! [`Extensions`] are lent by whoever sets a session up; [`States`] make themselves when they are first asked for.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Values by their type.
 #[derive(Default)]
@@ -19,6 +21,19 @@ impl Extensions {
     }
 }
 
+/// Values by their type, each made empty when it is first asked for.
+#[derive(Default)]
+pub(super) struct States(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+
+impl States {
+    pub(super) fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = held.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(T::default())).clone();
+        // What is held under the type's own name is of that type.
+        state.downcast().unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,5 +46,13 @@ mod tests {
         extensions.insert(Arc::new("text"));
         assert_eq!((extensions.get::<u8>(), extensions.get::<&str>()), (Some(&7), Some(&"text")));
         assert_eq!(extensions.get::<u16>(), None);
+    }
+
+    #[test]
+    fn a_state_is_made_once_and_kept() {
+        let states = States::default();
+        states.get::<Mutex<Vec<u8>>>().lock().expect("unpoisoned").push(3);
+        assert_eq!(*states.get::<Mutex<Vec<u8>>>().lock().expect("unpoisoned"), [3]);
+        assert!(states.get::<Mutex<Vec<u16>>>().lock().expect("unpoisoned").is_empty());
     }
 }

@@ -13,7 +13,7 @@ use crate::core::files::MISSING;
 pub use crate::core::files::plain;
 pub use access::{Access, AccessError, DISK};
 pub use dry_run::{DryRun, HeldBack, Look, Missing, NotComputed, Printer};
-pub use event::{Event, Found};
+pub use event::{Event, Form, Found, Reading};
 pub use interrupt::{Interrupt, Interrupted};
 
 use crate::core::digest::Digest;
@@ -77,6 +77,7 @@ pub struct Context {
     is_plan: bool,
     look: Mutex<dry_run::LookState>,
     extensions: extensions::Extensions,
+    states: extensions::States,
     sink: Mutex<Sink>,
     /// Names of files that `report` keeps in the run's folder, in small letters.
     pub(super) kept: Mutex<BTreeSet<String>>,
@@ -89,9 +90,9 @@ pub struct Context {
 impl Context {
     /// A context whose events are dropped until [`Context::listen`] is called.
     pub fn new(settings: Settings, access: Access) -> Self {
-        let (interrupt, look, extensions, kept, written, warned) = Default::default();
+        let (interrupt, look, extensions, states, kept, written, warned) = Default::default();
         let sink = Mutex::new(Box::new(|_| {}) as Sink);
-        Context { settings, access, interrupt, is_plan: false, look, extensions, sink, kept, written, warned }
+        Context { settings, access, interrupt, is_plan: false, look, extensions, states, sink, kept, written, warned }
     }
 
     /// A context for tests: two threads, no files, no network.
@@ -126,6 +127,11 @@ impl Context {
     /// What was lent to the context of this type, if anything.
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
+    }
+
+    /// What a room keeps for the session in a value of this type, made empty when it is first asked for.
+    pub fn state<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        self.states.get()
     }
 
     /// Sends every later event to `sink`.

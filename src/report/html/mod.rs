@@ -12,14 +12,21 @@ use crate::core::visible::visible;
 use crate::frames::Frame;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// One reading of sealed truth.
+/// Readings of sealed truth that differ in their rows alone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TruthRead {
     pub data: String,
+    /// On which side the rows are, and what came of them if not classes.
+    pub split: String,
+    /// How often.
+    pub times: usize,
+    /// Rows in all.
     pub n_rows: usize,
     /// The call that read it.
     pub by: String,
     pub purpose: String,
+    /// The trainings and scores that used it.
+    pub used_by: String,
 }
 
 /// One costly operation.
@@ -301,31 +308,17 @@ fn coloured(text: &str) -> Markup {
     }
 }
 
-/// Readings of one data set by one call for one purpose, added up: how often, and how many rows in all. A sweep reads the test
-/// split hundreds of times.
-pub fn sums(reads: &[TruthRead]) -> Vec<(&TruthRead, usize, usize)> {
-    let mut sums: Vec<(&TruthRead, usize, usize)> = Vec::new();
-    for read in reads {
-        let like = |seen: &&mut (&TruthRead, usize, usize)| {
-            (&seen.0.data, &seen.0.by, &seen.0.purpose) == (&read.data, &read.by, &read.purpose)
-        };
-        match sums.iter_mut().find(like) {
-            Some(seen) => {
-                seen.1 += 1;
-                seen.2 += read.n_rows;
-            }
-            None => sums.push((read, 1, read.n_rows)),
-        }
-    }
-    sums
-}
-
 fn truth(reads: &[TruthRead]) -> Markup {
     html! {
         div.wide { table {
-            thead { tr { th { "data" } th { "by" } th { "purpose" } th.n { "times" } th.n { "rows in all" } } }
-            tbody { @for (read, times, rows) in sums(reads) {
-                tr { td { (read.data) } td { (read.by) } td { (read.purpose) } td.n { (times) } td.n { (rows) } }
+            thead { tr {
+                th { "data" } th { "split" } th { "by" } th { "purpose" } th.n { "times" } th.n { "rows in all" } th { "used by" }
+            } }
+            tbody { @for read in reads {
+                tr {
+                    td { (read.data) } td { (read.split) } td { (read.by) } td { (read.purpose) }
+                    td.n { (read.times) } td.n { (read.n_rows) } td { (read.used_by) }
+                }
             } }
         } }
     }
@@ -345,8 +338,15 @@ mod tests {
     }
 
     fn whole() -> Page {
-        let read =
-            TruthRead { data: "d".into(), n_rows: 10, by: "metric::accuracy".into(), purpose: "evaluation".into() };
+        let read = TruthRead {
+            data: "d".into(),
+            split: "test".into(),
+            times: 2,
+            n_rows: 20,
+            by: "metric::accuracy".into(),
+            purpose: "evaluation".into(),
+            used_by: String::new(),
+        };
         Page {
             title: "<script>alert(1)</script>".into(),
             kept: vec![
@@ -355,7 +355,7 @@ mod tests {
                 Kept::Files { name: "m".into(), files: vec!["m/\"x".into()], why: String::new() },
             ],
             output: "a < b \u{1b}[2J".into(),
-            truth: vec![read.clone(), read],
+            truth: vec![read],
             scripts: vec![("x.rhai".into(), "let x = 1 && \"<b>\"; // so".into())],
             account: "2 computed".into(),
             operations: vec![

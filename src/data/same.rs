@@ -1,0 +1,125 @@
+//! Rows that are the same to a model, and groups that share such rows: they stay on one side of every split.
+
+use super::{Input, Row, little_endian};
+use crate::core::digest::Digest;
+use std::collections::HashMap;
+
+/// What tells that two rows are the same to a model: its texts without white space at their ends, continuations in any order;
+/// its tokens; its features.
+pub(super) fn identity(input: &Input) -> Digest {
+    let builder = Digest::of("data/identity", 1);
+    match input {
+        Input::Tokens(tokens) => {
+            builder.bytes("tokens", &little_endian(tokens.iter().map(|token| token.to_le_bytes())))
+        }
+        Input::Features(features) => {
+            builder.bytes("features", &little_endian(features.iter().map(|value| value.to_le_bytes())))
+        }
+        Input::Text(text) => builder.text("text", text.trim()),
+        Input::Prompt(prompt) => {
+            let mut continuations: Vec<&str> = prompt.continuations.iter().map(|text| text.trim()).collect();
+            continuations.sort_unstable();
+            let builder = builder.text("prompt", prompt.text.trim());
+            continuations.into_iter().fold(builder, |builder, text| builder.text("continuation", text))
+        }
+    }
+    .finish()
+}
+
+/// The identities of rows.
+pub(super) fn identities(rows: &[Row]) -> Vec<Digest> {
+    rows.iter().map(|row| identity(&row.input)).collect()
+}
+
+/// What rows have in common that belong together: a text, a prompt, without one the continuations in any order.
+pub(super) fn own_group(input: &Input) -> String {
+    let of_bytes = |bytes: Vec<u8>| Digest::of_bytes(&bytes).to_hex();
+    match input {
+        Input::Text(text) => text.clone(),
+        Input::Prompt(prompt) if !prompt.text.trim().is_empty() => prompt.text.clone(),
+        Input::Prompt(prompt) => {
+            let mut texts = prompt.continuations.clone();
+            texts.sort();
+            of_bytes(texts.join("\n").into_bytes())
+        }
+        Input::Tokens(tokens) => of_bytes(little_endian(tokens.iter().map(|token| token.to_le_bytes()))),
+        Input::Features(features) => of_bytes(little_endian(features.iter().map(|value| value.to_le_bytes()))),
+    }
+}
+
+/// The number of each row's group, where groups that hold the same row are one: in order of first appearance, so that numbers
+/// without such rows stay as they are.
+pub(super) fn united(group_of: Vec<u32>, identities: &[Digest]) -> Vec<u32> {
+    let n_groups = group_of.iter().max().map_or(0, |last| *last as usize + 1);
+    let mut parent: Vec<u32> = (0..n_groups as u32).collect();
+    let mut first: HashMap<Digest, u32> = HashMap::with_capacity(identities.len());
+    let mut is_united = false;
+    for (group, input) in group_of.iter().zip(identities) {
+        let (a, b) = (root(&mut parent, *group), *first.entry(*input).or_insert(*group));
+        let b = root(&mut parent, b);
+        if a != b {
+            is_united = true;
+            if let Some(slot) = parent.get_mut(a.max(b) as usize) {
+                *slot = a.min(b);
+            }
+        }
+    }
+    if !is_united {
+        return group_of;
+    }
+    let mut number: HashMap<u32, u32> = HashMap::new();
+    group_of
+        .into_iter()
+        .map(|group| {
+            let fresh = number.len() as u32;
+            *number.entry(root(&mut parent, group)).or_insert(fresh)
+        })
+        .collect()
+}
+
+/// The group that stands for the one that `group` belongs to; shortens the way for the next time.
+fn root(parent: &mut [u32], group: u32) -> u32 {
+    let up = |parent: &[u32], at: u32| parent.get(at as usize).copied().unwrap_or(at);
+    let mut top = group;
+    while up(parent, top) != top {
+        top = up(parent, top);
+    }
+    let mut at = group;
+    while at != top {
+        let next = up(parent, at);
+        if let Some(slot) = parent.get_mut(at as usize) {
+            *slot = top;
+        }
+        at = next;
+    }
+    top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::tests::{prompt, rows};
+    use super::*;
+
+    #[test]
+    fn the_same_row_is_the_same_however_it_is_spaced() {
+        let same = |one: Input, other: Input| identity(&one) == identity(&other);
+        assert!(same(" a b\n".into(), "a b".into()) && !same("a b".into(), "a  b".into()));
+        assert!(same(prompt("p", &["x", " y"]), prompt("p ", &["y", "x"])) && !same(prompt("p", &["x"]), "p".into()));
+        assert!(!same(Input::Tokens([1, 2].into()), Input::Tokens([2, 1].into())));
+    }
+
+    #[test]
+    fn groups_with_a_row_in_common_are_one() {
+        let of = |texts: &[&str], groups: &[u32]| {
+            let rows = rows(texts.iter().map(|text| (*text).into()).collect());
+            united(groups.to_vec(), &identities(&rows))
+        };
+        assert_eq!(of(&["a", "b", "c", "b"], &[0, 1, 2, 1]), [0, 1, 2, 1], "as they were");
+        assert_eq!(of(&["a", "b", "a", "c"], &[0, 1, 2, 3]), [0, 1, 0, 2]);
+        assert_eq!(of(&["a", "b", "c", "b", "a"], &[0, 1, 2, 2, 3]), [0, 1, 1, 1, 0]);
+        let chain: Vec<String> = (0..1000).map(|idx| format!("t{}", idx / 2)).collect();
+        let texts: Vec<&str> = chain.iter().map(String::as_str).collect();
+        let groups: Vec<u32> = (0..1000u32).map(|idx| idx.div_ceil(2)).collect();
+        assert!(of(&texts, &groups).iter().all(|group| *group == 0), "each group shares a text with the next");
+    }
+}

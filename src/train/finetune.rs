@@ -836,12 +836,7 @@ pub(super) mod tests {
     #[test]
     fn parts_of_a_batch_give_the_gradient_of_the_whole() {
         let (data, labels) = task(60, 0);
-        let loss = crate::builtins::loss::confidence::Confidence::new(
-            crate::builtins::loss::confidence::ConfidenceForm::P,
-            0.5,
-            None,
-            false,
-        );
+        let loss = crate::builtins::loss::confidence::Confidence::new(&Default::default());
         let loss = loss.expect("valid");
         for model in [tiny(0), tiny_bert(0)] {
             let run = |accumulate| {

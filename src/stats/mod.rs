@@ -9,11 +9,14 @@ pub mod estimate;
 pub mod intervals;
 pub mod paired;
 pub mod pgr;
+mod resample;
 pub mod scores;
+mod wilson;
 
 pub use error::MetricError;
 pub use estimate::Estimate;
 pub use scores::{Metric, Scored};
+pub use wilson::wilson;
 
 /// The mean; 0 of nothing, which callers refuse first.
 pub(crate) fn mean(values: &[f64]) -> f64 {

@@ -4,6 +4,7 @@
 //! one seed) is refused or explained, never smoothed over.
 
 pub mod agreement;
+mod calibration;
 mod error;
 pub mod estimate;
 pub mod intervals;

@@ -287,7 +287,7 @@ impl Scored {
         Ok(bins.iter().map(|(right, sum)| (right - sum).abs()).sum::<f64>() / self.n_rows() as f64)
     }
 
-    fn probabilities_for(&self, metric: Metric) -> Result<&[f64], MetricError> {
+    pub(super) fn probabilities_for(&self, metric: Metric) -> Result<&[f64], MetricError> {
         let missing = |error: &FrameError| MetricError::NeedsProbabilities { metric, missing: error.clone() };
         self.probabilities.as_deref().map_err(missing)
     }

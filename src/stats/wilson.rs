@@ -44,7 +44,7 @@ mod tests {
         for (right, n, low, high) in expected {
             let (found_low, found_high) = wilson(right, n, 0.95).expect("rows").bounds.expect("an interval");
             assert!(
-                (found_low - low).abs() < 1e-9 && (found_high - high).abs() < 1e-9,
+                (found_low - low).abs() < 1e-8 && (found_high - high).abs() < 1e-8,
                 "{right} of {n}: {found_low} {found_high}"
             );
         }

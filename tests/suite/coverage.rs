@@ -59,7 +59,7 @@ fn separation(metric: Metric, value: f64) -> f64 {
 /// The value of a metric over all rows that there could be, by the trapezoid rule, exact to 1e-9 for a smooth density.
 fn truth(metric: Metric, d: f64) -> f64 {
     let normal = |x: f64| (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
-    let step = 1.0 / 256.0;
+    let step = 1.0 / 2048.0;
     let over = |of: &dyn Fn(f64) -> f64, from: f64| -> f64 {
         let n = ((14.0 - from) / step) as usize;
         let ends = (of(from) + of(14.0)) / 2.0;

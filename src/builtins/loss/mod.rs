@@ -12,10 +12,10 @@ pub(crate) mod entropy;
 mod fitted;
 pub(crate) mod gce;
 pub(crate) mod product;
-#[cfg(test)]
-mod reference;
 pub(crate) mod reverse_kl;
 pub(crate) mod symmetric;
+#[cfg(test)]
+mod tests;
 pub(crate) mod window;
 
 use crate::bind::prelude::*;

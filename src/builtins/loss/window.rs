@@ -31,7 +31,7 @@ pub fn function() -> Function {
         .example("loss::window()", "loss::window(#{radius: 0.15})")
         .example("loss::window(#{ radius: \"midweak\" })", "loss::window(#{radius: \"midweak\"})")
         .fails("loss::window(#{ radius: 0.7 })", "`radius` of `loss::window` must be from 0 to 0.5")
-        .fails("loss::window(#{ radius: \"half\" })", "option `radius` must be a float or \"midweak\", got")
+        .fails("loss::window(#{ radius: \"half\" })", "must be one of float, \"midweak\", got a string `half`")
 }
 
 fn run(call: &mut Call) -> Answer {

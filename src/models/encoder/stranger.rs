@@ -8,8 +8,8 @@ mod tests;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Parts within parts of a normalizer, pre-tokenizer, post-processor or decoder. Arbitrary: shipped ones have 3 at most.
-const MAX_DEPTH: usize = 16;
+/// Brackets within brackets. Arbitrary: shipped files have 7 at most, and each part within a part takes two.
+const MAX_NESTING: usize = 32;
 /// How much longer a text may become by replacements. Arbitrary: shipped ones replace a character by one of 3 bytes.
 const MAX_GROWTH: f64 = 256.0;
 
@@ -49,6 +49,7 @@ enum Merge {
 
 /// Why the file cannot be used, if it cannot.
 pub fn check(json: &[u8]) -> Result<(), String> {
+    check_nesting(json)?;
     let file: File = serde_json::from_slice(json).map_err(|error| format!("it is no tokenizer's JSON: {error}"))?;
     let parts = [
         ("normalizer", &file.normalizer),
@@ -58,7 +59,6 @@ pub fn check(json: &[u8]) -> Result<(), String> {
     ];
     for (name, part) in parts {
         let Some(part) = part else { continue };
-        check_depth(name, part)?;
         let mut growth = 1.0;
         check_part(name, part, &mut growth)?;
     }
@@ -68,22 +68,31 @@ pub fn check(json: &[u8]) -> Result<(), String> {
     }
 }
 
-/// An object counts as one part, whatever arrays it lies in.
-fn check_depth(name: &str, part: &Value) -> Result<(), String> {
-    // The parser bounds the recursion: it takes no JSON that is nested deeper than 128.
-    fn depth(part: &Value) -> usize {
-        let deepest = |parts: &mut dyn Iterator<Item = &Value>| parts.map(depth).max().unwrap_or(0);
-        match part {
-            Value::Object(map) => 1 + deepest(&mut map.values()),
-            Value::Array(items) => deepest(&mut items.iter()),
-            _ => 0,
+/// Counts brackets outside strings, before any parser recurses over them; the field is the last key of the outermost object.
+fn check_nesting(json: &[u8]) -> Result<(), String> {
+    let (mut depth, mut text, mut field) = (0usize, None, String::new());
+    let mut bytes = json.iter().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match (text, byte) {
+            (Some(_), b'\\') => _ = bytes.next(),
+            (Some(start), b'"') => {
+                if depth == 1 {
+                    field = String::from_utf8_lossy(json.get(start..at).unwrap_or_default()).into_owned();
+                }
+                text = None;
+            }
+            (Some(_), _) => {}
+            (None, b'"') => text = Some(at + 1),
+            (None, b'{' | b'[') => depth += 1,
+            (None, b'}' | b']') => depth = depth.saturating_sub(1),
+            (None, _) => {}
+        }
+        if depth > MAX_NESTING {
+            let what = if field.is_empty() { "it".to_owned() } else { format!("`{field}`") };
+            return Err(format!("{what} is nested more than {MAX_NESTING} deep"));
         }
     }
-    match depth(part) {
-        // A token of a template is two objects within the template's own.
-        ..=MAX_DEPTH => Ok(()),
-        found => Err(format!("`{name}` has parts within parts, {found} deep; {MAX_DEPTH} at most")),
-    }
+    Ok(())
 }
 
 /// One part with those in it. `growth` is how much longer the parts before it may have made a text.

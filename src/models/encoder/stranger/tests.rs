@@ -67,7 +67,7 @@ fn what_the_library_would_fall_over_is_refused_by_its_field() {
     let list = nested("Sequence", "pretokenizers", inner, 2);
     says("pre_tokenizer", list, "`pre_tokenizer.pretokenizers[0].pretokenizers[0].length` must be at least 1");
     let deep = nested("Sequence", "decoders", json!({ "type": "Fuse" }), 100);
-    says("decoder", deep, "`decoder` has parts within parts, 101 deep; 16 at most");
+    says("decoder", deep, "`tokenizer.json`: `decoder` is nested more than 32 deep");
     let ten = || json!({ "type": "Replace", "pattern": { "String": "a" }, "content": "aaaaaaaaaa" });
     let nine = json!({ "type": "Sequence", "normalizers": (0..9).map(|_| ten()).collect::<Vec<_>>() });
     says(

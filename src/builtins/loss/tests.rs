@@ -37,11 +37,13 @@ fn every_loss_and_its_gradient_are_those_of_the_reference() {
         let at = At { step: number("step"), steps: number("steps"), earlier: &earlier, ..At::default() };
         let got = loss.step(&LossBatch { logits: &logits, weak: &weak, n_classes, at }).expect("computes");
         let (value, gradient) = (case["value"].as_f64().expect("a number"), numbers(case, "gradient"));
-        assert!((got.value - value).abs() < 1e-9, "{call}: {} instead of {value}", got.value);
+        // Balanced labels are rounded to singles.
+        let [of_value, of_slope] = if call.contains("balance") { [1e-7, 2e-8] } else { [1e-9, 1e-9] };
+        assert!((got.value - value).abs() < of_value, "{call}: {} instead of {value}", got.value);
         assert_eq!(got.gradient.len(), gradient.len());
         for (got, want) in got.gradient.iter().zip(gradient) {
-            // Singles: half of a last place, and 1e-9 for what cancels.
-            assert!((f64::from(*got) - want).abs() < 6e-8 * want.abs() + 1e-9, "{call}: {got} instead of {want}");
+            // Singles: half of a last place, and a little for what cancels.
+            assert!((f64::from(*got) - want).abs() < 6e-8 * want.abs() + of_slope, "{call}: {got} instead of {want}");
         }
     }
     let built: Vec<&str> = ["adapt_conf", "bootstrap_hard", "bootstrap_soft", "cace", "confidence", "cross_entropy"]

@@ -18,7 +18,7 @@ const JSONL: &str = "{\"id\": \"r1\", \"text\": \"a \\\"b\\\" \\u00fc\", \"label
     {\"id\": \"r2\", \"text\": \"plain\", \"label\": 1, \"score\": null}\n\
     {\"id\": \"r3\", \"text\": \"\", \"label\": 0, \"score\": -2e-3}\n";
 const SCRIPTS: [&str; 3] = [
-    "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: \"a\", label: i % 2 }); }\nlet d = data::of(rows);\nprint(d.len());\nd.frame().rows().map(|row| row.text)",
+    "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.len());\nd.frame().rows().map(|row| row.text)",
     "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().item(), metric::mean([0.5, 0.7]).low]",
     "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.9, 0.2], p1: [0.1, 0.8] });\ntry { metric::auroc(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 1] })) } catch (e) { e.code }",
 ];
@@ -31,7 +31,7 @@ const BUNDLES: [&[u8]; 2] = [
 pub fn of(name: &str) -> Vec<Vec<u8>> {
     match name {
         "csv" => vec![CSV.into()],
-        "tsv" => vec!["id\ttext\tlabel\nr1\ta b\t0\nr2\t\"c\td\"\t1\n".into(), CSV.replace(',', "\t").into()],
+        "tsv" => vec!["id\ttext\tlabel\nr1\ta b\t0\nr2\tÜnï 漢字\t1\nr3\t\t-2e-3\n".into()],
         "jsonl" => vec![JSONL.into(), format!("[{}]", JSONL.trim().replace('\n', ",")).into()],
         "parquet" => vec![
             include_bytes!("../../tests/reference/types.parquet").to_vec(),
@@ -254,10 +254,10 @@ fn archive() -> Vec<u8> {
     let settings = Settings { store: folder.path().join("store"), memo: Memo::On, ..Context::for_tests().settings };
     let access = Access { read: Vec::new(), write: Vec::new(), project: folder.path().to_owned() };
     let ctx = Arc::new(Arc::new(StoreSession::default()).lend(Context::new(settings, access)));
-    let code = "let rows = data::of((0..8).map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2, split: \"train\" }));\n\
+    let code = "let rows = data::of([0, 1, 2, 3, 4, 5, 6, 7].map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2 }), #{ test_share: 0.0 });\n\
         let trained = model::untrained(rows, #{ width: 8, layers: 1, heads: 2 }).finetune(rows, rows.truth(\"a seed\"), #{ steps: 2, seed: 0 });\n\
         trained.predict(rows);";
-    Session::with(ctx.clone(), Setup::default()).eval(code).expect("trains");
+    drop(Session::with(ctx.clone(), Setup::default()).eval(code).expect("trains"));
     let store = Store::of(&ctx);
     let keys = store
         .results()

@@ -64,7 +64,9 @@ const ROWS_PER_LOOK: usize = 512;
 /// What the tokenizers library answers. A panic of it is an error: whatever a stranger's file holds, it is the file's fault.
 fn library<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, ModelError> {
     match guarded(work) {
-        Ok(answer) => answer.map_err(|error| ModelError::Tokenizer(first_line(&*error))),
+        Ok(answer) => {
+            answer.map_err(|error| ModelError::Tokenizer(format!("`tokenizer.json`: {}", first_line(&*error))))
+        }
         Err(said) => {
             let why = format!("`tokenizer.json` holds what its library does not expect: {}", first_line(&said));
             Err(ModelError::Tokenizer(why))

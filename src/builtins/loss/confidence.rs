@@ -1,8 +1,6 @@
 //! `loss::confidence`
 
 pub(super) mod hard;
-#[cfg(test)]
-mod tests;
 
 use super::built;
 use crate::bind::prelude::*;
@@ -213,3 +211,6 @@ impl Loss for Confidence {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Options that depend on how confident the weak labels are.
 
 use crate::bind::prelude::*;
-use crate::bind::{FromDynamic, Mismatch};
+use crate::bind::{FromDynamic, Mismatch, describe};
 
 /// A number, or "midweak": the median confidence of the weak labels.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,14 +31,15 @@ impl std::fmt::Debug for Fitted {
 
 impl FromDynamic for Fitted {
     fn type_name() -> String {
-        "float|\"midweak\"".to_owned()
+        "float|string".to_owned()
     }
 
     fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
         if value.clone().into_immutable_string().is_ok_and(|text| text == "midweak") {
             return Ok(Fitted::Midweak);
         }
-        f64::from_dynamic(value).map(Fitted::Number).map_err(|_| Self::mismatch(value))
+        let other = |_| Mismatch(format!("must be a float or \"midweak\", got {}", describe(value)));
+        f64::from_dynamic(value).map(Fitted::Number).map_err(other)
     }
 }
 

@@ -7,11 +7,14 @@ use crate::core::math::exp;
 use crate::train::loss::{cross_entropy_row, in_range, log_softmax, mean_over_rows};
 use crate::train::{Loss, LossBatch, LossError, LossValue};
 
+/// EleutherAI/w2s's.
+const RADIUS: Fitted = Fitted::Number(0.15);
+
 options! {
     /// Options of `loss::window`.
     pub struct WindowOptions {
         /// Rows on which the student's largest probability is below 0.5 + radius are kept; "midweak" for the median of `max(w) − 0.5` over the weak labels that are trained on.
-        radius: Fitted = Fitted::Number(0.15),
+        radius: Fitted = RADIUS,
     }
 }
 
@@ -31,7 +34,7 @@ pub fn function() -> Function {
         .example("loss::window()", "loss::window(#{radius: 0.15})")
         .example("loss::window(#{ radius: \"midweak\" })", "loss::window(#{radius: \"midweak\"})")
         .fails("loss::window(#{ radius: 0.7 })", "`radius` of `loss::window` must be from 0 to 0.5")
-        .fails("loss::window(#{ radius: \"half\" })", "must be one of float, \"midweak\", got a string `half`")
+        .fails("loss::window(#{ radius: \"half\" })", "must be a float or \"midweak\", got a string `half`")
 }
 
 fn run(call: &mut Call) -> Answer {

@@ -2,8 +2,6 @@
 //! is wrong in it ends in a panic, in unbounded memory, or in bytes that are no text. Every fault names its field.
 
 mod charsmap;
-#[cfg(test)]
-mod tests;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -195,3 +193,6 @@ fn check_merges(json: &[u8], prefix: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

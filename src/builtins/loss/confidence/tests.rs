@@ -49,8 +49,8 @@ fn half_means_half_where_probabilities_are_saturated() {
         let hard = made("r").hard(&batch(&logits, &weak, 2, 9));
         assert_eq!(hard.iter().sum::<f64>(), 1.0, "{scale}: {hard:?}");
     }
-    let by_probability = compat().hard(&batch(&spread(&margins), &even(4), 2, 9));
-    assert_eq!(by_probability, [0.0; 4], "what r_compat keeps");
+    let saturated = spread(&margins.map(|m| -m));
+    assert_eq!(compat().hard(&batch(&saturated, &even(4), 2, 9)), [0.0; 4], "what r_compat keeps");
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod curve;
 pub mod digest;
 pub mod explain;
 pub mod files;
+pub mod guard;
 pub mod latex;
 pub mod math;
 pub mod memory;

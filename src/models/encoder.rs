@@ -1,10 +1,13 @@
 //! From inputs to tokens: a tokenizer, its digest, and the rows that it has already encoded.
 
+mod stranger;
+
 use super::trunk::Packed;
 use super::{Coverage, ModelError};
 use crate::core::context::Interrupt;
 use crate::core::digest::Digest;
 use crate::core::explain::first_line;
+use crate::core::guard::guarded;
 use crate::data::{Data, Input, InputKind};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -60,6 +63,19 @@ const MAX_KEPT: usize = 16 << 20;
 /// Rows between two looks at the interrupt: chosen, a few milliseconds of work.
 const ROWS_PER_LOOK: usize = 512;
 
+/// What the tokenizers library answers. A panic of it is an error: whatever a stranger's file holds, it is the file's fault.
+fn library<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, ModelError> {
+    match guarded(work) {
+        Ok(answer) => {
+            answer.map_err(|error| ModelError::Tokenizer(format!("`tokenizer.json`: {}", first_line(&*error))))
+        }
+        Err(said) => {
+            let why = format!("`tokenizer.json` holds what its library does not expect: {}", first_line(&said));
+            Err(ModelError::Tokenizer(why))
+        }
+    }
+}
+
 impl Encoder {
     /// Reads a `tokenizer.json`. The same file gives the same encoder as long as one is alive.
     pub fn from_json(json: &[u8]) -> Result<Arc<Encoder>, ModelError> {
@@ -70,10 +86,14 @@ impl Encoder {
         if let Some(encoder) = alive.iter().filter_map(Weak::upgrade).find(|encoder| encoder.digest == digest) {
             return Ok(encoder);
         }
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
-        // Rows are packed, never padded, and the limit is the model's, not the file's.
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
+        stranger::check(json).map_err(|why| ModelError::Tokenizer(format!("`tokenizer.json`: {why}")))?;
+        let tokenizer = library(|| {
+            let mut tokenizer = Tokenizer::from_bytes(json)?;
+            // Rows are packed, never padded, and the limit is the model's, not the file's.
+            tokenizer.with_padding(None);
+            tokenizer.with_truncation(None)?;
+            Ok(tokenizer)
+        })?;
         let encoder = Arc::new(Encoder { tokenizer, digest, known: Mutex::default(), covered: Mutex::default() });
         alive.push(Arc::downgrade(&encoder));
         Ok(encoder)
@@ -102,8 +122,7 @@ impl Encoder {
 
     /// One text's tokens, special ones included, at most `max_tokens` of them; whether it was cut.
     pub fn encode(&self, text: &str, max_tokens: usize, keep: Keep) -> Result<(Vec<u32>, bool), ModelError> {
-        let encoding =
-            self.tokenizer.encode_fast(text, true).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
+        let encoding = library(|| self.tokenizer.encode_fast(text, true))?;
         let ids = encoding.get_ids();
         let excess = ids.len().saturating_sub(max_tokens);
         if excess == 0 {
@@ -131,8 +150,7 @@ impl Encoder {
         keep: Keep,
     ) -> Result<Sequence, ModelError> {
         let text = format!("{prompt}{continuation}");
-        let encoding: Encoding =
-            self.tokenizer.encode(text, true).map_err(|error| ModelError::Tokenizer(first_line(&*error)))?;
+        let encoding: Encoding = library(|| self.tokenizer.encode(text, true))?;
         let (ids, special) = (encoding.get_ids(), encoding.get_special_tokens_mask());
         let begins = |(offsets, special): (&(usize, usize), &u32)| *special == 0 && offsets.1 > prompt.len();
         let start = encoding.get_offsets().iter().zip(special).position(begins).unwrap_or(ids.len());

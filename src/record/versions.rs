@@ -5,7 +5,7 @@ use super::schema::Record;
 use std::collections::BTreeMap;
 
 /// A derivation as `Digest::of` names it, its version in this program, and its version in records that state none: those of
-/// `w2s 0.1.0` up to 28 November 2026. 0: there was none. Where a version rises, its first number here rises; the second
+/// `w2s 0.1.0` up to 28 November 2026, and in those that state others and not this one. 0: there was none. Where a version rises, its first number here rises; the second
 /// never changes.
 pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("array", 1, 1),
@@ -32,7 +32,10 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("integer", 1, 1),
     ("label", 3, 3),
     ("loss", 1, 1),
+    ("loss/adapt_conf", 2, 1),
     ("loss/closure", 3, 3),
+    ("loss/confidence", 2, 1),
+    ("loss/window", 2, 1),
     ("map", 1, 1),
     ("memo/key", 1, 1),
     ("model/content", 1, 1),
@@ -82,18 +85,30 @@ pub fn stated() -> Vec<(String, u32)> {
 
 /// The versions that a record was made with.
 fn of(record: &Record) -> BTreeMap<&str, u32> {
-    if record.versions.is_empty() {
-        return DERIVATIONS.iter().map(|(name, _, then)| (*name, *then)).collect();
+    let all = record.versions.is_empty();
+    let first = DERIVATIONS.iter().filter(|(_, now, _)| all || *now > 0).map(|(name, _, then)| (*name, *then));
+    let stated = record.versions.iter().map(|(name, version)| (name.as_str(), *version));
+    first.chain(stated).collect()
+}
+
+/// Whether a record made something of a derivation. Of a loss its operations tell; of all else it is taken for granted.
+fn uses(record: &Record, name: &str) -> bool {
+    match name.strip_prefix("loss/") {
+        None | Some("closure") => true,
+        Some(loss) => {
+            let call = format!("loss::{loss}(");
+            record.operations().any(|(operation, _)| operation.options.contains(&call))
+        }
     }
-    record.versions.iter().map(|(name, version)| (name.as_str(), *version)).collect()
 }
 
 /// The derivations whose version is another one in the second record: the two versions, by name. One that only the second
-/// record knows made nothing of the first.
+/// record knows made nothing of the first, nor did a loss that none of its operations had.
 pub(super) fn moved(old: &Record, new: &Record) -> BTreeMap<String, (u32, u32)> {
     let now = of(new);
     let pairs = of(old).into_iter().map(|(name, then)| (name, (then, now.get(name).copied().unwrap_or(0))));
-    pairs.filter(|(_, (then, now))| then != now && *then != 0).map(|(name, pair)| (name.to_owned(), pair)).collect()
+    let pairs = pairs.filter(|(name, (then, now))| then != now && *then != 0 && uses(old, name));
+    pairs.map(|(name, pair)| (name.to_owned(), pair)).collect()
 }
 
 /// The derivation that names an operation's result.
@@ -105,6 +120,36 @@ pub(super) fn derivation(operation: &str) -> String {
 mod tests {
     use super::super::Recorder;
     use super::*;
+    use crate::core::context::{Event, Found};
+    use crate::core::operation::Operation;
+
+    /// A record of before there were versions of single losses.
+    #[test]
+    fn a_loss_moved_where_a_training_had_it() {
+        for (options, expected) in
+            [("loss::confidence(#{form: \"p\"}), steps 12", Some((1, 2))), ("loss::gce(#{q: 0.7}), steps 12", None)]
+        {
+            let folder = tempfile::tempdir().expect("a folder");
+            let recorder = Recorder::for_tests(folder.path(), &[]);
+            let text = String::new;
+            let operation = Operation {
+                name: "finetune".to_owned(),
+                what: text(),
+                digest: text(),
+                key: text(),
+                inputs: Vec::new(),
+                options: options.to_owned(),
+                seconds: 0.0,
+                curve: Vec::new(),
+            };
+            recorder.note(&Event::Operation { operation, work: 0.0, found: Found::Computed });
+            let new = recorder.snapshot();
+            let mut old = new.clone();
+            old.versions.retain(|(name, _)| !["loss/confidence", "loss/window"].contains(&name.as_str()));
+            let expected = expected.map(|pair| ("loss/confidence".to_owned(), pair)).into_iter().collect();
+            assert_eq!(moved(&old, &new), expected, "{options}");
+        }
+    }
 
     #[test]
     fn a_record_that_states_none_is_of_the_first_versions() {
@@ -119,7 +164,7 @@ mod tests {
         assert_eq!(moved(&old, &new), BTreeMap::from(expected));
         old.versions.clear();
         let then = moved(&old, &new);
-        for (name, now, first) in DERIVATIONS {
+        for (name, now, first) in DERIVATIONS.iter().filter(|(name, ..)| uses(&old, name)) {
             let pair = (now != first && *first != 0).then_some((*first, *now));
             assert_eq!(then.get(*name).copied(), pair, "{name}");
         }

@@ -108,7 +108,7 @@ impl Explain for MetricError {
                 Some("to measure one model by another, say so: frame.rename(#{ prediction: \"label\" })".to_owned())
             }
             MetricError::NoBootstrap => Some(
-                "metric::ece gives the value alone; brier and log_loss measure calibration too, and have intervals"
+                "metric::ece gives the value alone, metric::calibration_error one without that bias; brier and log_loss measure calibration too, and have intervals"
                     .to_owned(),
             ),
             MetricError::Frame(error) => error.hint(),

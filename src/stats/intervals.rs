@@ -1,5 +1,6 @@
 //! Intervals: Student's t over seeds, Fieller's for a ratio over paired seeds, the bootstrap over rows.
 
+use super::resample::Resampler;
 use super::scores::{Metric, Scored};
 use super::{Estimate, MetricError, covariance, is_rounding, mean};
 use crate::core::context::Context;
@@ -137,16 +138,13 @@ pub fn bootstrap(ctx: &Context, scored: &Scored, metric: Metric, how: Resampling
     if !value.is_finite() {
         return without(format!("{metric} has no finite value on these rows, so there is no interval"));
     }
+    let resampler = Resampler::new(scored, metric)?;
     let mut random = Random::new(how.seed, "metric/bootstrap");
     let mut values = Vec::with_capacity(how.draws);
     for _ in 0..how.draws {
         ctx.interrupt.check()?;
         let places: Vec<usize> = (0..n).map(|_| random.below(n)).collect();
-        match scored.resampled(&places).value(metric) {
-            Ok(value) => values.push(value),
-            Err(MetricError::OneClass { .. } | MetricError::AbsentClass { .. }) => {}
-            Err(error) => return Err(error),
-        }
+        values.extend(resampler.value(&places)?);
     }
     let n_lost = how.draws - values.len();
     if n_lost * 20 > how.draws {

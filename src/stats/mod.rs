@@ -4,6 +4,7 @@
 //! one seed) is refused or explained, never smoothed over.
 
 pub mod agreement;
+mod calibration;
 mod error;
 pub mod estimate;
 pub mod holm;
@@ -11,11 +12,14 @@ pub mod intervals;
 pub mod paired;
 pub mod pgr;
 pub mod proportions;
+mod resample;
 pub mod scores;
+mod wilson;
 
 pub use error::MetricError;
 pub use estimate::Estimate;
 pub use scores::{Metric, Scored};
+pub use wilson::wilson;
 
 /// The mean; 0 of nothing, which callers refuse first.
 pub(crate) fn mean(values: &[f64]) -> f64 {

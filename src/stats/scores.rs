@@ -191,6 +191,16 @@ impl Scored {
         self.predicted.iter().zip(&self.truth).map(|(a, b)| f64::from(u8::from(a == b))).collect()
     }
 
+    /// The number of each row whose mean is the metric; none of a metric that is no mean over rows.
+    pub(super) fn row_values(&self, metric: Metric) -> Option<Result<Vec<f64>, MetricError>> {
+        match metric {
+            Metric::Accuracy => Some(Ok(self.is_right())),
+            Metric::LogLoss => Some(self.row_losses()),
+            Metric::Brier => Some(self.row_briers()),
+            Metric::Auroc | Metric::Ece => None,
+        }
+    }
+
     /// The share of rows whose predicted class is the true one.
     pub fn accuracy(&self) -> Result<f64, MetricError> {
         self.refuse_empty()?;
@@ -227,34 +237,34 @@ impl Scored {
     /// The mean of `−ln p` of the true class, in nats; infinite where a true class had probability 0.
     pub fn log_loss(&self) -> Result<f64, MetricError> {
         self.refuse_empty()?;
-        let losses: Vec<f64> = self
-            .probabilities_for(Metric::LogLoss)?
-            .chunks(self.n_classes)
-            .zip(&self.truth)
-            .map(|(row, truth)| {
-                let sum: f64 = row.iter().sum();
-                -(row.get(*truth).copied().unwrap_or(0.0) / sum).ln()
-            })
-            .collect();
-        Ok(super::mean(&losses).max(0.0))
+        Ok(super::mean(&self.row_losses()?))
+    }
+
+    fn row_losses(&self) -> Result<Vec<f64>, MetricError> {
+        let rows = self.probabilities_for(Metric::LogLoss)?.chunks(self.n_classes).zip(&self.truth);
+        let loss = |(row, truth): (&[f64], &usize)| {
+            let sum: f64 = row.iter().sum();
+            // Of a certain row −ln 1 is −0.
+            (-(row.get(*truth).copied().unwrap_or(0.0) / sum).ln()).max(0.0)
+        };
+        Ok(rows.map(loss).collect())
     }
 
     /// The mean squared difference between probability and truth: of `p1` with two classes, summed over the classes with
     /// more.
     pub fn brier(&self) -> Result<f64, MetricError> {
         self.refuse_empty()?;
+        Ok(super::mean(&self.row_briers()?))
+    }
+
+    fn row_briers(&self) -> Result<Vec<f64>, MetricError> {
         let half = if self.n_classes == 2 { 0.5 } else { 1.0 };
-        let scores: Vec<f64> = self
-            .probabilities_for(Metric::Brier)?
-            .chunks(self.n_classes)
-            .zip(&self.truth)
-            .map(|(row, truth)| {
-                let squares =
-                    row.iter().enumerate().map(|(class, p)| (p - f64::from(u8::from(class == *truth))).powi(2));
-                half * squares.sum::<f64>()
-            })
-            .collect();
-        Ok(super::mean(&scores))
+        let rows = self.probabilities_for(Metric::Brier)?.chunks(self.n_classes).zip(&self.truth);
+        let score = |(row, truth): (&[f64], &usize)| {
+            let squares = row.iter().enumerate().map(|(class, p)| (p - f64::from(u8::from(class == *truth))).powi(2));
+            half * squares.sum::<f64>()
+        };
+        Ok(rows.map(score).collect())
     }
 
     /// Expected calibration error: rows in `n_bins` bins of equal width by their largest probability; the mean distance
@@ -277,7 +287,7 @@ impl Scored {
         Ok(bins.iter().map(|(right, sum)| (right - sum).abs()).sum::<f64>() / self.n_rows() as f64)
     }
 
-    fn probabilities_for(&self, metric: Metric) -> Result<&[f64], MetricError> {
+    pub(super) fn probabilities_for(&self, metric: Metric) -> Result<&[f64], MetricError> {
         let missing = |error: &FrameError| MetricError::NeedsProbabilities { metric, missing: error.clone() };
         self.probabilities.as_deref().map_err(missing)
     }

@@ -3,6 +3,7 @@
 //! A state is everything that later steps read: parameters, the optimiser's moments, how many steps were done, where the
 //! random stream stands, the loss curve so far. The order of batches is not in it, because drawing them again is cheap.
 
+use super::carried::Carried;
 use super::validation::Evaluation;
 use super::weights::{Held, Weights};
 use crate::core::context::{Context, Interrupted};
@@ -37,12 +38,15 @@ pub(super) struct State {
     pub evaluations: Vec<Evaluation>,
     /// Parameters as they were at the best of them, where these are to be kept.
     pub best: Option<Vec<f32>>,
+    /// What the objective reads of earlier steps.
+    pub carried: Carried,
 }
 
 impl State {
     /// Before the first step of a training.
     pub fn fresh(steps: usize, random: Random) -> State {
-        State { step: 0, curve: Curve::new(steps), random, kept: Vec::new(), evaluations: Vec::new(), best: None }
+        let (kept, evaluations, carried) = (Vec::new(), Vec::new(), Carried::default());
+        State { step: 0, curve: Curve::new(steps), random, kept, evaluations, best: None, carried }
     }
 }
 
@@ -162,6 +166,9 @@ impl<'a> Checkpoints<'a> {
         facts.insert("random".to_owned(), state.random.position().to_string().into());
         facts.insert("evaluations".to_owned(), Evaluation::list_to_json(&state.evaluations));
         facts.insert("best".to_owned(), state.best.is_some().into());
+        if state.carried != Carried::default() {
+            facts.insert("carried".to_owned(), state.carried.to_json());
+        }
         facts
     }
 
@@ -181,6 +188,7 @@ impl<'a> Checkpoints<'a> {
         let position = facts.get("random").and_then(Value::as_str).and_then(|held| held.parse::<u128>().ok());
         let curve = facts.get("curve").and_then(|held| Curve::from_json(self.steps, held));
         let evaluations = facts.get("evaluations").map_or(Some(Vec::new()), Evaluation::list_from_json);
+        let carried = Carried::from_json(facts.get("carried"));
         let mut take = |name: &str| content.take(name, &[n]);
         let n_kept = self.kept_at.iter().filter(|at| **at <= step).count();
         let has_best = facts.get("best").and_then(Value::as_bool).unwrap_or(false);
@@ -201,6 +209,7 @@ impl<'a> Checkpoints<'a> {
                 kept: (0..n_kept).map(|idx| take(&format!("kept.{idx}"))).collect::<Result<_, _>>()?,
                 evaluations: evaluations.ok_or("its evaluations cannot be read")?,
                 best: has_best.then(|| take("best")).transpose()?,
+                carried: carried.ok_or("what its loss carried cannot be read")?,
             },
         })
     }

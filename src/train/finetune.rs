@@ -1,5 +1,6 @@
 //! Finetuning: a pretrained trunk, a head, rows with labels, a loss; a new model.
 
+use super::carried::RowsKept;
 use super::device::{OnDevice, Over};
 use super::job::{HeldOut, Job, Learner, Own, Pass, Probe, Whole};
 use super::labels::{Labels, joined};
@@ -56,6 +57,9 @@ pub fn finetune_watched(
     let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
     let read = Labels::read(data, labels)?;
     let plan = recipe.plan(model, read.rows.len())?;
+    let n_classes = data.classes().len();
+    let settled_loss = loss.settled(&trained_labels(&read, n_classes), n_classes);
+    let loss = settled_loss.as_deref().unwrap_or(loss);
     let in_order = |rows: &Data, labels: &Frame| {
         joined(rows, &labels.in_classes(data.classes(), ("the labels of held-out rows", "`data`"))?)
     };
@@ -66,13 +70,15 @@ pub fn finetune_watched(
         model = model.in_classes(data.classes(), data.name())?;
     }
     let model = &model;
-    let n_classes = data.classes().len();
     let head = first_head(model, kind, n_classes, plan.recipe.head)?;
     let adapters = plan.recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let (adapters, plan, watches) = (adapters.as_ref(), &plan, watches.as_slice());
     let work =
         Finetuning { model, data, labels, read: &read, loss, plan, head: &head, kind, adapters, n_classes, watches };
     let (trained, digest) = perform_named(&work, ctx)?;
+    if let Some(kept) = trained.kept {
+        kept.warn(&loss.show(), ctx);
+    }
     work.model_of(trained, digest)
 }
 
@@ -105,6 +111,14 @@ struct Trained {
     /// What held-out rows said, and after how many steps the model was as it is.
     evaluations: Vec<Evaluation>,
     step: usize,
+    /// Of a loss that leaves rows out: how many it learned from.
+    kept: Option<RowsKept>,
+}
+
+/// The labels of the rows that are trained on, row-major.
+fn trained_labels(read: &Labels, n_classes: usize) -> Vec<f32> {
+    let of = |row: &u32| read.labels.get(*row as usize * n_classes..(*row as usize + 1) * n_classes);
+    read.rows.iter().filter_map(of).flatten().copied().collect()
 }
 
 impl Finetuning<'_> {
@@ -153,6 +167,9 @@ impl Finetuning<'_> {
         let mut recipe = self.options();
         if let Some(adapters) = self.adapters {
             recipe.push_str(&format!(", {} adapter parameters", adapters.n));
+        }
+        if let Some(kept) = trained.kept {
+            recipe.push_str(&format!(", {}", kept.tell()));
         }
         let (n_rows, stop) = (self.read.rows.len(), self.stop());
         let lineage = format!("{}, {how} on {n_rows} rows of {} by {}{stop}", inner.lineage, data.name(), loss.name());
@@ -275,7 +292,8 @@ impl Operation for Finetuning<'_> {
             }
         };
         let head = ran.params.split_off(n_trunk);
-        let value = Trained { trunk: ran.params, head, evaluations: ran.evaluations, step: ran.step };
+        let (evaluations, step, kept) = (ran.evaluations, ran.step, ran.carried.kept);
+        let value = Trained { trunk: ran.params, head, evaluations, step, kept };
         Ok(Done { value, curve: ran.curve })
     }
 
@@ -289,6 +307,9 @@ impl Operation for Finetuning<'_> {
         if !self.watches.is_empty() {
             content.facts.insert("evaluations".to_owned(), Evaluation::list_to_json(&trained.evaluations));
             content.facts.insert("step".to_owned(), trained.step.into());
+        }
+        if let Some(kept) = trained.kept {
+            content.facts.insert("kept".to_owned(), kept.to_json());
         }
         content
     }
@@ -306,12 +327,16 @@ impl Operation for Finetuning<'_> {
             let held = content.facts.get("step").and_then(serde_json::Value::as_u64);
             step = held.ok_or("it does not say which step's model it holds")? as usize;
         }
-        Ok(Trained { trunk, head, evaluations, step })
+        let kept = match content.facts.get("kept") {
+            Some(held) => Some(RowsKept::from_json(held).ok_or("what it says of kept rows cannot be read")?),
+            None => None,
+        };
+        Ok(Trained { trunk, head, evaluations, step, kept })
     }
 
     fn stand_in(&self) -> Trained {
         let head = vec![0.0; self.head.len()];
-        Trained { trunk: self.first_trunk(), head, evaluations: Vec::new(), step: self.plan.steps }
+        Trained { trunk: self.first_trunk(), head, evaluations: Vec::new(), step: self.plan.steps, kept: None }
     }
 }
 
@@ -811,12 +836,7 @@ pub(super) mod tests {
     #[test]
     fn parts_of_a_batch_give_the_gradient_of_the_whole() {
         let (data, labels) = task(60, 0);
-        let loss = crate::builtins::loss::confidence::Confidence::new(
-            crate::builtins::loss::confidence::ConfidenceForm::P,
-            0.5,
-            None,
-            false,
-        );
+        let loss = crate::builtins::loss::confidence::Confidence::new(&Default::default());
         let loss = loss.expect("valid");
         for model in [tiny(0), tiny_bert(0)] {
             let run = |accumulate| {

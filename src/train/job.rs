@@ -4,6 +4,7 @@
 //! outputs and takes gradients. On the own kernels it is made of [`Passes`] over flat buffers. What it is trained for is an
 //! [`Objective`].
 
+use super::carried::Carried;
 use super::objective::{Moment, Objective};
 use super::predict::{clear, head_forward, push_row};
 use super::training::Training;
@@ -184,6 +185,14 @@ impl Training for Job<'_> {
             self.learner.gradient(d_logits)?;
         }
         Ok(value)
+    }
+
+    fn carried(&self) -> Carried {
+        self.objective.carried()
+    }
+
+    fn take_up(&mut self, carried: Carried) {
+        self.objective.take_up(carried);
     }
 
     fn evaluate(&mut self, step: usize, watch: &Watch) -> Result<Evaluation, TrainError> {

@@ -4,6 +4,7 @@
 //! ([`crate::models::trunk`]), or candle on other devices ([`crate::models::candle`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
 
 mod batches;
+mod carried;
 mod checkpoint;
 mod device;
 mod error;

@@ -5,6 +5,7 @@
 //! tokens in a vocabulary, loss and gradient are made in the kernel, and the training is a [`super::training::Training`] of
 //! its own ([`super::pretrain`]).
 
+use super::carried::Carried;
 use super::{At, Loss, LossBatch, LossError, LossValue};
 
 /// Where a training stands.
@@ -24,6 +25,14 @@ pub(super) trait Objective {
 
     /// The loss of these rows, whose outputs are row-major `[n_rows, n_outputs]`, and its gradient at the outputs.
     fn ask(&mut self, rows: &[u32], outputs: &[f32], moment: Moment) -> Result<LossValue, LossError>;
+
+    /// What later steps read of the earlier ones.
+    fn carried(&self) -> Carried {
+        Carried::default()
+    }
+
+    /// Takes up what a training that was ended carried.
+    fn take_up(&mut self, _carried: Carried) {}
 }
 
 /// A [`Loss`] on labels that are a probability for each output.
@@ -36,6 +45,7 @@ pub(super) struct Labelled<'a> {
     pub ids: &'a [&'a str],
     pub n_classes: usize,
     held: Held<'a>,
+    carried: Carried,
 }
 
 /// What is known of one batch.
@@ -55,7 +65,7 @@ impl<'a> Labelled<'a> {
         ids: &'a [&'a str],
         n_classes: usize,
     ) -> Self {
-        Labelled { loss, labels, weights, ids, n_classes, held: Held::default() }
+        Labelled { loss, labels, weights, ids, n_classes, held: Held::default(), carried: Carried::default() }
     }
 }
 
@@ -76,7 +86,24 @@ impl Objective for Labelled<'_> {
             ids.extend(self.ids.get(row));
         }
         let Moment { step, steps, epoch } = moment;
-        let at = At { step, steps, epoch, rows: ids, weights };
-        self.loss.step(&LossBatch { logits: outputs, weak: labels, n_classes: self.n_classes, at })
+        let at = At { step, steps, epoch, rows: ids, weights, earlier: &self.carried.earlier };
+        let batch = LossBatch { logits: outputs, weak: labels, n_classes: self.n_classes, at };
+        let found = self.loss.step(&batch)?;
+        if let Some(n_kept) = self.loss.n_kept(&batch) {
+            self.carried.count(n_kept, rows.len());
+        }
+        match self.loss.n_earlier() {
+            0 => {}
+            most => self.carried.look_at(outputs, self.n_classes, most),
+        }
+        Ok(found)
+    }
+
+    fn carried(&self) -> Carried {
+        self.carried.clone()
+    }
+
+    fn take_up(&mut self, carried: Carried) {
+        self.carried = carried;
     }
 }

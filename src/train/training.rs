@@ -4,6 +4,7 @@
 //! ([`super::job`]), pretraining on documents ([`super::pretrain`]).
 
 use super::TrainError;
+use super::carried::Carried;
 use super::checkpoint::{Checkpoints, State};
 use super::predict::Bar;
 use super::validation::{Evaluation, Watch};
@@ -29,6 +30,14 @@ pub(super) trait Training {
 
     /// What the parameters come to on the held-out rows of a watch after `step` steps; nothing is drawn for it.
     fn evaluate(&mut self, step: usize, watch: &Watch) -> Result<Evaluation, TrainError>;
+
+    /// What later steps read of the earlier ones, apart from weights and random numbers.
+    fn carried(&self) -> Carried {
+        Carried::default()
+    }
+
+    /// Takes up what a training that was ended carried.
+    fn take_up(&mut self, _carried: Carried) {}
 }
 
 /// One training, everything settled.
@@ -62,6 +71,8 @@ pub(super) struct Ran {
     pub kept: Vec<Vec<f32>>,
     pub curve: Vec<(u64, f64)>,
     pub evaluations: Vec<Evaluation>,
+    /// What the last step left to a next one.
+    pub carried: Carried,
 }
 
 /// Steps after which progress is told at the latest: arbitrary, a tenth of a second of a small model.
@@ -76,6 +87,7 @@ impl Course<'_> {
         }
         let mut state = checkpoints.resume(State::fresh(self.steps, random), training.weights())?;
         training.skip(state.step)?;
+        training.take_up(state.carried.clone());
         let bar = Bar::start(self.ctx, self.what.clone(), self.steps as u64);
         loop {
             let stops = self.evaluate_if_due(&mut state, training);
@@ -103,6 +115,7 @@ impl Course<'_> {
                 return Err(self.diverged(state.step, "gradient"));
             }
             state.step += 1;
+            state.carried = training.carried();
             training.weights().average(1.0 - average_decay(self.ema, state.step))?;
             let ends_point = state.curve.note(state.step, loss);
             if ends_point || state.step.is_multiple_of(STEPS_PER_EVENT) {
@@ -144,7 +157,8 @@ impl Course<'_> {
             None => training.weights().take_params()?,
         };
         let curve = state.curve.points(state.step);
-        Ok(Ran { params, step: best.unwrap_or(state.step), kept: state.kept, curve, evaluations: state.evaluations })
+        let State { kept, evaluations, carried, .. } = state;
+        Ok(Ran { params, step: best.unwrap_or(state.step), kept, curve, evaluations, carried })
     }
 
     fn diverged(&self, step: usize, what: &'static str) -> TrainError {

@@ -5,6 +5,7 @@ mod appendix;
 #[cfg(feature = "object_store")]
 mod bucket;
 mod command_line;
+mod coverage;
 mod data;
 mod device;
 mod docs;
@@ -12,6 +13,7 @@ mod fences;
 mod frames;
 mod kept;
 mod kills;
+mod mutated;
 mod names;
 mod operations;
 mod peeking;

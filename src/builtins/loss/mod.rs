@@ -1,16 +1,21 @@
 //! `loss`: what a student is trained to minimise.
 
 pub(crate) mod adapt_conf;
+mod apply;
 pub(crate) mod bootstrap_hard;
 pub(crate) mod bootstrap_soft;
+pub(crate) mod cace;
 mod closure;
 pub(crate) mod confidence;
 mod cross_entropy;
 pub(crate) mod entropy;
+mod fitted;
 pub(crate) mod gce;
 pub(crate) mod product;
 pub(crate) mod reverse_kl;
 pub(crate) mod symmetric;
+#[cfg(test)]
+mod tests;
 pub(crate) mod window;
 
 use crate::bind::prelude::*;
@@ -24,12 +29,14 @@ pub fn register(registry: &mut Registry) {
     registry.module("loss", "Losses: what a student is trained to minimise.");
     registry.value::<Loss>();
     registry.add(cross_entropy::function());
+    registry.add(apply::function());
     registry.add(confidence::function());
     registry.add(product::function());
     registry.add(entropy::function());
     registry.add(window::function());
     registry.add(reverse_kl::function());
     registry.add(symmetric::function());
+    registry.add(cace::function());
     registry.add(adapt_conf::function());
     registry.add(gce::function());
     registry.add(bootstrap_hard::function());

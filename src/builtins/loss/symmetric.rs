@@ -54,6 +54,17 @@ impl Symmetric {
     }
 }
 
+/// Reverse cross-entropy of one row, `−Σ p · log w` with `log w` raised to at least `log_floor`: adds `weight` times its slope, and
+/// answers `weight` times its value.
+pub(super) fn reverse_row(log_p: &[f64], weak: &[f32], weight: f64, log_floor: f64, slope: &mut [f64]) -> f64 {
+    let log_w = |w: f32| ln(f64::from(w)).max(log_floor);
+    let reverse: f64 = -log_p.iter().zip(weak).map(|(lp, w)| exp(*lp) * log_w(*w)).sum::<f64>();
+    for ((lp, w), s) in log_p.iter().zip(weak).zip(slope) {
+        *s -= weight * exp(*lp) * (log_w(*w) + reverse);
+    }
+    weight * reverse
+}
+
 impl Loss for Symmetric {
     fn name(&self) -> String {
         "symmetric".to_owned()
@@ -68,12 +79,7 @@ impl Loss for Symmetric {
         mean_over_rows(batch, |_, log_p, weak, slope| {
             let target = |class: usize| self.alpha * weak.get(class).map_or(0.0, |w| f64::from(*w));
             let forward = cross_entropy_row(log_p, target, slope);
-            let log_w = |w: f32| ln(f64::from(w)).max(self.log_floor);
-            let reverse: f64 = -log_p.iter().zip(weak).map(|(lp, w)| exp(*lp) * log_w(*w)).sum::<f64>();
-            for ((lp, w), s) in log_p.iter().zip(weak).zip(slope) {
-                *s -= self.beta * exp(*lp) * (log_w(*w) + reverse);
-            }
-            forward + self.beta * reverse
+            forward + reverse_row(log_p, weak, self.beta, self.log_floor, slope)
         })
     }
 }

@@ -21,7 +21,8 @@ pub fn function() -> Function {
             "Rows are binned by their largest probability; `Σ n_b/n · |accuracy_b − confidence_b|` over 15 bins of equal \
              width unless `n_bins` says otherwise. Bin `b` of `n` holds what is above `(b − 1)/n` and at most `b/n`, each \
              edge as the nearest double: 0.55 of 100 bins is in bin 55. The value depends on the bins: compare equal ones \
-             only. Classes meet by name where both sides have names.",
+             only, at equal numbers of rows: of a calibrated model it is above 0 and falls as rows are added, which \
+             `metric::calibration_error` takes off. Classes meet by name where both sides have names.",
         )
         .source("Guo et al. 2017")
         .param::<Frame>("predictions", "`id`, `p0`, `p1`, …")

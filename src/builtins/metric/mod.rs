@@ -4,6 +4,7 @@ mod accuracy;
 mod agreement;
 mod auroc;
 mod brier;
+mod calibration_error;
 mod ece;
 mod estimate;
 mod holm;
@@ -27,6 +28,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(margins::function());
     registry.add(brier::function());
     registry.add(ece::function());
+    registry.add(calibration_error::function());
     agreement::register(registry);
     pgr::register(registry);
     registry.add(pgr_percent::function());

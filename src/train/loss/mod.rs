@@ -6,8 +6,10 @@
 //! products) are constants: no gradient flows through them unless a loss says otherwise.
 
 mod cross_entropy;
+mod ramp;
 
 pub use cross_entropy::CrossEntropy;
+pub use ramp::Ramp;
 
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
@@ -26,6 +28,9 @@ pub struct At<'a> {
     pub rows: &'a [&'a str],
     /// How much each of them counts, above 0; empty where all count alike.
     pub weights: &'a [f64],
+    /// The logits of the latest rows before this batch, row-major, the last one last: as many as the loss asks for
+    /// ([`Loss::n_earlier`]), fewer at the beginning of a training.
+    pub earlier: &'a [f32],
 }
 
 impl At<'_> {
@@ -89,6 +94,8 @@ pub enum LossError {
     Binary { name: &'static str, n_classes: usize },
     #[error("option `{option}` of `{name}` must be {must}, got `{got}`")]
     Option { name: &'static str, option: &'static str, must: &'static str, got: String },
+    #[error("`{option}` of `{name}` depends on the labels of all rows that are trained on, which are not known here")]
+    Unsettled { name: &'static str, option: &'static str },
     #[error("the loss got {logits} logits and {weak} weak labels for {n_classes} classes")]
     Shape { logits: usize, weak: usize, n_classes: usize },
     #[error("the loss got {n_weights} weights for {n_rows} rows")]
@@ -105,6 +112,7 @@ impl Explain for LossError {
         match self {
             LossError::Binary { .. } => "loss/binary",
             LossError::Option { .. } => "loss/option",
+            LossError::Unsettled { .. } => "loss/unsettled",
             LossError::Shape { .. } | LossError::Weights { .. } => "loss/shape",
             LossError::Script(_) => "loss/script",
             LossError::Interrupted => "run/interrupted",
@@ -114,8 +122,9 @@ impl Explain for LossError {
     fn hint(&self) -> Option<String> {
         match self {
             LossError::Binary { .. } => {
-                Some("for more classes: loss::cross_entropy(), loss::product(), loss::bootstrap_hard()".to_owned())
+                Some("for more classes: loss::cross_entropy(), loss::bootstrap_hard(), loss::adapt_conf()".to_owned())
             }
+            LossError::Unsettled { .. } => Some("give the loss to `finetune` itself: #{ loss: … }".to_owned()),
             _ => None,
         }
     }
@@ -140,6 +149,22 @@ pub trait Loss {
 
     /// Why what was trained with it must not be looked up or kept: something in it has no digest.
     fn untraceable(&self) -> Option<String> {
+        None
+    }
+
+    /// The same loss with those options filled in that depend on the weak labels of all rows that are trained on, row-major
+    /// `[n_rows, n_classes]`; `None` where none does.
+    fn settled(&self, _weak: &[f32], _n_classes: usize) -> Option<Box<dyn Loss>> {
+        None
+    }
+
+    /// How many rows before a batch it looks at, in [`At::earlier`].
+    fn n_earlier(&self) -> usize {
+        0
+    }
+
+    /// How many rows of a batch it learns from; `None` of a loss that leaves none out.
+    fn n_kept(&self, _batch: &LossBatch) -> Option<usize> {
         None
     }
 
@@ -328,21 +353,39 @@ pub(crate) mod testing {
 
     /// Every built-in loss, with options under which all of its terms count.
     fn all() -> Vec<Box<dyn Loss>> {
-        use crate::builtins::loss::confidence::{Confidence, ConfidenceForm};
+        use crate::builtins::loss::adapt_conf::{AdaptConf, AdaptConfOptions};
+        use crate::builtins::loss::cace::{Cace, CaceOptions};
+        use crate::builtins::loss::confidence::{Confidence, ConfidenceOptions};
+        use crate::builtins::loss::entropy::{Entropy, EntropyOptions};
         use crate::builtins::loss::{
-            adapt_conf::AdaptConf, bootstrap_hard::BootstrapHard, bootstrap_soft::BootstrapSoft, entropy::Entropy,
-            gce::Gce, product::Product, reverse_kl::ReverseKl, symmetric::Symmetric, window::Window,
+            bootstrap_hard::BootstrapHard, bootstrap_soft::BootstrapSoft, gce::Gce, product::Product,
+            reverse_kl::ReverseKl, symmetric::Symmetric, window::Window,
         };
+        let confidence = |form: &str| {
+            let options = ConfidenceOptions { form: form.to_owned(), ..ConfidenceOptions::default() };
+            Box::new(Confidence::new(&options).expect("valid"))
+        };
+        let adapt_conf = |sign: &str, labels: &str| {
+            let (sign, labels) = (sign.to_owned(), labels.to_owned());
+            let options = AdaptConfOptions { temperature: 2.0, sign, labels, ..AdaptConfOptions::default() };
+            Box::new(AdaptConf::new(&options).expect("valid"))
+        };
+        let e = EntropyOptions { form: "e".to_owned(), warmup_steps: Some(5), ..EntropyOptions::default() };
+        let penalty = EntropyOptions { temperature: 2.0, ..EntropyOptions::default() };
         vec![
             Box::new(CrossEntropy),
-            Box::new(Confidence::new(ConfidenceForm::P, 0.5, None, false).expect("valid")),
-            Box::new(Confidence::new(ConfidenceForm::R, 0.5, None, false).expect("valid")),
+            confidence("p"),
+            confidence("r"),
+            confidence("e"),
             Box::new(Product::new(1.0, 1.0).expect("valid")),
-            Box::new(Entropy::new(0.5, 2.0).expect("valid")),
-            Box::new(Window::new(0.3).expect("valid")),
+            Box::new(Entropy::new(&penalty).expect("valid")),
+            Box::new(Entropy::new(&e).expect("valid")),
+            Box::new(Window::new(Some(0.2)).expect("valid")),
             Box::new(ReverseKl::new(1e-4).expect("valid")),
             Box::new(Symmetric::new(0.1, 1.0, -4.0).expect("valid")),
-            Box::new(AdaptConf::new(2.0).expect("valid")),
+            adapt_conf("published", "hard"),
+            adapt_conf("reversed", "soft"),
+            Box::new(Cace::new(&CaceOptions::default()).expect("valid")),
             Box::new(Gce::new(0.7).expect("valid")),
             Box::new(BootstrapHard::new(0.8).expect("valid")),
             Box::new(BootstrapSoft::new(0.95).expect("valid")),

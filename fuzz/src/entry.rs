@@ -1,0 +1,152 @@
+//! What is fuzzed: each reader of strangers' bytes as one function from bytes to what the reader says. Included by the fuzz targets and by the
+//! replay of mutated seeds in `tests/suite/mutated.rs`.
+
+use std::path::Path;
+use std::sync::Arc;
+use w2s::core::context::{Access, Context, Settings};
+use w2s::frames::parquet::{Choice, read as read_parquet};
+use w2s::frames::{Format, Frame, Reading};
+use w2s::lang::limits::Limits;
+use w2s::lang::{Session, Setup};
+use w2s::models::{Encoder, HfFiles, Keep, Model};
+use w2s::record::{Kept, Record};
+use w2s::store::{Store, StoreSession};
+
+/// A reader: what it read in a word, or the error's text.
+pub type Entry = fn(&[u8]) -> Result<String, String>;
+
+/// Every reader by name.
+pub const ALL: &[(&str, Entry)] = &[
+    ("csv", csv),
+    ("tsv", tsv),
+    ("jsonl", jsonl),
+    ("parquet", parquet),
+    ("safetensors", safetensors),
+    ("gguf", gguf),
+    ("tokenizer", tokenizer),
+    ("config", config),
+    ("record", record),
+    ("bundle", bundle),
+    ("archive", archive),
+    ("script", script),
+];
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}
+
+fn shape(frame: &Frame) -> String {
+    let (rows, columns) = frame.table().shape();
+    format!("{rows} × {columns}")
+}
+
+/// A context that may touch `folder` alone, with its store there.
+fn context(folder: &Path) -> Context {
+    let settings =
+        Settings { store: folder.join("store"), run_dir: None, n_threads: 1, ..Context::for_tests().settings };
+    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned() };
+    Context::new(settings, access)
+}
+
+/// Bytes as a file of this name in a folder of its own.
+fn as_file(name: &str, bytes: &[u8]) -> Result<tempfile::TempDir, String> {
+    let folder = tempfile::tempdir().map_err(text)?;
+    std::fs::write(folder.path().join(name), bytes).map_err(text)?;
+    Ok(folder)
+}
+
+/// A table as a script reads it, whose separator follows the name.
+fn table(name: &str, bytes: &[u8], format: Format) -> Result<String, String> {
+    let folder = as_file(name, bytes)?;
+    let frame = Frame::read(&context(folder.path()), name, format, &Reading::default()).map_err(text)?;
+    Ok(shape(&frame))
+}
+
+pub fn csv(bytes: &[u8]) -> Result<String, String> {
+    table("t.csv", bytes, Format::Csv)
+}
+
+pub fn tsv(bytes: &[u8]) -> Result<String, String> {
+    table("t.tsv", bytes, Format::Csv)
+}
+
+pub fn jsonl(bytes: &[u8]) -> Result<String, String> {
+    table("t.jsonl", bytes, Format::Json)
+}
+
+pub fn parquet(bytes: &[u8]) -> Result<String, String> {
+    let choice = Choice { only: None, nested: true, lenient: true };
+    read_parquet(bytes.to_vec(), choice).map(|_| "a table".to_owned()).map_err(text)
+}
+
+/// The files of the tiny checkpoint, one of them replaced.
+fn checkpoint(changed: impl FnOnce(&mut HfFiles)) -> Result<String, String> {
+    let mut files = super::seeds::llama();
+    changed(&mut files);
+    Model::from_hf("tiny", &files).map(|model| model.inner.arch.layout().n_params.to_string()).map_err(text)
+}
+
+pub fn safetensors(bytes: &[u8]) -> Result<String, String> {
+    checkpoint(|files| files.weights = bytes.to_vec())
+}
+
+pub fn config(bytes: &[u8]) -> Result<String, String> {
+    checkpoint(|files| files.config = bytes.to_vec())
+}
+
+pub fn gguf(bytes: &[u8]) -> Result<String, String> {
+    Model::from_gguf("tiny", bytes).map(|model| model.inner.arch.layout().n_params.to_string()).map_err(text)
+}
+
+/// Texts that a tokenizer meets: plain, empty, beyond ASCII, long.
+const TEXTS: [&str; 5] = ["a b c", "", "Ünï ▁ 漢字 🙂\u{0}\t\n", "aaaaaaaaaaaaaaaa", "w1 w2 [UNK] <s>"];
+
+pub fn tokenizer(bytes: &[u8]) -> Result<String, String> {
+    let encoder = Encoder::from_json(bytes).map_err(text)?;
+    let mut n_tokens = 0;
+    for sample in TEXTS {
+        for keep in [Keep::Start, Keep::End] {
+            n_tokens += encoder.encode(sample, 8, keep).map_err(text)?.0.len();
+        }
+    }
+    n_tokens += encoder.encode(&TEXTS[2].repeat(50), 1 << 20, Keep::End).map_err(text)?.0.len();
+    Ok(format!("{} tokens, {n_tokens} of the texts", encoder.n_tokens()))
+}
+
+pub fn record(bytes: &[u8]) -> Result<String, String> {
+    let record = Record::parse("record.json", bytes).map_err(text)?;
+    let n_bytes: usize = w2s::record::pages(Path::new("nowhere"), &record).iter().map(|(_, page)| page.len()).sum();
+    Ok(format!("{} events, pages of {n_bytes} bytes", record.events.len()))
+}
+
+pub fn bundle(bytes: &[u8]) -> Result<String, String> {
+    let folder = as_file("run.w2s.zip", bytes)?;
+    let kept = Kept::open(&folder.path().join("run.w2s.zip")).map_err(text)?;
+    let mut n_rows = 0;
+    for name in kept.tables() {
+        n_rows += kept.table(name).map_err(text)?.table().height();
+    }
+    Ok(format!("{} events, {n_rows} rows of tables", kept.record.events.len()))
+}
+
+pub fn archive(bytes: &[u8]) -> Result<String, String> {
+    let folder = as_file("results.zip", bytes)?;
+    let ctx = context(folder.path());
+    let imported = Store::of(&ctx).import(&folder.path().join("results.zip"), &ctx).map_err(text)?;
+    Ok(format!("{imported:?}"))
+}
+
+/// Few operations and little memory of its own, so that a loop is not mistaken for a fault.
+pub fn script(bytes: &[u8]) -> Result<String, String> {
+    let Ok(code) = std::str::from_utf8(bytes) else { return Err("the script is not UTF-8".to_owned()) };
+    let folder = tempfile::tempdir().map_err(text)?;
+    let ctx = Arc::new(StoreSession::default()).lend(context(folder.path()));
+    let limits =
+        Limits { operations: 20_000, array_size: 1000, map_size: 1000, string_size: 1 << 16, ..Limits::default() };
+    let mut session = Session::with(Arc::new(ctx), Setup { limits, ..Setup::default() });
+    let answer = session.eval(code).map_err(|error| {
+        let place = error.place.as_ref().map_or("nowhere".to_owned(), |place| format!("line {}", place.line));
+        format!("{} at {place}: {}", error.code, error.message)
+    })?;
+    Ok(w2s::bind::show(&answer))
+}

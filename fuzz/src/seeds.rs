@@ -1,0 +1,271 @@
+//! Valid inputs of every reader: what mutations begin from.
+
+use candle_core::quantized::gguf_file::{self, Value};
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use w2s::core::context::{Access, Context, Memo, Settings};
+use w2s::core::random::Random;
+use w2s::frames::{Format, Frame};
+use w2s::lang::{Session, Setup};
+use w2s::models::HfFiles;
+use w2s::store::{Store, StoreSession};
+
+const CSV: &str = "id,text,label,score\nr1,\"a, quoted \"\"text\"\"\",0,1.5\nr2,plain,1,-2e-3\nr3,\"two\nlines\",0,\nr4,Ünï 漢字,1,0.25\n";
+const JSONL: &str = "{\"id\": \"r1\", \"text\": \"a \\\"b\\\" \\u00fc\", \"label\": 0, \"score\": 1.5}\n\
+    {\"id\": \"r2\", \"text\": \"plain\", \"label\": 1, \"score\": null}\n\
+    {\"id\": \"r3\", \"text\": \"\", \"label\": 0, \"score\": -2e-3}\n";
+const SCRIPTS: [&str; 3] = [
+    "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.len());\nd.frame().rows().map(|row| row.text)",
+    "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().to_float(), metric::mean([0.5, 0.7]).low]",
+    "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.9, 0.2], p1: [0.1, 0.8] });\ntry { metric::auroc(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 1] })) } catch (e) { e.code }",
+];
+const BUNDLES: [&[u8]; 2] = [
+    include_bytes!("../../tests/reference/bundles/05_own_data-001.w2s.zip"),
+    include_bytes!("../../tests/reference/bundles/04_own_loss-001.w2s.zip"),
+];
+
+/// The valid inputs of the reader `name`.
+pub fn of(name: &str) -> Vec<Vec<u8>> {
+    match name {
+        "csv" => vec![CSV.into()],
+        "tsv" => vec!["id\ttext\tlabel\nr1\ta b\t0\nr2\tÜnï 漢字\t1\nr3\t\t-2e-3\n".into()],
+        "jsonl" => vec![JSONL.into(), format!("[{}]", JSONL.trim().replace('\n', ",")).into()],
+        "parquet" => vec![
+            include_bytes!("../../tests/reference/types.parquet").to_vec(),
+            Frame::from_bytes(CSV.into(), Format::Csv)
+                .and_then(|frame| frame.to_bytes(Format::Parquet))
+                .expect("a table"),
+        ],
+        "safetensors" => vec![llama().weights],
+        "config" => vec![llama().config],
+        "gguf" => vec![gguf()],
+        "tokenizer" => tokenizers().into_iter().map(|json| json.to_string().into()).collect(),
+        "record" => BUNDLES.iter().map(|bundle| member(bundle, "run/record.json")).collect(),
+        "bundle" => BUNDLES.iter().map(|bundle| bundle.to_vec()).collect(),
+        "archive" => vec![archive()],
+        "script" => SCRIPTS.iter().map(|code| code.as_bytes().to_vec()).collect(),
+        other => panic!("there is no reader `{other}`"),
+    }
+}
+
+fn member(zip: &[u8], name: &str) -> Vec<u8> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(zip)).expect("a zip");
+    let mut bytes = Vec::new();
+    std::io::copy(&mut zip.by_name(name).expect("in it"), &mut bytes).expect("read");
+    bytes
+}
+
+const WIDTH: usize = 8;
+const INNER: usize = 12;
+const VOCAB: usize = 6;
+
+fn drawn(random: &mut Random, shape: &[usize]) -> Tensor {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.normal() as f32).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
+}
+
+/// A Llama of one layer as Hugging Face has it.
+pub fn llama() -> HfFiles {
+    let config = json!({
+        "model_type": "llama", "vocab_size": VOCAB, "hidden_size": WIDTH, "intermediate_size": INNER, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 32, "hidden_act": "silu",
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true, "attention_bias": false, "mlp_bias": false,
+    });
+    let mut random = Random::new(1, "seeds");
+    let mut tensors = BTreeMap::new();
+    for (name, shape) in pieces("model.layers.0", VOCAB) {
+        tensors.insert(name, drawn(&mut random, &shape));
+    }
+    HfFiles {
+        config: config.to_string().into(),
+        weights: safetensors::serialize(tensors.iter(), None).expect("serialises"),
+        tokenizer: tokenizers()[0].to_string().into(),
+        sentence_config: None,
+    }
+}
+
+fn pieces(layer: &str, vocab: usize) -> Vec<(String, Vec<usize>)> {
+    let in_layer = |name: &str, shape: &[usize]| (format!("{layer}.{name}.weight"), shape.to_vec());
+    vec![
+        ("model.embed_tokens.weight".to_owned(), vec![vocab, WIDTH]),
+        ("model.norm.weight".to_owned(), vec![WIDTH]),
+        in_layer("input_layernorm", &[WIDTH]),
+        in_layer("post_attention_layernorm", &[WIDTH]),
+        in_layer("self_attn.q_proj", &[WIDTH, WIDTH]),
+        in_layer("self_attn.k_proj", &[WIDTH / 2, WIDTH]),
+        in_layer("self_attn.v_proj", &[WIDTH / 2, WIDTH]),
+        in_layer("self_attn.o_proj", &[WIDTH, WIDTH]),
+        in_layer("mlp.gate_proj", &[INNER, WIDTH]),
+        in_layer("mlp.up_proj", &[INNER, WIDTH]),
+        in_layer("mlp.down_proj", &[WIDTH, INNER]),
+    ]
+}
+
+/// One of each model and of most parts; the first has the tokens of the checkpoint.
+fn tokenizers() -> Vec<serde_json::Value> {
+    let whole = |normalizer, pre_tokenizer, post_processor, decoder, model| {
+        json!({
+            "version": "1.0", "truncation": null, "padding": null,
+            "added_tokens": [{ "id": 0, "content": "[UNK]", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true }],
+            "normalizer": normalizer, "pre_tokenizer": pre_tokenizer, "post_processor": post_processor, "decoder": decoder, "model": model,
+        })
+    };
+    let template = json!({
+        "type": "TemplateProcessing",
+        "single": [{ "SpecialToken": { "id": "[UNK]", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }],
+        "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } }],
+        "special_tokens": { "[UNK]": { "id": "[UNK]", "ids": [0], "tokens": ["[UNK]"] } },
+    });
+    let bert = json!({ "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true });
+    let replace = json!({ "type": "Sequence", "normalizers": [
+        { "type": "Prepend", "prepend": "▁" }, { "type": "Replace", "pattern": { "String": " " }, "content": "▁" }, { "type": "NFKC" },
+    ] });
+    let split = json!({ "type": "Sequence", "pretokenizers": [
+        { "type": "Digits", "individual_digits": true },
+        { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+    ] });
+    let fixed = json!({ "type": "FixedLength", "length": 3 });
+    let decoder = json!({ "type": "Sequence", "decoders": [
+        { "type": "Replace", "pattern": { "String": "▁" }, "content": " " }, { "type": "ByteFallback" }, { "type": "Fuse" },
+        { "type": "Strip", "content": " ", "start": 1, "stop": 0 },
+    ] });
+    let none = || serde_json::Value::Null;
+    vec![
+        whole(
+            none(),
+            json!({ "type": "Whitespace" }),
+            none(),
+            none(),
+            json!({
+                "type": "WordLevel", "vocab": { "[UNK]": 0, "a": 1, "b": 2, "c": 3, "w1": 4, "w2": 5 }, "unk_token": "[UNK]",
+            }),
+        ),
+        whole(
+            bert,
+            json!({ "type": "BertPreTokenizer" }),
+            template,
+            json!({ "type": "WordPiece", "prefix": "##", "cleanup": true }),
+            json!({
+                "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+                "vocab": { "[UNK]": 0, "a": 1, "##a": 2, "b": 3, "w": 4, "##1": 5 },
+            }),
+        ),
+        whole(
+            none(),
+            split,
+            none(),
+            json!({ "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true }),
+            json!({
+                "type": "BPE", "dropout": null, "unk_token": "[UNK]", "continuing_subword_prefix": null, "end_of_word_suffix": null,
+                "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                "vocab": { "[UNK]": 0, "a": 1, "aa": 2, "Ġ": 3, "b": 4, "Ġb": 5, "aaaa": 6 },
+                "merges": [["a", "a"], ["Ġ", "b"], ["aa", "aa"]],
+            }),
+        ),
+        whole(
+            none(),
+            fixed,
+            none(),
+            none(),
+            json!({
+                "type": "BPE", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "fuse_unk": false, "byte_fallback": false,
+                "vocab": { "[UNK]": 0, "a": 1, "##a": 2, "aa": 3 }, "merges": ["a ##a"],
+            }),
+        ),
+        whole(
+            replace,
+            json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true }),
+            none(),
+            decoder,
+            json!({
+                "type": "Unigram", "unk_id": 0, "byte_fallback": true,
+                "vocab": [["[UNK]", 0.0], ["▁", -1.5], ["a", -2.0], ["▁a", -2.5], ["b", -3.0], ["<0x41>", -9.0]],
+            }),
+        ),
+    ]
+}
+
+/// The same Llama as llama.cpp writes it, with a byte-level tokenizer.
+fn gguf() -> Vec<u8> {
+    let text = |text: &str| Value::String(text.to_owned());
+    let mut tokens: Vec<String> = vec!["<|end|>".to_owned()];
+    // The alphabet of byte-level tokens: printable bytes stand for themselves, the others for characters from 256 on.
+    let mut others = 256u32;
+    for byte in 0..=255u32 {
+        let shows = (0x21..=0x7e).contains(&byte) || (0xa1..=0xac).contains(&byte) || byte >= 0xae;
+        let shown = if shows { byte } else { others };
+        others += u32::from(!shows);
+        tokens.extend(char::from_u32(shown).map(String::from));
+    }
+    tokens.push("th".to_owned());
+    let kinds: Vec<Value> = (0..tokens.len()).map(|nth| Value::I32(if nth == 0 { 3 } else { 1 })).collect();
+    let vocab = tokens.len();
+    let metadata: Vec<(&str, Value)> = vec![
+        ("general.architecture", text("llama")),
+        ("llama.embedding_length", Value::U32(WIDTH as u32)),
+        ("llama.attention.head_count", Value::U32(2)),
+        ("llama.attention.head_count_kv", Value::U32(1)),
+        ("llama.block_count", Value::U32(1)),
+        ("llama.context_length", Value::U32(32)),
+        ("llama.feed_forward_length", Value::U32(INNER as u32)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::F32(1e-5)),
+        ("llama.rope.dimension_count", Value::U32(4)),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("smollm")),
+        ("tokenizer.ggml.tokens", Value::Array(tokens.iter().map(|token| text(token)).collect())),
+        ("tokenizer.ggml.token_type", Value::Array(kinds)),
+        ("tokenizer.ggml.merges", Value::Array(vec![text("t h")])),
+    ];
+    let names = [
+        ("model.embed_tokens", "token_embd"),
+        ("model.norm", "output_norm"),
+        ("input_layernorm", "attn_norm"),
+        ("post_attention_layernorm", "ffn_norm"),
+        ("self_attn.q_proj", "attn_q"),
+        ("self_attn.k_proj", "attn_k"),
+        ("self_attn.v_proj", "attn_v"),
+        ("self_attn.o_proj", "attn_output"),
+        ("mlp.gate_proj", "ffn_gate"),
+        ("mlp.up_proj", "ffn_up"),
+        ("mlp.down_proj", "ffn_down"),
+    ];
+    let mut random = Random::new(2, "seeds");
+    let tensors: Vec<(String, QTensor)> = pieces("blk.0", vocab)
+        .into_iter()
+        .map(|(name, shape)| {
+            let tensor = QTensor::quantize(&drawn(&mut random, &shape), GgmlDType::F32).expect("plain numbers");
+            let name = names.iter().fold(name, |name, (from, to)| name.replace(from, to));
+            (name, tensor)
+        })
+        .collect();
+    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    gguf_file::write(&mut bytes, &metadata, &tensors).expect("written");
+    bytes.into_inner()
+}
+
+/// The results of a small training, as `w2s store export` writes them.
+fn archive() -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings { store: folder.path().join("store"), memo: Memo::On, ..Context::for_tests().settings };
+    let access = Access { read: Vec::new(), write: Vec::new(), project: folder.path().to_owned() };
+    let ctx = Arc::new(Arc::new(StoreSession::default()).lend(Context::new(settings, access)));
+    let code = "let rows = data::of([0, 1, 2, 3, 4, 5, 6, 7].map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2 }), #{ test_share: 0.0 });\n\
+        let trained = model::untrained(rows, #{ width: 8, layers: 1, heads: 2 }).finetune(rows, rows.truth(\"a seed\"), #{ steps: 2, seed: 0 });\n\
+        trained.predict(rows);";
+    drop(Session::with(ctx.clone(), Setup::default()).eval(code).expect("trains"));
+    let store = Store::of(&ctx);
+    let keys = store
+        .results()
+        .expect("a store")
+        .into_iter()
+        .filter_map(|listed| listed.manifest.ok().map(|_| listed.key))
+        .collect();
+    let to = folder.path().join("results.zip");
+    store.export(&keys, &to, &ctx).expect("exported");
+    std::fs::read(to).expect("read")
+}

@@ -22,7 +22,7 @@ mod view;
 
 pub use error::DataError;
 pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
-pub use target::{Target, TargetKind};
+pub use target::{Target, TargetKind, ordinal};
 pub use view::Data;
 
 use crate::core::digest::Digest;

@@ -1,18 +1,15 @@
 //! `model::choose`
 
 use crate::bind::prelude::*;
-use crate::choices;
 use crate::data::Data;
 use crate::models::Model;
-use crate::train::{self, Normalize};
-
-choices!(Normalize);
+use crate::train::{self, Choice, Normalize};
 
 options! {
     /// Options of `model::choose`.
     pub struct ChooseOptions {
         /// What the continuations' log-probabilities are divided by: "sum" for nothing, "tokens" or "bytes" for their length.
-        normalize: Normalize = Normalize::Sum,
+        normalize: String = "sum".to_owned(),
         /// What the continuations stand for, in order; left out, the data's own classes, or `first`, `second`, ….
         classes: Vec<String> = vec![],
     }
@@ -48,12 +45,17 @@ pub fn function() -> Function {
         .fails(
             "let rows = data::of([#{ prompt: \"the dog\", continuations: [\" barks\", \" sleeps\"] }], #{ test_share: 0.0 });\n\
              model::untrained(rows).choose(rows, #{ normalize: \"words\" })",
-            "must be \"sum\", \"tokens\" or \"bytes\", got `words`",
+            "`normalize` must be \"sum\", \"tokens\" or \"bytes\", got `words`",
         )
 }
 
 fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
     let ChooseOptions { normalize, classes } = call.options()?;
+    let unknown = || {
+        let must = format!("`normalize` must be {}, got `{normalize}`", Normalize::names());
+        Fault::new("train/option", must)
+    };
+    let normalize = Normalize::parse(&normalize).ok_or_else(unknown)?;
     Ok(Dynamic::from(train::choose(&model, &data, normalize, &classes, call.ctx())?))
 }

@@ -26,7 +26,7 @@ mod view;
 pub use error::DataError;
 pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
 pub use known::{Origin, TestRows};
-pub use target::{Target, TargetKind};
+pub use target::{Target, TargetKind, ordinal};
 pub use view::Data;
 
 use crate::core::digest::Digest;

@@ -3,6 +3,7 @@
 //! Nothing of size keys × queries outlives a task: the backward pass computes the probabilities again from queries, keys
 //! and two saved numbers per query (the greatest score and the reciprocal of the sum).
 
+pub(crate) mod cached;
 pub(crate) mod relative;
 mod short;
 

@@ -4,9 +4,11 @@
 #[cfg(target_arch = "x86_64")]
 mod amx;
 pub(crate) mod attention;
+pub(crate) mod dots;
 pub(crate) mod entropy;
 pub(crate) mod gate;
 pub(crate) mod gelu;
+pub(crate) mod log_sum;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub mod optim;

@@ -1,5 +1,6 @@
 //! Weights made ready once for many products: what labelling multiplies by, batch after batch.
 
+use super::dots::product_by_dots;
 use super::matmul::{Left, Onto, product};
 use super::panel::Cols;
 use super::precision::{Precision, to_bf16};
@@ -17,6 +18,8 @@ pub(crate) struct Prepared<'a> {
     rows: usize,
     depth: usize,
     precision: Precision,
+    /// Whether products are made dot by dot: see [`super::dots`].
+    by_dots: bool,
 }
 
 thread_local! {
@@ -38,11 +41,21 @@ impl<'a> Prepared<'a> {
             round(true, &values[..rows * depth], &mut rounded);
             Cow::Owned(rounded)
         };
-        Prepared { values, packed, rows, depth, precision }
+        Prepared { values, packed, rows, depth, precision, by_dots: false }
+    }
+
+    /// The same as it lies in memory, for few columns: no column's bits depend on those beside it.
+    pub(crate) fn by_dots(values: &'a [f32], rows: usize, depth: usize) -> Self {
+        assert!(values.len() >= rows * depth);
+        let (values, packed, precision) = (Cow::Borrowed(values), None, Precision::F32);
+        Prepared { values, packed, rows, depth, precision, by_dots: true }
     }
 
     /// As [`product`], with this weight on the left.
     pub(crate) fn times(&self, par: bool, x: &[f32], cols: Cols, onto: Onto, y: &mut [f32]) {
+        if self.by_dots {
+            return product_by_dots(par, &self.values, self.rows, self.depth, x, cols, onto, y);
+        }
         let (precision, ready) = (self.precision, self.packed.as_ref());
         let left = Left { precision, ready, ..Left::weight(&self.values, self.rows, self.depth) };
         if precision == Precision::F32 || ready.is_some() {

@@ -5,6 +5,7 @@
 //! gradients are added in order. A big model's batch stays whole, and each operation splits its own work. Which of the
 //! two, and where the cuts are, follows from the shapes alone, so results do not depend on the number of threads.
 
+mod cache;
 mod dropout;
 mod embed;
 mod kept;
@@ -21,10 +22,11 @@ pub use crate::kernels::packed::Packed;
 use crate::kernels::pages;
 use crate::kernels::simd::FlushDenormals;
 use crate::kernels::tasks::awake;
+pub use cache::Cache;
 pub use dropout::{Dropout, Site};
 use map::Map;
 use rayon::prelude::*;
-pub use reader::Reader;
+pub use reader::{Desk, Reader};
 use shard::{Grads, How, Shard, Trunk, Want, zero};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};

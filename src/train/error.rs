@@ -60,6 +60,22 @@ pub enum TrainError {
     KeepHead { why: String },
     #[error("training diverged at step {step} of {steps}: the {what} is not finite (lr {lr:?})")]
     Diverged { step: usize, steps: usize, what: &'static str, lr: f64 },
+    #[error("`{model}` is a bidirectional encoder: it does not predict next tokens, so it cannot {asked}")]
+    Speechless { model: String, asked: &'static str },
+    #[error("models {asked} on the CPU alone, not on `{device}`")]
+    CpuOnly { asked: &'static str, device: String },
+    #[error("the prompt `{id}` has no tokens: there is nothing to continue")]
+    EmptyPrompt { id: String },
+    #[error(
+        "the prompt `{id}` has {n_tokens} tokens, and `{model}` reads {max_tokens}: that leaves no room to continue it"
+    )]
+    LongPrompt { id: String, n_tokens: usize, model: String, max_tokens: usize },
+    #[error("`stop` has {stop:?}, which the tokenizer of `{model}` never writes")]
+    Stop { stop: String, model: String },
+    #[error("{}", nothing_predicted(.id, .n_rows))]
+    NothingPredicted { id: String, n_rows: usize },
+    #[error("`{data}` has one continuation a row: there is nothing to choose from")]
+    OneContinuation { data: String },
     #[error("the loss gave {got} gradients for {expected} logits")]
     GradientShape { got: usize, expected: usize },
     #[error(transparent)]
@@ -76,6 +92,10 @@ pub enum TrainError {
     Store(#[from] StoreError),
     #[error("interrupted")]
     Interrupted,
+}
+
+fn nothing_predicted(id: &str, n_rows: &usize) -> String {
+    format!("no token of the row `{id}` has one before it that it could be predicted from (of {n_rows} rows)")
 }
 
 impl From<Interrupted> for TrainError {
@@ -107,6 +127,12 @@ impl Explain for TrainError {
             | TrainError::AdamDecay { .. }
             | TrainError::Frozen { .. }
             | TrainError::KeepHead { .. } => "train/option",
+            TrainError::Speechless { .. } => "model/not-causal",
+            TrainError::CpuOnly { .. } => "model/device",
+            TrainError::EmptyPrompt { .. } | TrainError::LongPrompt { .. } => "generate/prompt",
+            TrainError::Stop { .. } => "generate/stop",
+            TrainError::NothingPredicted { .. } => "model/nothing-to-predict",
+            TrainError::OneContinuation { .. } => "model/input",
             TrainError::Diverged { .. } => "train/diverged",
             TrainError::GradientShape { .. } => "train/gradient-shape",
             TrainError::Labels(error) => error.code(),
@@ -136,6 +162,18 @@ impl Explain for TrainError {
             TrainError::ValidationWeights => Some("labels.drop(\"weight\")".to_owned()),
             TrainError::TwoBest => Some("one of them is followed, the other with keep: \"last\" is watched".to_owned()),
             TrainError::NoAuroc { .. } => Some("metric: \"accuracy\" or \"loss\"".to_owned()),
+            TrainError::Speechless { .. } => {
+                Some("causal models speak: those of model::ladder(\"world\"), or a Llama".to_owned())
+            }
+            TrainError::CpuOnly { .. } => Some("leave --device out".to_owned()),
+            TrainError::EmptyPrompt { id } => Some(format!("give the prompt `{id}` a text")),
+            TrainError::LongPrompt { max_tokens, .. } => Some(format!("shorten it to less than {max_tokens} tokens")),
+            TrainError::Stop { .. } => {
+                Some("name a text that the model can write, or stop at max_new_tokens".to_owned())
+            }
+            TrainError::OneContinuation { .. } => {
+                Some("give each row `continuations`, an array of two texts or more".to_owned())
+            }
             TrainError::Truth(error) => error.hint(),
             TrainError::KeepHead { .. } => Some("leave `head` out: it starts at zero".to_owned()),
             TrainError::Diverged { lr, .. } => Some(format!("try a lower rate, such as lr: {:e}", lr / 10.0)),

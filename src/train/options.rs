@@ -175,6 +175,16 @@ impl Setting for Vec<usize> {
     }
 }
 
+impl Setting for Vec<String> {
+    fn text(&self) -> String {
+        format!("{self:?}")
+    }
+    #[cfg(test)]
+    fn examples(_: Option<Limits>) -> Vec<Self> {
+        vec![vec!["a".to_owned()], vec!["a".to_owned(), "b".to_owned()]]
+    }
+}
+
 impl<T: Setting> Setting for Option<T> {
     fn text(&self) -> String {
         self.as_ref().map_or("none".to_owned(), T::text)

@@ -1,12 +1,18 @@
 //! `model`: pretrained models, finetuning, predictions, labels.
 
+mod choose;
 mod coverage;
 mod files;
 mod finetune;
+mod generate;
 mod getters;
 mod label;
+mod logprobs;
+mod next_tokens;
+mod perplexity;
 mod predict;
 mod pretrain;
+mod prompts;
 mod score;
 mod unpretrained;
 mod untrained;
@@ -27,6 +33,11 @@ pub fn register(registry: &mut Registry) {
     registry.add(predict::function());
     registry.add(label::function());
     registry.add(score::function());
+    registry.add(generate::function());
+    registry.add(logprobs::function());
+    registry.add(perplexity::function());
+    registry.add(choose::function());
+    registry.add(next_tokens::function());
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }
 

@@ -10,8 +10,9 @@ use std::ops::Range;
 /// Features of a task that adds gradients. Chosen: a few cache lines.
 const FEATURES: usize = 64;
 
-/// The sum of each token's embeddings, row-major `[tokens, width]`, into `sum`.
-pub(super) fn sum(par: bool, trunk: Trunk, tokens: &[u32], offsets: &[usize], sum: &mut [f32]) {
+/// The sum of each token's embeddings, row-major `[tokens, width]`, into `sum`. `starts` says how many tokens stand before
+/// those of each row; nothing for none.
+pub(super) fn sum(par: bool, trunk: Trunk, tokens: &[u32], offsets: &[usize], starts: &[usize], sum: &mut [f32]) {
     let Trunk { map, params } = trunk;
     let width = map.width;
     let of = |range: &Range<usize>, row: usize| &params[range.start + row * width..][..width];
@@ -32,7 +33,8 @@ pub(super) fn sum(par: bool, trunk: Trunk, tokens: &[u32], offsets: &[usize], su
             if map.position.is_empty() {
                 to.copy_from_slice(own);
             } else {
-                let both = own.iter().zip(of(&map.position, at - start));
+                let before = row.checked_sub(1).and_then(|row| starts.get(row)).copied().unwrap_or(0);
+                let both = own.iter().zip(of(&map.position, before + at - start));
                 to.iter_mut().zip(both).for_each(|(to, (token, position))| *to = token + position);
             }
             if !map.types.is_empty() {

@@ -15,13 +15,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Lays out the turns of the rows at `offsets`, of which the longest has `longest` tokens.
-    pub(super) fn lay(&mut self, par: bool, map: &Map, offsets: &[usize], longest: usize) {
+    /// Lays out the turns of the rows at `offsets`, of which the longest ends at `longest` tokens. `starts` says how many
+    /// tokens stand before those of each row; nothing for none.
+    pub(super) fn lay(&mut self, par: bool, map: &Map, offsets: &[usize], starts: &[usize], longest: usize) {
         let Some(rope) = map.rope else { return };
         self.angles.reach(rope, map.head(), longest);
-        let lengths = offsets.windows(2).map(|row| row[1] - row[0]);
-        self.all.lay(par, &self.angles, lengths.clone().flat_map(|n| 0..n));
-        self.last.lay(par, &self.angles, lengths.map(|n| n - 1));
+        let before = |row: usize| starts.get(row).copied().unwrap_or(0);
+        let spans = offsets.windows(2).enumerate().map(|(row, ends)| before(row)..before(row) + ends[1] - ends[0]);
+        self.all.lay(par, &self.angles, spans.clone().flatten());
+        self.last.lay(par, &self.angles, spans.map(|span| span.end - 1));
     }
 
     /// Turns `features` of `x`, which has `rows` of them for each token, or turns them `back`.

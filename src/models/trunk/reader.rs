@@ -1,7 +1,9 @@
 //! Reading: features of many rows without a way back. Weights are made ready once, rows go through in batches of some
-//! hundred tokens, each on one thread from the first block to the last, so that a core works in its own caches.
+//! hundred tokens, each on one thread from the first block to the last, so that a core works in its own caches. A reader that
+//! speaks reads a few tokens of each row at a time, behind those that the row's [`Cache`] remembers.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
+use super::cache::{Cache, Past};
 use super::map::{Feed, Layer, Map};
 use super::places::Places;
 use super::shard::{Trunk, mean_of_tokens};
@@ -10,6 +12,7 @@ use crate::core::context::{Interrupt, Interrupted};
 use crate::kernels::Precision;
 use crate::kernels::attention::relative::{Bias, Distances};
 use crate::kernels::attention::{self, Part, Rows, Softmax};
+use crate::kernels::dots::dots;
 use crate::kernels::gate::gate;
 use crate::kernels::norm::Stats;
 use crate::kernels::pages;
@@ -36,6 +39,7 @@ pub struct Reader<'a> {
     map: Map,
     params: &'a [f32],
     blocks: Vec<Block<'a>>,
+    purpose: For,
 }
 
 /// A block's weights.
@@ -49,10 +53,34 @@ struct Block<'a> {
     down: Prepared<'a>,
 }
 
+/// How a reader's weights lie, which follows from what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// Features of each row: the last block of a causal trunk goes on with the rows' last tokens alone.
+    Features,
+    /// States of all tokens.
+    States,
+    /// A few tokens of each row at a time, of whose bits none depends on those beside it.
+    Speech,
+}
+
+/// What a pass ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// [`super::features`].
+    Features,
+    /// States of all tokens after so many blocks; after the last one of a causal trunk behind the final norm.
+    States(usize),
+    /// Final states of each row's last token.
+    Last,
+}
+
 /// What a batch is computed in.
 #[derive(Default)]
-struct Desk {
+pub struct Desk {
     offsets: Vec<usize>,
+    /// How many tokens each row had before; empty for none.
+    starts: Vec<usize>,
     /// Each row's last token.
     last: Vec<usize>,
     memory: Vec<f32>,
@@ -108,13 +136,42 @@ impl<'m> Room<'m> {
     }
 }
 
+impl Desk {
+    /// Makes ready for rows that end at these places.
+    fn take(&mut self, offsets: impl Iterator<Item = usize>) {
+        self.offsets.clear();
+        self.offsets.extend(offsets);
+        self.last.clear();
+        self.last.extend(self.offsets.iter().skip(1).map(|end| end - 1));
+        self.starts.clear();
+    }
+}
+
 impl<'a> Reader<'a> {
-    /// Makes the weights of a trunk ready.
+    /// Makes the weights of a trunk ready to give features.
     pub fn new(arch: &'a Arch, params: &'a [f32], precision: Precision) -> Self {
+        Reader::made(arch, params, precision, For::Features)
+    }
+
+    /// Makes them ready to give the states of all tokens: [`Reader::states`].
+    pub fn of_tokens(arch: &'a Arch, params: &'a [f32], precision: Precision) -> Self {
+        Reader::made(arch, params, precision, For::States)
+    }
+
+    /// Makes them ready to go on with rows: [`Reader::extend`]. The weights are read where they lie and take no memory.
+    pub fn speaking(arch: &'a Arch, params: &'a [f32]) -> Self {
+        Reader::made(arch, params, Precision::F32, For::Speech)
+    }
+
+    fn made(arch: &'a Arch, params: &'a [f32], precision: Precision, purpose: For) -> Self {
         let map = Map::new(arch);
         let mut shelf = Shelf::default();
         let mut weight = |range: &Range<usize>, rows: usize, depth: usize| {
-            Prepared::new(params.get(range.clone()).unwrap_or_default(), rows, depth, precision, &mut shelf)
+            let values = params.get(range.clone()).unwrap_or_default();
+            if purpose == For::Speech {
+                return Prepared::by_dots(values, rows, depth);
+            }
+            Prepared::new(values, rows, depth, precision, &mut shelf)
         };
         let (width, inner, n_layers) = (map.width, map.inner, map.layers.len());
         // Parameters of another architecture are refused by `check` before anything is read.
@@ -123,7 +180,7 @@ impl<'a> Reader<'a> {
             .iter()
             .enumerate()
             .map(|(idx, layer)| {
-                let pooled = map.causal && idx + 1 == n_layers;
+                let pooled = map.causal && purpose == For::Features && idx + 1 == n_layers;
                 let all = &layer.qkv.weight;
                 let n_queries = if pooled { width } else { 0 };
                 let rest = all.start + n_queries * width..all.end;
@@ -136,7 +193,7 @@ impl<'a> Reader<'a> {
                 }
             })
             .collect();
-        Reader { arch, map, params, blocks }
+        Reader { arch, map, params, blocks, purpose }
     }
 
     /// Features of every row, as [`super::features`] gives them; NaN for a batch that [`check`] refuses. `done` hears how
@@ -148,7 +205,7 @@ impl<'a> Reader<'a> {
         done: &(dyn Fn(usize) + Sync),
     ) -> Result<Vec<f32>, Interrupted> {
         let width = self.map.width;
-        if check(self.arch, self.params, batch).is_err() {
+        if self.purpose != For::Features || check(self.arch, self.params, batch).is_err() {
             return Ok(vec![f32::NAN; batch.n_rows() * width]);
         }
         let mut features = vec![0.0; batch.n_rows() * width];
@@ -166,13 +223,94 @@ impl<'a> Reader<'a> {
             let free = || desks.lock().unwrap_or_else(PoisonError::into_inner);
             let mut desk = free().pop().unwrap_or_default();
             let n = rows.len();
-            self.read(par, batch, rows, &mut desk, features, interrupt)?;
+            self.read(par, batch, rows, &mut desk, End::Features, features, interrupt)?;
             free().push(desk);
             done(n);
             Ok(())
         };
         parts.into_par_iter().with_max_len(1).try_for_each(read)?;
         Ok(features)
+    }
+
+    /// What `each` makes of the states of every token after the first `n_layers` blocks (row-major `[tokens, width]`; after
+    /// all blocks of a causal trunk behind its final norm), batch by batch of whole rows, in order. `None` for a batch that
+    /// [`check`] refuses or a trunk with fewer blocks.
+    pub fn states<T: Send>(
+        &self,
+        batch: &Packed,
+        n_layers: usize,
+        interrupt: &Interrupt,
+        each: &(dyn Fn(Range<usize>, &[f32]) -> T + Sync),
+    ) -> Result<Option<Vec<T>>, Interrupted> {
+        let fits = self.purpose == For::States && n_layers <= self.map.layers.len();
+        if !fits || check(self.arch, self.params, batch).is_err() {
+            return Ok(None);
+        }
+        let parts = self.cut(batch);
+        let par = parts.len() < FEW && self.map.is_big();
+        let desks: Mutex<Vec<(Desk, Vec<f32>)>> = Mutex::default();
+        let read = |rows: Range<usize>| {
+            let _flush = FlushDenormals::new();
+            let free = || desks.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut desk, mut states) = free().pop().unwrap_or_default();
+            let n = (batch.offsets[rows.end] - batch.offsets[rows.start]) * self.map.width;
+            pages::grow(&mut states, n);
+            self.read(par, batch, rows.clone(), &mut desk, End::States(n_layers), &mut states[..n], interrupt)?;
+            let made = each(rows, &states[..n]);
+            free().push((desk, states));
+            Ok(made)
+        };
+        parts.into_par_iter().with_max_len(1).map(read).collect::<Result<Vec<T>, Interrupted>>().map(Some)
+    }
+
+    /// Reads each row of `batch` behind what its cache remembers, which then has these tokens too: the final states of each
+    /// row's last token, row-major `[n_rows, width]`. `None` for a batch that [`check`] refuses, for rows without a cache or
+    /// beyond its capacity, and from a trunk that is not causal. A row's states do not depend on the rows beside it.
+    pub fn extend(
+        &self,
+        par: bool,
+        batch: &Packed,
+        caches: &mut [&mut Cache],
+        desk: &mut Desk,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Vec<f32>>, Interrupted> {
+        let (map, n_rows) = (&self.map, batch.n_rows());
+        let has_room = |(row, cache): (&[u32], &&mut Cache)| {
+            cache.len() + row.len() <= cache.capacity().min(self.arch.context())
+                && cache.layers.len() == map.layers.len()
+        };
+        let fits = self.purpose == For::Speech && map.causal && caches.len() == n_rows;
+        if !fits || check(self.arch, self.params, batch).is_err() || !batch.rows().zip(caches.iter()).all(has_room) {
+            return Ok(None);
+        }
+        let mut states = vec![0.0; n_rows * map.width];
+        desk.take(batch.offsets.iter().copied());
+        desk.starts.extend(caches.iter().map(|cache| cache.len()));
+        self.pass(par, &batch.tokens, desk, Some(caches), End::Last, &mut states, interrupt)?;
+        for (row, cache) in batch.rows().zip(caches.iter_mut()) {
+            cache.len += row.len();
+        }
+        Ok(Some(states))
+    }
+
+    /// Next-token logits that follow from final states (row-major `[n, width]`), row-major `[n, vocab]`, into `logits`. None of
+    /// a row's depends on the rows beside it.
+    pub fn next_logits(&self, states: &[f32], logits: &mut Vec<f32>) {
+        let Map { vocab, width, .. } = self.map;
+        let n = states.len() / width.max(1);
+        pages::grow(logits, n * vocab);
+        logits.truncate(n * vocab);
+        let weight = self.params.get(self.map.unembed.clone()).unwrap_or_default();
+        if weight.len() < vocab * width {
+            logits.fill(f32::NAN);
+            return;
+        }
+        dots(self.map.is_big(), weight, vocab, width, states, n, logits);
+    }
+
+    /// Whether a pass over few tokens is worth the pool's threads; else passes are worth being spread over them.
+    pub fn is_big(&self) -> bool {
+        self.map.is_big()
     }
 
     /// Batches of whole rows with about as many tokens each, where they can be made to end with a whole vector of them.
@@ -198,53 +336,81 @@ impl<'a> Reader<'a> {
         batches
     }
 
-    /// Features of rows `rows`, row-major.
+    /// What the pass of rows `rows` ends with, row-major.
+    #[allow(clippy::too_many_arguments)]
     fn read(
         &self,
         par: bool,
         batch: &Packed,
         rows: Range<usize>,
         desk: &mut Desk,
-        features: &mut [f32],
+        end: End,
+        out: &mut [f32],
         interrupt: &Interrupt,
     ) -> Result<(), Interrupted> {
-        let first = batch.offsets[rows.start];
-        desk.offsets.clear();
-        desk.offsets.extend(batch.offsets[rows.start..=rows.end].iter().map(|offset| offset - first));
-        desk.last.clear();
-        desk.last.extend(desk.offsets[1..].iter().map(|end| end - 1));
-        let (map, width, n_rows) = (&self.map, self.map.width, rows.len());
-        let (cols, columns) = (Cols { n: desk.offsets[n_rows] }, Cols { n: n_rows });
+        let (first, behind) = (batch.offsets[rows.start], batch.offsets[rows.end]);
+        desk.take(batch.offsets[rows.start..=rows.end].iter().map(|offset| offset - first));
+        self.pass(par, &batch.tokens[first..behind], desk, None, end, out, interrupt)
+    }
+
+    /// The rows that the desk was made ready for through the trunk.
+    #[allow(clippy::too_many_arguments)]
+    fn pass(
+        &self,
+        par: bool,
+        tokens: &[u32],
+        desk: &mut Desk,
+        caches: Option<&mut [&mut Cache]>,
+        end: End,
+        out: &mut [f32],
+        interrupt: &Interrupt,
+    ) -> Result<(), Interrupted> {
+        let Desk { offsets, starts, last, memory, stats, softmax, distances, places } = desk;
+        let (map, width, n_rows) = (&self.map, self.map.width, last.len());
+        let (cols, columns) = (Cols { n: offsets[n_rows] }, Cols { n: n_rows });
         let trunk = Trunk { map, params: self.params };
-        let Desk { offsets, last, memory, stats, softmax, distances, places } = desk;
         let mut room = Room::new(memory, map, cols, columns);
 
-        let longest = offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
+        let before = |row: usize| starts.get(row).copied().unwrap_or(0);
+        let ends = offsets.windows(2).enumerate().map(|(row, ends)| before(row) + ends[1] - ends[0]);
+        let longest = ends.max().unwrap_or(0);
         distances.unroll(&self.params[map.relative.clone()], map.n_heads, longest);
-        places.lay(par, map, offsets, longest);
-        embed::sum(false, trunk, &batch.tokens[first..first + cols.n], offsets, room.tokens);
+        places.lay(par, map, offsets, starts, longest);
+        embed::sum(false, trunk, tokens, offsets, starts, room.tokens);
         if map.causal {
             from_tokens(par, room.tokens, width, cols, room.x);
         } else {
             from_tokens(par, room.tokens, width, cols, room.mid);
             trunk.norm(&map.norm).forward(par, room.mid, cols, stats, room.x);
         }
-        for (layer, block) in map.layers.iter().zip(&self.blocks) {
+        let mut past = caches.map(|caches| Past { starts, caches });
+        let n_layers = if let End::States(n_layers) = end { n_layers } else { map.layers.len() };
+        for (layer, block) in map.layers.iter().zip(&self.blocks).take(n_layers) {
             interrupt.check()?;
-            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, distances.bias(), places);
+            let (bias, past) = (distances.bias(), past.as_mut());
+            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, bias, places, past);
         }
 
-        if map.causal {
-            if map.layers.is_empty() {
-                gather(room.x, width, cols, last, &mut room.mid[..columns.len(width)]);
-                std::mem::swap(&mut room.x, &mut room.mid);
+        match end {
+            End::States(n) if map.causal && n == map.layers.len() => {
+                trunk.norm(&map.norm).forward(par, room.x, cols, stats, room.normed);
+                to_tokens(par, room.normed, width, cols, out);
             }
-            trunk.norm(&map.norm).forward(par, room.x, columns, stats, room.normed);
-            to_tokens(par, room.normed, width, columns, features);
-            return Ok(());
+            End::States(_) => to_tokens(par, room.x, width, cols, out),
+            End::Features if !map.causal => {
+                to_tokens(par, room.x, width, cols, room.tokens);
+                mean_of_tokens(room.tokens, width, offsets, out);
+            }
+            End::Features | End::Last => {
+                // A pooled last block has picked them already.
+                if end == End::Last || map.layers.is_empty() {
+                    gather(room.x, width, cols, last, &mut room.mid[..columns.len(width)]);
+                    std::mem::swap(&mut room.x, &mut room.mid);
+                }
+                trunk.norm(&map.norm).forward(par, room.x, columns, stats, room.normed);
+                to_tokens(par, room.normed, width, columns, out);
+            }
         }
-        to_tokens(par, room.x, width, cols, room.tokens);
-        mean_of_tokens(room.tokens, width, offsets, features);
         Ok(())
     }
 }
@@ -264,6 +430,7 @@ impl Block<'_> {
         softmax: &mut Softmax,
         bias: Option<Bias>,
         places: &Places,
+        past: Option<&mut Past>,
     ) {
         let map = trunk.map;
         let (width, pooled) = (map.width, self.queries.is_some());
@@ -293,7 +460,10 @@ impl Block<'_> {
             self.qkv.times(par, fed, cols, trunk.onto(&layer.qkv), qkv);
             places.turn(par, map, qkv, n_qkv, 0..width + kv, cols, false);
             let [q, k, v] = [0, width, width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
-            attention::forward(par, rows, q, k, v, softmax, o);
+            match past {
+                None => attention::forward(par, rows, q, k, v, softmax, o),
+                Some(past) => past.attend(par, map, layer.nth, offsets, q, k, v, o),
+            }
         }
         zero_padding(width, columns, o);
 

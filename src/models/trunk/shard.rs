@@ -297,9 +297,9 @@ impl Shard {
 
         let longest = self.offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
         self.distances.unroll(&trunk.params[map.relative.clone()], map.n_heads, longest);
-        self.places.lay(self.how.par, map, &self.offsets, longest);
+        self.places.lay(self.how.par, map, &self.offsets, &[], longest);
         let sum = room(&mut self.work.tokens, width * cols.n + LANES);
-        embed::sum(self.how.par, trunk, tokens, &self.offsets, sum);
+        embed::sum(self.how.par, trunk, tokens, &self.offsets, &[], sum);
         let y = room(&mut self.y, cols.len(width));
         if map.causal {
             from_tokens(self.how.par, sum, width, cols, y);

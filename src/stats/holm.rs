@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn it_agrees_with_statsmodels() {
         let reference: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/reference/families.json")).expect("JSON");
+            serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
         let numbers = |value: &serde_json::Value| -> Vec<f64> {
             value.as_array().expect("an array").iter().map(|p| p.as_f64().expect("a number")).collect()
         };

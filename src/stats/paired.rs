@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn random_pairs_agree_with_scipy() {
         let reference: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/reference/families.json")).expect("JSON");
+            serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
         let cases = reference["paired"].as_array().expect("cases");
         assert!(cases.len() >= 8);
         for case in cases {

@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn it_agrees_with_statsmodels() {
         let reference: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/reference/families.json")).expect("JSON");
+            serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
         let cases = reference["two_proportions"].as_array().expect("cases");
         assert!(cases.len() >= 8);
         for case in cases {

@@ -1,6 +1,6 @@
 """Reference values of metric::holm, metric::two_proportions and metric::paired, by statsmodels and scipy.
 
-    pip install statsmodels==0.15.0 scipy==1.17.1 && python families.py > families.json
+    pip install statsmodels==0.15.0 scipy==1.17.1 && python comparisons.py > comparisons.json
 
 Families are random (seeded), with ties, with zeros and ones, and of one; proportions are random, equal, all right and all wrong;
 pairs are random accuracies over 2 to 12 seeds, without ties (scipy's exact Wilcoxon has none), and one side constant.

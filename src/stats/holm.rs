@@ -28,7 +28,7 @@ pub fn holm(family: &[Option<f64>]) -> Result<Vec<Option<f64>>, MetricError> {
 mod tests {
     use super::*;
 
-    /// Random and degenerate families, by `statsmodels.stats.multitest.multipletests`: `tests/reference/families.py`.
+    /// Random and degenerate families, by `statsmodels.stats.multitest.multipletests`: `tests/reference/comparisons.py`.
     #[test]
     fn it_agrees_with_statsmodels() {
         let reference: serde_json::Value =

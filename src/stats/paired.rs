@@ -155,7 +155,7 @@ mod tests {
         near(&wilcoxon, 4.5, 0.125);
     }
 
-    /// Random pairs over 2 to 12 seeds, by scipy's `ttest_rel`, `binomtest` and exact `wilcoxon`: `tests/reference/families.py`.
+    /// Random pairs over 2 to 12 seeds, by scipy's `ttest_rel`, `binomtest` and exact `wilcoxon`: `tests/reference/comparisons.py`.
     #[test]
     fn random_pairs_agree_with_scipy() {
         let reference: serde_json::Value =

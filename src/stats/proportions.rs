@@ -39,7 +39,7 @@ pub fn two_proportions((n_a, of_a): (usize, usize), (n_b, of_b): (usize, usize))
 mod tests {
     use super::*;
 
-    /// By `statsmodels.stats.proportion.proportions_ztest`: `tests/reference/families.py`.
+    /// By `statsmodels.stats.proportion.proportions_ztest`: `tests/reference/comparisons.py`.
     #[test]
     fn it_agrees_with_statsmodels() {
         let reference: serde_json::Value =

@@ -44,7 +44,7 @@ fn shape(frame: &Frame) -> String {
 fn context(folder: &Path) -> Context {
     let settings =
         Settings { store: folder.join("store"), run_dir: None, n_threads: 1, ..Context::for_tests().settings };
-    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned() };
+    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned(), ..Access::default() };
     Context::new(settings, access)
 }
 

@@ -252,7 +252,7 @@ fn gguf() -> Vec<u8> {
 fn archive() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = Settings { store: folder.path().join("store"), memo: Memo::On, ..Context::for_tests().settings };
-    let access = Access { read: Vec::new(), write: Vec::new(), project: folder.path().to_owned() };
+    let access = Access { read: Vec::new(), write: Vec::new(), project: folder.path().to_owned(), ..Access::default() };
     let ctx = Arc::new(Arc::new(StoreSession::default()).lend(Context::new(settings, access)));
     let code = "let rows = data::of([0, 1, 2, 3, 4, 5, 6, 7].map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2 }), #{ test_share: 0.0 });\n\
         let trained = model::untrained(rows, #{ width: 8, layers: 1, heads: 2 }).finetune(rows, rows.truth(\"a seed\"), #{ steps: 2, seed: 0 });\n\

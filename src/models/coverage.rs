@@ -5,7 +5,7 @@
 use super::{Encoder, Model, ModelError};
 use crate::core::context::Context;
 use crate::core::explain::first_line;
-use crate::data::{Data, Input, Source};
+use crate::data::{Data, Input, InputKind, Source};
 use rayon::prelude::*;
 use std::sync::PoisonError;
 use tokenizers::models::ModelWrapper;
@@ -51,12 +51,19 @@ impl Model {
         self.inner.encoder.coverage(data.source(), self.inner.max_tokens)
     }
 
-    /// What names the warning that rows of the data set are cut, told once whatever part of it is read.
-    pub fn cut_key(&self, data: &Data) -> String {
-        format!("cut rows {} {} {}", self.inner.encoder.digest(), self.inner.max_tokens, data.source().digest)
+    /// Warns that rows are cut: once for a data set, whatever part of it is read.
+    pub(super) fn warn_of_cuts(&self, data: &Data, n_cut: usize, n_rows: usize, ctx: &Context) {
+        let (name, most) = (&self.inner.name, self.inner.max_tokens);
+        let key = format!("cut rows {} {most} {}", self.inner.encoder.digest(), data.source().digest);
+        let keeps_end = self.inner.arch.is_causal() || data.input() == InputKind::Prompt;
+        let (data, end) = (data.name(), if keeps_end { "last" } else { "first" });
+        let text = format!(
+            "{n_cut} of {n_rows} rows of `{data}` are longer than `{name}` reads: cut to their {end} {most} tokens"
+        );
+        ctx.warn_once(&key, text);
     }
 
-    /// Refuses a data set of which nearly every token is unknown, and warns once where many are.
+    /// Refuses a data set of which most tokens are unknown, and warns once where many are, and where rows are cut.
     pub fn check_coverage(&self, data: &Data, ctx: &Context) -> Result<Coverage, ModelError> {
         let found = self.coverage(data)?;
         let share = found.unknown_share();
@@ -78,6 +85,9 @@ impl Model {
                     found.n_checked
                 ),
             );
+        }
+        if found.n_cut > 0 {
+            self.warn_of_cuts(data, found.n_cut, found.n_checked, ctx);
         }
         Ok(found)
     }

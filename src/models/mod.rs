@@ -142,11 +142,7 @@ impl Model {
         let encoded = self.inner.encoder.encode_data(data, max_tokens, keep, &ctx.interrupt)?;
         let Encoded { n_cut, n_alike, .. } = encoded;
         if n_cut > 0 {
-            let end = if keep == Keep::End || data.input() == InputKind::Prompt { "last" } else { "first" };
-            let text = format!(
-                "{n_cut} of {n_rows} rows are longer than `{name}` reads: cut to their {end} {max_tokens} tokens"
-            );
-            ctx.warn_once(&self.cut_key(data), text);
+            self.warn_of_cuts(data, n_cut, n_rows, ctx);
         }
         if n_alike > 0 {
             ctx.warn(format!(

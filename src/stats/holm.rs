@@ -26,20 +26,14 @@ pub fn holm(family: &[Option<f64>]) -> Result<Vec<Option<f64>>, MetricError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reference::{cases, numbers};
     use super::*;
 
     /// Random and degenerate families, by `statsmodels.stats.multitest.multipletests`: `tests/reference/comparisons.py`.
     #[test]
     fn it_agrees_with_statsmodels() {
-        let reference: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
-        let numbers = |value: &serde_json::Value| -> Vec<f64> {
-            value.as_array().expect("an array").iter().map(|p| p.as_f64().expect("a number")).collect()
-        };
-        let families = reference["holm"].as_array().expect("families");
-        assert!(families.len() >= 8);
-        for family in families {
-            let (p, expected) = (numbers(&family["p"]), numbers(&family["corrected"]));
+        for family in cases("holm") {
+            let (p, expected) = (numbers(&family, "p"), numbers(&family, "corrected"));
             let found = holm(&p.iter().copied().map(Some).collect::<Vec<_>>()).expect("probabilities");
             for (found, expected) in found.iter().zip(&expected) {
                 assert!(found.is_some_and(|found| (found - expected).abs() < 1e-12), "{p:?}: {found:?} {expected}");

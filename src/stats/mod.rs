@@ -54,3 +54,23 @@ pub(crate) fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
 pub(crate) fn is_rounding(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
 }
+
+/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py`.
+#[cfg(test)]
+mod reference {
+    use serde_json::Value;
+
+    /// The cases of one test, at least eight.
+    pub fn cases(of: &str) -> Vec<Value> {
+        let all: Value = serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
+        let cases = all[of].as_array().expect("cases").clone();
+        assert!(cases.len() >= 8, "{of}: {}", cases.len());
+        cases
+    }
+
+    /// A list of numbers of a case.
+    pub fn numbers(case: &Value, name: &str) -> Vec<f64> {
+        let list = case[name].as_array().expect("a list");
+        list.iter().map(|number| number.as_f64().expect("a number")).collect()
+    }
+}

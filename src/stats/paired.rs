@@ -130,6 +130,7 @@ fn approximate(ranks: &[f64], statistic: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reference::{cases, numbers};
     use super::*;
 
     fn near(test: &Test, statistic: f64, p: f64) {
@@ -158,16 +159,9 @@ mod tests {
     /// Random pairs over 2 to 12 seeds, by scipy's `ttest_rel`, `binomtest` and exact `wilcoxon`: `tests/reference/comparisons.py`.
     #[test]
     fn random_pairs_agree_with_scipy() {
-        let reference: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
-        let cases = reference["paired"].as_array().expect("cases");
-        assert!(cases.len() >= 8);
-        for case in cases {
+        for case in cases("paired") {
             let number = |name: &str| case[name].as_f64().expect("a number");
-            let numbers = |name: &str| -> Vec<f64> {
-                case[name].as_array().expect("numbers").iter().map(|x| x.as_f64().expect("a number")).collect()
-            };
-            let [t, sign, wilcoxon] = paired(&numbers("a"), &numbers("b")).expect("paired").tests;
+            let [t, sign, wilcoxon] = paired(&numbers(&case, "a"), &numbers(&case, "b")).expect("paired").tests;
             near(&t, number("t"), number("t_p"));
             near(&sign, number("above"), number("sign_p"));
             near(&wilcoxon, number("w"), number("w_p"));

@@ -37,16 +37,13 @@ pub fn two_proportions((n_a, of_a): (usize, usize), (n_b, of_b): (usize, usize))
 
 #[cfg(test)]
 mod tests {
+    use super::super::reference::cases;
     use super::*;
 
     /// By `statsmodels.stats.proportion.proportions_ztest`: `tests/reference/comparisons.py`.
     #[test]
     fn it_agrees_with_statsmodels() {
-        let reference: serde_json::Value =
-            serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
-        let cases = reference["two_proportions"].as_array().expect("cases");
-        assert!(cases.len() >= 8);
-        for case in cases {
+        for case in cases("two_proportions") {
             let count = |name: &str| case[name].as_u64().expect("a count") as usize;
             let found = two_proportions((count("n_a"), count("of_a")), (count("n_b"), count("of_b"))).expect("counts");
             match (case["z"].as_f64(), found.z, found.p) {

@@ -65,6 +65,8 @@ pub fn finetune_watched(
     };
     let watches = settled(watched, data, plan.steps, &in_order)?;
     let mut model = model.with_max_tokens(plan.max_tokens)?;
+    // Whether or not the store answers: what a run's record warns of must not depend on it.
+    model.check_coverage(data, ctx)?;
     let can_keep = model.inner.head.as_ref().is_some_and(|head| head.kind == kind);
     if plan.recipe.head == HeadStart::Keep && can_keep {
         model = model.in_classes(data.classes(), data.name())?;

@@ -152,6 +152,7 @@ fn answer(prediction: &Prediction, ctx: &Context) -> Result<Frame, TrainError> {
     if prediction.data.is_empty() {
         return Err(TrainError::NoRows { of: "data" });
     }
+    prediction.model.check_coverage(prediction.data, ctx)?;
     prediction.frame(&perform(prediction, ctx)?, prediction.data.n_classes())
 }
 

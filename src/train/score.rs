@@ -19,6 +19,7 @@ pub fn score(model: &Model, data: &Data, precision: Precision, ctx: &Context) ->
     if data.is_empty() {
         return Err(TrainError::NoRows { of: "data" });
     }
+    model.check_coverage(data, ctx)?;
     let scores = perform(&scoring, ctx)?;
     let n = data.n_sequences();
     let ids: Vec<&str> = data.rows().flat_map(|row| std::iter::repeat_n(row.id.as_str(), n)).collect();

@@ -12,7 +12,7 @@ pub fn function() -> Function {
             "`n_checked` rows are looked at, at most 2 000, spread evenly over the data set that `data` is a part of; `n_tokens` are \
              the tokens of their text, `n_unknown` those that the tokenizer does not know and reads all as the same token, \
              `unknown_share` their share, `n_cut` the rows of which the model reads a part. Where more than 5 % of the tokens are \
-             unknown, or more than 5 % of the rows are cut, a warning says so, once in a session; 60 % unknown tokens are refused, here \
+             unknown, or rows are cut, a warning says so, once in a session; 60 % unknown tokens are refused, here \
              and in training and prediction: a model learns nothing from such text.",
         )
         .param::<Model>("model", "the model")
@@ -27,22 +27,9 @@ pub fn function() -> Function {
         )
 }
 
-/// The share of cut rows that a warning tells of: arbitrary, as for unknown tokens.
-const TOLD: f64 = 0.05;
-
 fn run(call: &mut Call) -> Answer {
     let (model, data): (Model, Data) = (call.arg(0)?, call.arg(1)?);
     let found = model.check_coverage(&data, call.ctx())?;
-    if found.n_cut as f64 > TOLD * found.n_checked as f64 {
-        let (name, most) = (&model.inner.name, model.inner.max_tokens);
-        let text = format!(
-            "{} of {} rows of `{}` are longer than the {most} tokens that `{name}` reads, and are cut",
-            found.n_cut,
-            found.n_checked,
-            data.name()
-        );
-        call.ctx().warn_once(&model.cut_key(&data), text);
-    }
     let count = |n: usize| Dynamic::from(n as INT);
     let map: Map = [
         ("n_checked".into(), count(found.n_checked)),

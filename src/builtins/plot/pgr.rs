@@ -13,7 +13,7 @@ pub fn function() -> Function {
             "Reads the columns that `w2s::compare` makes: `method`, `weak`, `strong`, `pgr`, and where they are there `pgr_low`, \
              `pgr_high`, `reason`, `task`, `gap`, `n_seeds`. Dashed lines stand at 0 (the weak supervisor) and 1 (the ceiling). A \
              null `pgr` is shown as undefined with its reason; an interval that goes on beyond the axis ends in an arrow, and one \
-             without an end makes its mark hollow. A method has the same colour in every figure.",
+             without an end makes its mark hollow. A star stands at a number that `reason` calls confounded. A method has the same colour in every figure.",
         )
         .param::<Frame>("table", "a comparison, such as `w2s::compare([…])`")
         .options::<TitleOptions>()

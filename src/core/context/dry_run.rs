@@ -47,6 +47,8 @@ pub type Printer = Arc<dyn Fn(&str) + Send + Sync>;
 /// Something that waits for a look to come to its end.
 pub enum HeldBack {
     Event(Box<Event>),
+    /// A warning that is told once: what names it, and its text.
+    Once(String, String),
     Line(String, Printer),
 }
 
@@ -88,6 +90,7 @@ impl Context {
         for one in held_back {
             match one {
                 HeldBack::Event(event) => self.tell(*event),
+                HeldBack::Once(key, text) => self.warn_once(&key, text),
                 HeldBack::Line(text, printer) => self.print(&text, &printer),
             }
         }
@@ -117,6 +120,15 @@ impl Context {
         }
         state.held_back.push(HeldBack::Event(Box::new(event)));
         None
+    }
+
+    /// Whether a look is under way, which then keeps this warning until it is released.
+    pub(super) fn holds_back_once(&self, key: &str, text: &str) -> bool {
+        let mut state = self.look_state();
+        if state.is_under_way {
+            state.held_back.push(HeldBack::Once(key.to_owned(), text.to_owned()));
+        }
+        state.is_under_way
     }
 
     fn look_state(&self) -> MutexGuard<'_, LookState> {
@@ -172,6 +184,10 @@ mod tests {
         });
         let _ = ctx.look(|| ctx.warn_once("key", "careful"));
         assert_eq!(*told.lock().expect("whole"), 0);
+        let Look::Whole((), held_back) = ctx.look(|| ctx.warn_once("key", "careful")) else { panic!("a look") };
+        let Look::Whole((), again) = ctx.look(|| ctx.warn_once("key", "careful")) else { panic!("a look") };
+        [held_back, again].into_iter().for_each(|held_back| ctx.release(held_back));
+        assert_eq!(*told.lock().expect("whole"), 1);
         for _ in 0..3 {
             ctx.warn_once("key", "careful");
         }

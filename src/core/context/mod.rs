@@ -150,17 +150,16 @@ impl Context {
         self.tell(Event::Warning { text: text.into() });
     }
 
-    /// Warns once in the session of what `key` names. What a look holds back may never be told, and does not count.
+    /// Warns once in the session of what `key` names. What a look holds back counts when it is told.
     pub fn warn_once(&self, key: &str, text: impl Into<String>) {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.contains(key) {
+        let text = text.into();
+        if self.holds_back_once(key, &text) {
             return;
         }
-        if self.dry_run() != Some(DryRun::Look) {
-            warned.insert(key.to_owned());
+        let is_new = self.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
+        if is_new {
+            self.warn(text);
         }
-        drop(warned);
-        self.warn(text);
     }
 
     /// Tells that the file at the real path `path` was read and held `content`.

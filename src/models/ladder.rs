@@ -28,15 +28,15 @@ macro_rules! rung {
 macro_rules! second {
     ($seed:literal) => {
         &[
-            rung!(concat!("world-2/", $seed, "/"), "8x1-1000"),
-            rung!(concat!("world-2/", $seed, "/"), "16x1-500"),
-            rung!(concat!("world-2/", $seed, "/"), "16x1-1000"),
-            rung!(concat!("world-2/", $seed, "/"), "16x1-2000"),
-            rung!(concat!("world-2/", $seed, "/"), "32x2-1000"),
-            rung!(concat!("world-2/", $seed, "/"), "32x2-2000"),
-            rung!(concat!("world-2/", $seed, "/"), "32x2-4000"),
-            rung!(concat!("world-2/", $seed, "/"), "64x2-2000"),
-            rung!(concat!("world-2/", $seed, "/"), "64x2-4000"),
+            rung!(concat!("world-2/", $seed, "-"), "8x1-1000"),
+            rung!(concat!("world-2/", $seed, "-"), "16x1-500"),
+            rung!(concat!("world-2/", $seed, "-"), "16x1-1000"),
+            rung!(concat!("world-2/", $seed, "-"), "16x1-2000"),
+            rung!(concat!("world-2/", $seed, "-"), "32x2-1000"),
+            rung!(concat!("world-2/", $seed, "-"), "32x2-2000"),
+            rung!(concat!("world-2/", $seed, "-"), "32x2-4000"),
+            rung!(concat!("world-2/", $seed, "-"), "64x2-2000"),
+            rung!(concat!("world-2/", $seed, "-"), "64x2-4000"),
         ]
     };
 }

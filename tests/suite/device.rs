@@ -90,7 +90,7 @@ fn a_whole_script_runs_on_candle() {
     let args = |device| ["--quiet", "--device", device, "script", "--run", device, script, "--", "--smoke"];
     for device in ["candle", "cpu"] {
         let (code, out, err) = w2s(folder.path(), &args(device));
-        assert!(code == 0 && out.contains("world-5"), "{out}{err}");
+        assert!(code == 0 && out.contains("64x2-4000"), "{out}{err}");
         assert_eq!(record(folder.path(), device)["settings"]["device"], device);
     }
     let (candle, cpu) = (keys(folder.path(), "candle"), keys(folder.path(), "cpu"));

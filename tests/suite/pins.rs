@@ -107,6 +107,8 @@ fn second_world(pins: &mut Pins) {
         pin(&format!("world::task {name}"), rows.digest, hash(text));
     }
     for pools in [1, 2] {
+        // Pools need more adjectives than the small world has.
+        let world = World::new(WorldOptions::default()).expect("a world");
         let rows =
             pairs(&world, &PairOptions { n_train: 60, n_test: 20, pools, ..PairOptions::default() }).expect("pairs");
         let of_row = |row: &w2s::domains::world::PairRow| {

@@ -130,6 +130,29 @@ fn whatever_was_changed_is_named() {
     assert!(code == 1 && said.contains("`results.md`"), "{said}");
 }
 
+/// Plain names mean a version of the world. The record names it, and the rerun takes it.
+#[test]
+fn a_run_verifies_in_the_world_that_it_was_made_in() {
+    let folder = experiment();
+    let folder = folder.path();
+    let script = "print(model::ladder(\"world\").len());\nprint(data::load(\"world/era\", #{ n_train: 2, n_test: 2 }).digest);\n\
+                  print(world::language().lexicon().height);";
+    std::fs::write(folder.join("world.rhai"), script).expect("written");
+    for (args, version, printed) in [(&["--world", "1"][..], 1, "670"), (&[][..], 2, "2600")] {
+        let name = run(folder, "world.rhai", args);
+        let held = record(folder, &name);
+        assert_eq!(held["settings"]["world"], version);
+        assert_eq!(held["printed"]["lines"][2], printed);
+        let (code, said, report) = verify(folder, &name, &[]);
+        assert_eq!((code, &report["verdict"]), (0, &"equal".into()), "{said}");
+        // The other version is another result.
+        forge(folder, &name, |record| record.settings.world = 3 - version);
+        assert_eq!(verify(folder, &name, &[]).0, 1);
+    }
+    let (code, _, err) = w2s(folder, &["--world", "3", "eval", "1"]);
+    assert!(code == 2 && err.contains("3 is not in 1..=2"), "{err}");
+}
+
 #[test]
 fn a_failed_run_verifies_and_an_unfinished_one_is_refused() {
     let folder = experiment();

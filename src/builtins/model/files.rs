@@ -47,7 +47,7 @@ pub fn functions() -> Vec<Function> {
         .param::<String>("name", "`world` or `minilm`")
         .options::<LadderOptions>()
         .returns("array of Model")
-        .example("model::ladder(\"world\").map(|rung| rung.name)", "[\"8x1-1000\", \"16x1-500\", \"16x1-1000\", \"16x1-2000\", \"32x2-1000\", \"32x2-2000\", \"32x2-4000\", \"64x2-4000\", \"64x2-8000\"]")
+        .example("model::ladder(\"world\").map(|rung| rung.name)", "[\"8x1-1000\", \"16x1-500\", \"16x1-1000\", \"16x1-2000\", \"32x2-1000\", \"32x2-2000\", \"32x2-4000\", \"64x2-2000\", \"64x2-4000\"]")
         .example("model::ladder(\"world\", #{ pretraining_seed: 1 })[0] == model::ladder(\"world\")[0]", "false")
         .example("model::ladder(\"world\", #{ version: 1 }).len", "6")
         .fails("model::ladder(\"world\", #{ pretraining_seed: 3 })", "was not pretrained with the seed `3`")

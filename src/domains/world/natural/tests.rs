@@ -2,7 +2,7 @@
 
 use super::super::lexicon::Word;
 use super::super::tasks::{task, tasks};
-use super::super::{WorldOptions, about};
+use super::super::{PairOptions, WorldOptions, about, pairs};
 use super::*;
 use crate::core::math::ln;
 use crate::data::Data;
@@ -150,4 +150,34 @@ fn fewer_rows_are_a_prefix_and_seeds_and_versions_differ() {
     let refused = |version| WorldOptions::of(version).err().map(|error| error.to_string());
     assert_eq!(refused(3).as_deref(), Some("the generated world has no version `3`"));
     assert!(World::new(WorldOptions { version: 0, ..WorldOptions::default() }).is_err());
+}
+
+#[test]
+fn pairs_share_their_adjectives_unless_pools_keep_them_apart() {
+    let world = world(2);
+    let adjectives = words(&world, "verdict");
+    let of = |pools| {
+        let options = PairOptions { n_train: 1200, n_test: 600, pools, ..PairOptions::default() };
+        let rows = pairs(&world, &options).expect("pairs").rows;
+        let side = |is_test: bool| -> BTreeSet<String> {
+            let texts = rows.iter().filter(|row| row.is_test == is_test).flat_map(|row| row.continuations.iter());
+            texts
+                .flat_map(|text| text.split(' '))
+                .filter(|word| adjectives.contains_key(*word))
+                .map(str::to_owned)
+                .collect()
+        };
+        let prompts = |is_test: bool| -> BTreeSet<&str> {
+            rows.iter().filter(|row| row.is_test == is_test).map(|row| row.prompt.as_str()).collect()
+        };
+        assert!(prompts(false).is_disjoint(&prompts(true)));
+        let n_second = rows.iter().filter(|row| row.preferred == 1).count();
+        assert_eq!(n_second, 900, "each place is preferred in half of the rows");
+        [side(false), side(true)]
+    };
+    let [train, test] = of(1);
+    let shared = train.intersection(&test).count();
+    assert!(shared * 10 > test.len() * 8, "{shared} of {}", test.len());
+    let [train, test] = of(2);
+    assert!(train.is_disjoint(&test));
 }

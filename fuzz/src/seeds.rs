@@ -18,7 +18,7 @@ const JSONL: &str = "{\"id\": \"r1\", \"text\": \"a \\\"b\\\" \\u00fc\", \"label
     {\"id\": \"r2\", \"text\": \"plain\", \"label\": 1, \"score\": null}\n\
     {\"id\": \"r3\", \"text\": \"\", \"label\": 0, \"score\": -2e-3}\n";
 const SCRIPTS: [&str; 3] = [
-    "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.len());\nd.frame().rows().map(|row| row.text)",
+    "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.frame().rows().len());\nd.frame().rows().map(|row| row.text)",
     "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().to_float(), metric::mean([0.5, 0.7]).low]",
     "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.9, 0.2], p1: [0.1, 0.8] });\ntry { metric::auroc(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 1] })) } catch (e) { e.code }",
 ];

@@ -9,7 +9,7 @@
 
 use super::read::Records;
 use super::{Data, DataError, Row, Source, Split, TargetKind};
-use crate::core::context::{Context, Event, Form};
+use crate::core::context::{Context, DryRun, Event, Form};
 use crate::core::digest::Digest;
 use crate::frames::Sources;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -77,7 +77,6 @@ impl KnownFrom {
 /// The words that decide the rows of a data set.
 struct Words {
     source: Digest,
-    name: String,
     train: HashSet<String>,
     /// Each with the number of test rows that it decides.
     test: HashMap<String, usize>,
@@ -219,23 +218,24 @@ impl Known {
             *test.entry(row.group.clone()).or_insert(0) += 1;
         }
         let train = data.rows().filter(|row| row.split == Split::Train).map(|row| row.group.clone()).collect();
-        let here = Words { source: data.digest(), name: data.name().to_owned(), train, test };
+        let here = Words { source: data.digest(), train, test };
+        // A look may be run again, and what it told is then forgotten.
+        let is_look = ctx.dry_run() == Some(DryRun::Look);
+        if !is_look && held.iter().any(|other| other.source == here.source) {
+            return;
+        }
         for other in held.iter().filter(|other| other.source != here.source) {
             for (taught, tested) in [(&here, other), (other, &here)] {
                 let shared = tested.test.iter().filter(|(word, _)| taught.train.contains(*word));
                 let n_rows: usize = shared.map(|(_, n)| n).sum();
                 if n_rows > 0 {
-                    ctx.warn(format!(
-                        "words that decide train rows of `{}` decide {n_rows} test rows of `{}` under another seed",
-                        taught.name, tested.name
-                    ));
-                    let (data, digest) = (tested.name.clone(), tested.source.to_string());
+                    let (data, digest) = (data.name().to_owned(), tested.source.to_string());
                     let became = Split::Train.name();
                     ctx.tell(Event::TestRows { data, digest, n_rows, known_by: "words", became });
                 }
             }
         }
-        if held.iter().all(|other| other.source != here.source) {
+        if !is_look {
             held.push(here);
         }
     }

@@ -14,6 +14,7 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("char", 1, 1),
     ("closure", 3, 3),
     ("data/frame", 1, 1),
+    ("data/identity", 1, 0),
     ("data/source", 1, 1),
     ("data/truth", 1, 1),
     ("data/view", 1, 1),

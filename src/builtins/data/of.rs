@@ -11,7 +11,7 @@ options! {
     /// What the rows mean.
     pub struct OfOptions {
         /// The data set's name.
-        name: String = UNNAMED.to_owned(),
+        name: String = "rows".to_owned(),
         /// The column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
         /// The column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.

@@ -18,6 +18,8 @@ pub struct Told {
     /// How many rows, known by what, became what.
     pub met: Vec<(usize, &'static str, &'static str)>,
     pub warnings: Vec<String>,
+    /// Which opening of a vault, of how many, and whether it was a new one.
+    pub opened: Vec<(usize, usize, bool)>,
 }
 
 /// The file `rows.csv` of every test here.
@@ -47,19 +49,21 @@ pub fn told(session: &mut Session, code: &str) -> Told {
     let sink = events.clone();
     session.ctx.listen(move |event| sink.lock().expect("whole").push(event));
     let answer = session.eval(code);
-    let (mut reads, mut uses, mut met, mut warnings) = <(Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
+    let (mut reads, mut uses, mut met, mut warnings, mut opened) =
+        <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for event in events.lock().expect("whole").drain(..) {
         match event {
             Event::TruthRead(reading) => reads.push(reading),
             Event::TruthUsed { reading, by, .. } => uses.push((by, reading.split, reading.purpose)),
             Event::TestRows { n_rows, known_by, became, .. } => met.push((n_rows, known_by, became)),
             Event::Warning { text } => warnings.push(text),
+            Event::VaultOpened { opening, budget, is_new, .. } => opened.push((opening, budget, is_new)),
             _ => {}
         }
     }
     let value = answer.as_ref().map(ToString::to_string).unwrap_or_default();
     let error = answer.err().map(|error| error.message.clone()).unwrap_or_default();
-    Told { error, value, reads, uses, met, warnings }
+    Told { error, value, reads, uses, met, warnings, opened }
 }
 
 impl Told {

@@ -12,6 +12,7 @@ mod margins;
 mod pgr;
 mod pgr_percent;
 mod truth;
+mod vault;
 
 use crate::bind::Registry;
 
@@ -29,4 +30,5 @@ pub fn register(registry: &mut Registry) {
     pgr::register(registry);
     registry.add(pgr_percent::function());
     intervals::register(registry);
+    registry.add(vault::function());
 }

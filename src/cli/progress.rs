@@ -58,6 +58,7 @@ impl Progress {
             | Event::TruthRead(_)
             | Event::TruthUsed { .. }
             | Event::TestRows { .. }
+            | Event::VaultOpened { .. }
             | Event::Written { .. }
             | Event::FileRead { .. }
             | Event::FetchedRead { .. }

@@ -5,7 +5,7 @@ use super::{columns, draw, output};
 use crate::core::digest::short;
 use crate::core::operation::Operation;
 use crate::frames::Bounds;
-use crate::record::readings::{Sum, sums};
+use crate::record::readings::{Sum, openings, sums};
 use crate::record::{Account, How, Kept, Outcome, Record, What, altered};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -68,6 +68,12 @@ fn shown(kept: &Kept, all: bool) -> String {
         "readings of truth (the oracle log)",
         &["data", "split", "by", "for", "readings", "rows", "used by"],
         oracle(record),
+    );
+    section(
+        &mut text,
+        "openings of a vault",
+        &["opening"],
+        openings(record).into_iter().map(|said| vec![said]).collect(),
     );
     let met = test_rows(record);
     section(&mut text, "test rows that were met again", &["data", "rows", "known by", "became"], met);

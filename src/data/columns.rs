@@ -352,7 +352,8 @@ impl Cells<'_> {
         match self.scalar(record, column).as_deref().map(str::to_ascii_lowercase).as_deref() {
             Some("train") => Ok(Split::Train),
             Some("test") => Ok(Split::Test),
-            _ => Err(self.misfit(record, column, "`train` or `test`")),
+            Some("vault") => Ok(Split::Vault),
+            _ => Err(self.misfit(record, column, "`train`, `test` or `vault`")),
         }
     }
 
@@ -573,7 +574,7 @@ mod tests {
             assert!(said.contains(part), "{said}");
         }
         let split = Mapping { split: Some("is_sarcastic".into()), ..mapping("headline", "is_sarcastic") };
-        assert!(why(&TWO, &split).contains("expected `train` or `test`, got the number `0`"));
+        assert!(why(&TWO, &split).contains("expected `train`, `test` or `vault`, got the number `0`"));
         let classes = Some(vec!["a".to_owned(), "b".to_owned()]);
         let lines = [TWO[0], r#"{"headline": "z", "is_sarcastic": 7}"#];
         let said = why(&lines, &Mapping { classes, ..mapping("headline", "is_sarcastic") });

@@ -74,6 +74,10 @@ pub enum DataError {
         "test rows of `{name}` that were chosen one by one are not balanced by class: `{by}` would tell their classes"
     )]
     ChosenTestRows { name: String, by: String },
+    #[error("`{by}` would read the classes of {n} vault rows of `{name}`, which are scored and never read")]
+    Vault { name: String, by: String, n: usize },
+    #[error("a vault of {asked} rows does not fit into the {n_test} test rows of `{name}`")]
+    VaultSize { name: String, asked: String, n_test: usize },
     #[error("`{name}` has no row with the id `{id}`")]
     UnknownId { name: String, id: String },
     #[error("the id `{id}` was asked for twice")]
@@ -137,7 +141,8 @@ impl Explain for DataError {
             DataError::TooFewGroups { .. } | DataError::NoSide { .. } => "data/too-few-groups",
             DataError::TooFewRows { .. } | DataError::EmptySample => "data/sample-size",
             DataError::TooFewOfClass { .. } | DataError::Unbalanced { .. } => "data/unbalanced",
-            DataError::ChosenTestRows { .. } => "data/sealed",
+            DataError::ChosenTestRows { .. } | DataError::Vault { .. } => "data/sealed",
+            DataError::VaultSize { .. } => "data/vault",
             DataError::UnknownId { .. } => "data/unknown-id",
             DataError::AskedTwice { .. } => "data/repeated-id",
             DataError::OtherSource { .. } => "data/other-source",
@@ -180,6 +185,13 @@ impl Explain for DataError {
             DataError::TooFewOfClass { .. } | DataError::Unbalanced { .. } => {
                 Some("take fewer rows, or do not balance: data.sample(n, seed, #{ balanced: false })".into())
             }
+            DataError::Vault { .. } => Some(
+                "`metric::vault(predictions, task)` scores them; `task.train` and `task.test` are without them".into(),
+            ),
+            DataError::VaultSize { .. } => Some(
+                "a share of the test rows between 0 and 1, or fewer rows than there are test rows: #{ vault: 0.25 }"
+                    .into(),
+            ),
             DataError::ChosenTestRows { .. } => Some(
                 "draw without a look at classes, #{ balanced: false }, or from the whole test split, which is recorded"
                     .into(),

@@ -21,12 +21,14 @@ mod same;
 pub mod sets;
 mod share;
 mod target;
+mod vault;
 mod view;
 
 pub use error::DataError;
 pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
 pub use known::{Origin, TestRows};
 pub use target::{Target, TargetKind, ordinal};
+pub use vault::{ExchangedTruth, VaultSize};
 pub use view::Data;
 
 use crate::core::digest::Digest;
@@ -38,17 +40,20 @@ use target::Truth;
 pub enum Split {
     Train,
     Test,
+    /// A second test split: its truth is scored, within a budget, and never read.
+    Vault,
 }
 
 impl Split {
     /// Every side.
-    pub const ALL: [Split; 2] = [Split::Train, Split::Test];
+    pub const ALL: [Split; 3] = [Split::Train, Split::Test, Split::Vault];
 
-    /// `train` or `test`.
+    /// `train`, `test` or `vault`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",
             Split::Test => "test",
+            Split::Vault => "vault",
         }
     }
 }
@@ -67,6 +72,7 @@ pub struct Row {
 }
 
 /// A data set as loaded: shared by every view of it.
+#[derive(Clone)]
 pub struct Source {
     pub name: String,
     pub rows: Vec<Row>,
@@ -124,9 +130,9 @@ impl Source {
         self.truth.is_known()
     }
 
-    /// The same data set, where the rows that `is_test` marks are test rows too.
-    fn with_test_rows_at(self, is_test: &[bool]) -> Result<Source, DataError> {
-        self.with_splits(|idx, row| if is_test.get(idx) == Some(&true) { Split::Test } else { row.split })
+    /// The same data set, where the rows that `held_out` names are on that side.
+    fn with_held_out(self, held_out: &[Option<Split>]) -> Result<Source, DataError> {
+        self.with_splits(|idx, row| held_out.get(idx).copied().flatten().unwrap_or(row.split))
     }
 
     /// The same data set with other splits: row `i` goes to the side that `side` says.

@@ -34,6 +34,7 @@ impl Data {
         if self.class_truth().is_none() {
             return Ok(());
         }
+        self.refuse_vault(by)?;
         if self.is_picked() && self.n_split(Split::Train) < self.len() {
             return Err(DataError::ChosenTestRows { name: self.name().to_owned(), by: by.to_owned() });
         }
@@ -43,8 +44,8 @@ impl Data {
 
     /// What a frame of these rows has of sealed data.
     pub(super) fn sealed(&self, readings: impl IntoIterator<Item = Reading>) -> Sealed {
-        let test_ids = self.rows().filter(|row| row.split != Split::Train).map(|row| row.id.clone()).collect();
-        Sealed { test_ids: Arc::new(test_ids), readings: readings.into_iter().collect() }
+        let ids = |split| Arc::new(self.rows().filter(|row| row.split == split).map(|row| row.id.clone()).collect());
+        Sealed { test_ids: ids(Split::Test), vault_ids: ids(Split::Vault), readings: readings.into_iter().collect() }
     }
 }
 

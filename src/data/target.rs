@@ -109,9 +109,35 @@ impl Target {
 }
 
 impl Truth {
+    /// Gives the row at `places[i]` the truth of the row at `places[order[i]]`.
+    pub fn exchange(&mut self, places: &[usize], order: &[usize], n_classes: usize) {
+        let taken = order.iter().filter_map(|at| places.get(*at).copied());
+        let moves: Vec<(usize, usize)> = places.iter().copied().zip(taken).collect();
+        if let Some(classes) = &mut self.classes {
+            moved(classes, &moves, 1);
+        }
+        if let Some(soft) = &mut self.soft {
+            moved(soft, &moves, n_classes);
+        }
+        if let Some(answers) = &mut self.answers {
+            moved(answers, &moves, 1);
+        }
+    }
+
     /// Whether it says anything.
     pub fn is_known(&self) -> bool {
         self.classes.is_some() || self.answers.is_some()
+    }
+}
+
+/// Moves items of `width` values: pairs of where to and where from.
+fn moved<T: Clone>(values: &mut [T], moves: &[(usize, usize)], width: usize) {
+    let old = values.to_vec();
+    for (to, from) in moves {
+        let item = old.get(from * width..(from + 1) * width).unwrap_or_default();
+        if let Some(slot) = values.get_mut(to * width..(to + 1) * width) {
+            slot.clone_from_slice(item);
+        }
     }
 }
 

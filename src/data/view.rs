@@ -2,7 +2,7 @@
 
 use super::share::{Group, class_total, divide, even_targets, take};
 use super::{DataError, Input, InputKind, Row, Source, Split, TargetKind};
-use crate::core::context::{Context, Event, Form};
+use crate::core::context::{Context, Event, Form, Reading};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
 use crate::frames::Frame;
@@ -42,6 +42,11 @@ impl Data {
     /// The same rows, chosen by a caller.
     fn picked(self) -> Data {
         Data { picked: true, ..self }
+    }
+
+    /// The data set itself, held once where this is its only view.
+    pub(super) fn into_source(self) -> Arc<Source> {
+        self.source
     }
 
     /// Whether a caller chose the rows.
@@ -126,7 +131,7 @@ impl Data {
 
     /// The first test row, if there is one: training refuses such data.
     pub fn first_test_row(&self) -> Option<&Row> {
-        self.rows().find(|row| row.split == Split::Test)
+        self.rows().find(|row| row.split != Split::Train)
     }
 
     /// How many rows are on `split`'s side.
@@ -135,9 +140,9 @@ impl Data {
     }
 
     /// Rows per class: an aggregate, so not sealed. `None` where classes are unknown, and where the counts would tell a
-    /// row's class: of rows that a caller chose, one by one if they like, and of rows that are all of one class.
+    /// row's class: of rows that a caller chose, one by one if they like, and of rows that are all of one class. Nor of a vault.
     pub fn class_counts(&self) -> Option<Vec<usize>> {
-        let counts = self.counts()?;
+        let counts = self.counts().filter(|_| self.n_split(Split::Vault) == 0)?;
         let is_mixed = counts.iter().filter(|n| **n > 0).count() > 1;
         (is_mixed && !self.picked).then_some(counts)
     }
@@ -162,6 +167,11 @@ impl Data {
     /// The test rows; may be empty.
     pub fn test(&self) -> Data {
         self.only(|row| row.split == Split::Test)
+    }
+
+    /// The rows of the vault; may be empty.
+    pub fn vault(&self) -> Data {
+        self.only(|row| row.split == Split::Vault)
     }
 
     /// The rows that `keep` accepts, in their order.
@@ -351,6 +361,14 @@ impl Data {
         if purpose.trim().is_empty() {
             return Err(DataError::NoPurpose);
         }
+        self.refuse_vault(by)?;
+        let (frame, reading) = self.labels(by, purpose)?;
+        ctx.tell(Event::TruthRead(reading));
+        Ok(frame)
+    }
+
+    /// The truth of these rows and the reading that it is, untold.
+    pub(super) fn labels(&self, by: &str, purpose: &str) -> Result<(Frame, Reading), DataError> {
         if !self.has_truth() {
             return Err(DataError::NoTruth { name: self.name().into() });
         }
@@ -377,10 +395,9 @@ impl Data {
             }
         };
         let reading = self.reading(by, purpose, Form::Classes);
-        ctx.tell(Event::TruthRead(reading.clone()));
         let digest = Digest::of("data/truth", 1).digest("data", self.digest).finish();
         let frame = Frame::derived(frame.table().clone(), digest).named(self.classes());
-        Ok(frame.with_sealed(self.sealed([reading])))
+        Ok((frame.with_sealed(self.sealed([reading.clone()])), reading))
     }
 
     /// The inputs: columns `id`, those of the input, `group`, `split`, `difficulty` (null where unknown). No truth. A text is

@@ -18,6 +18,9 @@ pub struct Sealed {
     /// Ids of test rows.
     #[serde(with = "shared")]
     pub test_ids: Arc<BTreeSet<String>>,
+    /// Ids of vault rows.
+    #[serde(with = "shared", default)]
+    pub vault_ids: Arc<BTreeSet<String>>,
     /// The readings of truth that the frame was made from.
     pub readings: BTreeSet<Reading>,
 }
@@ -25,19 +28,26 @@ pub struct Sealed {
 impl Sealed {
     /// Whether it says anything.
     pub fn is_empty(&self) -> bool {
-        self.test_ids.is_empty() && self.readings.is_empty()
+        self.test_ids.is_empty() && self.vault_ids.is_empty() && self.readings.is_empty()
     }
 
     /// Both together.
     #[must_use]
     pub fn and(mut self, other: &Sealed) -> Sealed {
-        if self.test_ids.is_empty() {
-            self.test_ids = other.test_ids.clone();
-        } else if !Arc::ptr_eq(&self.test_ids, &other.test_ids) && !other.test_ids.is_subset(&self.test_ids) {
-            self.test_ids = Arc::new(self.test_ids.union(&other.test_ids).cloned().collect());
-        }
+        self.test_ids = both(self.test_ids, &other.test_ids);
+        self.vault_ids = both(self.vault_ids, &other.vault_ids);
         self.readings.extend(other.readings.iter().cloned());
         self
+    }
+}
+
+fn both(one: Arc<BTreeSet<String>>, other: &Arc<BTreeSet<String>>) -> Arc<BTreeSet<String>> {
+    if one.is_empty() {
+        other.clone()
+    } else if Arc::ptr_eq(&one, other) || other.is_subset(&one) {
+        one
+    } else {
+        Arc::new(one.union(other).cloned().collect())
     }
 }
 
@@ -72,14 +82,13 @@ impl Frame {
     /// still has, or all where there is no such column.
     pub(super) fn stored_sealed(&self) -> Result<Option<String>, FrameError> {
         let Some(held) = self.sealed() else { return Ok(None) };
-        let test_ids = match self.strings("id") {
-            Ok(ids) => {
-                let here: HashSet<String> = ids.into_iter().collect();
-                Arc::new(held.test_ids.iter().filter(|id| here.contains(*id)).cloned().collect())
-            }
-            Err(_) => held.test_ids.clone(),
+        let here: Option<HashSet<String>> = self.strings("id").ok().map(|ids| ids.into_iter().collect());
+        let left = |ids: &Arc<BTreeSet<String>>| match &here {
+            Some(here) => Arc::new(ids.iter().filter(|id| here.contains(*id)).cloned().collect()),
+            None => ids.clone(),
         };
-        let kept = Sealed { test_ids, readings: held.readings.clone() };
+        let (test_ids, vault_ids) = (left(&held.test_ids), left(&held.vault_ids));
+        let kept = Sealed { test_ids, vault_ids, readings: held.readings.clone() };
         if kept.is_empty() {
             return Ok(None);
         }
@@ -130,7 +139,7 @@ mod tests {
     fn labels() -> Frame {
         let table = Frame::labels(["a", "b"], &[1.0, 0.0, 0.0, 1.0], 2).expect("labels");
         let test_ids = Arc::new(["a", "b"].map(str::to_owned).into());
-        table.with_sealed(Sealed { test_ids, readings: [reading("ceiling")].into() })
+        table.with_sealed(Sealed { test_ids, readings: [reading("ceiling")].into(), ..Sealed::default() })
     }
 
     #[test]

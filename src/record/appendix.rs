@@ -1,7 +1,7 @@
 //! The appendix of a run for a paper: read from its record and its files, written as LaTeX and Markdown.
 
 use super::kept::read_inside;
-use super::readings::{Sum, sums};
+use super::readings::{Sum, openings, sums};
 use super::shown::Shown;
 use super::{How, Outcome, Record, RecordError, Root, What, WrittenFile, folder};
 use crate::core::context::Form;
@@ -280,6 +280,10 @@ fn oracle(record: &Record) -> String {
         if of(form).count() > 0 {
             sentences.push(format!("{begin} {}.", all(form)));
         }
+    }
+    let openings = openings(record);
+    if !openings.is_empty() {
+        sentences.push(format!("A vault was scored: {}.", openings.join("; ")));
     }
     sentences.join(" ")
 }

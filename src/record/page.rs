@@ -2,7 +2,7 @@
 
 use super::appendix::{APPENDIX, appendix, texts, verify_line};
 use super::kept::{MAX_FILE, read_inside};
-use super::readings::{Sum, sums};
+use super::readings::{Sum, openings, sums};
 use super::shown::Shown;
 use super::{Account, How, Outcome, Record, What, WrittenFile};
 use crate::report::html::{self, Kept, Operation, Page, TruthRead};
@@ -34,7 +34,7 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
     let mut written = Vec::new();
     for event in &record.events {
         match &event.what {
-            What::TruthRead(_) | What::TruthUsed { .. } | What::TestRows { .. } => {}
+            What::TruthRead(_) | What::TruthUsed { .. } | What::TestRows { .. } | What::VaultOpened { .. } => {}
             What::Warning { text } => warnings.push(text.clone()),
             What::Written { kind, name, caption, files } => written.push(kept(folder, kind, name, caption, files)),
             What::Operation { operation, found } => operations.push(Operation {
@@ -67,6 +67,7 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
         account: Account::of(record).sentence(),
         operations,
         truth,
+        vault: openings(record),
         warnings,
         verify: verify_line(&record.name),
         error: match &record.outcome {

@@ -71,3 +71,17 @@ impl Sum {
         }
     }
 }
+
+/// Openings of a vault, a sentence each: `opening 2 of 3 in this store: accuracy on the 375 vault rows of world/mood`.
+pub fn openings(record: &Record) -> Vec<String> {
+    let sentence = |what: &What| match what {
+        What::VaultOpened { data, n_rows, metric, opening, budget, is_new, .. } => {
+            let again = if *is_new { "" } else { ", as before" };
+            Some(format!(
+                "opening {opening} of {budget} in this store{again}: {metric} on the {n_rows} vault rows of {data}"
+            ))
+        }
+        _ => None,
+    };
+    record.events.iter().filter_map(|event| sentence(&event.what)).collect()
+}

@@ -156,6 +156,10 @@ impl Recorder {
             }
             Event::TruthRead(reading) => What::TruthRead(cleaned(reading)),
             Event::TruthUsed { reading, by, result } => What::TruthUsed { reading: cleaned(reading), by, result },
+            Event::VaultOpened { data, digest, n_rows, predictions, metric, opening, budget, is_new } => {
+                let data = clean(data);
+                What::VaultOpened { data, digest, n_rows, predictions, metric, opening, budget, is_new }
+            }
             Event::TestRows { data, digest, n_rows, known_by, became } => {
                 let (known_by, became) = (known_by.to_owned(), became.to_owned());
                 What::TestRows { data: clean(data), digest, n_rows, known_by, became }

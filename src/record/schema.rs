@@ -253,6 +253,21 @@ pub enum What {
         known_by: String,
         became: String,
     },
+    /// A vault was scored.
+    VaultOpened {
+        data: String,
+        /// Of the vault's rows.
+        digest: String,
+        n_rows: usize,
+        /// Digest of what was predicted.
+        predictions: String,
+        metric: String,
+        /// Which of the store's openings of this vault.
+        opening: usize,
+        budget: usize,
+        /// Whether these predictions were not scored in this store before.
+        is_new: bool,
+    },
     Warning {
         text: String,
     },

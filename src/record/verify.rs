@@ -341,7 +341,8 @@ fn oracle(tally: &mut Tally, old: &Record, new: &Record) {
     new.iter().skip(next).for_each(|other| unrecorded(tally, other));
 }
 
-/// Uses of truth and test rows that were met again. Another build may tell of others.
+/// Uses of truth, test rows that were met again and openings of a vault, which the rerun's own store counts. Another build may tell of
+/// others.
 fn seal(tally: &mut Tally, old: &Record, new: &Record) {
     if !tally.same_build {
         return;
@@ -358,6 +359,9 @@ fn seal(tally: &mut Tally, old: &Record, new: &Record) {
                 }
                 What::TestRows { data, n_rows, known_by, became, .. } => {
                     format!("{n_rows} test rows met again in {data}, known by {known_by}, that became {became} rows")
+                }
+                What::VaultOpened { data, n_rows, metric, budget, .. } => {
+                    format!("an opening of the vault of {data}, {n_rows} rows, by {metric}, of a budget of {budget}")
                 }
                 _ => continue,
             };

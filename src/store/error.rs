@@ -42,6 +42,10 @@ pub enum StoreError {
     ReadOnly { path: String },
     #[error("`{path}` cannot be used: permission denied")]
     Denied { path: String },
+    #[error("this vault was opened for {budget} different predictions in this store, and {budget} are its budget")]
+    VaultSpent { budget: usize },
+    #[error("this vault had a budget of {first} when it was first opened in this store, not {asked}")]
+    Budget { first: usize, asked: usize, path: String },
     #[error("the store has no result `{key}`")]
     NoResult { key: String },
     #[error("`{key}` is the beginning of {n_found} results")]
@@ -100,6 +104,8 @@ impl Explain for StoreError {
             StoreError::Full { .. } => "store/full",
             StoreError::ReadOnly { .. } => "store/read-only",
             StoreError::Denied { .. } => "store/permission",
+            StoreError::VaultSpent { .. } => "vault/spent",
+            StoreError::Budget { .. } => "vault/budget",
             StoreError::NoResult { .. } => "store/no-result",
             StoreError::Ambiguous { .. } => "store/ambiguous",
             StoreError::Setting { .. } => "store/setting",
@@ -134,6 +140,12 @@ impl Explain for StoreError {
             ),
             StoreError::ReadOnly { .. } | StoreError::Denied { .. } => {
                 Some("name another store with --store DIR, or keep nothing with --no-memo".into())
+            }
+            StoreError::VaultSpent { .. } => {
+                Some("what was scored before is free; for new predictions take rows that were not used yet".into())
+            }
+            StoreError::Budget { first, path, .. } => {
+                Some(format!("#{{ budget: {first} }}; the ledger is `{path}`: it counts and does not guard"))
             }
             StoreError::NoResult { .. } => Some("`w2s store ls` lists what there is".into()),
             StoreError::Ambiguous { some, .. } => Some(format!("there are {some}")),

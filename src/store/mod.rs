@@ -10,11 +10,13 @@ pub mod bucket;
 mod error;
 pub mod hash;
 pub mod hub;
+mod ledger;
 pub mod memo;
 pub mod packages;
 mod session;
 
 pub use error::StoreError;
+pub use ledger::Opening;
 pub use session::StoreSession;
 
 use crate::core::context::Context;

@@ -143,6 +143,7 @@ impl WorkerChannel {
             | Event::TruthRead(_)
             | Event::TruthUsed { .. }
             | Event::TestRows { .. }
+            | Event::VaultOpened { .. }
             | Event::Written { .. }
             | Event::FileRead { .. }
             | Event::FetchedRead { .. }

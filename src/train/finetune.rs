@@ -401,7 +401,7 @@ fn refuse_test_rows(data: &Data) -> Result<(), TrainError> {
     if data.is_empty() {
         return Err(TrainError::NoRows { of: "data" });
     }
-    let mut test_rows = data.rows().filter(|row| row.split == Split::Test);
+    let mut test_rows = data.rows().filter(|row| row.split != Split::Train);
     let Some(first) = test_rows.next() else { return Ok(()) };
     Err(TrainError::TestRows {
         data: data.name().to_owned(),

@@ -167,7 +167,7 @@ fn refuse_training_rows(kind: WatchKind, rows: &Data, data: &Data) -> Result<(),
 }
 
 fn refuse_test_rows(rows: &Data) -> Result<(), TrainError> {
-    let mut test_rows = rows.rows().filter(|row| row.split == crate::data::Split::Test);
+    let mut test_rows = rows.rows().filter(|row| row.split != crate::data::Split::Train);
     match test_rows.next() {
         Some(first) => Err(TrainError::ValidationTestRows { n_test: 1 + test_rows.count(), id: first.id.clone() }),
         None => Ok(()),

@@ -18,7 +18,8 @@ pub struct Told {
     /// How many rows, known by what, became what.
     pub met: Vec<(usize, &'static str, &'static str)>,
     pub warnings: Vec<String>,
-    pub operations: Vec<String>,
+    /// Which opening of a vault, of how many, and whether it was a new one.
+    pub opened: Vec<(usize, usize, bool)>,
 }
 
 /// The file `rows.csv` of every test here.
@@ -48,7 +49,7 @@ pub fn told(session: &mut Session, code: &str) -> Told {
     let sink = events.clone();
     session.ctx.listen(move |event| sink.lock().expect("whole").push(event));
     let answer = session.eval(code);
-    let (mut reads, mut uses, mut met, mut warnings, mut operations) =
+    let (mut reads, mut uses, mut met, mut warnings, mut opened) =
         <(Vec<_>, Vec<_>, Vec<_>, Vec<_>, Vec<_>)>::default();
     for event in events.lock().expect("whole").drain(..) {
         match event {
@@ -56,13 +57,13 @@ pub fn told(session: &mut Session, code: &str) -> Told {
             Event::TruthUsed { reading, by, .. } => uses.push((by, reading.split, reading.purpose)),
             Event::TestRows { n_rows, known_by, became, .. } => met.push((n_rows, known_by, became)),
             Event::Warning { text } => warnings.push(text),
-            Event::Operation { operation, .. } => operations.push(operation.digest),
+            Event::VaultOpened { opening, budget, is_new, .. } => opened.push((opening, budget, is_new)),
             _ => {}
         }
     }
     let value = answer.as_ref().map(ToString::to_string).unwrap_or_default();
     let error = answer.err().map(|error| error.message.clone()).unwrap_or_default();
-    Told { error, value, reads, uses, met, warnings, operations }
+    Told { error, value, reads, uses, met, warnings, opened }
 }
 
 impl Told {
@@ -154,7 +155,7 @@ fn way_5_truth_that_a_loss_captures_is_named_by_the_training() {
     let trained = tried(
         "let truth = task.train.truth(\"captured\"); let weak = model.finetune(task.train, task.train.truth(\"supervisor\"), how);\n\
          let labels = weak.label(task.train);\n\
-         let mine = |logits, weak, at| { truth.n_rows; -(weak * logits.log_softmax()).sum_rows().mean() };\n\
+         let mine = |logits, weak, at| { truth.n_rows; logits.cross_entropy(weak) };\n\
          model.finetune(task.train, labels, how + #{ loss: mine })",
     );
     trained.ran();
@@ -171,7 +172,7 @@ fn way_6_truth_that_a_loss_reads_is_recorded_and_nothing_is_looked_up() {
     std::fs::write(folder.path().join("rows.csv"), rows_csv()).expect("written");
     let code = format!(
         "{BEGIN}let labels = task.train.truth(\"supervisor\");\n\
-         let mine = |logits, weak, at| {{ task.test.truth(\"inside\"); -(weak * logits.log_softmax()).sum_rows().mean() }};\n\
+         let mine = |logits, weak, at| {{ task.test.truth(\"inside\"); logits.cross_entropy(weak) }};\n\
          model.finetune(task.train, labels, how + #{{ loss: mine }})"
     );
     for _ in 0..2 {
@@ -341,7 +342,7 @@ fn way_15_test_texts_with_labels_of_ones_own_stay_test_rows() {
     own.refused("test row");
     assert_eq!(own.met, [(4, "input", "test")]);
     let spaced = tried(
-        "data::of(task.test.frame().column(\"text\").map(|text| #{ text: ` ${text}\\n` }), #{ classes: [\"no\", \"yes\"], test_share: 0.0 }).n_rows",
+        "data::of(task.test.frame().column(\"text\").map(|text| #{ text: \"  \" + text + \" \" }), #{ classes: [\"no\", \"yes\"], test_share: 0.0 }).n_rows",
     );
     assert_eq!(spaced.met, [(4, "input", "test")], "white space at the ends makes no other text");
 }

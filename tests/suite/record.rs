@@ -45,7 +45,10 @@ pub fn experiment() -> tempfile::TempDir {
         ("part.rhai", "fn lr() { 0.01 }\n"),
         ("rows.csv", &format!("text,label\n{rows}")),
         ("fails.rhai", "print(\"first\");\nlet n = metric::accuracy(1, 2);\n"),
-        ("again.rhai", "let rows = data::load(\"rows.csv\", #{ seed: 1 });\ndata::of(rows.frame(), #{ classes: [\"no\", \"yes\"], split: |row| \"train\" });\n"),
+        (
+            "again.rhai",
+            "let rows = data::load(\"rows.csv\", #{ seed: 1 });\ndata::of(rows.frame(), #{ classes: [\"no\", \"yes\"], split: |row| \"train\" });\n",
+        ),
         ("fetched.rhai", "try { model::load(\"hub:o/n\"); } catch (e) { print(e.code); }\n"),
     ] {
         std::fs::write(exp.join(name), text).expect("written");

@@ -22,6 +22,15 @@ pub fn functions() -> Vec<Function> {
                 "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }).test",
                 "`rows` has no test rows",
             ),
+        Function::getter::<Data>("vault", |call| side(call, "vault", Data::vault))
+            .about("The vault rows: to be predicted and then scored by `metric::vault`; their truth is not read.")
+            .returns("Data")
+            .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 8, vault: 4 }).vault.n_rows", "4")
+            .fails("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 8 }).vault", "`world/subject` has no vault rows")
+            .fails(
+                "data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 8, vault: 4 }).vault.truth(\"mine\")",
+                "would read the classes of 4 vault rows of `world/subject`, which are scored and never read",
+            ),
         Function::getter::<Data>("n_rows", |call| Ok(Dynamic::from(call.receiver::<Data>()?.len() as INT)))
             .about("How many rows.")
             .returns("integer")

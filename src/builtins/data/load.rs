@@ -5,7 +5,7 @@ use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::read::{self, Reading};
 use crate::data::sets;
-use crate::data::{Data, DataError, Origin, Source};
+use crate::data::{Data, DataError, Origin, Source, VaultSize};
 use crate::domains::preference;
 use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
 
@@ -64,6 +64,8 @@ options! {
         ask: bool = false,
         /// Files and fetched sets: rows that are test rows of data that was made before stay test rows; with `false` they may be train rows, and the record says how many are.
         keep_test: bool = true,
+        /// How many of the test rows are a vault, whose truth `metric::vault` scores and nothing reads: a share of them, such as 0.25, or about so many rows; whole groups, drawn without a look at classes.
+        vault: Option<VaultSize> = None,
     }
 }
 
@@ -99,13 +101,14 @@ fn run(call: &mut Call) -> Answer {
     let options: LoadOptions = call.options()?;
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let (test_share, keep_test) = (options.test_share.unwrap_or(TEST_SHARE), options.keep_test);
+    let vault = options.vault.map(|size| (size, seed));
     let columns = columns_of!(options);
     if is_file(&name) {
         let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
         let mut records = read::read(call.ctx(), &name, &reading)?;
         let ids_of = columns.has(&records, "id").then(|| name.clone());
         let is_drawn = test_share > 0.0 && !columns.has(&records, "split");
-        let origin = Origin::of_records(&records, ids_of, !keep_test);
+        let origin = Origin { vault, ..Origin::of_records(&records, ids_of, !keep_test) };
         let source = columns.source(call, &mut records, &name, test_share, seed)?;
         return counted(call, source, &origin, is_drawn, [n_train, n_test], seed);
     }
@@ -139,14 +142,14 @@ fn run(call: &mut Call) -> Answer {
             }
             let options = PairOptions { seed, n_train, n_test, pools: options.pools.unwrap_or(1) };
             let pairs = preference::of_world(world::pairs(&world, &options)?)?;
-            return Ok(Dynamic::from(pairs.generated(call.ctx(), world.digest())));
+            return Ok(Dynamic::from(pairs.generated(call.ctx(), world.digest(), vault)?));
         }
         let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
-        return Ok(Dynamic::from(Data::of_task(rows)?.generated(call.ctx(), world.digest())));
+        return Ok(Dynamic::from(Data::of_task(rows)?.generated(call.ctx(), world.digest(), vault)?));
     }
     match sets::find(&name) {
         Some(set) => {
-            let origin = Origin { ids_of: Some(name.clone()), lets_in: !keep_test, ..Origin::default() };
+            let origin = Origin { ids_of: Some(name.clone()), lets_in: !keep_test, vault, ..Origin::default() };
             let source = sets::load(call.ctx(), set, test_share, seed)?;
             counted(call, source, &origin, test_share > 0.0, [n_train, n_test], seed)
         }
@@ -191,7 +194,7 @@ fn counted(
     };
     let train = side(all.train(), n_train, "n_train", "train")?;
     let test = side(all.test(), n_test, "n_test", "test")?;
-    Ok(Dynamic::from(train.concat(&test)?))
+    Ok(Dynamic::from(train.concat(&test)?.concat(&all.vault())?))
 }
 
 fn unknown(name: &str) -> Fault {

@@ -7,6 +7,7 @@ mod of;
 mod rows;
 mod truth;
 mod used;
+mod vault;
 mod views;
 
 pub use used::{note_use, readings_in, readings_of};
@@ -31,7 +32,7 @@ impl Value for Data {
     const ABOUT: &'static str = "Rows of a data set with inputs, ids, groups and splits; their truth is sealed.";
 
     fn show(&self) -> String {
-        let sides = [(Split::Train, self.train()), (Split::Test, self.test())];
+        let sides = [(Split::Train, self.train()), (Split::Test, self.test()), (Split::Vault, self.vault())];
         let sides = sides.iter().filter(|(_, side)| !side.is_empty()).map(|(split, side)| {
             let balance = side.class_counts().map(|counts| {
                 let counts = self.classes().iter().zip(counts).map(|(class, n)| format!("{class} {n}"));

@@ -4,14 +4,14 @@ use super::columns::{Column, columns_of};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
 use crate::data::read::{Records, from_table};
-use crate::data::{Data, DataError, Origin};
+use crate::data::{Data, DataError, Origin, VaultSize};
 use crate::frames::Frame;
 
 options! {
     /// What the rows mean.
     pub struct OfOptions {
         /// The data set's name.
-        name: String = UNNAMED.to_owned(),
+        name: String = "rows".to_owned(),
         /// The column, or the function of a row, that gives the text: `text` without it.
         text: Option<Column> = None,
         /// The column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
@@ -50,6 +50,8 @@ options! {
         seed: Option<u64> = None,
         /// Rows that are test rows of data that was made before stay test rows; with `false` they may be train rows, and the record says how many are.
         keep_test: bool = true,
+        /// How many of the test rows are a vault, whose truth `metric::vault` scores and nothing reads: a share of them, such as 0.25, or about so many rows; whole groups, drawn without a look at classes.
+        vault: Option<VaultSize> = None,
     }
 }
 
@@ -111,10 +113,12 @@ fn run(call: &mut Call) -> Answer {
     let mut records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
     let (name, test_share, keep_test) = (options.name, options.test_share, options.keep_test);
+    let vault = options.vault.map(|size| (size, seed));
     let columns = columns_of!(options);
     // Rows without a name of their own are no set in which an id means one row.
     let is_set = name != UNNAMED && columns.has(&records, "id");
-    let origin = Origin::of_records(&records, is_set.then(|| name.clone()), !keep_test);
+    let ids_of = is_set.then(|| name.clone());
+    let origin = Origin { vault, ..Origin::of_records(&records, ids_of, !keep_test) };
     let source = columns.source(call, &mut records, &name, test_share, seed)?;
     Ok(Dynamic::from(Data::entered(call.ctx(), source, &origin)?))
 }

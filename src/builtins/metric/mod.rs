@@ -15,6 +15,7 @@ mod pgr;
 mod pgr_percent;
 mod truth;
 mod two_proportions;
+mod vault;
 
 use crate::bind::Registry;
 
@@ -35,4 +36,5 @@ pub fn register(registry: &mut Registry) {
     intervals::register(registry);
     registry.add(holm::function());
     registry.add(two_proportions::function());
+    registry.add(vault::function());
 }

@@ -22,6 +22,18 @@ pub enum Event {
     /// Rows that the session knows as test rows came again in the data `data`, whose rows `digest` names: `n_rows`, known by
     /// `known_by` (`id`, `input`, `group` or `words`). They `became` rows of this split.
     TestRows { data: String, digest: String, n_rows: usize, known_by: &'static str, became: &'static str },
+    /// A vault, the `n_rows` rows `digest` of `data`, was scored by `metric` for predictions: the `opening`th of the `budget` that
+    /// the store counts, or again the same one.
+    VaultOpened {
+        data: String,
+        digest: String,
+        n_rows: usize,
+        predictions: String,
+        metric: String,
+        opening: usize,
+        budget: usize,
+        is_new: bool,
+    },
     /// A costly operation was answered: looked up, computed, or only planned.
     Operation {
         operation: Operation,

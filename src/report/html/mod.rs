@@ -86,6 +86,8 @@ pub struct Page {
     pub account: String,
     pub operations: Vec<Operation>,
     pub truth: Vec<TruthRead>,
+    /// Openings of a vault, a sentence each.
+    pub vault: Vec<String>,
     pub warnings: Vec<String>,
     /// The command that runs it again and compares every number.
     pub verify: String,
@@ -180,6 +182,10 @@ fn sections(page: &Page) -> Vec<Section> {
     }
     if !page.truth.is_empty() {
         sections.push(Section::new("truth", "Truth that was read", truth(&page.truth)));
+    }
+    if !page.vault.is_empty() {
+        let body = html! { ul { @for opening in &page.vault { li { (opening) } } } };
+        sections.push(Section::new("vault", "Openings of a vault", body));
     }
     if !page.warnings.is_empty() {
         let body = html! { ul { @for warning in &page.warnings { li { (warning) } } } };

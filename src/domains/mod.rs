@@ -1,4 +1,5 @@
 //! What experiments are about: a folder for each domain, with its inputs, its targets, its readers and its measures.
 
+pub mod generated;
 pub mod preference;
 pub mod world;

@@ -6,8 +6,7 @@ use crate::bind::prelude::*;
 use crate::data::read::{self, Reading};
 use crate::data::sets;
 use crate::data::{Data, DataError, Origin, Source, VaultSize};
-use crate::domains::preference;
-use crate::domains::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldOptions};
+use crate::domains::generated::{self, Asked};
 
 options! {
     /// Which rows, and what the columns of a file mean.
@@ -103,7 +102,10 @@ fn run(call: &mut Call) -> Answer {
     let (test_share, keep_test) = (options.test_share.unwrap_or(TEST_SHARE), options.keep_test);
     let vault = options.vault.map(|size| (size, seed));
     let columns = columns_of!(options);
+    let (ask, pools, version) = (options.ask, options.pools, options.version);
+    let asked = Asked { seed, n_train, n_test, ask, pools, version, vault };
     if is_file(&name) {
+        asked.only(&name, &["vault"])?;
         let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
         let mut records = read::read(call.ctx(), &name, &reading)?;
         let ids_of = columns.has(&records, "id").then(|| name.clone());
@@ -118,35 +120,14 @@ fn run(call: &mut Call) -> Answer {
     if options.test_share.is_some() && sets::find(&name).is_none() {
         given.push("test_share");
     }
-    if options.pools.is_some() && name != format!("world/{PAIRS}") {
-        let said = format!("option `pools` of `data::load` is for `world/{PAIRS}`, and `{name}` is another data set");
-        return Err(Fault::new("data/not-pairs", said).hint("leave it out"));
-    }
-    if options.version.is_some() && !name.starts_with("world/") {
-        let said = format!("option `version` of `data::load` is for `world/TASK`, and `{name}` is another data set");
-        return Err(Fault::new("data/not-the-world", said).hint("leave it out"));
-    }
     if let Some(option) = given.first() {
         let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");
         return Err(Fault::new("data/not-a-file", said).hint("files end in .jsonl, .ndjson, .csv, .tsv or .parquet"));
     }
-    if let Some(task) = name.strip_prefix("world/") {
-        let chosen = TaskOptions::default();
-        let (n_train, n_test) = (n_train.unwrap_or(chosen.n_train), n_test.unwrap_or(chosen.n_test));
-        let version = options.version.unwrap_or(call.ctx().settings.world);
-        let world = World::new(WorldOptions::of(version)?)?;
-        if task == PAIRS {
-            if options.ask {
-                let said = "option `ask` of `data::load` is for tasks with classes, and `world/preference` has pairs";
-                return Err(Fault::new("data/not-a-task", said).hint("leave it out"));
-            }
-            let options = PairOptions { seed, n_train, n_test, pools: options.pools.unwrap_or(1) };
-            let pairs = preference::of_world(world::pairs(&world, &options)?)?;
-            return Ok(Dynamic::from(pairs.generated(call.ctx(), world.digest(), vault)?));
-        }
-        let rows = world::task(&world, task, &TaskOptions { seed, n_train, n_test, ask: options.ask })?;
-        return Ok(Dynamic::from(Data::of_task(rows)?.generated(call.ctx(), world.digest(), vault)?));
+    if let Some((domain, set)) = generated::find(&name) {
+        return Ok(Dynamic::from((domain.load)(call.ctx(), set, &asked)?));
     }
+    asked.only(&name, &["vault"])?;
     match sets::find(&name) {
         Some(set) => {
             let origin = Origin { ids_of: Some(name.clone()), lets_in: !keep_test, vault, ..Origin::default() };
@@ -198,8 +179,7 @@ fn counted(
 }
 
 fn unknown(name: &str) -> Fault {
-    let tasks = world::tasks().iter().map(|task| task.name).chain([PAIRS]).map(|task| format!("world/{task}"));
-    let names: Vec<String> = tasks.chain(sets::names().map(str::to_owned)).collect();
+    let names: Vec<String> = generated::names().into_iter().chain(sets::names().map(str::to_owned)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let hint = match nearest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),

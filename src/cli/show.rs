@@ -5,7 +5,7 @@ use super::{columns, draw, output};
 use crate::core::digest::short;
 use crate::core::operation::Operation;
 use crate::frames::Bounds;
-use crate::record::readings::{Sum, openings, sums};
+use crate::record::readings::{Sum, sums};
 use crate::record::{Account, How, Kept, Outcome, Record, What, altered};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -69,12 +69,7 @@ fn shown(kept: &Kept, all: bool) -> String {
         &["data", "split", "by", "for", "readings", "rows", "used by"],
         oracle(record),
     );
-    section(
-        &mut text,
-        "openings of a vault",
-        &["opening"],
-        openings(record).into_iter().map(|said| vec![said]).collect(),
-    );
+    section(&mut text, "openings of a vault", &["data", "rows", "metric", "opening", "counted"], openings(record));
     let met = test_rows(record);
     section(&mut text, "test rows that were met again", &["data", "rows", "known by", "became"], met);
     for name in kept.tables() {
@@ -150,6 +145,7 @@ fn operations(text: &mut String, record: &Record, all: bool) {
             How::Computed => "computed",
             How::Worker { .. } => "by a worker",
             How::Ahead { .. } => "by a worker, not come to",
+            How::Stored { imported: true, .. } => "imported",
             How::Stored { .. } => "stored",
             How::Planned => "planned",
         };
@@ -176,7 +172,7 @@ fn kinds(listed: &[Listed]) -> Vec<Vec<String>> {
         let [computed, by_workers, stored] = counts;
         match one.found {
             "computed" => *computed += 1,
-            "stored" => *stored += 1,
+            "stored" | "imported" => *stored += 1,
             "planned" => {}
             _ => *by_workers += 1,
         }
@@ -195,6 +191,24 @@ fn oracle(record: &Record) -> Vec<Vec<String>> {
         vec![sum.data.clone(), sum.what(), sum.by.clone(), sum.purpose.clone(), n, n_rows, sum.users()]
     };
     sums(record).iter().map(row).collect()
+}
+
+/// Openings of a vault: which one it was in the store, and whether it was counted then.
+fn openings(record: &Record) -> Vec<Vec<String>> {
+    let row = |what: &What| match what {
+        What::VaultOpened { data, n_rows, metric, opening, budget, is_new, .. } => {
+            let counted = if *is_new { "now" } else { "before" };
+            Some(vec![
+                data.clone(),
+                n_rows.to_string(),
+                metric.clone(),
+                format!("{opening} of {budget}"),
+                counted.to_owned(),
+            ])
+        }
+        _ => None,
+    };
+    record.events.iter().filter_map(|event| row(&event.what)).collect()
 }
 
 /// Rows that the run knew as test rows and met again.

@@ -28,6 +28,9 @@ pub fn page(store: &Store, listed: &Listed) -> (String, u8) {
         "made",
         &format!("in {took} by {} on {}, {} kernels; used {used}", manifest.program, manifest.device, manifest.kernels),
     );
+    if manifest.imported {
+        line("imported", "out of an archive: that its numbers are those of the derivation, nobody here checked");
+    }
     let (content, code) = match store.content(manifest) {
         Ok(content) => {
             let arrays = content.tensors.iter().map(|(name, shape, _)| format!("{name} {shape:?}"));

@@ -173,6 +173,8 @@ fn facts(record: &Record) -> Vec<(String, String)> {
 pub struct Account {
     pub n_computed: usize,
     pub n_stored: usize,
+    /// How many of the stored ones came out of an archive.
+    pub n_imported: usize,
     /// What computing took, in this process and its workers.
     pub spent: f64,
     /// What computing the stored results took once, less what reading them took.
@@ -189,8 +191,9 @@ impl Account {
                     account.n_computed += 1;
                     account.spent += found.seconds(operation);
                 }
-                How::Stored { seconds: once } => {
+                How::Stored { seconds: once, imported } => {
                     account.n_stored += 1;
+                    account.n_imported += usize::from(*imported);
                     account.saved += (once - operation.seconds).max(0.0);
                 }
                 How::Planned => {}
@@ -202,9 +205,13 @@ impl Account {
     /// `12 computed in 33.1 s; 20 found in the store, which saved 100.2 s.`
     pub fn sentence(&self) -> String {
         let computed = format!("{} computed in {}", self.n_computed, seconds(self.spent));
-        match self.n_stored {
-            0 => format!("{computed}."),
-            n => format!("{computed}; {n} found in the store, which saved {}.", seconds(self.saved)),
+        let stored = match self.n_stored {
+            0 => return format!("{computed}."),
+            n => format!("{computed}; {n} found in the store, which saved {}", seconds(self.saved)),
+        };
+        match self.n_imported {
+            0 => format!("{stored}."),
+            n => format!("{stored}; {n} of those were imported from an archive, and not computed here."),
         }
     }
 }
@@ -312,7 +319,7 @@ mod tests {
             recorder.note(&Event::Seed { seed });
         }
         let text = |text: &str| text.to_owned();
-        for found in [Found::Computed, Found::Stored { seconds: 5.0 }] {
+        for found in [Found::Computed, Found::Stored { seconds: 5.0, imported: false }] {
             let operation = Operation {
                 name: text("finetune"),
                 what: text("m"),

@@ -29,6 +29,13 @@ const MAX_MEMBERS: usize = 100_000;
 /// The most bytes of all members together, unpacked (chosen: a bundle is laid out on the disk).
 const MAX_TOTAL: u64 = 16 << 30;
 
+/// How many times its own size a bundle may unpack to, beyond [`FREE`]. Arbitrary: tables and drawings shrink to between a half and a
+/// thirtieth.
+const MAX_GROWTH: u64 = 64;
+
+/// Bytes that are unpacked whatever a bundle's size. Arbitrary.
+const FREE: u64 = 64 << 20;
+
 /// The largest text beside the run: the README, a module of the program, a page (chosen).
 const MAX_TEXT: u64 = 64 << 20;
 
@@ -156,6 +163,8 @@ pub fn unpack(path: &Path, name: &str) -> Result<Unpacked, RecordError> {
         return Err(fails("is not a file".to_owned()));
     }
     let file = std::fs::File::open(path).map_err(|error| fails(plain(&error)))?;
+    let n_file = file.metadata().map_err(|error| fails(plain(&error)))?.len();
+    let most = MAX_TOTAL.min(FREE + MAX_GROWTH.saturating_mul(n_file));
     let archive = ZipArchive::new(std::io::BufReader::new(file));
     let mut archive = archive.map_err(|error| broken(error.to_string().to_lowercase()))?;
     if archive.len() > MAX_MEMBERS {
@@ -170,7 +179,7 @@ pub fn unpack(path: &Path, name: &str) -> Result<Unpacked, RecordError> {
         }
         names.insert(called);
     }
-    let mut taking = Taking { archive, name, total: 0 };
+    let mut taking = Taking { archive, name, most, total: 0 };
     let text = taking.take(&format!("{RUN}{RECORD}"), MAX_RECORD)?;
     let record = Record::parse(name, &text)?;
     let wanted = wanted(&record)?;
@@ -244,6 +253,8 @@ fn wanted(record: &Record) -> Result<BTreeMap<String, Wanted>, RecordError> {
 struct Taking<'a, R> {
     archive: ZipArchive<R>,
     name: &'a str,
+    /// The most bytes in all.
+    most: u64,
     /// Bytes so far.
     total: u64,
 }
@@ -252,12 +263,19 @@ impl<R: Read + Seek> Taking<'_, R> {
     /// The bytes of a member, whose own statement of its size is not believed.
     fn take(&mut self, member: &str, most: u64) -> Result<Vec<u8>, RecordError> {
         let broken = |reason: String| RecordError::Bundle { path: self.name.to_owned(), reason };
-        let most = most.min(MAX_TOTAL - self.total.min(MAX_TOTAL));
+        let left = self.most.saturating_sub(self.total);
+        let (most, is_last) = (most.min(left), left < most);
         let entry = self.archive.by_name(member);
         let entry = entry.map_err(|error| broken(format!("`{member}`: {}", error.to_string().to_lowercase())))?;
         let mut bytes = Vec::new();
         let read = entry.take(most + 1).read_to_end(&mut bytes);
         read.map_err(|error| broken(format!("its member `{member}` is damaged: {}", plain(&error))))?;
+        if bytes.len() as u64 > most && is_last {
+            return Err(broken(format!(
+                "it unpacks to more than {} bytes, more than {MAX_GROWTH} times its size",
+                self.most
+            )));
+        }
         if bytes.len() as u64 > most {
             return Err(broken(format!("its member `{member}` has more than {most} bytes")));
         }
@@ -358,6 +376,9 @@ mod tests {
         let long = vec![0; (MAX_TEXT + 1) as usize];
         let error = said(&forged(&kept, &[("run/report.html", &long)]));
         assert!(error.contains("more than 67108864 bytes"), "{error}");
+        // A hundred megabytes of nothing in a hundred kilobytes.
+        let error = said(&forged(&kept, &[("run/t.csv", &vec![0; 100 << 20])]));
+        assert!(error.contains("it unpacks to more than") && error.contains("64 times its size"), "{error}");
         let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
         archive.add_symlink("run/t.csv", "/etc/passwd", SimpleFileOptions::default()).expect("added");
         let error = said(&archive.finish().expect("zip").into_inner());

@@ -43,6 +43,7 @@ pub fn page(folder: &Path, record: &Record, output: &str) -> String {
                 what: operation.what.clone(),
                 found: match found {
                     How::Computed => "computed",
+                    How::Stored { imported: true, .. } => "stored, imported",
                     How::Stored { .. } => "stored",
                     How::Worker { .. } | How::Ahead { .. } => "computed by a worker",
                     How::Planned => "planned",

@@ -300,6 +300,9 @@ pub enum How {
     /// The store had it; computing it took this many seconds once.
     Stored {
         seconds: f64,
+        /// Whether it came out of an archive, so that another machine may have computed it, or nobody.
+        #[serde(default)]
+        imported: bool,
     },
     /// A worker process of this run computed it, which took it this many seconds.
     Worker {
@@ -326,7 +329,7 @@ impl From<Found> for How {
     fn from(found: Found) -> How {
         match found {
             Found::Computed => How::Computed,
-            Found::Stored { seconds } => How::Stored { seconds },
+            Found::Stored { seconds, imported } => How::Stored { seconds, imported },
             Found::Worker { seconds } => How::Worker { seconds },
             Found::Planned => How::Planned,
         }
@@ -416,7 +419,7 @@ mod tests {
             seconds: 0.25,
             curve,
         };
-        let what = What::Operation { operation, found: How::Stored { seconds: 1.5 } };
+        let what = What::Operation { operation, found: How::Stored { seconds: 1.5, imported: false } };
         Recorded { at: 0.5, what }
     }
 

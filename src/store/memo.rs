@@ -93,6 +93,9 @@ pub struct Manifest {
     pub kernels: String,
     pub device: String,
     pub program: String,
+    /// Whether it came out of an archive: then nobody here computed it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 /// What an operation's computation gives.
@@ -194,7 +197,7 @@ impl<O: Operation> Performance<'_, O> {
         };
         match self.operation.unpack(content) {
             Ok(value) => {
-                let found = Found::Stored { seconds: manifest.seconds };
+                let found = Found::Stored { seconds: manifest.seconds, imported: manifest.imported };
                 self.tell(self.step.digest, found, started.elapsed().as_secs_f64(), manifest.curve);
                 Ok(Some(value))
             }
@@ -290,6 +293,7 @@ impl<O: Operation> Performance<'_, O> {
             kernels: class_on(&settings.device).to_owned(),
             device: settings.device.clone(),
             program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
+            imported: false,
         }
     }
 

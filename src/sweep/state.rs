@@ -156,7 +156,7 @@ mod tests {
         ctx.warn("careful");
         assert_eq!(told.lock().expect("whole").len(), 2);
         state.note_computed("k".to_owned(), 2.0);
-        let stored = Found::Stored { seconds: 9.0 };
+        let stored = Found::Stored { seconds: 9.0, imported: false };
         let found = |key: &str| match state.observe(operation(key, stored)) {
             Some(Event::Operation { operation, found, .. }) => (found, operation.seconds),
             other => panic!("{other:?}"),

@@ -233,7 +233,11 @@ impl Operation for Prediction<'_> {
     }
 
     fn unpack(&self, mut content: Content) -> Result<Vec<f32>, String> {
-        content.take("probabilities", &self.shape())
+        let values = content.take("probabilities", &self.shape())?;
+        match values.iter().find(|p| !(0.0..=1.0).contains(*p)) {
+            Some(p) => Err(format!("it has the probability {p}")),
+            None => Ok(values),
+        }
     }
 
     fn stand_in(&self) -> Vec<f32> {

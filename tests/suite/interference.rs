@@ -113,8 +113,9 @@ fn files_of(folder: &Path) -> Vec<std::path::PathBuf> {
 /// The hash of the result that the store has under a key; empty for what is not kept.
 fn content_of(store: &Path, key: &str) -> String {
     let Some(start) = key.get(..2) else { return String::new() };
-    let text = std::fs::read(store.join(format!("keys/{start}/{key}.json"))).expect("a manifest");
-    let manifest: serde_json::Value = serde_json::from_slice(&text).expect("json");
+    let text = std::fs::read_to_string(store.join(format!("keys/{start}/{key}.json"))).expect("a manifest");
+    let (_, text) = text.split_once('\n').expect("a hash in the first line");
+    let manifest: serde_json::Value = serde_json::from_str(text).expect("json");
     manifest["content"].as_str().expect("a hash").to_owned()
 }
 
@@ -257,9 +258,8 @@ fn none_of_the_fifteen_ways_gets_at_test_truth_past_the_record() {
     for (way, code) in WAYS {
         let [(plain, end), (exchanged, other)] = both(project.path(), &format!("{BEGIN}{code}"), &[]);
         assert_eq!(interference(&plain, &exchanged), None, "{way}");
-        assert!(end == "()" || end.is_empty(), "{way}: {end}");
+        assert_eq!(end, "", "{way}");
         assert_eq!(end, other, "{way}");
-        assert!(before_reading(&plain).len() > 1, "{way}: {plain:?}");
     }
 }
 
@@ -318,7 +318,7 @@ fn a_file_with_other_test_classes_gives_the_same_models_and_predictions() {
         let (project, folder) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         std::fs::write(project.path().join("rows.csv"), rows).expect("written");
         let (items, end) = run(folder.path(), project.path(), &code, &[], None);
-        assert_eq!(end, "()");
+        assert_eq!(end, "");
         items
     };
     let (plain, other) = (run_on(&rows_csv()), run_on(&flipped));

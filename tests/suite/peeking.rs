@@ -314,7 +314,7 @@ fn way_13_the_lexicon_is_an_oracle() {
     words.ran();
     let reading = &words.reads[0];
     assert_eq!((reading.form, reading.by.as_str(), reading.purpose.as_str()), (Form::Rule, "world::lexicon", "oracle"));
-    assert_eq!(reading.split, "train and test");
+    assert_eq!(reading.split, "train and test and vault");
 }
 
 #[test]

@@ -47,7 +47,10 @@ pub fn experiment() -> tempfile::TempDir {
         ("fails.rhai", "print(\"first\");\nlet n = metric::accuracy(1, 2);\n"),
         (
             "again.rhai",
-            "let rows = data::load(\"rows.csv\", #{ seed: 1 });\ndata::of(rows.frame(), #{ classes: [\"no\", \"yes\"], split: |row| \"train\" });\n",
+            "let rows = data::load(\"rows.csv\", #{ seed: 1 });\ndata::of(rows.frame(), #{ classes: [\"no\", \"yes\"], split: |row| \"train\" });\n\
+             let task = data::load(\"rows.csv\", #{ seed: 1, test_share: 0.5, vault: 0.5 });\n\
+             let ids = task.vault.frame().column(\"id\");\n\
+             metric::vault(frame::of(#{ id: ids, prediction: ids.map(|id| 0) }), task);\n",
         ),
         ("fetched.rhai", "try { model::load(\"hub:o/n\"); } catch (e) { print(e.code); }\n"),
     ] {

@@ -191,6 +191,15 @@ fn results_are_listed_shown_and_taken_elsewhere() {
     assert!(code == 0 && out.starts_with("8 results new"), "{out}{err}");
     let again = operations(folder.path(), &other, "two", &[]);
     assert_eq!(count(&again, "stored"), 8);
+    // What nobody here computed says so: in the record, when it is shown, in the appendix.
+    let record = std::fs::read_to_string(folder.path().join("two/record.json")).expect("a record");
+    assert_eq!(record.matches("\"imported\": true").count(), 8, "{record}");
+    let (_, shown, _) = run(folder.path(), &other, &["show", "two"]);
+    assert!(shown.contains("8 of those were imported from an archive"), "{shown}");
+    let appendix = std::fs::read_to_string(folder.path().join("two/appendix.md")).expect("an appendix");
+    assert!(appendix.contains("8 of those were imported from an archive"), "{appendix}");
+    let (_, shown, _) = run(folder.path(), &other, &["store", "show", &key]);
+    assert!(shown.contains("imported   out of an archive"), "{shown}");
     let keys = |found: &[(String, String)]| found.iter().map(|(key, _)| key.clone()).collect::<BTreeSet<_>>();
     assert_eq!(keys(&again), keys(&found));
     std::fs::write(folder.path().join("odd.zip"), "not a zip").expect("written");
@@ -360,4 +369,38 @@ fn an_archive_leaves_no_progress_on_the_terminal() {
     let (_, after) = text.rsplit_once("\u{1b}[2K").unwrap_or(("", &text));
     assert!(!after.contains("check all.zip") && !after.contains("import all.zip"), "{text:?}");
     assert!(after.contains("8 results new"), "{text:?}");
+}
+
+#[test]
+fn predictions_that_are_no_probabilities_are_computed_again() {
+    use w2s::core::digest::Digest;
+    let folder = folder();
+    let code = "let rows = data::of([#{ text: \"good dog\", label: 1 }, #{ text: \"bad dog\", label: 0 }], #{ test_share: 0.0 });\n\
+        model::untrained(rows).finetune(rows, rows.truth(\"a test\"), #{ steps: 2 }).predict(rows).column(\"p1\")";
+    let whole = crate::peeking::told(&mut crate::support::session_in(folder.path()), code);
+    assert!(whole.error.is_empty() && whole.warnings.is_empty(), "{} {:?}", whole.error, whole.warnings);
+    let store = folder.path().join("store");
+    let is_prediction = |path: &PathBuf| std::fs::read_to_string(path).is_ok_and(|text| text.contains("\"predict\""));
+    let manifests = crate::support::files_below(&store.join("keys"), "json");
+    let manifest = manifests.into_iter().find(is_prediction).expect("the manifest of a prediction");
+    let text = std::fs::read_to_string(&manifest).expect("text");
+    let (_, text) = text.split_once('\n').expect("a hash in the first line");
+    let held: serde_json::Value = serde_json::from_str(text).expect("json");
+    let content = held["content"].as_str().expect("a hash");
+    let place = |hash: &str| store.join(format!("objects/{}/{hash}.safetensors", &hash[..2]));
+    let mut bytes = std::fs::read(place(content)).expect("there");
+    let at = bytes.len() - 4;
+    bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    let hash = Digest::of_bytes(&bytes).to_hex();
+    std::fs::create_dir_all(place(&hash).parent().expect("a folder")).expect("made");
+    std::fs::write(place(&hash), bytes).expect("written");
+    let text = text.replace(content, &hash);
+    std::fs::write(&manifest, format!("{}\n{text}", Digest::of_bytes(text.as_bytes()).to_hex())).expect("written");
+    let again = crate::peeking::told(&mut crate::support::session_in(folder.path()), code);
+    assert_eq!((again.value, again.error.as_str()), (whole.value, ""));
+    assert!(
+        again.warnings.iter().any(|text| text.contains("does not fit and is computed again")),
+        "{:?}",
+        again.warnings
+    );
 }

@@ -61,8 +61,8 @@ pub enum Event {
 pub enum Found {
     /// This process computed it.
     Computed,
-    /// The store had it; computing it took this many seconds once.
-    Stored { seconds: f64 },
+    /// The store had it; computing it took this many seconds once. It may have come out of an archive.
+    Stored { seconds: f64, imported: bool },
     /// A worker process of this run computed it, which took it this many seconds.
     Worker { seconds: f64 },
     /// A plan only names it.

@@ -24,6 +24,13 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 const MAX_MANIFEST: u64 = 16 << 20;
 const MAX_MEMBERS: usize = 10_000_000;
 
+/// How many times an archive's own size all its manifests may have as text, beyond [`FREE_TEXT`]. Arbitrary: manifests shrink to about a
+/// fifth.
+const MAX_GROWTH: u64 = 64;
+
+/// Bytes of manifests that are read whatever the archive's size. Arbitrary.
+const FREE_TEXT: u64 = 64 << 20;
+
 /// What an import brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -96,13 +103,14 @@ impl Store {
     pub fn import(&self, from: &Path, ctx: &Context) -> Result<Imported, StoreError> {
         let file = File::open(from).map_err(|error| StoreError::io(from, &error))?;
         let refused = |reason: String| StoreError::Archive { path: from.display().to_string(), reason };
+        let n_file = file.metadata().map_err(|error| StoreError::io(from, &error))?.len();
         let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|error| refused(error.to_string()))?;
         if zip.len() > MAX_MEMBERS {
             return Err(refused(format!("it has {} members, at most {MAX_MEMBERS} are read", zip.len())));
         }
         let n_members = zip.len() as u64;
         let archive = told(ctx, format!("check {}", from.display()), n_members, |step| {
-            self.checked(&mut zip, ctx, &refused, step)
+            self.checked(&mut zip, n_file, ctx, &refused, step)
         })?;
         let n_results = archive.manifests.len() as u64;
         told(ctx, format!("import {}", from.display()), n_results, |step| {
@@ -114,10 +122,13 @@ impl Store {
     fn checked(
         &self,
         zip: &mut ZipArchive<impl Read + Seek>,
+        n_file: u64,
         ctx: &Context,
         refused: &impl Fn(String) -> StoreError,
         step: &mut dyn FnMut(),
     ) -> Result<Archive, StoreError> {
+        let most_text = FREE_TEXT + MAX_GROWTH * n_file;
+        let (mut n_text, mut n_content) = (0, 0);
         let mut archive = Archive::default();
         let mut claimed: BTreeMap<String, usize> = BTreeMap::new();
         for idx in 0..zip.len() {
@@ -125,13 +136,24 @@ impl Store {
             let member = zip.by_index(idx).map_err(|error| refused(error.to_string()))?;
             let name = String::from_utf8_lossy(member.name_raw()).into_owned();
             if let Some(content) = named(&name, "objects/", ".safetensors") {
+                // As `export` writes them. So no archive unpacks to more contents than its own bytes, whatever they say.
+                if member.compression() != CompressionMethod::Stored {
+                    return Err(refused(format!("`{name}` is compressed, and contents are stored as they are")));
+                }
+                n_content += member.size();
+                if n_content > n_file {
+                    return Err(refused(format!("its contents have {n_content} bytes, the file {n_file}")));
+                }
                 if claimed.insert(content.to_owned(), idx).is_some() {
                     return Err(refused(format!("it has `{name}` twice")));
                 }
             } else if named(&name, "keys/", ".json").is_some() {
                 let mut text = Vec::new();
                 let read = member.take(MAX_MANIFEST).read_to_end(&mut text);
-                read.map_err(|error| refused(format!("`{name}`: {}", plain(&error))))?;
+                n_text += read.map_err(|error| refused(format!("`{name}`: {}", plain(&error))))? as u64;
+                if n_text > most_text {
+                    return Err(refused(format!("its manifests have more than {most_text} bytes")));
+                }
                 let manifest = Manifest::read_any(&text).map_err(|why| refused(format!("`{name}`: {why}")))?;
                 let key = manifest.key().ok_or_else(|| refused(format!("`{name}`: it has no digest")))?;
                 if archive.manifests.insert(key, manifest).is_some() {
@@ -202,6 +224,7 @@ impl Store {
                 self.persist(file, &place, true)?;
                 imported.n_bytes += n_bytes;
             }
+            let manifest = &Manifest { imported: true, ..manifest.clone() };
             self.write_manifest(*key, manifest, true)?;
             if let Some(bucket) = &self.bucket {
                 self.send(bucket.backend(), *key, manifest)?;

@@ -70,6 +70,7 @@ mod tests {
             kernels: String::new(),
             device: String::new(),
             program: String::new(),
+            imported: false,
         }
     }
 

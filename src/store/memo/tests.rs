@@ -461,6 +461,22 @@ fn an_archive_with_other_things_in_it_is_refused_whole() {
 }
 
 #[test]
+fn contents_that_would_grow_are_refused_before_they_are_read() {
+    use std::io::Write;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ctx, _) = context_in(folder.path(), None, Memo::On);
+    let path = folder.path().join("bomb.zip");
+    let name = format!("objects/{}.safetensors", "ab".repeat(32));
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).expect("made"));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+    zip.start_file(&name, options).expect("begun");
+    zip.write_all(&vec![0; 32 << 20]).expect("written");
+    zip.finish().expect("written");
+    let error = Store::of(&ctx).import(&path, &ctx).expect_err("refused").to_string();
+    assert!(error.contains(&format!("`{name}` is compressed, and contents are stored as they are")), "{error}");
+}
+
+#[test]
 fn a_store_that_cannot_be_written_says_what_to_do() {
     use crate::core::explain::Explain;
     use std::io::{Error, ErrorKind};

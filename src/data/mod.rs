@@ -4,9 +4,10 @@
 //! is its [`Input`], what is asked of the rows is the data set's [`Target`]. **Sealed** means: no function hands out a
 //! row's truth, or anything that differs from row to row because of it, except [`Data::truth`], and that tells the
 //! context who asked and what for. Aggregates are not sealed: how many rows a class has is printed with
-//! the data set and its drawn parts (not with rows that a caller chose: of one row the count is the class), and splits and
-//! samples are balanced by class, as the literature's protocol has it (Burns et al. 2023). Which rows a balanced part gets
-//! depends on truth; the part does not say which of its rows are of which class.
+//! the data set and its drawn parts (not with rows that a caller chose: of one row the count is the class, and not of a vault),
+//! and splits and samples are balanced by class, as the literature's protocol has it (Burns et al. 2023). Which rows a balanced
+//! part gets depends on truth, so the draw is told ([`oracle`]) or, of test rows that a caller chose, refused. Test rows stay
+//! test rows in every data set that a session makes later ([`known`]); those of a vault are scored and never read ([`vault`]).
 //!
 //! Reading files is in [`read`]; what their columns mean is in [`columns`]; data sets that are fetched are in [`sets`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]

@@ -42,6 +42,13 @@ impl Data {
         Ok(())
     }
 
+    /// Tells that `by` drew the test rows of this data set by class, before any of them was put into a vault.
+    pub fn note_drawn_split(&self, ctx: &Context, by: &str) {
+        if self.class_truth().is_some() {
+            ctx.tell(Event::TruthRead(self.reading(by, "balance by class", Form::Draw)));
+        }
+    }
+
     /// What a frame of these rows has of sealed data.
     pub(super) fn sealed(&self, readings: impl IntoIterator<Item = Reading>) -> Sealed {
         let ids = |split| Arc::new(self.rows().filter(|row| row.split == split).map(|row| row.id.clone()).collect());

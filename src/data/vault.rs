@@ -38,13 +38,13 @@ impl VaultSize {
 impl Source {
     /// The same data set with a part of its test rows as a vault, by group, drawn by `seed`. One that states a vault keeps it.
     pub(super) fn with_vault(self, size: VaultSize, seed: u64) -> Result<Source, DataError> {
-        if self.rows.iter().any(|row| row.split == Split::Vault) {
-            return Ok(self);
-        }
-        let n_test = self.rows.iter().filter(|row| row.split == Split::Test).count();
+        let n_test = self.rows.iter().filter(|row| row.split != Split::Train).count();
         let name = self.name.clone();
         let fails = || DataError::VaultSize { name: name.clone(), asked: size.shown(), n_test };
         let share = size.share(n_test).ok_or_else(fails)?;
+        if self.rows.iter().any(|row| row.split == Split::Vault) {
+            return Ok(self);
+        }
         let source = Arc::new(self);
         let parts =
             Data::new(source.clone()).test().split_as(&[share, 1.0 - share], seed, false).map_err(|_| fails())?;

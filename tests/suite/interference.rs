@@ -256,7 +256,7 @@ fn none_of_the_fifteen_ways_gets_at_test_truth_past_the_record() {
     let project = tempfile::tempdir().expect("a folder");
     std::fs::write(project.path().join("rows.csv"), rows_csv()).expect("written");
     for (way, code) in WAYS {
-        let [(plain, end), (exchanged, other)] = both(project.path(), &format!("{BEGIN}{code}"), &[]);
+        let [(plain, end), (exchanged, other)] = both(project.path(), &format!("{BEGIN}{code}\n()"), &[]);
         assert_eq!(interference(&plain, &exchanged), None, "{way}");
         assert_eq!(end, "", "{way}");
         assert_eq!(end, other, "{way}");

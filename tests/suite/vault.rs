@@ -29,7 +29,13 @@ fn a_vault_is_a_part_of_the_test_rows_and_is_not_read() {
     assert_eq!(value("[task.train.n_rows, task.test.n_rows, task.vault.n_rows]"), "[24, 8, 8]");
     assert_eq!(value("`${task}`"), "rows.csv: train 24 (no 12, yes 12), test 8 (no 4, yes 4), vault 8");
     assert_eq!(value("task.vault.frame().column(\"text\").len()"), "8");
-    assert_eq!(value("data::load(\"rows.csv\", #{ vault: 4 }).vault.n_rows"), "4");
+    let four = told(&mut session_in(folder.path()), "data::load(\"rows.csv\", #{ vault: 4 }).vault.n_rows");
+    assert_eq!(four.value, "4");
+    assert_eq!(
+        value("data::load(\"rows.csv\", #{ vault: 4 }).vault.n_rows"),
+        "8",
+        "those of the first vault stay there"
+    );
     let refused = |code: &str| tried(folder.path(), code).1;
     let read = "would read the classes of";
     for code in [
@@ -68,6 +74,13 @@ fn who_was_in_a_vault_stays_there() {
     );
     let numbers: Vec<&str> = world.value.trim_matches(['[', ']']).split(", ").collect();
     assert!(numbers.len() == 2 && numbers[0] == numbers[1] && numbers[0] != "0", "{} {}", world.value, world.error);
+    let drawn = rows().replace("split", "side");
+    std::fs::write(folder.path().join("drawn.csv"), drawn).expect("written");
+    let of_drawn = told(
+        &mut session_in(folder.path()),
+        "data::load(\"drawn.csv\", #{ test_share: 0.5, vault: 0.5 }).vault.n_rows",
+    );
+    assert_eq!((of_drawn.value.as_str(), of_drawn.reads[0].split.as_str()), ("10", "train and test and vault"));
     let stated = rows().replace("r39,text number 39,yes,test", "r39,text number 39,yes,vault");
     std::fs::write(folder.path().join("stated.csv"), stated).expect("written");
     let of_file = told(&mut session_in(folder.path()), "data::load(\"stated.csv\").vault.n_rows");

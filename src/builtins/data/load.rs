@@ -157,7 +157,7 @@ fn counted(
 ) -> Answer {
     let all = Data::entered(call.ctx(), source, origin)?;
     if is_drawn {
-        all.note_draw(call.ctx(), &call.function.path())?;
+        all.note_drawn_split(call.ctx(), &call.function.path());
     }
     if n_train.is_none() && n_test.is_none() {
         return Ok(Dynamic::from(all));

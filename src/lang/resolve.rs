@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The script stdlib: module names with their texts, inside the binary.
-pub const STDLIB: &[(&str, &str)] = &[("w2s", include_str!("../../stdlib/w2s.rhai"))];
+pub const STDLIB: &[(&str, &str)] =
+    &[("w2s", include_str!("../../stdlib/w2s.rhai")), ("prompt", include_str!("../../stdlib/prompt.rhai"))];
 
 /// Files importing files importing files (chosen).
 const MAX_DEPTH: usize = 16;

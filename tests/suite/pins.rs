@@ -123,7 +123,7 @@ fn with_kernels(kernels: Kernels) -> (String, Pins) {
         assert!(before.is_none(), "two operations are called `{name}`");
         class = manifest.kernels;
     }
-    assert_eq!(pins.len(), 32, "{:#?}", pins.keys());
+    assert_eq!(pins.len(), 36, "{:#?}", pins.keys());
     (class, pins)
 }
 

@@ -95,11 +95,12 @@ fn the_main_script_leaves_its_table_and_figures() {
     }
 }
 
-#[test]
-fn the_script_stdlib_passes_its_own_tests() {
+/// Runs every test in `stdlib/MODULE_test.rhai`, of which there are so many at least.
+fn passes_its_own_tests(module: &str, at_least: usize) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut session = session_in(folder.path());
-    let text = std::fs::read_to_string(root().join("stdlib/w2s_test.rhai")).expect("tests beside the stdlib");
+    let path = root().join(format!("stdlib/{module}_test.rhai"));
+    let text = std::fs::read_to_string(path).expect("tests beside the stdlib");
     let _ = session.eval(&text).unwrap_or_else(|error| panic!("{error:?}"));
     let tests: Vec<String> = session
         .functions()
@@ -107,8 +108,18 @@ fn the_script_stdlib_passes_its_own_tests() {
         .map(|function| function.name.to_string())
         .filter(|name| name.starts_with("test_"))
         .collect();
-    assert!(tests.len() >= 8, "too few tests were found: {tests:?}");
+    assert!(tests.len() >= at_least, "too few tests were found: {tests:?}");
     for test in tests {
         let _ = session.eval(&format!("{test}()")).unwrap_or_else(|error| panic!("{test}: {error:?}"));
     }
+}
+
+#[test]
+fn the_script_stdlib_passes_its_own_tests() {
+    passes_its_own_tests("w2s", 8);
+}
+
+#[test]
+fn prompts_pass_their_own_tests() {
+    passes_its_own_tests("prompt", 5);
 }

@@ -1,8 +1,10 @@
 //! `model`: pretrained models, finetuning, predictions, labels.
 
 mod choose;
+mod features;
 mod files;
 mod finetune;
+mod finetune_generative;
 mod generate;
 mod getters;
 mod label;
@@ -26,6 +28,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(untrained::function());
     registry.add(pretrain::function());
     registry.add(finetune::function());
+    registry.add(finetune_generative::function());
     registry.add(predict::function());
     registry.add(label::function());
     registry.add(score::function());
@@ -33,6 +36,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(logprobs::function());
     registry.add(perplexity::function());
     registry.add(choose::function());
+    registry.add(features::function());
     registry.add(next_tokens::function());
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }

@@ -136,6 +136,7 @@ thread_local! {
 }
 
 /// As [`super::matmul::product`], by dot products.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn product_by_dots(
     par: bool,
     w: &[f32],

@@ -15,7 +15,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The script stdlib: module names with their texts, inside the binary.
-pub const STDLIB: &[(&str, &str)] = &[("w2s", W2S), ("errors", include_str!("../../stdlib/errors.rhai"))];
+pub const STDLIB: &[(&str, &str)] = &[
+    ("w2s", W2S),
+    ("errors", include_str!("../../stdlib/errors.rhai")),
+    ("prompt", include_str!("../../stdlib/prompt.rhai")),
+];
 
 /// The module `w2s`: a file per idea, one text for whoever imports it.
 const W2S: &str = concat!(

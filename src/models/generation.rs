@@ -321,8 +321,13 @@ impl Sequence<'_> {
     fn take(&mut self, logits: &[f32], settings: &Settings, encoder: &Encoder) -> Result<(), ModelError> {
         let token = settings.sampling.pick(logits, &mut self.random);
         let logit = logits.get(token as usize).copied().unwrap_or(f32::NAN);
+        let logprob = (f64::from(logit) - log_sum_exp(logits)) as f32;
+        if !logprob.is_finite() {
+            let id = self.request.id;
+            return Err(ModelError::Engine(format!("the logits behind the prompt `{id}` are no finite numbers")));
+        }
         self.found.tokens.push(token);
-        self.found.logprobs.push((f64::from(logit) - log_sum_exp(logits)) as f32);
+        self.found.logprobs.push(logprob);
         self.room = self.room.saturating_sub(1);
         let stops = &settings.stops;
         let is_end = stops.tokens.contains(&token)

@@ -323,6 +323,48 @@ pub(crate) mod tests {
         shapes
     }
 
+    /// Holds the model of drawn tensors to what transformers' `generate` writes: the same tokens, log-probabilities to 2e-5.
+    fn writes_what_transformers_writes(kind: &str, shapes: &[(String, Vec<usize>)]) {
+        use crate::models::generation::{Request, Settings, Stops, continue_all};
+        use crate::models::sampling::Sampling;
+        #[derive(serde::Deserialize)]
+        struct Case {
+            model: String,
+            prompt: Vec<u32>,
+            tokens: Vec<u32>,
+            logprobs: Vec<f32>,
+            margin: f32,
+        }
+        let mut tiny: Tiny = serde_json::from_str(include_str!("../../tests/reference/tiny.json")).expect("configs");
+        let config = tiny.configs.remove(kind).expect("a config").to_string();
+        let tensors = shapes.iter().map(|(name, shape)| (name.clone(), drawn(name, shape))).collect();
+        let files = HfFiles { sentence_config: None, ..files(&tensors, &config) };
+        let model = Model::from_hf("toy", &files).expect("fits");
+        let cases: Vec<Case> =
+            serde_json::from_str(include_str!("../../tests/reference/generation.json")).expect("cases");
+        let cases: Vec<Case> = cases.into_iter().filter(|case| case.model == kind).collect();
+        assert_eq!(cases.len(), 3);
+        let requests: Vec<Request> =
+            cases.iter().map(|case| Request { id: "", sample: 0, tokens: &case.prompt }).collect();
+        let sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0 };
+        let settings = Settings { max_new_tokens: 24, sampling, seed: 0, stops: Stops::default(), batch: 2 };
+        let found = continue_all(&model, &requests, &settings, &Default::default(), &|_| {}).expect("continues");
+        for (case, found) in cases.iter().zip(found) {
+            assert!(case.margin > 1e-3, "no two tokens are so near that rounding decides");
+            assert_eq!(found.tokens, case.tokens, "{kind}");
+            let pairs = found.logprobs.iter().zip(&case.logprobs);
+            let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-5, "{kind}: {worst}");
+        }
+    }
+
+    #[test]
+    fn llamas_write_what_transformers_writes() {
+        writes_what_transformers_writes("llama", &llama_shapes(false, true));
+        writes_what_transformers_writes("llama-untied", &llama_shapes(false, false));
+        writes_what_transformers_writes("qwen2", &llama_shapes(true, true));
+    }
+
     #[test]
     fn llamas_compute_what_transformers_computes() {
         holds_to_transformers("llama", &llama_shapes(false, true));

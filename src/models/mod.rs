@@ -235,6 +235,21 @@ pub(crate) mod testing {
     use tokenizers::models::wordlevel::WordLevel;
     use tokenizers::pre_tokenizers::whitespace::WhitespaceSplit;
 
+    /// Rows `r0`, `r1`, … of which nothing is asked, all on one side.
+    pub fn rows(inputs: Vec<crate::data::Input>, split: crate::data::Split) -> Data {
+        use crate::data::{Row, Source, Target};
+        let row =
+            |(idx, input)| Row { id: format!("r{idx}"), input, group: format!("g{idx}"), split, difficulty: f32::NAN };
+        let rows = inputs.into_iter().enumerate().map(row).collect();
+        Data::new(Arc::new(Source::with_target("toy", rows, Target::None).expect("valid")))
+    }
+
+    /// A prompt with continuations.
+    pub fn prompt(text: &str, continuations: &[&str]) -> crate::data::Input {
+        let continuations = continuations.iter().map(|text| (*text).to_owned()).collect();
+        crate::data::Input::Prompt(Box::new(crate::data::Prompt { text: text.to_owned(), continuations }))
+    }
+
     /// A tokenizer that knows these words (ids from 1) and `[UNK]` (0).
     pub fn words(words: &[&str]) -> Arc<Encoder> {
         let vocab = std::iter::once("[UNK]").chain(words.iter().copied());

@@ -223,18 +223,48 @@ pub fn backward(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, d_
 /// Mean next-token cross-entropy (nats) over all positions that have a next token, read by the token embedding or, where
 /// it is not tied, by the matrix for that; sets `grads` to its gradients.
 pub fn lm_step(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape, grads: &mut [f32]) -> f64 {
+    lm_step_on(arch, params, batch, None, tape, grads)
+}
+
+/// The same, over those tokens alone that `counted` says of all the batch's; a row's first token never counts. NaN where none
+/// does.
+pub fn lm_step_on(
+    arch: &Arch,
+    params: &[f32],
+    batch: &Packed,
+    counted: Option<&[bool]>,
+    tape: &mut Tape,
+    grads: &mut [f32],
+) -> f64 {
     let map = Map::new(arch);
-    if check_lm(arch, params, batch).is_err() || grads.len() != map.n_params {
+    let n_positions = match counted {
+        None => batch.tokens.len().saturating_sub(batch.n_rows()),
+        Some(counted) => n_counted(batch, counted),
+    };
+    if check_lm(arch, params, batch).is_err() || grads.len() != map.n_params || n_positions == 0 {
         return f64::NAN;
     }
     let trunk = Trunk { map: &map, params };
     tape.split(&map, batch, Want::States, true);
-    let n_positions = batch.tokens.len() - batch.n_rows();
     let scale = 1.0 / n_positions as f32;
     let losses = step(tape, &map, Want::States, batch, grads, true, |shard, grads| {
-        shard.next_token(trunk, shard_tokens(shard, batch), Some(scale), grads)
+        let range = shard.first_token..shard.first_token + shard.cols().n;
+        let counted = counted.map(|counted| counted.get(range).unwrap_or_default());
+        shard.next_token(trunk, shard_tokens(shard, batch), counted, Some(scale), grads)
     });
     losses.iter().sum::<f64>() / n_positions as f64
+}
+
+/// How many tokens that have one before them are counted; none where it does not say of each token.
+fn n_counted(batch: &Packed, counted: &[bool]) -> usize {
+    if counted.len() != batch.tokens.len() {
+        return 0;
+    }
+    let of_row = |bounds: &[usize]| match bounds {
+        [start, end] => counted.get(start + 1..*end).unwrap_or_default().iter().filter(|counts| **counts).count(),
+        _ => 0,
+    };
+    batch.offsets.windows(2).map(of_row).sum()
 }
 
 /// As [`lm_step`], without gradients.
@@ -245,7 +275,7 @@ pub fn lm_loss(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> 
     let map = Map::new(arch);
     let trunk = Trunk { map: &map, params };
     tape.split(&map, batch, Want::States, false);
-    let losses = tape.each(|shard| shard.next_token(trunk, shard_tokens(shard, batch), None, &mut Grads::none()));
+    let losses = tape.each(|shard| shard.next_token(trunk, shard_tokens(shard, batch), None, None, &mut Grads::none()));
     losses.iter().sum::<f64>() / (batch.tokens.len() - batch.n_rows()) as f64
 }
 

@@ -58,6 +58,8 @@ pub enum TrainError {
     Frozen { option: &'static str },
     #[error("`head` is \"keep\", but {why}")]
     KeepHead { why: String },
+    #[error("no head can start from `head_tokens`: {why}")]
+    HeadTokens { why: String },
     #[error("training diverged at step {step} of {steps}: the {what} is not finite (lr {lr:?})")]
     Diverged { step: usize, steps: usize, what: &'static str, lr: f64 },
     #[error("`{model}` is a bidirectional encoder: it does not predict next tokens, so it cannot {asked}")]
@@ -126,7 +128,8 @@ impl Explain for TrainError {
             | TrainError::TooManySteps { .. }
             | TrainError::AdamDecay { .. }
             | TrainError::Frozen { .. }
-            | TrainError::KeepHead { .. } => "train/option",
+            | TrainError::KeepHead { .. }
+            | TrainError::HeadTokens { .. } => "train/option",
             TrainError::Speechless { .. } => "model/not-causal",
             TrainError::CpuOnly { .. } => "model/device",
             TrainError::EmptyPrompt { .. } | TrainError::LongPrompt { .. } => "generate/prompt",
@@ -175,6 +178,9 @@ impl Explain for TrainError {
                 Some("give each row `continuations`, an array of two texts or more".to_owned())
             }
             TrainError::Truth(error) => error.hint(),
+            TrainError::HeadTokens { .. } => {
+                Some("name one token for each class: model.next_tokens(\"…\") shows some".to_owned())
+            }
             TrainError::KeepHead { .. } => Some("leave `head` out: it starts at zero".to_owned()),
             TrainError::Diverged { lr, .. } => Some(format!("try a lower rate, such as lr: {:e}", lr / 10.0)),
             TrainError::Labels(error) => error.hint(),

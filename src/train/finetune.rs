@@ -72,7 +72,7 @@ pub fn finetune_watched(
         model = model.in_classes(data.classes(), data.name())?;
     }
     let model = &model;
-    let head = first_head(model, kind, n_classes, plan.recipe.head)?;
+    let head = first_head(model, kind, n_classes, &plan.recipe)?;
     let adapters = plan.recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let (adapters, plan, watches) = (adapters.as_ref(), &plan, watches.as_slice());
     let work =
@@ -397,7 +397,7 @@ impl Finetuning<'_> {
     }
 }
 
-fn refuse_test_rows(data: &Data) -> Result<(), TrainError> {
+pub(super) fn refuse_test_rows(data: &Data) -> Result<(), TrainError> {
     if data.is_empty() {
         return Err(TrainError::NoRows { of: "data" });
     }
@@ -411,14 +411,46 @@ fn refuse_test_rows(data: &Data) -> Result<(), TrainError> {
     })
 }
 
+/// The rows by which the model reads these next tokens, one for each class (Burns et al. 2023: those of "0" and "1").
+fn head_of_tokens(model: &Model, kind: HeadKind, n_classes: usize, tokens: &[String]) -> Result<Vec<f32>, TrainError> {
+    let inner = &model.inner;
+    let refused = |why: String| TrainError::HeadTokens { why };
+    if !inner.arch.is_causal() {
+        return Err(refused(format!("`{}` is a bidirectional encoder, which predicts no next token", inner.name)));
+    }
+    if kind == HeadKind::Scalar || tokens.len() != n_classes {
+        let asked = if kind == HeadKind::Scalar { "preferences".to_owned() } else { format!("{n_classes} classes") };
+        return Err(refused(format!("{} tokens were given, and the data asks for {asked}", tokens.len())));
+    }
+    let layout = &inner.params.layout;
+    let width = inner.arch.width();
+    let place = layout.find("embed.out").or_else(|| layout.find("embed.token")).map_or(0, |entry| entry.offset);
+    let row = |text: &String| {
+        let encoded = inner.encoder.tokenizer().encode_fast(text.as_str(), false).ok();
+        let ids = encoded.map(|encoded| encoded.get_ids().to_vec()).unwrap_or_default();
+        let &[id] = ids.as_slice() else {
+            return Err(refused(format!("{text:?} is {} tokens of `{}`, not one", ids.len(), inner.name)));
+        };
+        if inner.encoder.token_text(id).trim() != text.trim() {
+            return Err(refused(format!("{text:?} is no token of `{}`", inner.name)));
+        }
+        let from = place + id as usize * width;
+        Ok(inner.params.values.get(from..from + width).unwrap_or_default().to_vec())
+    };
+    Ok(tokens.iter().map(row).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
 /// Outputs of a head for each sequence: a logit for each class, or one score.
 fn n_outputs(kind: HeadKind, n_classes: usize) -> usize {
     if kind == HeadKind::Scalar { 1 } else { n_classes }
 }
 
-fn first_head(model: &Model, kind: HeadKind, n_classes: usize, start: HeadStart) -> Result<Vec<f32>, TrainError> {
+fn first_head(model: &Model, kind: HeadKind, n_classes: usize, recipe: &Recipe) -> Result<Vec<f32>, TrainError> {
     let n = n_outputs(kind, n_classes);
-    match (start, &model.inner.head) {
+    if !recipe.head_tokens.is_empty() {
+        return head_of_tokens(model, kind, n_classes, &recipe.head_tokens);
+    }
+    match (recipe.head, &model.inner.head) {
         (HeadStart::Zero, _) => Ok(vec![0.0; n * model.inner.arch.width()]),
         (HeadStart::Keep, Some(head)) if head.kind == kind && head.n_classes == n => Ok(head.weight.clone()),
         (HeadStart::Keep, Some(head)) if head.kind != kind => {
@@ -531,6 +563,41 @@ pub(super) mod tests {
             finetune(&tiny(0), &data, labels, &CrossEntropy, &recipe, &Context::for_tests()).expect("trains")
         };
         assert_eq!(bits(&run(&labels)), bits(&run(&reversed)));
+    }
+
+    /// A head of next tokens says, before anything is learned, what the language model says of them.
+    #[test]
+    fn a_head_of_tokens_begins_with_the_models_own_answer() {
+        use crate::models::testing::{tiny_bert, tiny_llama};
+        use crate::models::trunk::{Tape, lm_logits};
+        let (data, labels) = task(20, 0);
+        let ctx = Context::for_tests();
+        let tokens = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let started = |model: &Model, list: &[&str]| {
+            let still = Recipe { head_tokens: tokens(list), lr: Some(0.0), steps: Some(1), ..Recipe::default() };
+            finetune(model, &data, &labels, &CrossEntropy, &still, &ctx)
+        };
+        for model in [tiny(0), tiny_llama(0)] {
+            let inner = &model.inner;
+            let trained = started(&model, &["w7", "w3"]).expect("trains");
+            let ours = super::super::logits(&trained, &data, Precision::F32, &ctx).expect("reads").0;
+            let packed = model.encode(&data, &ctx).expect("encodes");
+            let all = lm_logits(&inner.arch, &inner.params.values, &packed, &mut Tape::new());
+            for (ours, all) in ours.chunks_exact(2).zip(all.chunks_exact(inner.arch.vocab())) {
+                // Words are numbered from 1.
+                assert!((ours[0] - all[8]).abs() < 1e-5 && (ours[1] - all[4]).abs() < 1e-5);
+            }
+        }
+        let fails = |model: &Model, list: &[&str]| started(model, list).err().expect("refused").to_string();
+        assert_eq!(
+            fails(&tiny(0), &["w7"]),
+            "no head can start from `head_tokens`: 1 tokens were given, and the data asks for 2 classes"
+        );
+        assert!(fails(&tiny(0), &["w7", "w1 w2"]).ends_with("\"w1 w2\" is 2 tokens of `tiny`, not one"));
+        assert!(fails(&tiny(0), &["w7", "zz"]).ends_with("\"zz\" is no token of `tiny`"));
+        assert!(fails(&tiny_bert(0), &["w7", "w1"]).contains("predicts no next token"));
+        let both = Recipe { head: HeadStart::Keep, head_tokens: tokens(&["w7", "w3"]), ..Recipe::default() };
+        assert!(finetune(&tiny(0), &data, &labels, &CrossEntropy, &both, &ctx).is_err());
     }
 
     #[test]

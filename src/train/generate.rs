@@ -316,20 +316,11 @@ mod tests {
     use super::super::options::Says;
     use super::*;
     use crate::core::explain::Explain;
-    use crate::data::{Row, Source, Split, Target};
-    use crate::models::testing::tiny;
-    use std::sync::Arc;
+    use crate::data::Split;
+    use crate::models::testing::{rows, tiny};
 
     fn prompts(texts: &[&str]) -> Data {
-        let row = |(idx, text): (usize, &&str)| Row {
-            id: format!("r{idx}"),
-            input: (*text).into(),
-            group: format!("g{idx}"),
-            split: Split::Train,
-            difficulty: f32::NAN,
-        };
-        let rows = texts.iter().enumerate().map(row).collect();
-        Data::new(Arc::new(Source::with_target("toy", rows, Target::None).expect("valid")))
+        rows(texts.iter().map(|text| (*text).into()).collect(), Split::Train)
     }
 
     fn digest(options: &GenerateOptions) -> Digest {
@@ -355,10 +346,10 @@ mod tests {
     fn a_generation_is_kept_to_the_bit_and_shown_in_three_ways() {
         let folder = tempfile::tempdir().expect("a folder");
         let ctx = super::super::checkpoint::testing::lab_in(folder.path());
-        let (model, rows) = (tiny(0), prompts(&["w1 w2", "w3 . w4 w5"]));
+        let (model, asked) = (tiny(0), prompts(&["w1 w2", "w3 . w4 w5"]));
         let options =
             GenerateOptions { max_new_tokens: 4, temperature: 1.0, n_samples: 2, ..GenerateOptions::default() };
-        let made = |ctx: &Context, shown| generate(&model, &rows, &options, shown, ctx).expect("generated");
+        let made = |ctx: &Context, shown| generate(&model, &asked, &options, shown, ctx).expect("generated");
         let plain = GenerateShown::default();
         let computed = made(&Context::for_tests(), plain);
         for _ in 0..2 {

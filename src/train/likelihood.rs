@@ -13,7 +13,7 @@ use crate::frames::{Frame, FrameError};
 use crate::kernels::Precision;
 use crate::kernels::log_sum::log_sum_exp;
 use crate::models::trunk::{Cache, Desk, Packed, Reader, check};
-use crate::models::{Encoded, Model};
+use crate::models::{Encoded, Model, ModelError};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform};
 use polars::prelude::{Column, DataFrame};
 use std::sync::Mutex;
@@ -305,7 +305,12 @@ impl Operation for Likelihood<'_> {
             found
         };
         let found = reader.states(packed, inner.arch.n_layers(), &ctx.interrupt, &each)?;
-        Ok(Done { value: found.unwrap_or_default().into_iter().flatten().collect(), curve: Vec::new() })
+        let value: Vec<Vec<f32>> = found.unwrap_or_default().into_iter().flatten().collect();
+        if value.len() != packed.n_rows() || value.iter().flatten().any(|logprob| !logprob.is_finite()) {
+            let what = format!("the logits of `{}` are no finite numbers", inner.name);
+            return Err(ModelError::Engine(what).into());
+        }
+        Ok(Done { value, curve: Vec::new() })
     }
 
     fn pack(&self, value: &Vec<Vec<f32>>) -> Content {
@@ -337,26 +342,12 @@ impl Operation for Likelihood<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{Row, Source, Split, Target};
-    use crate::models::testing::{tiny, tiny_bert, tiny_llama};
+    use crate::data::Split;
+    use crate::models::testing::{prompt, rows, tiny, tiny_bert, tiny_llama};
     use crate::models::trunk::{Tape, lm_loss};
-    use std::sync::Arc;
 
     fn data(inputs: Vec<crate::data::Input>) -> Data {
-        let row = |(idx, input)| Row {
-            id: format!("r{idx}"),
-            input,
-            group: format!("g{idx}"),
-            split: Split::Train,
-            difficulty: f32::NAN,
-        };
-        let rows = inputs.into_iter().enumerate().map(row).collect();
-        Data::new(Arc::new(Source::with_target("toy", rows, Target::None).expect("valid")))
-    }
-
-    fn prompt(text: &str, continuations: &[&str]) -> crate::data::Input {
-        let continuations = continuations.iter().map(|text| (*text).to_owned()).collect();
-        crate::data::Input::Prompt(Box::new(crate::data::Prompt { text: text.to_owned(), continuations }))
+        rows(inputs, Split::Train)
     }
 
     /// By the loss that training has, which comes from other kernels.

@@ -89,6 +89,9 @@ macro_rules! finetune_options {
                 linear_probe: bool = false, [], Always;
                 /// Where the head starts: "zero", or "keep" for the one that the model has.
                 head: HeadStart = HeadStart::Zero, [], Always;
+                /// A token for each class in the order of the data's, such as `["0", "1"]`: the head starts at what the model reads these
+                /// next tokens by, so that it begins with the model's own answer behind the row.
+                head_tokens: Vec<String> = vec![], [], Changed;
                 /// Cut batches from pools of this many batches sorted by length; 1: batches as drawn.
                 bucket: usize = 1, [1..=MAX_BATCH], Always;
                 /// Rows longer than this are cut (a causal model keeps their end, a BERT their beginning); left out, the model's limit.
@@ -181,6 +184,9 @@ impl Recipe {
         ];
         if let Some((option, _)) = of_trunk.into_iter().find(|(_, asked)| *asked && self.linear_probe) {
             return Err(TrainError::Frozen { option });
+        }
+        if self.head == HeadStart::Keep && !self.head_tokens.is_empty() {
+            return Err(TrainError::KeepHead { why: "`head_tokens` names another".to_owned() });
         }
         let (batch, lr) = (batch.min(n_rows.max(1)), self.lr.unwrap_or_else(|| default_lr(arch, self.linear_probe)));
         let warmup = match self.warmup {

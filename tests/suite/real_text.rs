@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use w2s::core::context::{Access, Context, Memo, Settings};
 use w2s::data::{Data, Split, sets};
+use w2s::models::generation::{self, Finish, Request, Stops, continue_all};
+use w2s::models::sampling::Sampling;
 use w2s::models::trunk::{Packed, Tape, features, lm_logits};
 use w2s::models::{Keep, Model};
 use w2s::store::{Store, StoreError, packages};
@@ -114,6 +116,37 @@ fn smollm2_predicts_as_the_reference_does() {
         for (next, expected) in case.next.iter().zip(&case.logits) {
             assert!((logits[*next] - expected).abs() < 1e-3, "{}: {} is not {expected}", case.text, logits[*next]);
         }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Written {
+    prompt: String,
+    tokens: Vec<u32>,
+    logprobs: Vec<f32>,
+    text: String,
+}
+
+/// The same tokens as transformers' greedy search writes, log-probabilities to 1e-3, together in one batch.
+#[test]
+fn smollm2_writes_as_the_reference_does() {
+    let Some(ctx) = lab_with("smollm2") else { return };
+    let json = include_str!("../reference/smollm2_generation.json");
+    let cases: Vec<Written> = serde_json::from_str(json).expect("the reference values");
+    let model = Model::fetched("smollm2", &ctx).expect("usable").expect("a known name");
+    let encoder = &model.inner.encoder;
+    let prompts: Vec<Vec<u32>> = cases.iter().map(|case| encoder.prompt(&case.prompt).expect("encodes")).collect();
+    let requests: Vec<Request> = prompts.iter().map(|tokens| Request { id: "", sample: 0, tokens }).collect();
+    let sampling = Sampling { temperature: 0.0, top_k: 0, top_p: 1.0 };
+    let stops = Stops::new(encoder, &[]).expect("nothing is asked");
+    let settings = generation::Settings { max_new_tokens: 64, sampling, seed: 0, stops: stops.clone(), batch: 8 };
+    let found = continue_all(&model, &requests, &settings, &ctx.interrupt, &|_| {}).expect("continues");
+    for ((case, prompt), found) in cases.iter().zip(&prompts).zip(found) {
+        assert_eq!(found.tokens, case.tokens, "{}", case.prompt);
+        assert_eq!(encoder.continuation(prompt, &found.tokens).expect("decodes"), case.text);
+        assert_eq!(found.finish == Finish::Stop, case.tokens.len() < 64);
+        let worst = found.logprobs.iter().zip(&case.logprobs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-3, "{}: {worst}", case.prompt);
     }
 }
 

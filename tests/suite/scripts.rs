@@ -130,3 +130,8 @@ fn the_script_stdlib_passes_its_own_tests() {
 fn errors_pass_their_own_tests() {
     passes_its_own_tests("errors", 6);
 }
+
+#[test]
+fn prompts_pass_their_own_tests() {
+    passes_its_own_tests("prompt", 5);
+}

@@ -83,6 +83,8 @@ pub fn function() -> Function {
              \"loss\") the new model is that of the best evaluation, of ties the earliest (`keep: \"best\"`), or of the last step (\"last\"); after \
              `patience` evaluations without a better one training ends. With both, the one that asks for `keep: \"best\"` is followed, or else \
              `validation`, and the other is watched. `model.validation` is what they found. \
+             `head_tokens` starts the head from the rows by which the model reads these next tokens (Burns et al. take \"0\" and \"1\"): with a \
+             row that ends in the question, training begins at the model's zero-shot answer. \
              `dropout` is that of GPT-2 and BERT, where they have it in their hidden layers, drawn anew for each row and step; \
              `ema` averages what is trained, and evaluations see the average. Neither is in a prediction.",
         )

@@ -2,8 +2,10 @@
 
 mod choose;
 mod coverage;
+mod features;
 mod files;
 mod finetune;
+mod finetune_generative;
 mod generate;
 mod getters;
 mod label;
@@ -30,6 +32,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(coverage::function());
     registry.add(pretrain::function());
     registry.add(finetune::function());
+    registry.add(finetune_generative::function());
     registry.add(predict::function());
     registry.add(label::function());
     registry.add(score::function());
@@ -37,6 +40,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(logprobs::function());
     registry.add(perplexity::function());
     registry.add(choose::function());
+    registry.add(features::function());
     registry.add(next_tokens::function());
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }

@@ -153,3 +153,16 @@ fn what_cannot_be_read_behind_a_cache_is_refused() {
     );
     assert!(found.expect("not stopped").is_none());
 }
+
+/// A model that diverged says so instead of writing something.
+#[test]
+fn logits_that_are_no_numbers_are_an_error() {
+    let model = tiny(0).with(|model| {
+        let mut params = crate::models::arch::Params::clone(&model.params);
+        params.values.iter_mut().for_each(|value| *value = f32::NAN);
+        model.params = std::sync::Arc::new(params);
+    });
+    let request = Request { id: "a", sample: 0, tokens: &[1, 2] };
+    let found = continue_all(&model, &[request], &settings(GREEDY, 3, 1), &Interrupt::default(), &|_| {});
+    assert!(found.expect_err("no numbers").to_string().contains("the logits behind the prompt `a`"));
+}

@@ -256,13 +256,24 @@ impl Shard {
         self.descend(trunk, Want::Features, grads);
     }
 
-    /// Sum of the next-token cross-entropies; with `scale`, their gradients for the loss times that too, which are set
-    /// ([`Shard::d_tokens`] then is that of the embeddings' sum).
-    pub(super) fn next_token(&mut self, trunk: Trunk, tokens: &[u32], scale: Option<f32>, grads: &mut Grads) -> f64 {
+    /// Sum of the next-token cross-entropies, of those tokens alone that are `counted` where that is said; with `scale`, their
+    /// gradients for the loss times that too, which are set ([`Shard::d_tokens`] then is that of the embeddings' sum).
+    pub(super) fn next_token(
+        &mut self,
+        trunk: Trunk,
+        tokens: &[u32],
+        counted: Option<&[bool]>,
+        scale: Option<f32>,
+        grads: &mut Grads,
+    ) -> f64 {
         self.states(trunk, tokens, Want::States, scale.is_some(), grads);
         let (width, cols) = (trunk.map.width, self.cols());
         let mut targets: Vec<u32> = tokens.iter().skip(1).copied().chain([NO_TARGET]).collect();
         self.last.iter().for_each(|&last| targets[last] = NO_TARGET);
+        if let Some(counted) = counted {
+            let next = counted.iter().skip(1);
+            targets.iter_mut().zip(next).filter(|(_, counts)| !**counts).for_each(|(target, _)| *target = NO_TARGET);
+        }
         let (map, unembed) = (trunk.map, &trunk.map.unembed);
         let embed = &trunk.params[unembed.clone()];
         let Some(scale) = scale else {

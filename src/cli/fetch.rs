@@ -64,7 +64,7 @@ fn list(store: &Store) -> String {
             package.bytes() / 1_000_000
         );
     }
-    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of BERT, MPNet, Llama or Qwen2 of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
+    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names; `w2s help model::load` lists the families\n";
     text += &format!("\nThe store is {}", store.root().display());
     text
 }

@@ -18,7 +18,7 @@ impl Places {
     /// Lays out the turns of the rows at `offsets`, of which the longest has `longest` tokens.
     pub(super) fn lay(&mut self, par: bool, map: &Map, offsets: &[usize], longest: usize) {
         let Some(rope) = map.rope else { return };
-        self.angles.reach(rope, map.head(), longest);
+        self.angles.reach(rope, map.n_turned, longest);
         let lengths = offsets.windows(2).map(|row| row[1] - row[0]);
         self.all.lay(par, &self.angles, lengths.clone().flat_map(|n| 0..n));
         self.last.lay(par, &self.angles, lengths.map(|n| n - 1));
@@ -37,14 +37,15 @@ impl Places {
         back: bool,
     ) {
         if map.rope.is_some() {
-            self.all.turn(par, x, rows, features, map.head(), cols, back);
+            self.all.turn(par, x, rows, features, map.head, cols, back);
         }
     }
 
     /// The same with the queries of the rows' last tokens.
     pub(super) fn turn_last(&self, par: bool, map: &Map, q: &mut [f32], columns: Cols, back: bool) {
         if map.rope.is_some() {
-            self.last.turn(par, q, map.width, 0..map.width, map.head(), columns, back);
+            let n = map.q_width();
+            self.last.turn(par, q, n, 0..n, map.head, columns, back);
         }
     }
 }

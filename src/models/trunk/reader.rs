@@ -4,7 +4,7 @@
 
 use super::map::{Feed, Layer, Map};
 use super::places::Places;
-use super::shard::{Trunk, mean_of_tokens};
+use super::shard::{Trunk, add, pool};
 use super::{Packed, check, embed};
 use crate::core::context::{Interrupt, Interrupted};
 use crate::kernels::Precision;
@@ -12,6 +12,7 @@ use crate::kernels::attention::relative::{Bias, Distances};
 use crate::kernels::attention::{self, Part, Rows, Softmax};
 use crate::kernels::gate::gate;
 use crate::kernels::norm::Stats;
+use crate::kernels::norm::groups::Place;
 use crate::kernels::pages;
 use crate::kernels::panel::{Cols, from_tokens, gather, to_tokens, zero_padding};
 use crate::kernels::prepared::{Prepared, Shelf};
@@ -60,6 +61,8 @@ struct Desk {
     softmax: Softmax,
     distances: Distances,
     places: Places,
+    /// Reciprocal roots of queries' or keys' norms.
+    rstd: Vec<f32>,
 }
 
 /// A desk's memory, laid out for one batch.
@@ -81,7 +84,8 @@ impl<'m> Room<'m> {
     /// For these columns, and one for each row.
     fn new(memory: &'m mut Vec<f32>, map: &Map, cols: Cols, rows: Cols) -> Room<'m> {
         let (all, each) = (cols.len(map.width), rows.len(map.width));
-        let states = [map.width * cols.n + LANES, all, all, all, all, each, each, cols.len(map.n_qkv())];
+        let (attended, queries) = (cols.len(map.q_width()), rows.len(map.q_width()));
+        let states = [map.width * cols.n + LANES, all, all, all, attended, each, queries, cols.len(map.n_qkv())];
         let bent = if map.feed == Feed::Gated { cols.len(map.inner) } else { 0 };
         let sizes = states.into_iter().chain([cols.len(map.n_up()), bent]).map(|n| n.next_multiple_of(LANES));
         // One piece, which is then worth large pages.
@@ -116,7 +120,7 @@ impl<'a> Reader<'a> {
         let mut weight = |range: &Range<usize>, rows: usize, depth: usize| {
             Prepared::new(params.get(range.clone()).unwrap_or_default(), rows, depth, precision, &mut shelf)
         };
-        let (width, inner, n_layers) = (map.width, map.inner, map.layers.len());
+        let (width, q_width, inner, n_layers) = (map.width, map.q_width(), map.inner, map.layers.len());
         // Parameters of another architecture are refused by `check` before anything is read.
         let layers = if params.len() == map.n_params { &map.layers[..] } else { &[] };
         let blocks = layers
@@ -125,12 +129,12 @@ impl<'a> Reader<'a> {
             .map(|(idx, layer)| {
                 let pooled = map.causal && idx + 1 == n_layers;
                 let all = &layer.qkv.weight;
-                let n_queries = if pooled { width } else { 0 };
+                let n_queries = if pooled { q_width } else { 0 };
                 let rest = all.start + n_queries * width..all.end;
                 Block {
-                    queries: pooled.then(|| weight(&(all.start..rest.start), width, width)),
+                    queries: pooled.then(|| weight(&(all.start..rest.start), q_width, width)),
                     qkv: weight(&rest, map.n_qkv() - n_queries, width),
-                    out: weight(&layer.out.weight, width, width),
+                    out: weight(&layer.out.weight, width, q_width),
                     up: weight(&layer.up.weight, map.n_up(), width),
                     down: weight(&layer.down.weight, width, inner),
                 }
@@ -216,7 +220,7 @@ impl<'a> Reader<'a> {
         let (map, width, n_rows) = (&self.map, self.map.width, rows.len());
         let (cols, columns) = (Cols { n: desk.offsets[n_rows] }, Cols { n: n_rows });
         let trunk = Trunk { map, params: self.params };
-        let Desk { offsets, last, memory, stats, softmax, distances, places } = desk;
+        let Desk { offsets, last, memory, stats, softmax, distances, places, rstd } = desk;
         let mut room = Room::new(memory, map, cols, columns);
 
         let longest = offsets.windows(2).map(|row| row[1] - row[0]).max().unwrap_or(0);
@@ -231,7 +235,7 @@ impl<'a> Reader<'a> {
         }
         for (layer, block) in map.layers.iter().zip(&self.blocks) {
             interrupt.check()?;
-            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, distances.bias(), places);
+            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, distances.bias(), places, rstd);
         }
 
         if map.causal {
@@ -244,7 +248,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         to_tokens(par, room.x, width, cols, room.tokens);
-        mean_of_tokens(room.tokens, width, offsets, features);
+        pool(map.pooling, room.tokens, width, offsets, features);
         Ok(())
     }
 }
@@ -264,46 +268,60 @@ impl Block<'_> {
         softmax: &mut Softmax,
         bias: Option<Bias>,
         places: &Places,
+        rstd: &mut Vec<f32>,
     ) {
         let map = trunk.map;
-        let (width, pooled) = (map.width, self.queries.is_some());
+        let (width, q_width, pooled) = (map.width, map.q_width(), self.queries.is_some());
         let cols = Cols { n: offsets[last.len()] };
         let columns = if pooled { Cols { n: last.len() } } else { cols };
         let (kv, n_qkv) = (map.kv(), map.n_qkv());
         let Room { x, normed, mid, o, picked, q, qkv, up, bent, .. } = room;
-        let (o, mid) = (&mut o[..columns.len(width)], &mut mid[..columns.len(width)]);
+        let (o, mid) = (&mut o[..columns.len(q_width)], &mut mid[..columns.len(width)]);
 
-        if map.causal {
+        let norm_before = map.causal && !map.norm_after;
+        if norm_before {
             trunk.norm(&layer.norm1).forward(par, x, cols, stats, normed);
         }
-        let fed = if map.causal { &**normed } else { &**x };
-        let Map { causal, n_heads, n_kv_heads, .. } = *map;
-        let rows = Rows { offsets, last_only: pooled, causal, n_heads, n_kv_heads, width, bias };
+        let fed = if norm_before { &**normed } else { &**x };
+        let Map { causal, window, n_heads, n_kv_heads, .. } = *map;
+        let rows = Rows { offsets, last_only: pooled, causal, window, n_heads, n_kv_heads, width: q_width, bias };
         if let Some(queries) = &self.queries {
             gather(fed, width, cols, last, picked);
-            let [own, shared] = trunk.onto_split(&layer.qkv, width);
+            let [own, shared] = trunk.onto_split(&layer.qkv, q_width);
             queries.times(par, picked, columns, own, q);
             self.qkv.times(par, fed, cols, shared, qkv);
+            trunk.norm_heads(par, &layer.q_norm, q, &Place::all(q_width), columns, rstd, None);
+            trunk.norm_heads(par, &layer.k_norm, qkv, &Place { rows: 2 * kv, features: 0..kv }, cols, rstd, None);
             places.turn_last(par, map, q, columns, false);
             places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
-            let q = Part { values: q, rows: width, first: 0 };
+            let q = Part { values: q, rows: q_width, first: 0 };
             let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, softmax, o);
         } else {
             self.qkv.times(par, fed, cols, trunk.onto(&layer.qkv), qkv);
-            places.turn(par, map, qkv, n_qkv, 0..width + kv, cols, false);
-            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
+            let [queries, keys] = [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
+            trunk.norm_heads(par, &layer.q_norm, qkv, &queries, cols, rstd, None);
+            trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, rstd, None);
+            places.turn(par, map, qkv, n_qkv, 0..q_width + kv, cols, false);
+            let [q, k, v] = [0, q_width, q_width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             attention::forward(par, rows, q, k, v, softmax, o);
         }
-        zero_padding(width, columns, o);
+        zero_padding(q_width, columns, o);
 
         if pooled {
             gather(x, width, cols, last, picked);
         }
         let residual = if pooled { &**picked } else { &**x };
-        self.out.times(par, o, columns, trunk.onto_and(&layer.out, residual), mid);
-        let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
-        trunk.norm(norm).forward(par, mid, columns, stats, normed);
+        if map.norm_after {
+            // The block's input is not needed any more once `normed` has the stream after attention.
+            self.out.times(par, o, columns, trunk.onto(&layer.out), mid);
+            trunk.norm(&layer.norm1).forward(par, mid, columns, stats, normed);
+            add((par, columns.len(width)), residual, normed);
+        } else {
+            self.out.times(par, o, columns, trunk.onto_and(&layer.out, residual), mid);
+            let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
+            trunk.norm(norm).forward(par, if map.parallel { residual } else { mid }, columns, stats, normed);
+        }
         let up = &mut up[..columns.len(map.n_up())];
         let up = match map.feed {
             Feed::Bent(activation) => {
@@ -317,7 +335,11 @@ impl Block<'_> {
                 bent
             }
         };
-        if map.causal {
+        if map.norm_after {
+            self.down.times(par, up, columns, trunk.onto(&layer.down), mid);
+            trunk.norm(&layer.norm2).forward(par, mid, columns, stats, x);
+            add((par, columns.len(width)), normed, x);
+        } else if map.causal {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, mid), x);
         } else {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, normed), mid);

@@ -4,7 +4,7 @@ use super::line::Global;
 use super::runtime::{Run, Runtime};
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::resolve::STDLIB;
+use crate::lang::resolve::shipped;
 use crate::lang::source::{MAX_SCRIPT, read_script};
 use std::io::Read;
 use std::path::Path;
@@ -84,8 +84,9 @@ pub fn modules(folder: Option<&Path>) -> Result<Vec<(String, String)>, Box<Diagn
 /// The program's modules as a script imports them: its own texts, but for those in `modules`.
 pub fn library(modules: &[(String, String)]) -> Vec<(&str, &str)> {
     let other = |name: &str| modules.iter().any(|(other, _)| other == name);
-    let own = STDLIB.iter().copied().filter(|(name, _)| !other(name));
-    own.chain(modules.iter().map(|(name, text)| (name.as_str(), text.as_str()))).collect()
+    let mut all: Vec<(&str, &str)> = shipped().filter(|(name, _)| !other(name)).collect();
+    all.extend(modules.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    all
 }
 
 /// What a script from standard input is called.

@@ -93,6 +93,44 @@ impl Records {
         Records { name: name.to_owned(), columns, records, counted, is_text: false }
     }
 
+    /// The records of several files, one after the other; their places are those in their own file. Named after the first,
+    /// and how many there are.
+    pub fn joined(parts: Vec<Records>) -> Records {
+        let n = parts.len();
+        let mut joined = Records {
+            name: String::new(),
+            columns: Vec::new(),
+            records: Vec::new(),
+            counted: parts.first().map_or("row", |first| first.counted),
+            is_text: parts.iter().all(|part| part.is_text),
+        };
+        for part in parts {
+            if joined.name.is_empty() {
+                joined.name = if n > 1 { format!("{} and {} more", part.name, n - 1) } else { part.name.clone() };
+            }
+            let mut places = Vec::with_capacity(part.columns.len());
+            for column in &part.columns {
+                let known = joined.columns.iter().position(|known| known == column);
+                places.push(known.unwrap_or_else(|| {
+                    joined.columns.push(column.clone());
+                    joined.columns.len() - 1
+                }));
+            }
+            for record in part.records {
+                let mut cells = vec![None; joined.columns.len()];
+                for (place, cell) in places.iter().zip(record.cells) {
+                    if let Some(slot) = cells.get_mut(*place) {
+                        *slot = cell;
+                    }
+                }
+                joined.records.push(Record { at: record.at, cells });
+            }
+        }
+        let n_columns = joined.columns.len();
+        joined.records.iter_mut().for_each(|record| record.cells.resize(n_columns, None));
+        joined
+    }
+
     /// Where the column stands; fails with the columns that there are.
     pub fn column(&self, name: &str) -> Result<usize, DataError> {
         self.columns
@@ -152,7 +190,9 @@ pub fn read(ctx: &Context, path: &str, reading: &Reading) -> Result<Records, Dat
 /// Reads the file at `real`, which errors call `name`. The caller has checked that it may be read.
 pub fn read_file(ctx: &Context, name: &str, real: &Path, reading: &Reading) -> Result<Records, DataError> {
     let fails = |reason: String, hint: Option<String>| DataError::File { path: name.to_owned(), reason, hint };
-    let format = real.extension().and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
+    // Links of the hub's cache lead to files without an ending: it is the name's that counts.
+    let ending = Path::new(name).extension().or(real.extension());
+    let format = ending.and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
     if !["jsonl", "ndjson", "csv", "tsv", "parquet"].contains(&format.as_str()) {
         let hint = "formats by ending: .jsonl, .ndjson, .csv, .tsv, .parquet";
         return Err(fails(format!("the ending `.{format}` names no format"), Some(hint.into())));

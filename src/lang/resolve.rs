@@ -15,7 +15,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The script stdlib: module names with their texts, inside the binary.
-pub const STDLIB: &[(&str, &str)] = &[("w2s", include_str!("../../stdlib/w2s.rhai"))];
+pub const STDLIB: &[(&str, &str)] =
+    &[("w2s", include_str!("../../stdlib/w2s.rhai")), ("tasks", include_str!("../../stdlib/tasks.rhai"))];
+
+/// The task files of the script stdlib: `tasks/NAME` with their texts. `build.rs` lists them.
+pub const TASKS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/tasks.rs"));
+
+/// Every module that comes with the program.
+pub fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    STDLIB.iter().chain(TASKS).copied()
+}
 
 /// Files importing files importing files (chosen).
 const MAX_DEPTH: usize = 16;
@@ -117,7 +126,7 @@ impl Resolver {
 
     /// Finds what `import "path"` in the source called `from` means.
     pub fn target(&self, from: Option<&str>, path: &str) -> Result<Target, Fault> {
-        let own = || STDLIB.iter().find(|(name, _)| *name == path).map(|(_, text)| Arc::from(*text));
+        let own = || shipped().find(|(name, _)| *name == path).map(|(_, text)| Arc::from(text));
         if let Some(text) = self.sources.module(path).or_else(own) {
             return Ok(Target::Std(path.to_owned(), text));
         }
@@ -127,7 +136,7 @@ impl Resolver {
         if file.extension().is_none() {
             file.set_extension("rhai");
         }
-        let names: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = shipped().map(|(name, _)| name).collect();
         let real = self.ctx.access.readable(&file.to_string_lossy()).map_err(|error| {
             let fault = Fault::from(error);
             if fault.code == "access/read" {

@@ -4,7 +4,7 @@ use super::arch::{
     Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope, Scaling,
 };
 use super::hf::hf_files;
-use super::{Encoder, Head, HeadKind, Model, ModelError};
+use super::{Chat, Encoder, Head, HeadKind, Model, ModelError};
 use crate::core::context::{AccessError, Context, plain};
 use crate::core::digest::Digest;
 use half::{bf16, f16};
@@ -88,6 +88,9 @@ struct Config {
     /// What the head's classes are called; checkpoints from before names were kept have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<String>>,
+    /// How conversations are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chat: Option<Chat>,
 }
 
 /// What `config.json` calls a head that scores.
@@ -223,8 +226,12 @@ impl Model {
         }
         let encoder = Encoder::from_json(tokenizer)?;
         let model = Model::new(name.unwrap_or(&read.name), arch, values, encoder, digest, read.lineage)?;
+        if let Some(chat) = &read.chat {
+            chat.check()?;
+        }
         let model = model.with(|model| {
             model.head = head;
+            model.chat = read.chat.map(Arc::new);
             model.recipe = read.recipe;
         });
         Ok(model.with_max_tokens(read.max_tokens)?.with(|model| model.digest = digest))
@@ -332,6 +339,7 @@ impl Model {
             n_classes: self.n_classes(),
             head: inner.head.as_ref().filter(|head| head.kind == HeadKind::Scalar).map(|_| SCALAR.to_owned()),
             classes: self.classes().map(<[String]>::to_vec),
+            chat: inner.chat.as_deref().cloned(),
         }
     }
 }

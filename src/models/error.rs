@@ -55,6 +55,10 @@ pub enum ModelError {
     Pickle { file: String },
     #[error("{what} cannot be written as transformers reads it: {reason}")]
     NotWritten { what: String, reason: String },
+    #[error("`{name}` has no chat template")]
+    NoChat { name: String },
+    #[error("the chat template fails: {reason}")]
+    Chat { reason: String },
     #[error("there is no ladder `{name}`")]
     NoLadder { name: String, known: Vec<String> },
     #[error("models cannot compute on `{name}`: this build of w2s has no support for it")]
@@ -95,6 +99,7 @@ impl Explain for ModelError {
             ModelError::MaxTokens { .. } => "model/max-tokens",
             ModelError::File { .. } | ModelError::NoFile { .. } | ModelError::Pickle { .. } => "model/file",
             ModelError::NotWritten { .. } => "model/not-written",
+            ModelError::NoChat { .. } | ModelError::Chat { .. } => "model/chat",
             ModelError::NoLadder { .. } => "model/no-ladder",
             ModelError::NotBuilt { .. } | ModelError::Device { .. } => "model/device",
             ModelError::Engine(_) => "model/engine",
@@ -130,6 +135,9 @@ impl Explain for ModelError {
                 "convert it once in Python: AutoModel.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)"
                     .to_owned(),
             ),
+            ModelError::NoChat { .. } => {
+                Some("load a model that was trained on conversations, whose tokenizer_config.json has one".to_owned())
+            }
             ModelError::NotWritten { .. } => Some("save it in the program's own format: model.save(path)".to_owned()),
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
             ModelError::NotBuilt { feature, .. } => {

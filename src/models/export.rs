@@ -100,10 +100,14 @@ impl Model {
 
     fn tokenizer_config(&self) -> Value {
         let side = if self.inner.arch.is_causal() { "left" } else { "right" };
-        json!({
+        let mut config = json!({
             "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": self.inner.max_tokens,
             "truncation_side": side, "clean_up_tokenization_spaces": false,
-        })
+        });
+        for (name, said) in self.inner.chat.iter().flat_map(|chat| chat.config()) {
+            config[name] = json!(said);
+        }
+        config
     }
 }
 
@@ -174,6 +178,21 @@ mod tests {
             assert_eq!(read.inner.head.as_ref().expect("a head").weight, weight);
             assert_eq!(read.classes(), Some(&names[..]));
         }
+    }
+
+    #[test]
+    fn a_chat_template_goes_along_in_both_formats() {
+        let config = br#"{"chat_template": "{{ bos_token }}{{ messages[0].content }}", "bos_token": "<s>"}"#;
+        let chat = super::super::Chat::read(Some(config), None).expect("reads").map(Arc::new);
+        let model = tiny(3).with(|m| m.chat = chat);
+        let said = serde_json::from_str(r#"{"role": "user", "content": "hi"}"#).expect("a message");
+        let own = model.to_bytes(Precision::F32).expect("written");
+        let own = Model::from_bytes(None, &own.config, &own.weights, &own.tokenizer).expect("reads");
+        for read in [own, back(model.to_transformers(Precision::F32).expect("written"))] {
+            assert_eq!(read.chat(std::slice::from_ref(&said), true).expect("renders"), "<s>hi");
+        }
+        let error = tiny(3).chat(&[said], true).expect_err("no template").to_string();
+        assert_eq!(error, "`tiny` has no chat template");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! of its states. Weights may lie in several files, which `model.safetensors.index.json` lists. A pickle is never read.
 
 use super::arch::{Arch, Pooling};
+use super::chat::{Chat, TEMPLATE, TOKENIZER_CONFIG};
 use super::checkpoint::{CONFIG, TOKENIZER, WEIGHTS};
 use super::families::{self, Stored, from_config, unusable};
 use super::{Encoder, Head, Model, ModelError, gguf};
@@ -26,6 +27,9 @@ pub struct HfFiles {
     pub sentence_config: Option<Vec<u8>>,
     /// How sentence-transformers pools its states.
     pub pooling: Option<Vec<u8>>,
+    /// What the tokenizer says of conversations, in one file or the other.
+    pub tokenizer_config: Option<Vec<u8>>,
+    pub chat_template: Option<Vec<u8>>,
 }
 
 /// What `config.json` says whatever the architecture is.
@@ -131,12 +135,14 @@ impl Model {
                 read.map_err(|error| unusable(SENTENCE, &error.to_string()))?.max_seq_length
             }
         };
+        let chat = Chat::read(files.tokenizer_config.as_deref(), files.chat_template.as_deref())?;
         let context = arch.context();
         let model = Model::new(name, arch, values, Encoder::from_json(&files.tokenizer)?, digest, "pretrained")?;
         let model = model.with_max_tokens(longest.unwrap_or(context).min(context))?;
         Ok(model.with(|model| {
             model.digest = digest;
             model.head = head.map(Arc::new);
+            model.chat = chat.map(Arc::new);
         }))
     }
 }
@@ -230,6 +236,8 @@ pub(super) fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, ModelError>) -> Re
         tokenizer: read(TOKENIZER)?,
         sentence_config: optional(SENTENCE)?,
         pooling: optional(POOLING)?,
+        tokenizer_config: optional(TOKENIZER_CONFIG)?,
+        chat_template: optional(TEMPLATE)?,
     })
 }
 
@@ -314,6 +322,8 @@ pub(crate) mod tests {
             weights: vec![(WEIGHTS.to_owned(), safetensors::serialize(sorted, None).expect("serialises"))],
             tokenizer: tokenizer.into_bytes(),
             pooling: None,
+            tokenizer_config: None,
+            chat_template: None,
             sentence_config: Some(br#"{"max_seq_length": 12}"#.to_vec()),
         }
     }
@@ -498,7 +508,7 @@ pub(crate) mod tests {
         assert!(scaled(r#"{"type": "linear", "factor": 0.5}"#).contains("`rope factor`"));
         assert!(swap(r#""silu""#, r#""gelu""#).contains("`hidden_act` must be silu, got `gelu`"));
         assert!(swap(r#""rms_norm_eps""#, r#""mlp_bias": true, "rms_norm_eps""#).contains("`mlp_bias` must be false"));
-        assert!(swap(r#""rms_norm_eps""#, r#""head_dim": 8, "rms_norm_eps""#).contains("`head_dim`"));
+        assert!(swap(r#""rms_norm_eps""#, r#""head_dim": 8, "rms_norm_eps""#).contains("has shape"));
         assert!(swap(r#""num_key_value_heads": 2"#, r#""num_key_value_heads": 3"#).contains("`n_kv_heads`"));
         assert!(swap(r#""num_attention_heads": 4"#, r#""num_attention_heads": 8"#).contains("pairs"));
         assert!(swap(r#""num_hidden_layers": 2"#, r#""num_hidden_layers": 3"#).contains("model.layers.2."));

@@ -2,6 +2,7 @@
 
 pub mod arch;
 pub mod candle;
+mod chat;
 mod checkpoint;
 mod encoder;
 mod error;
@@ -15,6 +16,7 @@ mod speed;
 pub mod trunk;
 mod untrained;
 
+pub use chat::Chat;
 pub use checkpoint::{Files, Format, Precision, VERSION as CHECKPOINT_VERSION};
 pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
@@ -47,6 +49,8 @@ pub struct ModelInner {
     pub params: Arc<Params>,
     pub head: Option<Arc<Head>>,
     pub encoder: Arc<Encoder>,
+    /// How conversations are written for it, where its tokenizer says so.
+    pub chat: Option<Arc<Chat>>,
     /// The longest row in tokens: at most the architecture's context. Longer rows are cut.
     pub max_tokens: usize,
     /// The derivation key: how this model came to be.
@@ -89,6 +93,7 @@ impl Model {
                 params,
                 head: None,
                 encoder,
+                chat: None,
                 max_tokens,
                 digest,
                 lineage,
@@ -188,6 +193,19 @@ impl Model {
             changed.max_tokens = max_tokens;
             changed.digest = digest.finish();
         }))
+    }
+
+    /// The text of a conversation, as the model's chat template writes it: messages with `role` and `content`, and with
+    /// `generate` the beginning of the assistant's next turn.
+    pub fn chat(
+        &self,
+        messages: &[serde_json::Map<String, serde_json::Value>],
+        generate: bool,
+    ) -> Result<String, ModelError> {
+        match &self.inner.chat {
+            Some(chat) => chat.render(messages, generate),
+            None => Err(ModelError::NoChat { name: self.inner.name.clone() }),
+        }
     }
 
     /// One line: name, shape, parameters, lineage.
@@ -302,7 +320,7 @@ pub(crate) mod testing {
     pub fn tiny_others(seed: u64) -> Vec<Model> {
         let Arch::Llama(llama) = tiny_llama(0).inner.arch.clone() else { panic!("a Llama") };
         let Arch::Bert(bert) = tiny_bert(0).inner.arch.clone() else { panic!("a BERT") };
-        let changed = |changes| Arch::Llama(LlamaConfig { changes, ..llama.clone() });
+        let changed = |changes| Arch::Llama(LlamaConfig { changes, qkv_bias: false, ..llama.clone() });
         let neox = NeoxConfig {
             vocab: llama.vocab,
             context: llama.context,

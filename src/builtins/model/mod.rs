@@ -1,5 +1,6 @@
 //! `model`: pretrained models, finetuning, predictions, labels.
 
+mod chat;
 mod files;
 mod finetune;
 mod getters;
@@ -23,6 +24,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(predict::function());
     registry.add(label::function());
     registry.add(score::function());
+    registry.add(chat::function());
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }
 

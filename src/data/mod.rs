@@ -17,6 +17,7 @@ mod input;
 pub mod read;
 pub mod sets;
 mod share;
+pub mod splits;
 mod target;
 mod view;
 

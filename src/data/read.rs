@@ -9,6 +9,7 @@ use crate::core::explain::Explain;
 use crate::frames::json::{Fault, Reader, Token};
 use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
 use crate::frames::{self, CLASSES, Frame, FrameError, Kind, parquet};
+use crate::store::hub::HubId;
 use polars::prelude::{AnyValue, DataFrame, Series};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -183,6 +184,11 @@ pub fn typed(cell: &Value, kind: Option<Kind>) -> Value {
 
 /// Reads the file that a script calls `path`: `.jsonl` or `.ndjson`, `.csv`, `.tsv`, `.parquet`.
 pub fn read(ctx: &Context, path: &str, reading: &Reading) -> Result<Records, DataError> {
+    if let Some((id, file)) = path.split_once('#').filter(|(id, _)| id.starts_with("hub:")) {
+        // A fetched data set's file, as `data::files` names it.
+        let bytes = HubId::parse(id)?.read_for(ctx, file)?;
+        return read_parquet(ctx, path, bytes.into(), reading.wanted.as_deref());
+    }
     let real = ctx.readable(path)?;
     read_file(ctx, path, &real, reading)
 }

@@ -53,6 +53,14 @@ impl Chat {
         Ok(Some(chat))
     }
 
+    /// Another template with the tokens of `own`.
+    pub fn with(template: &str, own: Option<&Chat>) -> Result<Chat, ModelError> {
+        let token = |of: fn(&Chat) -> &Option<String>| own.and_then(|own| of(own).clone());
+        let chat = Chat { template: template.to_owned(), bos: token(|own| &own.bos), eos: token(|own| &own.eos) };
+        chat.check()?;
+        Ok(chat)
+    }
+
     /// The text of a conversation: `messages` are maps with `role` and `content`. With `generate` the beginning of the
     /// assistant's next turn follows.
     pub fn render(&self, messages: &[Map<String, Json>], generate: bool) -> Result<String, ModelError> {

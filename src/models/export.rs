@@ -189,9 +189,9 @@ mod tests {
         let own = model.to_bytes(Precision::F32).expect("written");
         let own = Model::from_bytes(None, &own.config, &own.weights, &own.tokenizer).expect("reads");
         for read in [own, back(model.to_transformers(Precision::F32).expect("written"))] {
-            assert_eq!(read.chat(std::slice::from_ref(&said), true).expect("renders"), "<s>hi");
+            assert_eq!(read.chat(std::slice::from_ref(&said), true, None).expect("renders"), "<s>hi");
         }
-        let error = tiny(3).chat(&[said], true).expect_err("no template").to_string();
+        let error = tiny(3).chat(&[said], true, None).expect_err("no template").to_string();
         assert_eq!(error, "`tiny` has no chat template");
     }
 

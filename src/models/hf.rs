@@ -12,10 +12,10 @@ use super::families::{self, Stored, from_config, unusable};
 use super::{Encoder, Head, Model, ModelError, gguf};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
-use crate::store::hub::HubId;
+use crate::store::hub::{HubId, shards_of};
 use crate::store::{StoreError, packages};
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The files of a checkpoint.
@@ -46,12 +46,6 @@ struct SentenceConfig {
     max_seq_length: Option<usize>,
 }
 
-/// What is read of an index of shards.
-#[derive(Debug, Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
 /// What is read of `1_Pooling/config.json`: one of them is set.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -73,8 +67,6 @@ pub const SENTENCE: &str = "sentence_bert_config.json";
 pub const POOLING: &str = "1_Pooling/config.json";
 /// What lists the shards of a checkpoint in several files.
 pub const INDEX: &str = "model.safetensors.index.json";
-/// The most shards: arbitrary, above any published checkpoint of a size that is read here.
-const MAX_SHARDS: usize = 256;
 /// The classifying head of transformers' causal models: at the last token, without a bias, as ours.
 pub const SCORE: &str = "score.weight";
 
@@ -84,6 +76,9 @@ impl Model {
     pub fn fetched(name: &str, ctx: &Context) -> Result<Option<Model>, ModelError> {
         if name.starts_with("hub:") {
             let id = HubId::parse(name)?;
+            if id.is_data() {
+                return Err(unusable(name, "it is a data set"));
+            }
             return hf_files(|file| id.read_for(ctx, file).map_err(ModelError::from))
                 .and_then(|files| Model::from_hf(id.name(), &files))
                 .map(Some);
@@ -219,7 +214,7 @@ pub(super) fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, ModelError>) -> Re
     let weights = match (optional(WEIGHTS)?, optional(INDEX)?) {
         (Some(bytes), _) => vec![(WEIGHTS.to_owned(), bytes)],
         (None, Some(index)) => {
-            let shards = shards_of(&index)?;
+            let shards = shards_of(&index).map_err(|reason| unusable(INDEX, &reason))?;
             shards.into_iter().map(|shard| read(&shard).map(|bytes| (shard, bytes))).collect::<Result<_, _>>()?
         }
         (None, None) => {
@@ -244,23 +239,6 @@ pub(super) fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, ModelError>) -> Re
 /// Whether a file was simply not there.
 fn is_missing(error: &ModelError) -> bool {
     matches!(error, ModelError::Store(StoreError::Missing { .. }) | ModelError::NoFile { .. })
-}
-
-/// The shards that an index lists, in the order of their names, which are those of files beside it.
-pub fn shards_of(index: &[u8]) -> Result<Vec<String>, ModelError> {
-    let index: Index = serde_json::from_slice(index).map_err(|error| unusable(INDEX, &error.to_string()))?;
-    let names: BTreeSet<String> = index.weight_map.into_values().collect();
-    let is_plain = |name: &String| {
-        let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        letters && name.ends_with(".safetensors") && !name.starts_with('.')
-    };
-    if let Some(name) = names.iter().find(|name| !is_plain(name)) {
-        return Err(unusable(INDEX, &format!("`{name}` is not the name of a safetensors file")));
-    }
-    if names.is_empty() || names.len() > MAX_SHARDS {
-        return Err(unusable(INDEX, &format!("it lists {} files, from 1 to {MAX_SHARDS} are read", names.len())));
-    }
-    Ok(names.into_iter().collect())
 }
 
 #[cfg(test)]

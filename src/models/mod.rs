@@ -196,13 +196,15 @@ impl Model {
     }
 
     /// The text of a conversation, as the model's chat template writes it: messages with `role` and `content`, and with
-    /// `generate` the beginning of the assistant's next turn.
+    /// `generate` the beginning of the assistant's next turn. Another `template` takes the place of the model's own.
     pub fn chat(
         &self,
         messages: &[serde_json::Map<String, serde_json::Value>],
         generate: bool,
+        template: Option<&str>,
     ) -> Result<String, ModelError> {
-        match &self.inner.chat {
+        let own = self.inner.chat.as_deref();
+        match template.map(|template| Chat::with(template, own)).transpose()?.as_ref().or(own) {
             Some(chat) => chat.render(messages, generate),
             None => Err(ModelError::NoChat { name: self.inner.name.clone() }),
         }

@@ -11,6 +11,7 @@ mod kept;
 mod map;
 mod places;
 mod reader;
+mod residual;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -25,7 +26,8 @@ pub use dropout::{Dropout, Site};
 use map::Map;
 use rayon::prelude::*;
 pub use reader::Reader;
-use shard::{Grads, How, Shard, Trunk, Want, zero};
+use residual::zero;
+use shard::{Grads, How, Shard, Trunk, Want};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 

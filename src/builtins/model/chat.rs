@@ -10,6 +10,8 @@ options! {
     pub struct ChatOptions {
         /// Whether the beginning of the assistant's next turn follows the messages, so that what the model writes is that turn.
         add_generation_prompt: bool = true,
+        /// A chat template in Jinja instead of the model's own.
+        template: Option<String> = None,
     }
 }
 
@@ -28,6 +30,12 @@ pub fn function() -> Function {
         .options::<ChatOptions>()
         .returns("string: a prompt")
         .also_method::<Model>()
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let template = \"{% for m in messages %}{{ m.role }}: {{ m.content }}. {% endfor %}assistant:\";\n\
+             model::untrained(rows).chat([#{ role: \"user\", content: \"good\" }], #{ template: template })",
+            "user: good. assistant:",
+        )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows).chat([#{ role: \"user\", content: \"good\" }])",
@@ -45,7 +53,7 @@ fn run(call: &mut Call) -> Answer {
             Fault::new("call/argument", what).hint("such as #{ role: \"user\", content: \"Is ice cold?\" }")
         })?);
     }
-    Ok(model.chat(&messages, options.add_generation_prompt)?.into())
+    Ok(model.chat(&messages, options.add_generation_prompt, options.template.as_deref())?.into())
 }
 
 /// A message with a role and something said.

@@ -4,7 +4,8 @@
 
 use super::map::{Feed, Layer, Map};
 use super::places::Places;
-use super::shard::{Trunk, add, pool};
+use super::residual::{add, pool};
+use super::shard::Trunk;
 use super::{Packed, check, embed};
 use crate::core::context::{Interrupt, Interrupted};
 use crate::kernels::Precision;

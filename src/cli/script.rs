@@ -72,10 +72,13 @@ pub fn modules(folder: Option<&Path>) -> Result<Vec<(String, String)>, Box<Diagn
     let Some(folder) = folder else { return Ok(Vec::new()) };
     let refuse = |why: String| Box::new(Diagnostic::new("script/modules", format!("`{}` {why}", folder.display())));
     let entries = std::fs::read_dir(folder).map_err(|error| refuse(crate::core::context::plain(&error)))?;
+    let tasks = std::fs::read_dir(folder.join("tasks")).into_iter().flatten().map(|entry| ("tasks/", entry));
     let mut modules = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
-            modules.push((name.to_owned(), read_script(&path).map_err(refuse)?));
+    for (before, path) in
+        entries.map(|entry| ("", entry)).chain(tasks).filter_map(|(b, entry)| Some((b, entry.ok()?.path())))
+    {
+        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.is_file()) {
+            modules.push((format!("{before}{name}"), read_script(&path).map_err(refuse)?));
         }
     }
     Ok(modules)

@@ -48,7 +48,8 @@ fn loaded(session: &mut Session, name: &str) -> (Vec<String>, Vec<String>, i64) 
     let column = if name == "anthropic_hh" { "prompt" } else { "text" };
     let code = format!(
         "import \"tasks/{name}\" as task; let loaded = task::load(#{{ folder: \"{name}\", seed: 3 }}); \
-         [loaded.train.frame().column(\"{column}\"), loaded.train.truth(\"check\").column(\"label\"), loaded.test.n_rows]"
+         let names = loaded.classes; \
+         [loaded.train.frame().column(\"{column}\"), loaded.train.truth(\"check\").column(\"label\").map(|at| names[at]), loaded.test.n_rows]"
     );
     let value = session.eval(&code).unwrap_or_else(|error| panic!("{name}: {} ({:?})", error.message, error.hint));
     let mut parts = value.into_array().expect("three").into_iter();

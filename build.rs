@@ -20,6 +20,27 @@ fn main() {
         hash.add(&std::fs::read(&file).unwrap_or_default());
     }
     println!("cargo:rustc-env=W2S_BUILD={:016x}{:016x}", hash.forward, hash.mixed);
+    list_tasks();
+}
+
+/// Lists the task files of the script stdlib, each as a module `tasks/NAME`, for the program to carry: a task is added without
+/// a line of Rust.
+fn list_tasks() {
+    let mut files = Vec::new();
+    collect(Path::new("stdlib/tasks"), &mut files);
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "rhai"));
+    files.sort();
+    let mut list = "&[".to_owned();
+    for file in files {
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        list.push_str(&format!(
+            "(\"tasks/{stem}\", include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/stdlib/tasks/{stem}.rhai\"))),\n"
+        ));
+    }
+    list.push(']');
+    let place = std::env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default().join("tasks.rs");
+    // Without the list the compiler says that it is missing.
+    let _ = std::fs::write(place, list);
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {

@@ -3,7 +3,7 @@
 use super::line::Global;
 use super::{draw, exit, output};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::resolve::STDLIB;
+use crate::lang::resolve::shipped;
 use crate::record::bundle::{Packing, pack};
 use crate::record::{Kept, RecordError, Root, folder};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,8 @@ struct Made {
 
 fn bundled(global: &Global, path: &Path, out: Option<&Path>, no_data: bool) -> Result<Made, RecordError> {
     let kept = Kept::open(path)?;
-    let packing = Packing { with_data: !no_data, project: global.project.as_deref(), stdlib: STDLIB };
+    let modules: Vec<(&str, &str)> = shipped().collect();
+    let packing = Packing { with_data: !no_data, project: global.project.as_deref(), stdlib: &modules };
     let bytes = pack(&kept, &packing)?;
     let file = out.map_or_else(|| PathBuf::from(format!("{}.w2s.zip", stem(&kept))), Path::to_owned);
     folder::write(&file, &bytes)?;

@@ -64,7 +64,8 @@ fn list(store: &Store) -> String {
             package.bytes() / 1_000_000
         );
     }
-    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of BERT, MPNet, Llama or Qwen2 of the Hugging Face hub, or of the host that HF_ENDPOINT names\n";
+    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names; `w2s help model::load` lists the families.\n         HF_TOKEN is told to that host alone; HF_HOME's cache is used; HF_HUB_OFFLINE=1 asks nobody\n";
+    text += "\nhub:datasets/OWNER/NAME[/CONFIG]\n         a data set of the same host as Parquet; `tasks` in `w2s help` says which are read as tasks\n";
     text += &format!("\nThe store is {}", store.root().display());
     text
 }
@@ -79,7 +80,7 @@ mod tests {
         let store = Store::at(folder.path());
         let text = list(&store);
         assert!(text.contains("minilm   not fetched") && text.contains("Apache-2.0"), "{text}");
-        let hub = Hub { endpoint: "http://127.0.0.1:1".into() };
+        let hub = Hub::at("http://127.0.0.1:1");
         let error = fetch("minilmm", &store, &Context::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
         assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, smollm2, sarcasm, and hub:OWNER/NAME"));

@@ -4,7 +4,7 @@ use super::line::Global;
 use super::runtime::{Run, Runtime};
 use super::{draw, exit, worker};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::resolve::STDLIB;
+use crate::lang::resolve::shipped;
 use crate::lang::source::{MAX_SCRIPT, read_script};
 use std::io::Read;
 use std::path::Path;
@@ -72,10 +72,13 @@ pub fn modules(folder: Option<&Path>) -> Result<Vec<(String, String)>, Box<Diagn
     let Some(folder) = folder else { return Ok(Vec::new()) };
     let refuse = |why: String| Box::new(Diagnostic::new("script/modules", format!("`{}` {why}", folder.display())));
     let entries = std::fs::read_dir(folder).map_err(|error| refuse(crate::core::context::plain(&error)))?;
+    let tasks = std::fs::read_dir(folder.join("tasks")).into_iter().flatten().map(|entry| ("tasks/", entry));
     let mut modules = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()) {
-            modules.push((name.to_owned(), read_script(&path).map_err(refuse)?));
+    for (before, path) in
+        entries.map(|entry| ("", entry)).chain(tasks).filter_map(|(b, entry)| Some((b, entry.ok()?.path())))
+    {
+        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.is_file()) {
+            modules.push((format!("{before}{name}"), read_script(&path).map_err(refuse)?));
         }
     }
     Ok(modules)
@@ -84,8 +87,9 @@ pub fn modules(folder: Option<&Path>) -> Result<Vec<(String, String)>, Box<Diagn
 /// The program's modules as a script imports them: its own texts, but for those in `modules`.
 pub fn library(modules: &[(String, String)]) -> Vec<(&str, &str)> {
     let other = |name: &str| modules.iter().any(|(other, _)| other == name);
-    let own = STDLIB.iter().copied().filter(|(name, _)| !other(name));
-    own.chain(modules.iter().map(|(name, text)| (name.as_str(), text.as_str()))).collect()
+    let mut all: Vec<(&str, &str)> = shipped().filter(|(name, _)| !other(name)).collect();
+    all.extend(modules.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    all
 }
 
 /// What a script from standard input is called.

@@ -6,7 +6,7 @@ use super::{draw, exit, output, start};
 use crate::core::explain::Explain;
 use crate::kernels::{Kernels, kernels_of};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::resolve::STDLIB;
+use crate::lang::resolve::shipped;
 use crate::record::rebuild::{Rebuilt, rebuild};
 use crate::record::verify::{self, Finding, Judgement, Reason, Report, Verdict};
 use crate::record::{Kept, RecordError, folder};
@@ -72,11 +72,12 @@ fn verified(global: &Global, kept: &Kept) -> Result<Report, Box<Diagnostic>> {
     }
     let store = Store::at(&store_of(global).0);
     let again = rerun(global, kept, rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?, true)?;
-    let mut report = verify::compare(kept, &again.1, STDLIB);
-    let strange = verify::strange_modules(&kept.record, STDLIB);
+    let modules: Vec<(&str, &str)> = shipped().collect();
+    let mut report = verify::compare(kept, &again.1, &modules);
+    let strange = verify::strange_modules(&kept.record, &modules);
     if !strange.is_empty() && matches!(report.verdict, Verdict::Equal | Verdict::Within | Verdict::NotJudged) {
         let own = rerun(global, kept, rebuild(kept, global.project.as_deref(), &store).map_err(refuse)?, false)?;
-        verify::add_own(&mut report, &strange, &verify::compare(kept, &own.1, STDLIB));
+        verify::add_own(&mut report, &strange, &verify::compare(kept, &own.1, &modules));
     }
     Ok(report)
 }

@@ -9,6 +9,8 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
+    #[error("{what}")]
+    Split { what: String, hint: String },
     #[error("`{name}` has no {what}")]
     NoRows { name: String, what: String },
     #[error("{}", one_class(.name, .class))]
@@ -118,6 +120,7 @@ fn one_class(name: &str, class: &Option<String>) -> String {
 impl Explain for DataError {
     fn code(&self) -> &'static str {
         match self {
+            DataError::Split { .. } => "data/split",
             DataError::NoRows { .. } => "data/no-rows",
             DataError::OneClass { .. } => "data/one-class",
             DataError::TooMany { .. } | DataError::TooLong { .. } => "data/too-large",
@@ -160,6 +163,7 @@ impl Explain for DataError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            DataError::Split { hint, .. } => Some(hint.clone()),
             DataError::OneClass { class: None, .. } => Some("name them: #{ classes: [\"no\", \"yes\"] }".into()),
             DataError::RepeatedId { .. } => Some("leave out `id` to number the rows".into()),
             DataError::MixedInputs { .. } => Some("rows of one data set hold one kind of input, of one size".into()),

@@ -27,7 +27,7 @@ pub struct Origin {
     /// Whether a row that is known as a test row may be a train row.
     pub lets_in: bool,
     /// The hash of the file that holds the rows with their truth.
-    pub content: Option<Digest>,
+    pub content: Vec<Digest>,
     /// How many of the test rows are to be a vault, and the seed that draws them.
     pub vault: Option<(VaultSize, u64)>,
 }
@@ -36,13 +36,14 @@ impl Origin {
     /// What records say that come from a frame or a file. `ids_of` is the set in which their ids are unique, if they have some;
     /// else rows are known by their number in the file.
     pub fn of_records(records: &Records, ids_of: Option<String>, lets_in: bool) -> Origin {
-        let numbered = records.content.map(|content| content.to_hex());
+        let files: Vec<String> = records.content.iter().map(Digest::to_hex).collect();
+        let numbered = (!files.is_empty()).then(|| files.join(" "));
         Origin {
             ids_of: ids_of.or(numbered),
             test_ids: records.sealed.test_ids.clone(),
             vault_ids: records.sealed.vault_ids.clone(),
             lets_in,
-            content: records.content,
+            content: records.content.clone(),
             vault: None,
         }
     }
@@ -178,8 +179,8 @@ impl Data {
         let data = Data::new(Arc::new(exchanged(ctx, source)));
         known.note_rows(&data, own, origin);
         drop(known);
-        if let Some(content) = origin.content.filter(|_| data.has_truth()) {
-            ctx.state::<Sources>().note_sealed(ctx, content, data.reading("", "", Form::File));
+        for content in origin.content.iter().filter(|_| data.has_truth()) {
+            ctx.state::<Sources>().note_sealed(ctx, *content, data.reading("", "", Form::File));
         }
         met.tell(ctx, &data, let_in);
         Ok(data)

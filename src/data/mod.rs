@@ -21,6 +21,7 @@ pub mod read;
 mod same;
 pub mod sets;
 mod share;
+pub mod splits;
 mod target;
 mod vault;
 mod view;

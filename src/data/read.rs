@@ -10,6 +10,7 @@ use crate::core::explain::Explain;
 use crate::frames::json::{Fault, Reader, Token};
 use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
 use crate::frames::{self, CLASSES, Frame, FrameError, Kind, SEALED, Sealed, Sources, parquet, stored_sealed};
+use crate::store::hub::HubId;
 use polars::prelude::{AnyValue, DataFrame, Series};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -43,8 +44,8 @@ pub struct Records {
     pub counted: &'static str,
     /// Whether every cell is text as the file has it, so that a function of a row sees [`Records::kinds`].
     pub is_text: bool,
-    /// The hash of the file's content, where they come from a file.
-    pub content: Option<Digest>,
+    /// The hash of the content of each file that they come from.
+    pub content: Vec<Digest>,
     /// What the file or the frame that they come from has of sealed data.
     pub sealed: Sealed,
 }
@@ -101,9 +102,49 @@ impl Records {
             records,
             counted,
             is_text: false,
-            content: None,
+            content: Vec::new(),
             sealed: Sealed::default(),
         }
+    }
+
+    /// The records of several files, one after the other; their places are those in their own file. Named after the first,
+    /// and how many there are.
+    pub fn joined(parts: Vec<Records>) -> Records {
+        let n = parts.len();
+        let mut joined = Records {
+            name: String::new(),
+            columns: Vec::new(),
+            records: Vec::new(),
+            counted: parts.first().map_or("row", |first| first.counted),
+            is_text: parts.iter().all(|part| part.is_text),
+            content: parts.iter().flat_map(|part| part.content.iter().copied()).collect(),
+            sealed: parts.iter().fold(Sealed::default(), |all, part| all.and(&part.sealed)),
+        };
+        for part in parts {
+            if joined.name.is_empty() {
+                joined.name = if n > 1 { format!("{} and {} more", part.name, n - 1) } else { part.name.clone() };
+            }
+            let mut places = Vec::with_capacity(part.columns.len());
+            for column in &part.columns {
+                let known = joined.columns.iter().position(|known| known == column);
+                places.push(known.unwrap_or_else(|| {
+                    joined.columns.push(column.clone());
+                    joined.columns.len() - 1
+                }));
+            }
+            for record in part.records {
+                let mut cells = vec![None; joined.columns.len()];
+                for (place, cell) in places.iter().zip(record.cells) {
+                    if let Some(slot) = cells.get_mut(*place) {
+                        *slot = cell;
+                    }
+                }
+                joined.records.push(Record { at: record.at, cells });
+            }
+        }
+        let n_columns = joined.columns.len();
+        joined.records.iter_mut().for_each(|record| record.cells.resize(n_columns, None));
+        joined
     }
 
     /// Where the column stands; fails with the columns that there are.
@@ -158,6 +199,11 @@ pub fn typed(cell: &Value, kind: Option<Kind>) -> Value {
 
 /// Reads the file that a script calls `path`: `.jsonl` or `.ndjson`, `.csv`, `.tsv`, `.parquet`.
 pub fn read(ctx: &Context, path: &str, reading: &Reading) -> Result<Records, DataError> {
+    if let Some((id, file)) = path.split_once('#').filter(|(id, _)| id.starts_with("hub:")) {
+        // A fetched data set's file, as `data::files` names it.
+        let bytes = HubId::parse(id)?.read_for(ctx, file)?;
+        return read_parquet(ctx, path, bytes.into(), reading.wanted.as_deref());
+    }
     let real = ctx.readable(path)?;
     read_file(ctx, path, &real, reading)
 }
@@ -165,7 +211,9 @@ pub fn read(ctx: &Context, path: &str, reading: &Reading) -> Result<Records, Dat
 /// Reads the file at `real`, which errors call `name`. The caller has checked that it may be read.
 pub fn read_file(ctx: &Context, name: &str, real: &Path, reading: &Reading) -> Result<Records, DataError> {
     let fails = |reason: String, hint: Option<String>| DataError::File { path: name.to_owned(), reason, hint };
-    let format = real.extension().and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
+    // Links of the hub's cache lead to files without an ending: it is the name's that counts.
+    let ending = Path::new(name).extension().or(real.extension());
+    let format = ending.and_then(|ext| ext.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
     if !["jsonl", "ndjson", "csv", "tsv", "parquet"].contains(&format.as_str()) {
         let hint = "formats by ending: .jsonl, .ndjson, .csv, .tsv, .parquet";
         return Err(fails(format!("the ending `.{format}` names no format"), Some(hint.into())));
@@ -194,7 +242,7 @@ pub fn read_file(ctx: &Context, name: &str, real: &Path, reading: &Reading) -> R
         parse_lines(ctx, name, &bytes, reading.wanted.as_deref())
     }?;
     let sealed = records.sealed.clone().and(&ctx.state::<Sources>().of(content));
-    Ok(Records { content: Some(content), sealed, ..records })
+    Ok(Records { content: vec![content], sealed, ..records })
 }
 
 fn read_parquet(ctx: &Context, name: &str, bytes: Vec<u8>, wanted: Option<&[String]>) -> Result<Records, DataError> {
@@ -267,7 +315,7 @@ fn parse_lines(ctx: &Context, name: &str, bytes: &[u8], wanted: Option<&[String]
             records: all.records,
             counted: "line",
             is_text: false,
-            content: None,
+            content: Vec::new(),
             sealed: Sealed::default(),
         },
     )
@@ -479,7 +527,7 @@ pub fn parse_csv(
             records,
             counted: "line",
             is_text: true,
-            content: None,
+            content: Vec::new(),
             sealed: Sealed::default(),
         },
     )
@@ -511,7 +559,7 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
             records,
             counted: "row",
             is_text: false,
-            content: None,
+            content: Vec::new(),
             sealed: Sealed::default(),
         },
     )

@@ -24,6 +24,9 @@ pub(crate) struct Rows<'a> {
     pub last_only: bool,
     /// Whether a query sees only tokens up to its own.
     pub causal: bool,
+    /// How many tokens a query sees, its own included, where it does not see all: of a causal row those up to its own, else
+    /// as many on either side.
+    pub window: Option<usize>,
     pub n_heads: usize,
     /// Heads of keys and values, each for as many heads of queries, which lie side by side.
     pub n_kv_heads: usize,
@@ -203,8 +206,11 @@ pub(crate) struct Scores {
     s: *mut f32,
     width: usize,
     keys: usize,
-    /// Position of the first query in the row if the mask is causal; else beyond every key.
+    /// The last key that the first query sees: its position in the row if the mask is causal; beyond every key if all are seen.
     position: usize,
+    /// The first query's position, and how many keys before its own a query sees ([`ALL`] for every one).
+    query: usize,
+    behind: usize,
     /// What a score gets for its distance: that of the first query and key 0, or null.
     bias: *const f32,
     /// Saved for each query: greatest score, reciprocal of the sum of exponentials.
@@ -217,11 +223,19 @@ const IOTA: [f32; LANES] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10
 /// A score that no key survives, finite so that differences of scores are.
 const MASKED: f32 = -1e30;
 
-/// Scores of one key, masked where a query's position is before it.
+/// A window of all keys.
+const ALL: usize = usize::MAX;
+
+/// Scores of one key, masked where a query does not see it: it lies too far behind the key, or before it.
 #[inline(always)]
 unsafe fn masked<S: Simd>(b: &Scores, key: usize, v: usize) -> S::V {
     unsafe {
-        let score = S::load(b.s.add(key * b.width + v));
+        let mut score = S::load(b.s.add(key * b.width + v));
+        if b.behind != ALL && key + b.behind < b.query + v + LANES - 1 {
+            // The last lane that still sees the key; it may lie before the vector.
+            let last = S::splat((key + b.behind) as f32 - (b.query + v) as f32);
+            score = S::select_lt(last, S::load(IOTA.as_ptr()), S::splat(MASKED), score);
+        }
         if key <= b.position + v {
             return score;
         }
@@ -451,8 +465,13 @@ unsafe fn scores(
 ) -> Scores {
     let width = (n_queries.next_multiple_of(LANES) - from).min(PANEL);
     let query = n_keys - n_queries + from;
-    let (keys, position) = if rows.causal { ((query + width).min(n_keys), query) } else { (n_keys, n_keys) };
-    Scores { s, width, keys, position, bias: rows.bias_at(head, query), greatest, reciprocal }
+    let behind = rows.window.map_or(ALL, |window| window.saturating_sub(1).min(n_keys));
+    let (keys, position) = match (rows.causal, behind) {
+        (true, _) => ((query + width).min(n_keys), query),
+        (false, ALL) => (n_keys, n_keys),
+        (false, ahead) => ((query + width + ahead).min(n_keys), query + ahead),
+    };
+    Scores { s, width, keys, position, query, behind, bias: rows.bias_at(head, query), greatest, reciprocal }
 }
 
 impl Scores {

@@ -1,5 +1,6 @@
 //! Layer norm and RMS norm over panels: a token per lane, features down the rows.
 
+pub(crate) mod groups;
 mod rms;
 
 use super::panel::{Cols, PANEL};

@@ -84,6 +84,8 @@ impl Angles {
 /// The cosines and sines of a batch's tokens, `[head / 2]` features in panels.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
+    /// Pairs of features.
+    half: usize,
     cos: Vec<f32>,
     sin: Vec<f32>,
     tokens: Vec<f32>,
@@ -93,6 +95,7 @@ impl Turns {
     /// Lays out those of tokens at `positions`, which `angles` reaches.
     pub(crate) fn lay(&mut self, par: bool, angles: &Angles, positions: impl Iterator<Item = usize> + Clone) {
         let half = angles.half();
+        self.half = half;
         let cols = Cols { n: positions.clone().count() };
         for (table, panels) in [(&angles.cos, &mut self.cos), (&angles.sin, &mut self.sin)] {
             self.tokens.clear();
@@ -105,7 +108,8 @@ impl Turns {
         }
     }
 
-    /// Turns the heads in `features` of `x`, which has `rows` features in panels over `cols`, or turns them `back`.
+    /// Turns the heads in `features` of `x`, which has `rows` features in panels over `cols`, or turns them `back`: of each
+    /// head the first features, as many as `angles` has.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn turn(
         &self,
@@ -117,8 +121,13 @@ impl Turns {
         cols: Cols,
         back: bool,
     ) {
-        let half = head / 2;
-        assert!(features.end <= rows && features.len().is_multiple_of(head) && x.len() >= cols.len(rows));
+        let half = self.half;
+        assert!(
+            2 * half <= head
+                && features.end <= rows
+                && features.len().is_multiple_of(head)
+                && x.len() >= cols.len(rows)
+        );
         assert!(self.cos.len() == cols.len(half) && self.sin.len() == cols.len(half));
         let x = Raw::new(x);
         // Safety: lengths were checked above; tasks write their own panels.
@@ -155,6 +164,33 @@ dispatch! {
 mod tests {
     use super::*;
     use crate::core::random::Random;
+
+    #[test]
+    fn a_part_of_each_head_turns_and_the_rest_stays() {
+        let rope = Rope { theta: 500.0, scaling: None };
+        let (head, n_turned, rows) = (10, 4, 20);
+        let cols = Cols { n: 20 };
+        let (mut angles, mut whole, mut part) = (Angles::default(), Turns::default(), Turns::default());
+        angles.reach(rope, n_turned, 20);
+        part.lay(false, &angles, 0..20);
+        whole.lay(false, &angles, 0..20);
+        let x: Vec<f32> = (0..cols.len(rows)).map(|at| (at % 17) as f32 - 8.0).collect();
+        let mut turned = x.clone();
+        part.turn(false, &mut turned, rows, 0..rows, head, cols, false);
+        // A head of the turned features alone.
+        let mut alone = vec![0.0; cols.len(n_turned)];
+        for token in 0..cols.n {
+            (0..n_turned).for_each(|row| alone[cols.at(n_turned, row, token)] = x[cols.at(rows, head + row, token)]);
+        }
+        whole.turn(false, &mut alone, n_turned, 0..n_turned, n_turned, cols, false);
+        for token in 0..cols.n {
+            for row in 0..head {
+                let at = cols.at(rows, head + row, token);
+                let expected = if row < n_turned { alone[cols.at(n_turned, row, token)] } else { x[at] };
+                assert_eq!(turned[at], expected, "feature {row} at {token}");
+            }
+        }
+    }
 
     #[test]
     fn pairs_turn_by_their_angles_and_back() {

@@ -27,7 +27,7 @@ pub(super) fn explain(session: &Session, error: &EvalAltResult, root: &str) -> D
 /// becomes a step of the trace.
 fn blame_caller(error: &EvalAltResult, diagnostic: Diagnostic) -> Diagnostic {
     let is_std = |place: &Option<Place>| {
-        place.as_ref().is_some_and(|place| super::resolve::STDLIB.iter().any(|(name, _)| place.source == *name))
+        place.as_ref().is_some_and(|place| super::resolve::shipped().any(|(name, _)| place.source == name))
     };
     let refused = match error {
         EvalAltResult::ErrorRuntime(value, _) => {

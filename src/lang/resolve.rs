@@ -19,6 +19,7 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("w2s", W2S),
     ("errors", include_str!("../../stdlib/errors.rhai")),
     ("prompt", include_str!("../../stdlib/prompt.rhai")),
+    ("tasks", include_str!("../../stdlib/tasks.rhai")),
 ];
 
 /// The module `w2s`: a file per idea, one text for whoever imports it.
@@ -31,6 +32,14 @@ const W2S: &str = concat!(
     include_str!("../../stdlib/w2s/compare.rhai"),
     include_str!("../../stdlib/w2s/differences.rhai"),
 );
+
+/// The task files of the script stdlib: `tasks/NAME` with their texts. `build.rs` lists them.
+pub const TASKS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/tasks.rs"));
+
+/// Every module that comes with the program.
+pub fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    STDLIB.iter().chain(TASKS).copied()
+}
 
 /// Files importing files importing files (chosen).
 const MAX_DEPTH: usize = 16;
@@ -132,7 +141,7 @@ impl Resolver {
 
     /// Finds what `import "path"` in the source called `from` means.
     pub fn target(&self, from: Option<&str>, path: &str) -> Result<Target, Fault> {
-        let own = || STDLIB.iter().find(|(name, _)| *name == path).map(|(_, text)| Arc::from(*text));
+        let own = || shipped().find(|(name, _)| *name == path).map(|(_, text)| Arc::from(text));
         if let Some(text) = self.sources.module(path).or_else(own) {
             return Ok(Target::Std(path.to_owned(), text));
         }
@@ -142,7 +151,7 @@ impl Resolver {
         if file.extension().is_none() {
             file.set_extension("rhai");
         }
-        let names: Vec<&str> = STDLIB.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = shipped().map(|(name, _)| name).collect();
         let real = self.ctx.access.readable(&file.to_string_lossy()).map_err(|error| {
             let fault = Fault::from(error);
             if fault.code == "access/read" {

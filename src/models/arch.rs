@@ -12,6 +12,8 @@ const MAX_PARAMS: usize = 2 << 30;
 pub const MAX_CONTEXT: usize = 1 << 16;
 /// The most token types: chosen.
 const MAX_TOKEN_TYPES: usize = 1 << 10;
+/// The most features of a head: arbitrary, above any published model.
+const MAX_HEAD: usize = 1 << 10;
 
 /// A pre-norm causal decoder as GPT-2: learned positions, fused qkv, biases everywhere, final layer norm, unembedding
 /// tied to the token embedding.
@@ -45,6 +47,17 @@ pub struct BertConfig {
     /// Whether each head adds to its scores a number for the distance between query and key, from a table of T5's buckets
     /// that all layers share.
     pub relative: bool,
+    pub pooling: Pooling,
+}
+
+/// What an encoder's features are made of, as its checkpoint was trained to be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean over the row's tokens, special ones included (sentence-transformers).
+    #[default]
+    Mean,
+    /// The first token's state, `[CLS]` or `<s>`.
+    First,
 }
 
 /// A pre-norm causal decoder as Llama: rotary positions, RMS norms, a SiLU-gated feed-forward layer, no biases (Qwen2:
@@ -65,6 +78,57 @@ pub struct LlamaConfig {
     pub qkv_bias: bool,
     /// Whether next tokens are read by the token embedding; else by a matrix of their own.
     pub tied: bool,
+    pub changes: Changes,
+}
+
+/// What later families changed in Llama's block; the default changes nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Features of a head where they are not `width / n_heads` (Qwen3).
+    pub head: Option<usize>,
+    pub qk_norm: QkNorm,
+    /// Whether the norms follow attention and the feed-forward layer, before the residual is added, instead of going before
+    /// them (OLMo-2).
+    pub norm_after: bool,
+    /// How many tokens a query sees, its own included, where it does not see all before it (Mistral).
+    pub window: Option<usize>,
+    /// Whether the checkpoint has no matrix that next tokens could be read by: it classifies, and cannot predict tokens.
+    pub headless: bool,
+}
+
+/// RMS norms of queries and keys, before they are turned by their positions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QkNorm {
+    #[default]
+    None,
+    /// Each head by itself, all by the same gains (Qwen3).
+    Heads,
+    /// The features of all heads together (OLMo-2).
+    Whole,
+}
+
+/// A pre-norm causal decoder as GPT-NeoX (Pythia): rotary positions that turn a part of each head, layer norms and biases,
+/// attention and the feed-forward layer side by side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NeoxConfig {
+    pub vocab: usize,
+    pub context: usize,
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    pub inner: usize,
+    pub activation: Activation,
+    pub norm_eps: f32,
+    pub rope: Rope,
+    /// How many of a head's features turn with its position: the first ones, an even number.
+    pub n_turned: usize,
+    /// Whether both halves of a block read the block's input (`x + attention(norm1 x) + feed(norm2 x)`), or the second one
+    /// what the first gave.
+    pub parallel: bool,
+    /// Whether next tokens are read by the token embedding; else by a matrix of their own.
+    pub tied: bool,
+    /// As [`Changes::headless`].
+    pub headless: bool,
 }
 
 /// What a trunk computes.
@@ -72,10 +136,12 @@ pub struct LlamaConfig {
 pub enum Arch {
     /// Features are read at the last token, after the final layer norm.
     Causal(CausalConfig),
-    /// Features are the mean over the row's tokens (as sentence-transformers pools), not normalised.
+    /// Features are what [`Pooling`] says, not normalised.
     Bert(BertConfig),
     /// Features are read at the last token, after the final norm.
     Llama(LlamaConfig),
+    /// Features are read at the last token, after the final norm.
+    Neox(NeoxConfig),
 }
 
 /// One named tensor in the flat buffer.
@@ -130,12 +196,26 @@ impl Layout {
 impl LlamaConfig {
     /// Features of a head.
     pub fn head(&self) -> usize {
-        self.width / self.n_heads.max(1)
+        self.changes.head.unwrap_or(self.width / self.n_heads.max(1))
+    }
+
+    /// Features of all heads' queries.
+    pub fn q_width(&self) -> usize {
+        self.n_heads * self.head()
     }
 
     /// Features of all heads' keys, and of their values.
     pub fn kv_width(&self) -> usize {
         self.n_kv_heads * self.head()
+    }
+
+    /// How many gains the norms of queries and of keys have, where there are such norms.
+    pub fn qk_norms(&self) -> Option<[usize; 2]> {
+        match self.changes.qk_norm {
+            QkNorm::None => None,
+            QkNorm::Heads => Some([self.head(); 2]),
+            QkNorm::Whole => Some([self.q_width(), self.kv_width()]),
+        }
     }
 
     /// What no other architecture has; sizes and `n_heads` were checked.
@@ -144,10 +224,38 @@ impl LlamaConfig {
             let must = format!("a divisor of the {} heads", self.n_heads);
             return Err(ModelError::Arch { field: "n_kv_heads", must, got: self.n_kv_heads.to_string() });
         }
+        if self.changes.head.is_none() && !self.width.is_multiple_of(self.n_heads) {
+            let must = format!("a divisor of the width {}", self.width);
+            return Err(ModelError::Arch { field: "n_heads", must, got: self.n_heads.to_string() });
+        }
+        if self.head() == 0 || self.head() > MAX_HEAD {
+            let must = format!("from 2 to {MAX_HEAD}");
+            return Err(ModelError::Arch { field: "features of a head", must, got: self.head().to_string() });
+        }
         if !self.head().is_multiple_of(2) {
             let must = "such that a head's features make pairs, which turn together".to_owned();
             let got = format!("{}: {} features a head", self.n_heads, self.head());
             return Err(ModelError::Arch { field: "n_heads", must, got });
+        }
+        if self.changes.window == Some(0) {
+            let must = "at least 1".to_owned();
+            return Err(ModelError::Arch { field: "sliding window", must, got: "0".to_owned() });
+        }
+        self.rope.check()
+    }
+}
+
+impl NeoxConfig {
+    /// Features of a head.
+    pub fn head(&self) -> usize {
+        self.width / self.n_heads.max(1)
+    }
+
+    /// What no other architecture has; sizes and `n_heads` were checked.
+    fn check(&self) -> Result<(), ModelError> {
+        if self.n_turned == 0 || !self.n_turned.is_multiple_of(2) || self.n_turned > self.head() {
+            let must = format!("even, from 2 to the {} features of a head", self.head());
+            return Err(ModelError::Arch { field: "n_turned", must, got: self.n_turned.to_string() });
         }
         self.rope.check()
     }
@@ -183,6 +291,7 @@ impl Arch {
             Arch::Causal(config) => config.width,
             Arch::Bert(config) => config.width,
             Arch::Llama(config) => config.width,
+            Arch::Neox(config) => config.width,
         }
     }
 
@@ -192,6 +301,7 @@ impl Arch {
             Arch::Causal(config) => config.context,
             Arch::Bert(config) => config.context,
             Arch::Llama(config) => config.context,
+            Arch::Neox(config) => config.context,
         }
     }
 
@@ -201,6 +311,7 @@ impl Arch {
             Arch::Causal(config) => config.vocab,
             Arch::Bert(config) => config.vocab,
             Arch::Llama(config) => config.vocab,
+            Arch::Neox(config) => config.vocab,
         }
     }
 
@@ -210,6 +321,7 @@ impl Arch {
             Arch::Causal(config) => config.n_layers,
             Arch::Bert(config) => config.n_layers,
             Arch::Llama(config) => config.n_layers,
+            Arch::Neox(config) => config.n_layers,
         }
     }
 
@@ -219,6 +331,7 @@ impl Arch {
             Arch::Causal(config) => config.inner,
             Arch::Bert(config) => config.inner,
             Arch::Llama(config) => config.inner,
+            Arch::Neox(config) => config.inner,
         }
     }
 
@@ -228,6 +341,7 @@ impl Arch {
             Arch::Causal(config) => config.n_heads,
             Arch::Bert(config) => config.n_heads,
             Arch::Llama(config) => config.n_heads,
+            Arch::Neox(config) => config.n_heads,
         }
     }
 
@@ -236,13 +350,24 @@ impl Arch {
         !matches!(self, Arch::Bert(_))
     }
 
-    /// `causal`, `bert`, `mpnet` or `llama`.
+    /// Whether next tokens can be read: a causal trunk with what reads them.
+    pub fn predicts_tokens(&self) -> bool {
+        match self {
+            Arch::Causal(_) => true,
+            Arch::Bert(_) => false,
+            Arch::Llama(config) => !config.changes.headless,
+            Arch::Neox(config) => !config.headless,
+        }
+    }
+
+    /// `causal`, `bert`, `mpnet`, `llama` or `neox`.
     pub fn kind(&self) -> &'static str {
         match self {
             Arch::Causal(_) => "causal",
             Arch::Bert(config) if config.relative => "mpnet",
             Arch::Bert(_) => "bert",
             Arch::Llama(_) => "llama",
+            Arch::Neox(_) => "neox",
         }
     }
 
@@ -253,6 +378,7 @@ impl Arch {
             Arch::Causal(c) => (c.norm_eps, 0),
             Arch::Bert(c) => (c.norm_eps, c.n_token_types),
             Arch::Llama(c) => (c.norm_eps, 0),
+            Arch::Neox(c) => (c.norm_eps, 0),
         };
         let sizes = [
             ("vocab", self.vocab(), 1 << 20),
@@ -271,12 +397,14 @@ impl Arch {
             let must = format!("at most {MAX_TOKEN_TYPES}");
             return Err(ModelError::Arch { field: "n_token_types", must, got: n_token_types.to_string() });
         }
-        if !self.width().is_multiple_of(n_heads) {
+        if !matches!(self, Arch::Llama(_)) && !self.width().is_multiple_of(n_heads) {
             let must = format!("a divisor of the width {}", self.width());
             return Err(ModelError::Arch { field: "n_heads", must, got: n_heads.to_string() });
         }
-        if let Arch::Llama(config) = self {
-            config.check()?;
+        match self {
+            Arch::Llama(config) => config.check()?,
+            Arch::Neox(config) => config.check()?,
+            Arch::Causal(_) | Arch::Bert(_) => (),
         }
         if !(norm_eps > 0.0 && norm_eps < 1.0) {
             let must = "above 0 and below 1".to_owned();
@@ -294,7 +422,9 @@ impl Arch {
     ///
     /// Names: `embed.token`, `embed.position`, (`embed.type`, `embed.relative`, `embed.norm.*`), then per layer `{i}.` with `norm1.*`,
     /// `qkv.*` (`[3·width, width]`: q, k, v), `out.*`, `norm2.*`, `up.*`, `down.*`; a causal trunk ends in `norm.*`. A Llama
-    /// has no positions, `embed.out` if it is not tied, the gate's rows before those of `up` in one matrix, and few biases.
+    /// has no positions, `embed.out` if it is not tied, the gate's rows before those of `up` in one matrix, and few biases;
+    /// with norms of queries and keys `q_norm.weight` and `k_norm.weight` follow `qkv`. A NeoX has neither positions nor a
+    /// gate.
     pub fn layout(&self) -> Layout {
         let mut layout = Layout::default();
         let (n_layers, width, inner) = (self.n_layers(), self.width(), self.inner());
@@ -320,15 +450,29 @@ impl Arch {
                     layout.push("embed.out", &[config.vocab, config.width]);
                 }
             }
+            Arch::Neox(config) => {
+                layout.push("embed.token", &[config.vocab, config.width]);
+                if !config.tied {
+                    layout.push("embed.out", &[config.vocab, config.width]);
+                }
+            }
         }
         let (n_qkv, n_up, qkv_bias, biases) = match self {
-            Arch::Llama(config) => (width + 2 * config.kv_width(), 2 * inner, config.qkv_bias, false),
+            Arch::Llama(config) => (config.q_width() + 2 * config.kv_width(), 2 * inner, config.qkv_bias, false),
             _ => (3 * width, inner, true, true),
+        };
+        let (q_width, qk_norms) = match self {
+            Arch::Llama(config) => (config.q_width(), config.qk_norms()),
+            _ => (width, None),
         };
         for idx in 0..n_layers {
             layout.norm(&format!("{idx}.norm1"), width, biases);
             layout.linear(&format!("{idx}.qkv"), n_qkv, width, qkv_bias);
-            layout.linear(&format!("{idx}.out"), width, width, biases);
+            if let Some([q, k]) = qk_norms {
+                layout.norm(&format!("{idx}.q_norm"), q, false);
+                layout.norm(&format!("{idx}.k_norm"), k, false);
+            }
+            layout.linear(&format!("{idx}.out"), width, q_width, biases);
             layout.norm(&format!("{idx}.norm2"), width, biases);
             layout.linear(&format!("{idx}.up"), n_up, width, biases);
             layout.linear(&format!("{idx}.down"), width, inner, biases);

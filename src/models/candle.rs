@@ -21,7 +21,7 @@ pub use reading::read;
 pub use tape::{Kept, Tape};
 
 use super::ModelError;
-use super::arch::Arch;
+use super::arch::{Arch, Pooling};
 use super::trunk::Packed;
 use crate::kernels::Precision;
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -79,7 +79,7 @@ impl Trunk {
         self.ended(&x)
     }
 
-    /// Features, `[n_rows, width]`: the last token of a causal trunk, the mean over the tokens of a BERT.
+    /// Features, `[n_rows, width]`: the last token of a causal trunk, the mean over the tokens of a BERT or its first.
     pub fn features(&self, batch: &Padded) -> Result<Tensor> {
         self.pooled(&self.states(batch)?, batch)
     }
@@ -87,8 +87,11 @@ impl Trunk {
     /// Features from final hidden states.
     pub fn pooled(&self, states: &Tensor, batch: &Padded) -> Result<Tensor> {
         match self.arch {
-            Arch::Causal(_) | Arch::Llama(_) => batch.last_tokens(states),
-            Arch::Bert(_) => batch.means(states),
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => batch.last_tokens(states),
+            Arch::Bert(ref config) => match config.pooling {
+                Pooling::Mean => batch.means(states),
+                Pooling::First => batch.first_tokens(states),
+            },
         }
     }
 
@@ -116,7 +119,11 @@ impl Trunk {
 
     /// What next tokens are read by, `[vocab, width]`.
     fn unembedding(&self) -> Result<&Tensor> {
-        let apart = matches!(&self.arch, Arch::Llama(config) if !config.tied);
+        let apart = match &self.arch {
+            Arch::Llama(config) => !config.tied,
+            Arch::Neox(config) => !config.tied,
+            Arch::Causal(_) | Arch::Bert(_) => false,
+        };
         self.tensor(if apart { "embed.out" } else { "embed.token" })
     }
 

@@ -1,14 +1,17 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
-use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope, Scaling};
-use super::{Encoder, Head, HeadKind, HfFiles, Model, ModelError};
-use crate::core::context::{Context, plain};
+use super::arch::{
+    Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope, Scaling,
+};
+use super::hf::hf_files;
+use super::{Chat, Encoder, Head, HeadKind, Model, ModelError};
+use crate::core::context::{AccessError, Context, plain};
 use crate::core::digest::Digest;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How numbers are stored. Training and labelling always compute in 32 bits.
@@ -17,6 +20,15 @@ pub enum Precision {
     F32,
     /// Half the size; numbers are rounded to 11 bits.
     F16,
+}
+
+/// Which program a folder is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// This one: the architecture as it is here, the head whatever it is, name and lineage.
+    Own,
+    /// transformers, and sentence-transformers.
+    Transformers,
 }
 
 /// A checkpoint's three files.
@@ -61,7 +73,12 @@ struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     llama: Option<Llama>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    neox: Option<Neox>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     n_token_types: Option<usize>,
+    /// `first` of an encoder that is read at its first token; nothing of one that is read at the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pooling: Option<String>,
     max_tokens: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n_classes: Option<usize>,
@@ -71,10 +88,15 @@ struct Config {
     /// What the head's classes are called; checkpoints from before names were kept have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     classes: Option<Vec<String>>,
+    /// How conversations are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chat: Option<Chat>,
 }
 
 /// What `config.json` calls a head that scores.
 const SCALAR: &str = "scalar";
+/// What it calls features that are the first token's.
+const FIRST: &str = "first";
 
 /// What only a Llama has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,6 +107,34 @@ struct Llama {
     rope_scaling: Option<RopeScaling>,
     qkv_bias: bool,
     tied: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<usize>,
+    /// `heads` or `whole` where queries and keys have norms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    qk_norm: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    norm_after: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<usize>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    headless: bool,
+}
+
+/// What only a GPT-NeoX has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Neox {
+    n_turned: usize,
+    rope_theta: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rope_scaling: Option<RopeScaling>,
+    parallel: bool,
+    tied: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    headless: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// How a Llama's turns are slowed down.
@@ -100,27 +150,24 @@ impl Model {
     pub fn to_bytes(&self, precision: Precision) -> Result<Files, ModelError> {
         let inner = &self.inner;
         let layout = &inner.params.layout;
-        let mut held: Vec<(&str, Vec<usize>, Vec<u8>)> = Vec::new();
+        let mut held: Vec<(&str, Vec<usize>, &[f32])> = Vec::new();
         for entry in &layout.entries {
             let size: usize = entry.shape.iter().product();
             let values = inner.params.values.get(entry.offset..entry.offset + size).unwrap_or_default();
-            held.push((&entry.name, entry.shape.clone(), packed(values, precision)));
+            held.push((&entry.name, entry.shape.clone(), values));
         }
         if let Some(head) = &inner.head {
-            held.push(("head.weight", vec![head.n_classes, inner.arch.width()], packed(&head.weight, precision)));
+            held.push(("head.weight", vec![head.n_classes, inner.arch.width()], &head.weight));
         }
-        let dtype = if precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
-        let views: Result<Vec<_>, _> = held
-            .iter()
-            .map(|(name, shape, bytes)| TensorView::new(dtype, shape.clone(), bytes).map(|view| (*name, view)))
-            .collect();
-        let broken = |error: &dyn std::fmt::Display| file(WEIGHTS, &error.to_string());
-        let views = views.map_err(|error| broken(&error))?;
-        let weights = safetensors::serialize(views, None).map_err(|error| broken(&error))?;
+        let weights = weights_file(held, precision)?;
         let config = serde_json::to_vec_pretty(&self.config()).map_err(|error| file(CONFIG, &error.to_string()))?;
-        let tokenizer =
-            inner.encoder.tokenizer().to_string(false).map_err(|error| file(TOKENIZER, &error.to_string()))?;
-        Ok(Files { config, weights, tokenizer: tokenizer.into_bytes() })
+        Ok(Files { config, weights, tokenizer: self.tokenizer_file()? })
+    }
+
+    /// The model's `tokenizer.json`.
+    pub(super) fn tokenizer_file(&self) -> Result<Vec<u8>, ModelError> {
+        let json = self.inner.encoder.tokenizer().to_string(false);
+        json.map(String::into_bytes).map_err(|error| file(TOKENIZER, &error.to_string()))
     }
 
     /// A model from the three files that [`Model::to_bytes`] made. `name` replaces the stored one. The digest is that of
@@ -149,7 +196,7 @@ impl Model {
         for entry in &layout.entries {
             let size: usize = entry.shape.iter().product();
             let slot = values.get_mut(entry.offset..entry.offset + size).unwrap_or_default();
-            slot.copy_from_slice(&tensor(&stored, &entry.name, &entry.shape)?);
+            slot.copy_from_slice(&tensor(WEIGHTS, &stored, &entry.name, &entry.shape)?);
         }
         let kind = match read.head.as_deref() {
             None => HeadKind::Class,
@@ -162,7 +209,7 @@ impl Model {
         let head = match read.n_classes {
             None => None,
             Some(n_classes) if fits(n_classes) => {
-                let weight = tensor(&stored, "head.weight", &[n_classes, arch.width()])?;
+                let weight = tensor(WEIGHTS, &stored, "head.weight", &[n_classes, arch.width()])?;
                 let classes = read.classes.map(|names| checked(names, n_classes)).transpose()?;
                 Some(Arc::new(Head { weight, n_classes, kind, classes }))
             }
@@ -179,8 +226,12 @@ impl Model {
         }
         let encoder = Encoder::from_json(tokenizer)?;
         let model = Model::new(name.unwrap_or(&read.name), arch, values, encoder, digest, read.lineage)?;
+        if let Some(chat) = &read.chat {
+            chat.check()?;
+        }
         let model = model.with(|model| {
             model.head = head;
+            model.chat = read.chat.map(Arc::new);
             model.recipe = read.recipe;
         });
         Ok(model.with_max_tokens(read.max_tokens)?.with(|model| model.digest = digest))
@@ -192,7 +243,11 @@ impl Model {
     pub fn load(folder: &Path, ctx: &Context) -> Result<Model, ModelError> {
         let read = |name: &str| -> Result<Vec<u8>, ModelError> {
             // Each file is asked for by itself: a link in the folder may lead outside.
-            let path = ctx.access.readable(&folder.join(name).display().to_string())?;
+            let asked = folder.join(name).display().to_string();
+            let path = ctx.access.readable(&asked).map_err(|error| match error {
+                AccessError::Path { .. } => ModelError::NoFile { file: asked.clone() },
+                other => other.into(),
+            })?;
             let size = std::fs::metadata(&path).map_err(|error| file(name, &plain(&error)))?.len();
             if size > MAX_FILE {
                 return Err(file(name, &format!("it has {size} bytes, at most {MAX_FILE} are read")));
@@ -201,39 +256,42 @@ impl Model {
             ctx.note_read(&path, &bytes);
             Ok(bytes)
         };
-        let (config, weights, tokenizer) = (read(CONFIG)?, read(WEIGHTS)?, read(TOKENIZER)?);
+        let config = read(CONFIG)?;
         ctx.interrupt.check()?;
         // Only a foreign configuration names its kind so.
         let keys: serde_json::Value =
             serde_json::from_slice(&config).map_err(|error| file(CONFIG, &error.to_string()))?;
         if keys.get("model_type").is_none() {
-            return Model::from_bytes(None, &config, &weights, &tokenizer);
+            return Model::from_bytes(None, &config, &read(WEIGHTS)?, &read(TOKENIZER)?);
         }
-        let sentence = "sentence_bert_config.json";
-        let there = ctx.access.readable(&folder.join(sentence).display().to_string()).is_ok();
-        let sentence_config = if there { Some(read(sentence)?) } else { None };
         let name = folder.file_name().map_or_else(|| "checkpoint".to_owned(), |name| name.display().to_string());
-        Model::from_hf(&name, &HfFiles { config, weights, tokenizer, sentence_config })
+        Model::from_hf(&name, &hf_files(read)?)
     }
 
-    /// Writes the three files into the folder `asked`, which is made if only its last part is missing; a relative one starts at the
+    /// Writes the model into the folder `asked`, which is made if only its last part is missing; a relative one starts at the
     /// run's folder. Each file appears whole or not at all. A plan writes nothing.
-    #[allow(clippy::disallowed_methods)] // A writer of artefacts: paths come from `ctx.access.writable`.
-    pub fn save(&self, asked: &Path, precision: Precision, ctx: &Context) -> Result<(), ModelError> {
+    pub fn save(&self, asked: &Path, format: Format, precision: Precision, ctx: &Context) -> Result<(), ModelError> {
         if ctx.writes_nothing() {
             return Ok(());
         }
-        let files = self.to_bytes(precision)?;
-        let folder = ctx.output_folder(&asked.to_string_lossy())?;
-        if !folder.is_dir() {
-            std::fs::create_dir(&folder).map_err(|error| file(&folder.display().to_string(), &plain(&error)))?;
-        }
+        let files = match format {
+            Format::Own => {
+                let Files { config, weights, tokenizer } = self.to_bytes(precision)?;
+                vec![(TOKENIZER.to_owned(), tokenizer), (WEIGHTS.to_owned(), weights), (CONFIG.to_owned(), config)]
+            }
+            Format::Transformers => self.to_transformers(precision)?,
+        };
+        let folder = made(ctx.output_folder(&asked.to_string_lossy())?)?;
         let mut written = Vec::new();
-        for (name, bytes) in [(TOKENIZER, &files.tokenizer), (WEIGHTS, &files.weights), (CONFIG, &files.config)] {
-            let path = ctx.access.writable(&folder.join(name))?;
-            ctx.spend(&asked.join(name).to_string_lossy(), bytes.len())?;
-            crate::core::files::write(&path, bytes)
-                .map_err(|error| file(name, &format!("could not be written: {}", plain(&error))))?;
+        for (name, bytes) in files {
+            let place = folder.join(&name);
+            if let Some(below) = place.parent().filter(|below| *below != folder) {
+                made(below.to_path_buf())?;
+            }
+            let path = ctx.access.writable(&place)?;
+            ctx.spend(&asked.join(&name).to_string_lossy(), bytes.len())?;
+            crate::core::files::write(&path, &bytes)
+                .map_err(|error| file(&name, &format!("could not be written: {}", plain(&error))))?;
             written.push(path);
         }
         ctx.note_written("model", &asked.display().to_string(), written);
@@ -242,10 +300,22 @@ impl Model {
 
     fn config(&self) -> Config {
         let inner = &self.inner;
-        let (activation, norm_eps, n_token_types, llama) = match &inner.arch {
-            Arch::Causal(c) => (name_of(c.activation), c.norm_eps, None, None),
-            Arch::Bert(c) => (name_of(c.activation), c.norm_eps, Some(c.n_token_types), None),
-            Arch::Llama(c) => ("silu", c.norm_eps, None, Some(Llama::of(c))),
+        let (mut llama, mut neox, mut n_token_types, mut pooling) = (None, None, None, None);
+        let (activation, norm_eps) = match &inner.arch {
+            Arch::Causal(c) => (name_of(c.activation), c.norm_eps),
+            Arch::Bert(c) => {
+                n_token_types = Some(c.n_token_types);
+                pooling = (c.pooling == Pooling::First).then(|| FIRST.to_owned());
+                (name_of(c.activation), c.norm_eps)
+            }
+            Arch::Llama(c) => {
+                llama = Some(Llama::of(c));
+                ("silu", c.norm_eps)
+            }
+            Arch::Neox(c) => {
+                neox = Some(Neox::of(c));
+                (name_of(c.activation), c.norm_eps)
+            }
         };
         Config {
             format: "w2s".to_owned(),
@@ -263,11 +333,14 @@ impl Model {
             activation: activation.to_owned(),
             norm_eps,
             llama,
+            neox,
             n_token_types,
+            pooling,
             max_tokens: inner.max_tokens,
             n_classes: self.n_classes(),
             head: inner.head.as_ref().filter(|head| head.kind == HeadKind::Scalar).map(|_| SCALAR.to_owned()),
             classes: self.classes().map(<[String]>::to_vec),
+            chat: inner.chat.as_deref().cloned(),
         }
     }
 }
@@ -281,21 +354,53 @@ fn name_of(activation: Activation) -> &'static str {
 
 impl Llama {
     fn of(config: &LlamaConfig) -> Llama {
-        let &LlamaConfig { n_kv_heads, rope, qkv_bias, tied, .. } = config;
-        let rope_scaling = rope.scaling.map(|scaling| match scaling {
-            Scaling::Linear { factor } => RopeScaling::Linear { factor },
-            Scaling::Llama3 { factor, low, high, original } => RopeScaling::Llama3 { factor, low, high, original },
-        });
-        Llama { n_kv_heads, rope_theta: rope.theta, rope_scaling, qkv_bias, tied }
+        let &LlamaConfig { n_kv_heads, rope, qkv_bias, tied, changes, .. } = config;
+        let Changes { head, qk_norm, norm_after, window, headless } = changes;
+        let qk_norm = match qk_norm {
+            QkNorm::None => None,
+            QkNorm::Heads => Some("heads".to_owned()),
+            QkNorm::Whole => Some("whole".to_owned()),
+        };
+        let (rope_theta, rope_scaling) = (rope.theta, rope.scaling.map(RopeScaling::of));
+        Llama { n_kv_heads, rope_theta, rope_scaling, qkv_bias, tied, head, qk_norm, norm_after, window, headless }
     }
 
-    fn rope(&self) -> Rope {
-        let scaling = self.rope_scaling.as_ref().map(|scaling| match *scaling {
-            RopeScaling::Linear { factor } => Scaling::Linear { factor },
-            RopeScaling::Llama3 { factor, low, high, original } => Scaling::Llama3 { factor, low, high, original },
-        });
-        Rope { theta: self.rope_theta, scaling }
+    fn changes(&self) -> Result<Changes, ModelError> {
+        let qk_norm = match self.qk_norm.as_deref() {
+            None => QkNorm::None,
+            Some("heads") => QkNorm::Heads,
+            Some("whole") => QkNorm::Whole,
+            Some(other) => return Err(file(CONFIG, &format!("`qk_norm` must be heads or whole, got `{other}`"))),
+        };
+        let &Llama { head, norm_after, window, headless, .. } = self;
+        Ok(Changes { head, qk_norm, norm_after, window, headless })
     }
+}
+
+impl Neox {
+    fn of(config: &NeoxConfig) -> Neox {
+        let &NeoxConfig { rope, n_turned, parallel, tied, headless, .. } = config;
+        let (rope_theta, rope_scaling) = (rope.theta, rope.scaling.map(RopeScaling::of));
+        Neox { n_turned, rope_theta, rope_scaling, parallel, tied, headless }
+    }
+}
+
+impl RopeScaling {
+    fn of(scaling: Scaling) -> RopeScaling {
+        match scaling {
+            Scaling::Linear { factor } => RopeScaling::Linear { factor },
+            Scaling::Llama3 { factor, low, high, original } => RopeScaling::Llama3 { factor, low, high, original },
+        }
+    }
+}
+
+/// The turns that a file describes.
+fn rope(theta: f32, scaling: Option<&RopeScaling>) -> Rope {
+    let scaling = scaling.map(|scaling| match *scaling {
+        RopeScaling::Linear { factor } => Scaling::Linear { factor },
+        RopeScaling::Llama3 { factor, low, high, original } => Scaling::Llama3 { factor, low, high, original },
+    });
+    Rope { theta, scaling }
 }
 
 impl Config {
@@ -313,9 +418,36 @@ impl Config {
             "causal" => {
                 Ok(Arch::Causal(CausalConfig { vocab, context, width, n_layers, n_heads, inner, activation, norm_eps }))
             }
+            "neox" => {
+                let own = self.neox.as_ref().ok_or_else(|| file(CONFIG, "missing field `neox`"))?;
+                let Neox { n_turned, parallel, tied, headless, .. } = *own;
+                Ok(Arch::Neox(NeoxConfig {
+                    vocab,
+                    context,
+                    width,
+                    n_layers,
+                    n_heads,
+                    inner,
+                    activation,
+                    norm_eps,
+                    rope: rope(own.rope_theta, own.rope_scaling.as_ref()),
+                    n_turned,
+                    parallel,
+                    tied,
+                    headless,
+                }))
+            }
             kind @ ("bert" | "mpnet") => {
                 let relative = kind == "mpnet";
                 let n_token_types = self.n_token_types.unwrap_or(if relative { 0 } else { 2 });
+                let pooling = match self.pooling.as_deref() {
+                    None => Pooling::Mean,
+                    Some(FIRST) => Pooling::First,
+                    Some(other) => {
+                        let reason = format!("`pooling` must be \"{FIRST}\" or left out, got `{other}`");
+                        return Err(file(CONFIG, &reason));
+                    }
+                };
                 Ok(Arch::Bert(BertConfig {
                     vocab,
                     context,
@@ -327,9 +459,13 @@ impl Config {
                     norm_eps,
                     n_token_types,
                     relative,
+                    pooling,
                 }))
             }
-            other => Err(file(CONFIG, &format!("`architecture` must be causal, bert, mpnet or llama, got `{other}`"))),
+            other => {
+                let reason = format!("`architecture` must be causal, bert, mpnet, llama or neox, got `{other}`");
+                Err(file(CONFIG, &reason))
+            }
         }
     }
 
@@ -349,11 +485,21 @@ impl Config {
             n_kv_heads,
             inner,
             norm_eps,
-            rope: own.rope(),
+            rope: rope(own.rope_theta, own.rope_scaling.as_ref()),
             qkv_bias,
             tied,
+            changes: own.changes()?,
         }))
     }
+}
+
+/// The folder, which is made if it is not there.
+#[allow(clippy::disallowed_methods)] // A writer of artefacts: paths come from `ctx.output_folder`.
+fn made(folder: PathBuf) -> Result<PathBuf, ModelError> {
+    if !folder.is_dir() {
+        std::fs::create_dir(&folder).map_err(|error| file(&folder.display().to_string(), &plain(&error)))?;
+    }
+    Ok(folder)
 }
 
 /// Class names as a file has them: one for each class, no two alike.
@@ -376,29 +522,49 @@ fn packed(values: &[f32], precision: Precision) -> Vec<u8> {
     }
 }
 
+/// Tensors as a safetensors file.
+pub(super) fn weights_file<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, Vec<usize>, &'a [f32])>,
+    precision: Precision,
+) -> Result<Vec<u8>, ModelError> {
+    let dtype = if precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
+    let held: Vec<_> = tensors.into_iter().map(|(name, shape, v)| (name, shape, packed(v, precision))).collect();
+    let broken = |error: &dyn std::fmt::Display| file(WEIGHTS, &error.to_string());
+    let views: Result<Vec<_>, _> = held
+        .iter()
+        .map(|(name, shape, bytes)| TensorView::new(dtype, shape.clone(), bytes).map(|view| (*name, view)))
+        .collect();
+    safetensors::serialize(views.map_err(|error| broken(&error))?, None).map_err(|error| broken(&error))
+}
+
 /// One tensor as 32-bit floats; its shape must be `shape` and every number finite.
-pub(super) fn tensor(stored: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
-    let view = stored.tensor(name).map_err(|_| file(WEIGHTS, &format!("the tensor `{name}` is missing")))?;
+pub(super) fn tensor(path: &str, stored: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+    let view = stored.tensor(name).map_err(|_| file(path, &format!("the tensor `{name}` is missing")))?;
     if view.shape() != shape {
-        return Err(file(WEIGHTS, &format!("the tensor `{name}` has shape {:?}, expected {shape:?}", view.shape())));
+        return Err(file(path, &format!("the tensor `{name}` has shape {:?}, expected {shape:?}", view.shape())));
     }
     let bytes = view.data();
     let two = |pair: &[u8]| [pair.first().copied().unwrap_or(0), pair.get(1).copied().unwrap_or(0)];
     let values: Vec<f32> = match view.dtype() {
+        Dtype::F64 => {
+            bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32).collect()
+        }
         Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap_or_default())).collect(),
         Dtype::F16 => bytes.chunks_exact(2).map(|b| f16::from_le_bytes(two(b)).to_f32()).collect(),
         Dtype::BF16 => bytes.chunks_exact(2).map(|b| bf16::from_le_bytes(two(b)).to_f32()).collect(),
-        other => return Err(file(WEIGHTS, &format!("the tensor `{name}` holds {other:?}, expected F32, F16 or BF16"))),
+        other => {
+            return Err(file(path, &format!("the tensor `{name}` holds {other:?}, expected F64, F32, F16 or BF16")));
+        }
     };
     match values.iter().all(|value| value.is_finite()) {
         true => Ok(values),
-        false => Err(file(WEIGHTS, &format!("the tensor `{name}` holds NaN or infinity"))),
+        false => Err(file(path, &format!("the tensor `{name}` holds NaN or infinity"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet};
+    use super::super::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet, tiny_others};
     use super::*;
     use crate::core::context::{Access, Memo, Settings};
 
@@ -430,7 +596,7 @@ mod tests {
 
     #[test]
     fn every_architecture_survives_its_files() {
-        for model in [tiny(3), tiny_bert(3), tiny_mpnet(3), tiny_llama(3)] {
+        for model in [tiny(3), tiny_bert(3), tiny_mpnet(3), tiny_llama(3)].into_iter().chain(tiny_others(3)) {
             let files = model.to_bytes(Precision::F32).expect("serialises");
             let back = Model::from_bytes(None, &files.config, &files.weights, &files.tokenizer).expect("reads");
             assert_eq!((&back.inner.arch, &back.inner.params.values), (&model.inner.arch, &model.inner.params.values));
@@ -483,11 +649,14 @@ mod tests {
         let granted = vec![dir.path().to_path_buf()];
         let access = Access { read: granted.clone(), write: granted, project: dir.path().into(), ..Access::default() };
         let ctx = Context::new(settings, access);
-        tiny(1).save(Path::new("one"), Precision::F32, &ctx).expect("saves");
+        tiny(1).save(Path::new("one"), Format::Own, Precision::F32, &ctx).expect("saves");
         let back = Model::load(Path::new("one"), &ctx).expect("loads");
         assert_eq!(back.inner.params.values, tiny(1).inner.params.values);
         assert!(matches!(Model::load(Path::new("/etc"), &ctx), Err(ModelError::Access(_))));
-        assert!(matches!(tiny(1).save(Path::new("/nowhere/x"), Precision::F32, &ctx), Err(ModelError::Access(_))));
+        assert!(matches!(
+            tiny(1).save(Path::new("/nowhere/x"), Format::Own, Precision::F32, &ctx),
+            Err(ModelError::Access(_))
+        ));
         assert!(Model::load(Path::new("two"), &ctx).is_err());
     }
 }

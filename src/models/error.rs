@@ -51,6 +51,18 @@ pub enum ModelError {
     MaxTokens { name: String, asked: usize, context: usize },
     #[error("the model file `{file}` cannot be used: {reason}")]
     File { file: String, reason: String },
+    #[error("the model file `{file}` is not there")]
+    NoFile { file: String },
+    #[error(
+        "the checkpoint has no `model.safetensors`; `{file}` is a pickle, which is never read: it could run any program"
+    )]
+    Pickle { file: String },
+    #[error("{what} cannot be written as transformers reads it: {reason}")]
+    NotWritten { what: String, reason: String },
+    #[error("`{name}` has no chat template")]
+    NoChat { name: String },
+    #[error("the chat template fails: {reason}")]
+    Chat { reason: String },
     #[error("there is no ladder `{name}`")]
     NoLadder { name: String, known: Vec<String> },
     #[error("the generated world has no version `{version}`")]
@@ -94,7 +106,9 @@ impl Explain for ModelError {
             ModelError::OtherClasses { .. } => "model/other-classes",
             ModelError::Layers { .. } | ModelError::LayersOfCausal { .. } => "model/layers",
             ModelError::MaxTokens { .. } => "model/max-tokens",
-            ModelError::File { .. } => "model/file",
+            ModelError::File { .. } | ModelError::NoFile { .. } | ModelError::Pickle { .. } => "model/file",
+            ModelError::NotWritten { .. } => "model/not-written",
+            ModelError::NoChat { .. } | ModelError::Chat { .. } => "model/chat",
             ModelError::NoLadder { .. } => "model/no-ladder",
             ModelError::NoWorld { .. } => "world/version",
             ModelError::NoPretrainingSeed { .. } => "model/pretraining-seed",
@@ -133,6 +147,14 @@ impl Explain for ModelError {
                     names.join(", ")
                 ))
             }
+            ModelError::Pickle { .. } => Some(
+                "convert it once in Python: AutoModel.from_pretrained(folder).save_pretrained(folder, safe_serialization=True)"
+                    .to_owned(),
+            ),
+            ModelError::NoChat { .. } => {
+                Some("load a model that was trained on conversations, whose tokenizer_config.json has one".to_owned())
+            }
+            ModelError::NotWritten { .. } => Some("save it in the program's own format: model.save(path)".to_owned()),
             ModelError::NoLadder { known, .. } if known.is_empty() => Some("this build carries no ladder".to_owned()),
             ModelError::NotBuilt { feature, .. } => {
                 Some(format!("build it so: cargo build --release --features {feature}; or leave --device out"))

@@ -1,7 +1,7 @@
 //! GGUF, one file with weights, shape and tokenizer: Llama and Qwen2, as llama.cpp writes them. Quantised weights become
 //! 32-bit numbers; a byte-level BPE tokenizer is built from the tokens and merges in the file.
 
-use super::arch::{Arch, LlamaConfig, MAX_CONTEXT, Rope};
+use super::arch::{Arch, Changes, LlamaConfig, MAX_CONTEXT, Rope};
 use super::families::{in_layer, llama};
 use super::{Encoder, Model, ModelError};
 use crate::core::digest::Digest;
@@ -146,6 +146,7 @@ impl File {
             rope: Rope { theta: self.real(&at("rope.freq_base")).unwrap_or(10_000.0), scaling: None },
             qkv_bias: kind == "qwen2",
             tied: !has("output.weight"),
+            changes: Changes::default(),
         })
     }
 

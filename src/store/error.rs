@@ -176,7 +176,7 @@ impl Explain for StoreError {
             }
             StoreError::WrongPackage { .. } => Some("nothing was kept of it".into()),
             StoreError::HubId { .. } => Some("such as hub:sentence-transformers/all-MiniLM-L6-v2".into()),
-            StoreError::Download { .. } => Some("is the network there? HF_ENDPOINT names another host".into()),
+            StoreError::Download { .. } => Some("is the network there? HF_ENDPOINT names another host; a fetch goes on where it was broken off".into()),
             StoreError::NotAsRecorded { .. } => {
                 Some("name a revision, hub:OWNER/NAME@REVISION, or remove its folder from the store".into())
             }

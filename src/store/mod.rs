@@ -140,6 +140,18 @@ impl Store {
         Ok(())
     }
 
+    /// Gives a file that was fetched beside its place that place.
+    fn place_flushed(&self, part: &Path, relative: &str) -> Result<(), StoreError> {
+        let path = self.path(relative);
+        let file = std::fs::File::open(part).map_err(|error| StoreError::io(part, &error))?;
+        file.sync_all().map_err(|error| StoreError::io(part, &error))?;
+        std::fs::rename(part, &path).map_err(|error| StoreError::io(&path, &error))?;
+        if let Some(folder) = path.parent().and_then(|folder| std::fs::File::open(folder).ok()) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+
     /// A temporary folder in the store, removed when dropped.
     fn workplace(&self) -> Result<tempfile::TempDir, StoreError> {
         std::fs::create_dir_all(&self.root).map_err(|error| StoreError::io(&self.root, &error))?;

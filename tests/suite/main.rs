@@ -28,6 +28,7 @@ mod scripts;
 mod store;
 mod support;
 mod sweep;
+mod tasks;
 mod tensor;
 mod tidy;
 mod train;

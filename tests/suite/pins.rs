@@ -15,8 +15,8 @@ use w2s::data::Data;
 use w2s::domains::preference;
 use w2s::domains::world::{PairOptions, TaskOptions, World, WorldOptions, pairs, task};
 use w2s::kernels::Kernels;
-use w2s::models::arch::{Activation, Arch, BertConfig};
-use w2s::models::{Encoder, Model, Precision, Size, unpretrained, untrained};
+use w2s::models::arch::{Activation, Arch, BertConfig, Pooling};
+use w2s::models::{Encoder, Format, Model, Precision, Size, unpretrained, untrained};
 use w2s::store::Store;
 
 /// What was computed, by a name for people: the digest of the derivation, and the hash of what came out.
@@ -130,6 +130,7 @@ fn save_encoder(folder: &Path) {
         inner: 48,
         n_token_types: 2,
         relative: false,
+        pooling: Pooling::Mean,
         activation: Activation::GeluErf,
         norm_eps: 1e-12,
     });
@@ -139,7 +140,9 @@ fn save_encoder(folder: &Path) {
     let model = Model::new("bert", arch, values, encoder, digest, "random numbers").expect("a model");
     let granted = vec![folder.to_owned()];
     let access = Access { read: granted.clone(), write: granted, project: folder.to_owned(), ..Access::default() };
-    model.save(Path::new("bert"), Precision::F32, &Context::new(Context::for_tests().settings, access)).expect("saved");
+    model
+        .save(Path::new("bert"), Format::Own, Precision::F32, &Context::new(Context::for_tests().settings, access))
+        .expect("saved");
 }
 
 /// What the script leaves in the store with these kernels, and how the class and its version are called.

@@ -4,7 +4,7 @@ use super::rows::{from_value, to_value};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::columns::{self, Mapping};
-use crate::data::read::{Records, typed};
+use crate::data::read::{Record, Records, typed};
 use crate::data::{DataError, Source};
 use crate::domains::preference;
 use crate::frames::Kind;
@@ -65,6 +65,15 @@ impl Columns {
         let named = self.named.iter().filter(|(_, column)| column.is_some()).map(|(name, _)| *name);
         let rest = [("classes", self.classes.is_some()), ("between", self.between.is_some())];
         named.chain(rest.into_iter().filter(|(_, given)| *given).map(|(name, _)| name)).collect()
+    }
+
+    /// The column that gives `meaning`: the one that is named, else the one of that name; none where a function gives it.
+    pub fn name_of(&self, meaning: &str) -> Option<String> {
+        match self.named.iter().find(|(name, _)| *name == meaning)?.1.as_ref() {
+            None => Some(meaning.to_owned()),
+            Some(Column::Named(name)) => Some(name.clone()),
+            Some(Column::Computed(_)) => None,
+        }
     }
 
     /// The data set of the records, which get a column more for every function.
@@ -156,12 +165,7 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
     refuse_silence(call, records, &kinds, &compute)?;
     let mut values = Vec::with_capacity(records.records.len());
     for (idx, record) in records.records.iter().enumerate() {
-        let cells = records.columns.iter().zip(&record.cells).zip(&kinds);
-        let row: Map = cells
-            .filter_map(|((column, cell), kind)| {
-                cell.as_ref().map(|cell| (column.as_str().into(), to_value(&typed(cell, *kind))))
-            })
-            .collect();
+        let row = row_of(records, record, &kinds);
         let at = format!("{} {}", records.counted, record.at);
         let answer = call.call_back(&compute, vec![Dynamic::from(row)]).map_err(|fault| fault.at_work(&at))?;
         if answer.is_unit() && meaning == "text" {
@@ -180,9 +184,23 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
     Ok(Some(name))
 }
 
+/// A record as a function of a row sees it.
+pub(super) fn row_of(records: &Records, record: &Record, kinds: &[Option<Kind>]) -> Map {
+    let cells = records.columns.iter().zip(&record.cells).zip(kinds);
+    let fields = cells.filter_map(|((column, cell), kind)| {
+        cell.as_ref().map(|cell| (column.as_str().into(), to_value(&typed(cell, *kind))))
+    });
+    fields.collect()
+}
+
 /// Refuses a function that reads a field which no row has, or compares a column of texts with a number or one of numbers with a
 /// text: the language would answer nothing and `false`, and go on.
-fn refuse_silence(call: &Call, records: &Records, kinds: &[Option<Kind>], compute: &FnPtr) -> Result<(), Fault> {
+pub(super) fn refuse_silence(
+    call: &Call,
+    records: &Records,
+    kinds: &[Option<Kind>],
+    compute: &FnPtr,
+) -> Result<(), Fault> {
     let Some(first) = records.records.first() else { return Ok(()) };
     let at = format!("{} {}", records.counted, first.at);
     let used = call.row_use(compute);

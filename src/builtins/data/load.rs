@@ -1,9 +1,10 @@
 //! `data::load`
 
 use super::columns::{Column, columns_of};
+use super::expand::{Files, expanded, in_split, without_test_groups};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
-use crate::data::read::{self, Reading};
+use crate::data::read::{self, Reading, Records};
 use crate::data::sets;
 use crate::data::{Data, DataError, Origin, Source, VaultSize};
 use crate::domains::generated::{self, Asked};
@@ -53,6 +54,9 @@ options! {
         test_share: Option<f64> = None,
         /// World, preference: into how many pools of words the train rows are cut, as `world::pairs` says; 1 without it.
         pools: Option<usize> = None,
+        /// Files: a function of a row, and of a number drawn for it (0 to below 1), that gives an array of maps: the rows that are
+        /// made of it, whose fields the other options name.
+        expand: Option<FnPtr> = None,
         /// CSV files: what separates the fields; a tab for `.tsv`, else a comma, without it.
         separator: Option<String> = None,
         /// CSV files: what fields may be quoted with, `""` for nothing; a double quote without it.
@@ -82,12 +86,15 @@ pub fn function() -> Function {
              Cells that do not fit are errors with line and field. Files are read as `frame::read_csv` and `frame::read_parquet` \
              read them, and a function of a row sees the same kinds: `|row| row.year > 2000`. A column that is named, not \
              computed, is taken as the file writes it, so a class may be called `1.0`.\n\n\
+             With `expand: |row, drawn| […]` a record becomes several rows, such as one for each answer of a question, or none; \
+             the other options then name fields of those. `drawn` is a number from 0 to below 1 that the seed decides, for a choice \
+             between wrong answers.\n\n\
              A row holds a text, tokens, features, or a prompt with continuations. A file with `chosen` and `rejected` is read as \
              preferences: which of the two comes first is drawn for each row, classes are `first` and `second`, and rows with \
              one prompt are one group.\n\n\
              Truth is sealed: `Data.truth` reads it, on the record.",
         )
-        .param::<String>("name", "a task, a data set, or a path in the run's folder or else in the project")
+        .param_typed("name", "string|object map", "a task, a data set, or a path in the run's folder or else in the project; or a map with the path or paths of `train` and of `test`, or of `rows`")
         .options::<LoadOptions>()
         .returns("Data: all rows, train and test")
         .example("data::load(\"world/subject\", #{ seed: 0, n_train: 8, n_test: 4 }).train.n_rows", "8")
@@ -96,18 +103,53 @@ pub fn function() -> Function {
 }
 
 fn run(call: &mut Call) -> Answer {
-    let name: String = call.arg(0)?;
+    let files = Files::of(&call.arg::<Dynamic>(0)?)?;
     let options: LoadOptions = call.options()?;
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let (test_share, keep_test) = (options.test_share.unwrap_or(TEST_SHARE), options.keep_test);
     let vault = options.vault.map(|size| (size, seed));
+    let has_split = options.split.is_some();
     let columns = columns_of!(options);
     let (ask, pools, version) = (options.ask, options.pools, options.version);
     let asked = Asked { seed, n_train, n_test, ask, pools, version, vault };
-    if is_file(&name) {
-        asked.only(&name, &["vault"])?;
-        let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
-        let mut records = read::read(call.ctx(), &name, &reading)?;
+    let (expand, mut reading) = (options.expand, Reading::default());
+    (reading.separator, reading.quote) = (options.separator, options.quote);
+    reading.wanted = columns.wanted().filter(|_| expand.is_none());
+    let read = |path: &str| -> Result<Records, Fault> {
+        let records = read::read(call.ctx(), path, &reading)?;
+        match &expand {
+            Some(make) => expanded(call, &records, make, seed),
+            None => Ok(records),
+        }
+    };
+    let (name, records) = match files {
+        Files::One(name) if is_file(&name) => {
+            asked.only(&name, &["vault"])?;
+            (name.clone(), Some(read(&name)?))
+        }
+        Files::One(name) => (name, None),
+        Files::Splits(_) if has_split => {
+            let what = "option `split` of `data::load` is for one file, and files of `train` and `test` are named";
+            return Err(Fault::new("data/split", what).hint("leave it out"));
+        }
+        Files::Splits(files) => {
+            let mut parts = Vec::with_capacity(files.len());
+            for (split, path) in &files {
+                asked.only(path, &["vault"])?;
+                let mut part = read(path)?;
+                in_split(&mut part, split)?;
+                parts.push(part);
+            }
+            let mut all = Records::joined(parts);
+            without_test_groups(
+                call,
+                &mut all,
+                [columns.name_of("group").as_deref(), columns.name_of("text").as_deref()],
+            );
+            (all.name.clone(), Some(all))
+        }
+    };
+    if let Some(mut records) = records {
         let ids_of = columns.has(&records, "id").then(|| name.clone());
         let is_drawn = test_share > 0.0 && !columns.has(&records, "split");
         let origin = Origin { vault, ..Origin::of_records(&records, ids_of, !keep_test) };
@@ -115,8 +157,9 @@ fn run(call: &mut Call) -> Answer {
         return counted(call, source, &origin, is_drawn, [n_train, n_test], seed);
     }
     let mut given = columns.given();
-    given.extend(options.separator.is_some().then_some("separator"));
-    given.extend(options.quote.is_some().then_some("quote"));
+    given.extend(expand.is_some().then_some("expand"));
+    given.extend(reading.separator.is_some().then_some("separator"));
+    given.extend(reading.quote.is_some().then_some("quote"));
     if options.test_share.is_some() && sets::find(&name).is_none() {
         given.push("test_share");
     }

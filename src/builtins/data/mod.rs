@@ -1,6 +1,8 @@
 //! `data`: data sets, their splits and samples, and the one door to truth.
 
 mod columns;
+mod expand;
+mod files;
 mod getters;
 mod load;
 mod of;
@@ -15,12 +17,14 @@ pub use used::{note_use, readings_in, readings_of};
 use crate::bind::Registry;
 use crate::bind::prelude::{Digest, Trace, Value};
 use crate::data::{Data, Split, TargetKind};
+pub(super) use rows::from_value;
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {
     registry.module("data", "Data sets: load them, divide them, draw from them, and read truth on the record.");
     registry.value::<Data>();
     registry.add(load::function());
+    registry.add(files::function());
     registry.add(of::function());
     views::functions().into_iter().for_each(|function| registry.add(function));
     registry.add(truth::function());

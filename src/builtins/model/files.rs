@@ -3,7 +3,7 @@
 use crate::bind::prelude::*;
 use crate::core::context::AccessError;
 use crate::core::explain::nearest;
-use crate::models::{Model, Precision, ladder, world_ladder};
+use crate::models::{Format, Model, Precision, ladder, world_ladder};
 use std::path::Path;
 
 options! {
@@ -31,6 +31,8 @@ options! {
     pub struct SaveOptions {
         /// Store 16-bit numbers: half the size, rounded to 11 bits.
         half: bool = false,
+        /// Who is to read it: `w2s`, or `transformers`, whose names and `config.json` other programs know.
+        format: String = "w2s".to_owned(),
     }
 }
 
@@ -59,11 +61,16 @@ pub fn functions() -> Vec<Function> {
                  - `mpnet`: all-mpnet-base-v2, after `w2s fetch mpnet`. It reads 384 tokens of a row unless `max_tokens` says fewer.\n\
                  - `smollm2`: SmolLM2-135M-Instruct, its weights quantised to 4 bits, after `w2s fetch smollm2`. Say `max_tokens`: \
                  it reads 8192.\n\
-                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a checkpoint of BERT, MPNet, Llama or Qwen2, after `w2s fetch` of the same name.\n\
-                 - a folder with `config.json`, `model.safetensors` and `tokenizer.json`: as `model::save` writes them, or such a \
-                 checkpoint with Hugging Face names (32, 16 or bfloat16 bits; computed in 32). A relative path is looked for in the \
+                 - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a checkpoint of GPT-2, GPT-NeoX (Pythia), Llama (SmolLM2), Mistral, \
+                 Qwen2 and 2.5, Qwen3, OLMo-2, BERT, DistilBERT, RoBERTa or MPNet, after `w2s fetch` of the same name.\n\
+                 - a folder with `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its files) and \
+                 `tokenizer.json`: as `model::save` writes them, or such a checkpoint with Hugging Face names (64, 32, 16 or \
+                 bfloat16 bits; computed in 32). A relative path is looked for in the \
                  run's folder first, where `model::save` writes, then in the project.\n\n\
-                 Features of BERT and MPNet are the mean over the row's tokens, those of Llama and Qwen2 the last token's. Pooler and heads of a checkpoint are left out.",
+                 Features of encoders are the mean over the row's tokens, or the first token's where `1_Pooling/config.json` says \
+                 so; those of causal models are the last token's. The head of a causal checkpoint for sequence classification is \
+                 the model's; pooler and heads of other checkpoints are left out. A causal checkpoint without the matrix that reads \
+                 next tokens classifies, and says that it cannot predict tokens.",
             )
             .param::<String>("name", "`minilm`, `mpnet`, `smollm2`, `hub:OWNER/NAME` or a folder")
             .options::<LoadOptions>()
@@ -81,13 +88,26 @@ pub fn functions() -> Vec<Function> {
             let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);
             let options: SaveOptions = call.options()?;
             let precision = if options.half { Precision::F16 } else { Precision::F32 };
-            model.save(Path::new(&path), precision, call.ctx())?;
+            let format = match options.format.as_str() {
+                "w2s" => Format::Own,
+                "transformers" => Format::Transformers,
+                other => {
+                    let wrong = format!("`format` must be `w2s` or `transformers`, got `{other}`");
+                    return Err(Fault::new("options/value", wrong));
+                }
+            };
+            model.save(Path::new(&path), format, precision, call.ctx())?;
             Ok(Dynamic::UNIT)
         })
         .about("Writes a model into a folder, which is made if its last part is missing.")
         .details(
             "`config.json`, `model.safetensors` and `tokenizer.json`; each appears whole or not at all. A relative path \
-             starts at the run's folder, or at the project where there is no run.",
+             starts at the run's folder, or at the project where there is no run.\n\n\
+             With `format: \"transformers\"` a folder that `AutoModel.from_pretrained` and its kin load with the same results: \
+             the parameters under the names of GPT-2, GPT-NeoX, Llama, Mistral, Qwen2, Qwen3, OLMo-2, BERT, DistilBERT or MPNet, \
+             by the architecture (a RoBERTa becomes a BERT). A causal model's head becomes that of \
+             `AutoModelForSequenceClassification`; an encoder's has no place there and is refused. Name, lineage and, of a causal \
+             model, `max_tokens` are not kept.",
         )
         .param::<Model>("model", "the model")
         .param::<String>("path", "the folder, in the run's own or one that was granted")
@@ -98,6 +118,16 @@ pub fn functions() -> Vec<Function> {
             "let m = model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 }));\n\
              m.save(\"mine\", #{ half: true })",
             "",
+        )
+        .example(
+            "let m = model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 }));\n\
+             m.save(\"theirs\", #{ format: \"transformers\" });\n\
+             model::load(\"theirs\").n_params == m.n_params",
+            "true",
+        )
+        .fails(
+            "model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 })).save(\"mine\", #{ format: \"onnx\" })",
+            "`format` must be `w2s` or `transformers`, got `onnx`",
         )
         .fails(
             "model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 })).save(\"/nowhere/mine\")",

@@ -1,5 +1,6 @@
 //! `model`: pretrained models, finetuning, predictions, labels.
 
+mod chat;
 mod choose;
 mod coverage;
 mod features;
@@ -42,6 +43,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(choose::function());
     registry.add(features::function());
     registry.add(next_tokens::function());
+    registry.add(chat::function());
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }
 

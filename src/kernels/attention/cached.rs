@@ -76,6 +76,8 @@ pub(crate) struct Query {
     keys: *const f32,
     values: *const f32,
     n_keys: usize,
+    /// The first key that it sees.
+    from: usize,
     head: usize,
     /// Room for `n_keys` rounded up to whole vectors.
     scores: *mut f32,
@@ -85,10 +87,12 @@ pub(crate) struct Query {
 
 #[inline(always)]
 unsafe fn attend_any<S: Simd>(query: Query) {
-    let Query { q, keys, values, n_keys, head, scores, out } = query;
+    let Query { q, keys, values, n_keys, from, head, scores, out } = query;
+    // Whole vectors: what lies before the first key gets no weight.
+    let first = from / LANES * LANES;
     unsafe {
         let mut most = S::splat(MASKED);
-        for at in (0..n_keys).step_by(LANES) {
+        for at in (first..n_keys).step_by(LANES) {
             let block = keys.add(at * head);
             // Two sums side by side hide the latency of the addition.
             let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
@@ -99,13 +103,16 @@ unsafe fn attend_any<S: Simd>(query: Query) {
                 }
             }
             let n_left = S::splat((n_keys - at) as f32);
-            let score = S::select_lt(S::load(IOTA.as_ptr()), n_left, S::add(even, odd), S::splat(MASKED));
+            let mut score = S::select_lt(S::load(IOTA.as_ptr()), n_left, S::add(even, odd), S::splat(MASKED));
+            if at < from {
+                score = S::select_lt(S::load(IOTA.as_ptr()), S::splat((from - at) as f32), S::splat(MASKED), score);
+            }
             S::store(scores.add(at), score);
             most = S::max(score, most);
         }
         let greatest = S::splat(S::to_array(most).into_iter().fold(MASKED, f32::max));
         let mut sum = S::splat(0.0);
-        for at in (0..n_keys).step_by(LANES) {
+        for at in (first..n_keys).step_by(LANES) {
             let e = S::exp(S::sub(S::load(scores.add(at)), greatest));
             S::store(scores.add(at), e);
             sum = S::add(sum, e);
@@ -114,7 +121,7 @@ unsafe fn attend_any<S: Simd>(query: Query) {
         let wide = head.next_multiple_of(LANES);
         for v in (0..wide).step_by(LANES) {
             let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
-            for key in (0..n_keys).step_by(2) {
+            for key in (first..n_keys).step_by(2) {
                 even = S::fma(S::splat(*scores.add(key)), S::load(values.add(key * wide + v)), even);
                 if key + 1 < n_keys {
                     odd = S::fma(S::splat(*scores.add(key + 1)), S::load(values.add((key + 1) * wide + v)), odd);
@@ -139,11 +146,13 @@ pub(crate) struct Fresh<'a> {
     pub n_heads: usize,
     /// Features of all heads' queries.
     pub width: usize,
+    /// How many tokens a query sees, its own included, if not all before it.
+    pub window: Option<usize>,
 }
 
 /// `out = softmax(qᵀk / sqrt(head)) v`, head by head: each new token over its row's tokens up to itself, which `past` has.
 pub(crate) fn forward(par: bool, fresh: Fresh, q: Part, past: &[&KeysValues], out: &mut [f32]) {
-    let Fresh { offsets, starts, n_heads, width } = fresh;
+    let Fresh { offsets, starts, n_heads, width, window } = fresh;
     let (n_rows, head) = (past.len(), width / n_heads);
     let cols = Cols { n: offsets[n_rows] };
     assert!(q.first + width <= q.rows && q.values.len() >= cols.len(q.rows) && out.len() >= cols.len(width));
@@ -164,11 +173,13 @@ pub(crate) fn forward(par: bool, fresh: Fresh, q: Part, past: &[&KeysValues], ou
                     for i in 0..head {
                         *query.add(i) = scale * q.values[cols.at(q.rows, q.first + h * head + i, token)];
                     }
+                    let n_keys = starts[r] + new + 1;
                     attend(Query {
                         q: query,
                         keys: own.keys.as_ptr().add(kv * head),
                         values: own.values.as_ptr().add(kv * wide),
-                        n_keys: starts[r] + new + 1,
+                        n_keys,
+                        from: window.map_or(0, |window| n_keys.saturating_sub(window)),
                         head,
                         scores,
                         out: attended,
@@ -193,7 +204,9 @@ mod tests {
     #[test]
     fn a_past_gives_what_the_whole_row_gives() {
         let mut random = Random::new(0, "cached");
-        for (head, n_heads, n_kv) in [(8, 4, 4), (20, 4, 2), (3, 2, 1), (32, 2, 2)] {
+        for (head, n_heads, n_kv, window) in
+            [(8, 4, 4, None), (20, 4, 2, None), (3, 2, 1, Some(5)), (32, 2, 2, Some(1)), (8, 2, 2, Some(20)), (8, 2, 2, None)]
+        {
             let lengths = [37, 5, 18];
             let (width, kv) = (n_heads * head, n_kv * head);
             let rows = width + 2 * kv;
@@ -214,6 +227,7 @@ mod tests {
                 offsets: &offsets,
                 last_only: false,
                 causal: true,
+                window,
                 n_heads,
                 n_kv_heads: n_kv,
                 width,
@@ -244,7 +258,7 @@ mod tests {
                             past.put(start + token, part(width), part(width + kv), Cols { n }, token);
                         }
                         let mut out = vec![0.0; Cols { n }.len(width)];
-                        let fresh = Fresh { offsets: &[0, n], starts: &[start], n_heads, width };
+                        let fresh = Fresh { offsets: &[0, n], starts: &[start], n_heads, width, window };
                         forward(par, fresh, part(0), &[&past], &mut out);
                         for token in 0..n {
                             found.extend((0..width).map(|i| out[Cols { n }.at(width, i, token)]));
@@ -268,7 +282,7 @@ mod tests {
             let attended = |past: &KeysValues| {
                 let mut out = vec![0.0; Cols { n: 1 }.len(width)];
                 let some = vec![0.25; Cols { n: 1 }.len(rows)];
-                let fresh = Fresh { offsets: &[0, 1], starts: &[17], n_heads, width };
+                let fresh = Fresh { offsets: &[0, 1], starts: &[17], n_heads, width, window: None };
                 forward(false, fresh, Part { values: &some, rows, first: 0 }, &[past], &mut out);
                 out
             };

@@ -5,7 +5,7 @@ use super::padded::once;
 use super::{Padded, Trunk, rounded};
 use crate::core::math;
 use crate::kernels::attention::relative::bucket;
-use crate::models::arch::{Activation, Arch};
+use crate::models::arch::{Activation, Arch, QkNorm};
 use crate::models::trunk::Site;
 use candle_core::{D, Device, Result, Tensor};
 use candle_nn::ops::{layer_norm_slow, softmax};
@@ -19,12 +19,12 @@ impl Trunk {
     fn summed(&self, batch: &Padded) -> Result<Tensor> {
         let x = self.tensor("embed.token")?.index_select(&batch.tokens, 0)?;
         let x = x.reshape((batch.n_rows, batch.n_positions, self.arch.width()))?;
-        if let Arch::Llama(_) = self.arch {
+        if let Arch::Llama(_) | Arch::Neox(_) = self.arch {
             return Ok(x);
         }
         let x = x.broadcast_add(&self.tensor("embed.position")?.narrow(0, 0, batch.n_positions)?)?;
         match self.arch {
-            Arch::Causal(_) | Arch::Llama(_) => Ok(x),
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => Ok(x),
             Arch::Bert(ref config) if config.n_token_types == 0 => self.norm("embed.norm", &x),
             Arch::Bert(_) => {
                 let x = x.broadcast_add(&self.tensor("embed.type")?.narrow(0, 0, 1)?)?;
@@ -38,8 +38,18 @@ impl Trunk {
         let (norm1, norm2) = (format!("{idx}.norm1"), format!("{idx}.norm2"));
         let attention = |x: &Tensor| batch.dropped(Site::Attention(idx), self.attention(idx, x, batch)?);
         let feed_forward = |x: &Tensor| batch.dropped(Site::FeedForward(idx), self.feed_forward(idx, x)?);
-        match self.arch {
-            Arch::Causal(_) | Arch::Llama(_) => {
+        match &self.arch {
+            Arch::Llama(config) if config.changes.norm_after => {
+                let attended = self.norm(&norm1, &self.attention(idx, x, batch)?)?;
+                let x = (x + batch.dropped(Site::Attention(idx), attended)?)?;
+                let fed = self.norm(&norm2, &self.feed_forward(idx, &x)?)?;
+                &x + batch.dropped(Site::FeedForward(idx), fed)?
+            }
+            Arch::Neox(config) if config.parallel => {
+                let beside = feed_forward(&self.norm(&norm2, x)?)?;
+                (x + attention(&self.norm(&norm1, x)?)?)? + beside
+            }
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => {
                 let x = (x + attention(&self.norm(&norm1, x)?)?)?;
                 &x + feed_forward(&self.norm(&norm2, &x)?)?
             }
@@ -53,7 +63,7 @@ impl Trunk {
     /// What follows the last block.
     pub(super) fn ended(&self, x: &Tensor) -> Result<Tensor> {
         match self.arch {
-            Arch::Causal(_) | Arch::Llama(_) => self.norm("norm", x),
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => self.norm("norm", x),
             Arch::Bert(_) => Ok(x.clone()),
         }
     }
@@ -62,11 +72,8 @@ impl Trunk {
         let eps = match &self.arch {
             Arch::Causal(c) => c.norm_eps,
             Arch::Bert(c) => c.norm_eps,
-            Arch::Llama(c) => {
-                let square = x.sqr()?.mean_keepdim(D::Minus1)?;
-                let unit = x.broadcast_div(&(square + f64::from(c.norm_eps))?.sqrt()?)?;
-                return unit.broadcast_mul(self.tensor(&format!("{name}.weight"))?);
-            }
+            Arch::Neox(c) => c.norm_eps,
+            Arch::Llama(c) => return rms_norm(x, self.tensor(&format!("{name}.weight"))?, c.norm_eps),
         };
         layer_norm_slow(x, self.tensor(&format!("{name}.weight"))?, self.tensor(&format!("{name}.bias"))?, eps)
     }
@@ -93,6 +100,7 @@ impl Trunk {
         let activation = match &self.arch {
             Arch::Causal(c) => c.activation,
             Arch::Bert(c) => c.activation,
+            Arch::Neox(c) => c.activation,
             Arch::Llama(c) => {
                 let (gate, up) = (x.narrow(D::Minus1, 0, c.inner)?, x.narrow(D::Minus1, c.inner, c.inner)?);
                 return gate.silu()? * up;
@@ -107,33 +115,53 @@ impl Trunk {
     fn attention(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
         let (n_rows, n_positions, width) = x.dims3()?;
         let n_heads = self.arch.n_heads();
-        let n_kv_heads = match &self.arch {
-            Arch::Llama(c) => c.n_kv_heads,
-            _ => n_heads,
+        let (n_kv_heads, per_head) = match &self.arch {
+            Arch::Llama(c) => (c.n_kv_heads, c.head()),
+            _ => (n_heads, width / n_heads.max(1)),
         };
-        let per_head = width / n_heads.max(1);
         let qkv = self.linear(&format!("{idx}.qkv"), x)?;
         // `[n_rows, n_heads, n_positions, per_head]`.
         let part = |first: usize, n: usize| {
             let part = qkv.narrow(D::Minus1, first * per_head, n * per_head)?;
             part.reshape((n_rows, n_positions, n, per_head))?.transpose(1, 2)?.contiguous()
         };
-        let q = self.turned(part(0, n_heads)?, batch)?;
-        let k = of_each(self.turned(part(n_heads, n_kv_heads)?, batch)?, n_heads)?;
+        let q = self.normed(idx, "q_norm", part(0, n_heads)?)?;
+        let k = self.normed(idx, "k_norm", part(n_heads, n_kv_heads)?)?;
+        let (q, k) = (self.turned(q, batch)?, of_each(self.turned(k, batch)?, n_heads)?);
         let v = of_each(part(n_heads + n_kv_heads, n_kv_heads)?, n_heads)?;
         let scores = (q.matmul(&k.t()?)? * (per_head as f64).sqrt().recip())?;
         let shares = softmax(&scores.broadcast_add(&self.attention_bias(batch)?)?, D::Minus1)?;
-        let o = shares.matmul(&v)?.transpose(1, 2)?.reshape((n_rows, n_positions, width))?;
+        let o = shares.matmul(&v)?.transpose(1, 2)?.reshape((n_rows, n_positions, n_heads * per_head))?;
         self.linear(&format!("{idx}.out"), &o)
+    }
+
+    /// Queries or keys, `[n_rows, n_heads, n_positions, per_head]`, after their norm where they have one.
+    fn normed(&self, idx: usize, name: &str, x: Tensor) -> Result<Tensor> {
+        let Arch::Llama(config) = &self.arch else { return Ok(x) };
+        let gains = || self.tensor(&format!("{idx}.{name}.weight"));
+        match config.changes.qk_norm {
+            QkNorm::None => Ok(x),
+            QkNorm::Heads => rms_norm(&x, gains()?, config.norm_eps),
+            QkNorm::Whole => {
+                let (n_rows, n_heads, n, head) = x.dims4()?;
+                let whole = x.transpose(1, 2)?.reshape((n_rows, n, n_heads * head))?;
+                let normed = rms_norm(&whole, gains()?, config.norm_eps)?;
+                normed.reshape((n_rows, n, n_heads, head))?.transpose(1, 2)?.contiguous()
+            }
+        }
     }
 
     /// Queries or keys, `[n_rows, n_heads, n_positions, per_head]`, turned by their positions where these are rotary.
     fn turned(&self, x: Tensor, batch: &Padded) -> Result<Tensor> {
-        let Arch::Llama(config) = &self.arch else { return Ok(x) };
         let (_, _, n, head) = x.dims4()?;
-        let half = head / 2;
+        let (rope, n_turned) = match &self.arch {
+            Arch::Llama(config) => (config.rope, head),
+            Arch::Neox(config) => (config.rope, config.n_turned),
+            Arch::Causal(_) | Arch::Bert(_) => return Ok(x),
+        };
+        let half = n_turned / 2;
         let tables = || {
-            let angles = (0..n * half).map(|at| f64::from(config.rope.angle(head, at % half, at / half)));
+            let angles = (0..n * half).map(|at| f64::from(rope.angle(n_turned, at % half, at / half)));
             let angles: Vec<f64> = angles.collect();
             // Made in double precision, which the devices need not have.
             let table = |of: fn(f64) -> f64| {
@@ -146,7 +174,10 @@ impl Trunk {
         let (a, b) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
         let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
         let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
-        Tensor::cat(&[first, second], D::Minus1)
+        if n_turned == head {
+            return Tensor::cat(&[first, second], D::Minus1);
+        }
+        Tensor::cat(&[first, second, x.narrow(D::Minus1, n_turned, head - n_turned)?], D::Minus1)
     }
 
     /// What is added to attention's scores, broadcast to `[n_rows, n_heads, n_positions, n_positions]`.
@@ -162,9 +193,28 @@ impl Trunk {
                 let of_heads = of_pairs.reshape((1, n, n, config.n_heads))?.permute((0, 3, 1, 2))?;
                 batch.mask.broadcast_add(&of_heads)
             }
+            Arch::Llama(config) => match config.changes.window {
+                None => Ok(batch.mask.clone()),
+                Some(window) => {
+                    let n = batch.n_positions;
+                    let hidden = once(&batch.window, || {
+                        let hidden = (0..n * n).map(|at| at / n >= at % n + window);
+                        let hidden: Vec<f32> = hidden.map(|far| if far { f32::NEG_INFINITY } else { 0.0 }).collect();
+                        let hidden = Tensor::from_vec(hidden, (n, n), &Device::Cpu)?;
+                        hidden.to_dtype(batch.mask.dtype())?.to_device(batch.mask.device())
+                    })?;
+                    batch.mask.broadcast_add(&hidden)
+                }
+            },
             _ => Ok(batch.mask.clone()),
         }
     }
+}
+
+/// `x / sqrt(mean square + eps) · gains` of the last dimension.
+fn rms_norm(x: &Tensor, gains: &Tensor, eps: f32) -> Result<Tensor> {
+    let square = x.sqr()?.mean_keepdim(D::Minus1)?;
+    x.broadcast_div(&(square + f64::from(eps))?.sqrt()?)?.broadcast_mul(gains)
 }
 
 /// Keys or values, `[n_rows, n_kv_heads, n_positions, per_head]`, each head as often as queries have heads for it.

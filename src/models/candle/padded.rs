@@ -23,6 +23,8 @@ pub struct Padded {
     device: Device,
     /// The bucket of each pair of positions, where scores depend on their distance.
     pub(super) buckets: OnceLock<Tensor>,
+    /// What keeps queries from keys outside their window, `[n_positions, n_positions]`.
+    pub(super) window: OnceLock<Tensor>,
     /// Cosines and sines of the positions' angles, where these turn queries and keys.
     pub(super) turns: OnceLock<[Tensor; 2]>,
 }
@@ -66,6 +68,7 @@ impl Padded {
             dtype,
             device: device.clone(),
             buckets: OnceLock::new(),
+            window: OnceLock::new(),
             turns: OnceLock::new(),
         })
     }
@@ -92,6 +95,11 @@ impl Padded {
     pub(super) fn last_tokens(&self, states: &Tensor) -> Result<Tensor> {
         let ends = self.lengths.iter().enumerate();
         self.picked(states, ends.map(|(row, length)| self.at(row, length.saturating_sub(1))).collect())
+    }
+
+    /// Of `[n_rows, n_positions, width]` each row's first token, `[n_rows, width]`.
+    pub(super) fn first_tokens(&self, states: &Tensor) -> Result<Tensor> {
+        self.picked(states, (0..self.n_rows).map(|row| self.at(row, 0)).collect())
     }
 
     /// Of `[n_rows, n_positions, width]` the mean over each row's tokens, `[n_rows, width]`.

@@ -4,7 +4,7 @@ use super::*;
 use crate::core::context::Interrupt;
 use crate::core::random::Random;
 use crate::kernels::optim::AdamWOptions;
-use crate::models::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet};
+use crate::models::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet, tiny_others};
 use crate::models::trunk::{self, Reader};
 
 fn batch(lengths: &[usize], seed: u64) -> Packed {
@@ -35,7 +35,7 @@ const LENGTHS: [usize; 6] = [3, 16, 1, 9, 16, 2];
 #[test]
 fn features_and_gradients_are_those_of_the_own_kernels() {
     let interrupt = Interrupt::default();
-    for model in [tiny(1), tiny_bert(1), tiny_mpnet(1), tiny_llama(1)] {
+    for model in [tiny(1), tiny_bert(1), tiny_mpnet(1), tiny_llama(1)].into_iter().chain(tiny_others(1)) {
         let (arch, params) = (&model.inner.arch, &model.inner.params.values);
         let (batch, mut tape) = (batch(&LENGTHS, 2), trunk::Tape::new());
         let expected = trunk::forward(arch, params, &batch, &mut tape);
@@ -94,7 +94,7 @@ fn the_next_token_loss_is_that_of_the_own_kernels() {
 #[test]
 fn many_rows_are_read_in_their_order_and_told_of() {
     let interrupt = Interrupt::default();
-    for model in [tiny(1), tiny_bert(1), tiny_mpnet(1), tiny_llama(1)] {
+    for model in [tiny(1), tiny_bert(1), tiny_mpnet(1), tiny_llama(1)].into_iter().chain(tiny_others(1)) {
         let (arch, params) = (&model.inner.arch, &model.inner.params.values);
         // More than one batch of every length.
         let lengths: Vec<usize> = (0..1500).map(|row| 1 + row * 7 % 16).collect();

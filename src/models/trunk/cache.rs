@@ -20,7 +20,7 @@ impl Cache {
     /// Room for `capacity` tokens.
     pub fn new(arch: &Arch, capacity: usize) -> Cache {
         let map = Map::new(arch);
-        let layer = || KeysValues::new(map.n_kv_heads, map.head(), capacity);
+        let layer = || KeysValues::new(map.n_kv_heads, map.head, capacity);
         Cache { layers: map.layers.iter().map(|_| layer()).collect(), len: 0, capacity }
     }
 
@@ -86,7 +86,8 @@ impl Past<'_, '_> {
             (first..offsets[r + 1]).for_each(|token| cache.layers[nth].put(start + token - first, k, v, cols, token));
         }
         let past: Vec<&KeysValues> = self.caches.iter().map(|cache| &cache.layers[nth]).collect();
-        let fresh = Fresh { offsets, starts: self.starts, n_heads: map.n_heads, width: map.width };
+        let Map { n_heads, window, .. } = *map;
+        let fresh = Fresh { offsets, starts: self.starts, n_heads, width: map.q_width(), window };
         cached::forward(par, fresh, q, &past, out);
     }
 }

@@ -17,6 +17,9 @@ pub(super) struct Saved {
     pub x: Vec<f32>,
     pub stats1: Stats,
     pub stats2: Stats,
+    /// Reciprocal roots of queries' and keys' norms.
+    pub q_rstd: Vec<f32>,
+    pub k_rstd: Vec<f32>,
     pub softmax: Softmax,
     pub own: Own,
     /// Where free memory began when the block's buffers were laid out, as an index of a parameter.
@@ -25,7 +28,7 @@ pub(super) struct Saved {
 
 /// A block's buffers where they do not lie in the gradients.
 #[derive(Debug, Default)]
-pub(super) struct Own([Vec<f32>; 7]);
+pub(super) struct Own([Vec<f32>; 9]);
 
 /// A block's buffers, each in panels.
 pub(super) struct Kept<'a> {
@@ -35,14 +38,18 @@ pub(super) struct Kept<'a> {
     pub up: &'a mut [f32],
     /// Attention's output.
     pub o: &'a mut [f32],
-    /// The residual stream after attention; in BERT before its norm.
+    /// The residual stream after attention, in BERT before its norm; where both halves of a block read its input, that
+    /// input. Where a norm follows attention, what it reads.
     pub mid: &'a mut [f32],
-    /// BERT: `mid` after its norm.
+    /// BERT: `mid` after its norm. Where norms follow: the stream after attention.
     pub normed: &'a mut [f32],
-    /// BERT: the block's output before its norm.
+    /// What the second norm reads where it follows: in BERT the block's output, else what is added to the stream.
     pub end: &'a mut [f32],
     /// Queries of a pooled block.
     pub q: &'a mut [f32],
+    /// Queries and keys before their norms.
+    pub raw_q: &'a mut [f32],
+    pub raw_k: &'a mut [f32],
     /// How much of the free memory they take.
     pub n_lent: usize,
 }
@@ -60,15 +67,17 @@ impl Own {
             free = rest;
             here
         };
-        let (width, columns) = (map.width, pooled.unwrap_or(cols));
-        let (n_q, n_qkv) = pooled.map_or((0, map.n_qkv()), |columns| (columns.len(width), 2 * map.kv()));
-        let n_bert = if map.causal { 0 } else { cols.len(width) };
-        let Own([qkv, up, o, mid, normed, end, q]) = self;
+        let (width, q_width, columns) = (map.width, map.q_width(), pooled.unwrap_or(cols));
+        let (n_q, n_qkv) = pooled.map_or((0, map.n_qkv()), |columns| (columns.len(q_width), 2 * map.kv()));
+        let n_after = if map.causal && !map.norm_after { 0 } else { columns.len(width) };
+        let (n_raw_q, n_raw_k) = if map.qk_norm { (columns.len(q_width), cols.len(map.kv())) } else { (0, 0) };
+        let Own([qkv, up, o, mid, normed, end, q, raw_q, raw_k]) = self;
         let (qkv, up) = (take(qkv, cols.len(n_qkv)), take(up, columns.len(map.n_up())));
-        let (o, mid) = (take(o, columns.len(width)), take(mid, columns.len(width)));
-        let (normed, end, q) = (take(normed, n_bert), take(end, n_bert), take(q, n_q));
+        let (o, mid) = (take(o, columns.len(q_width)), take(mid, columns.len(width)));
+        let (normed, end, q) = (take(normed, n_after), take(end, n_after), take(q, n_q));
+        let (raw_q, raw_k) = (take(raw_q, n_raw_q), take(raw_k, n_raw_k));
         let n_lent = n_free - free.len();
-        Kept { qkv, up, o, mid, normed, end, q, n_lent }
+        Kept { qkv, up, o, mid, normed, end, q, raw_q, raw_k, n_lent }
     }
 
     /// Floats in buffers of its own.

@@ -1,7 +1,7 @@
 //! Where each tensor of a trunk lies, without names: the same order as [`Arch::layout`], cheap enough for every step.
 
 use crate::kernels::attention::relative::BUCKETS;
-use crate::models::arch::{Activation, Arch, Rope};
+use crate::models::arch::{Activation, Arch, Pooling, Rope};
 use std::ops::Range;
 
 /// Block parameters beyond which operations split their work instead of the batch being split: a shard then costs more
@@ -30,6 +30,9 @@ pub(super) struct Layer {
     pub nth: usize,
     pub norm1: Pair,
     pub qkv: Pair,
+    /// Gains of the norms of queries and keys; empty where there are none. As many as all heads have features, or one head.
+    pub q_norm: Range<usize>,
+    pub k_norm: Range<usize>,
     pub out: Pair,
     pub norm2: Pair,
     pub up: Pair,
@@ -43,10 +46,18 @@ impl Layer {
     }
 
     /// All but the weight matrices: norms and biases.
-    pub(super) fn sums(&self) -> [Range<usize>; 6] {
+    pub(super) fn sums(&self) -> [Range<usize>; 7] {
         let whole = |norm: &Pair| norm.weight.start..norm.bias.end;
         let bias = |pair: &Pair| pair.bias.clone();
-        [whole(&self.norm1), bias(&self.qkv), bias(&self.out), whole(&self.norm2), bias(&self.up), bias(&self.down)]
+        [
+            whole(&self.norm1),
+            bias(&self.qkv),
+            self.q_norm.start..self.k_norm.end,
+            bias(&self.out),
+            whole(&self.norm2),
+            bias(&self.up),
+            bias(&self.down),
+        ]
     }
 }
 
@@ -58,10 +69,24 @@ pub(super) struct Map {
     pub width: usize,
     pub n_heads: usize,
     pub n_kv_heads: usize,
+    /// Features of a head.
+    pub head: usize,
     pub inner: usize,
     pub feed: Feed,
     /// How queries and keys turn with their position.
     pub rope: Option<Rope>,
+    /// How many of a head's features turn.
+    pub n_turned: usize,
+    /// Whether both halves of a block read its input.
+    pub parallel: bool,
+    /// Whether queries and keys have norms.
+    pub qk_norm: bool,
+    /// Whether a block's norms follow its halves.
+    pub norm_after: bool,
+    /// How many tokens a query sees, its own included, if not all before it.
+    pub window: Option<usize>,
+    /// What an encoder's features are.
+    pub pooling: Pooling,
     pub eps: f32,
     pub token: Range<usize>,
     /// What next tokens are read by: the token embedding, or a matrix behind it.
@@ -111,9 +136,16 @@ impl Map {
             width,
             n_heads,
             n_kv_heads: n_heads,
+            head: width / n_heads.max(1),
             inner,
             feed: Feed::Gated,
             rope: None,
+            n_turned: 0,
+            parallel: false,
+            qk_norm: false,
+            norm_after: false,
+            window: None,
+            pooling: Pooling::Mean,
             eps: 0.0,
             unembed: token.clone(),
             token,
@@ -125,7 +157,7 @@ impl Map {
             n_params: 0,
         };
         // Whether queries, keys and values have a bias, and whether everything else has one.
-        let (mut qkv_bias, mut biases) = (true, true);
+        let (mut qkv_bias, mut biases, mut qk_norms) = (true, true, [0, 0]);
         match arch {
             Arch::Causal(config) => {
                 (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
@@ -137,23 +169,38 @@ impl Map {
                 map.types = cursor.take(config.n_token_types * width);
                 map.relative = cursor.take(if config.relative { BUCKETS * n_heads } else { 0 });
                 map.norm = cursor.pair(width, width);
+                map.pooling = config.pooling;
             }
             Arch::Llama(config) => {
+                map.head = config.head();
+                map.n_turned = map.head;
+                (map.norm_after, map.window) = (config.changes.norm_after, config.changes.window);
+                qk_norms = config.qk_norms().unwrap_or_default();
+                map.qk_norm = config.qk_norms().is_some();
                 (map.rope, map.eps, map.n_kv_heads) = (Some(config.rope), config.norm_eps, config.n_kv_heads);
                 (qkv_bias, biases) = (config.qkv_bias, false);
                 if !config.tied {
                     map.unembed = cursor.take(vocab * width);
                 }
             }
+            Arch::Neox(config) => {
+                (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
+                (map.rope, map.n_turned, map.parallel) = (Some(config.rope), config.n_turned, config.parallel);
+                if !config.tied {
+                    map.unembed = cursor.take(vocab * width);
+                }
+            }
         }
-        let (n_qkv, n_up) = (map.n_qkv(), map.n_up());
+        let (n_qkv, n_up, q_width) = (map.n_qkv(), map.n_up(), map.q_width());
         let some = |biased: bool, n: usize| if biased { n } else { 0 };
         map.layers = (0..arch.n_layers())
             .map(|nth| Layer {
                 nth,
                 norm1: cursor.pair(width, some(biases, width)),
                 qkv: cursor.pair(n_qkv * width, some(qkv_bias, n_qkv)),
-                out: cursor.pair(width * width, some(biases, width)),
+                q_norm: cursor.take(qk_norms[0]),
+                k_norm: cursor.take(qk_norms[1]),
+                out: cursor.pair(width * q_width, some(biases, width)),
                 norm2: cursor.pair(width, some(biases, width)),
                 up: cursor.pair(n_up * width, some(biases, n_up)),
                 down: cursor.pair(width * inner, some(biases, width)),
@@ -166,19 +213,19 @@ impl Map {
         map
     }
 
-    /// Features of a head.
-    pub(super) fn head(&self) -> usize {
-        self.width / self.n_heads.max(1)
+    /// Features of all heads' queries.
+    pub(super) fn q_width(&self) -> usize {
+        self.n_heads * self.head
     }
 
     /// Features of all heads' keys, and of their values.
     pub(super) fn kv(&self) -> usize {
-        self.n_kv_heads * self.head()
+        self.n_kv_heads * self.head
     }
 
     /// Features of queries, keys and values together.
     pub(super) fn n_qkv(&self) -> usize {
-        self.width + 2 * self.kv()
+        self.q_width() + 2 * self.kv()
     }
 
     /// Features of a feed-forward layer's first half: a gated one's gate has as many as what it opens.
@@ -205,7 +252,7 @@ impl Map {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::arch::{BertConfig, CausalConfig, LlamaConfig};
+    use crate::models::arch::{BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, QkNorm};
 
     #[test]
     fn the_map_is_the_layout() {
@@ -230,6 +277,7 @@ mod tests {
             norm_eps: 1e-12,
             n_token_types: 2,
             relative: false,
+            pooling: Pooling::Mean,
         };
         let mpnet = BertConfig { n_token_types: 0, relative: true, ..bert.clone() };
         let llama = LlamaConfig {
@@ -244,9 +292,30 @@ mod tests {
             rope: Rope { theta: 1e4, scaling: None },
             qkv_bias: false,
             tied: true,
+            changes: Changes::default(),
         };
         let qwen = LlamaConfig { qkv_bias: true, tied: false, ..llama.clone() };
-        let archs = [Arch::Causal(causal), Arch::Bert(bert), Arch::Bert(mpnet), Arch::Llama(llama), Arch::Llama(qwen)];
+        let changes = Changes { head: Some(4), qk_norm: QkNorm::Heads, ..Changes::default() };
+        let qwen3 = LlamaConfig { changes, ..llama.clone() };
+        let olmo = LlamaConfig { changes: Changes { qk_norm: QkNorm::Whole, ..changes }, ..llama.clone() };
+        let neox = NeoxConfig {
+            vocab: 11,
+            context: 7,
+            width: 12,
+            n_layers: 2,
+            n_heads: 2,
+            inner: 10,
+            activation: Activation::GeluErf,
+            norm_eps: 1e-5,
+            rope: llama.rope,
+            n_turned: 2,
+            parallel: true,
+            tied: false,
+            headless: false,
+        };
+        let llamas = [llama, qwen, qwen3, olmo].map(Arch::Llama);
+        let others = [Arch::Causal(causal), Arch::Bert(bert), Arch::Bert(mpnet), Arch::Neox(neox)];
+        let archs = others.into_iter().chain(llamas);
         for arch in archs {
             let (map, layout) = (Map::new(&arch), arch.layout());
             assert_eq!(map.n_params, layout.n_params);
@@ -265,9 +334,12 @@ mod tests {
             assert_eq!(map.norm, pair(if map.causal { "norm" } else { "embed.norm" }));
             for (idx, layer) in map.layers.iter().enumerate() {
                 let named = |name: &str| pair(&format!("{idx}.{name}"));
+                let behind = |name: &str| named(name).bias.end..named(name).bias.end;
                 let expected = Layer {
                     nth: idx,
                     norm1: named("norm1"),
+                    q_norm: found(&format!("{idx}.q_norm.weight")).unwrap_or(behind("qkv")),
+                    k_norm: found(&format!("{idx}.k_norm.weight")).unwrap_or(behind("qkv")),
                     qkv: named("qkv"),
                     out: named("out"),
                     norm2: named("norm2"),

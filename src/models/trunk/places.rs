@@ -19,7 +19,7 @@ impl Places {
     /// tokens stand before those of each row; nothing for none.
     pub(super) fn lay(&mut self, par: bool, map: &Map, offsets: &[usize], starts: &[usize], longest: usize) {
         let Some(rope) = map.rope else { return };
-        self.angles.reach(rope, map.head(), longest);
+        self.angles.reach(rope, map.n_turned, longest);
         let before = |row: usize| starts.get(row).copied().unwrap_or(0);
         let spans = offsets.windows(2).enumerate().map(|(row, ends)| before(row)..before(row) + ends[1] - ends[0]);
         self.all.lay(par, &self.angles, spans.clone().flatten());
@@ -39,14 +39,15 @@ impl Places {
         back: bool,
     ) {
         if map.rope.is_some() {
-            self.all.turn(par, x, rows, features, map.head(), cols, back);
+            self.all.turn(par, x, rows, features, map.head, cols, back);
         }
     }
 
     /// The same with the queries of the rows' last tokens.
     pub(super) fn turn_last(&self, par: bool, map: &Map, q: &mut [f32], columns: Cols, back: bool) {
         if map.rope.is_some() {
-            self.last.turn(par, q, map.width, 0..map.width, map.head(), columns, back);
+            let n = map.q_width();
+            self.last.turn(par, q, n, 0..n, map.head, columns, back);
         }
     }
 }

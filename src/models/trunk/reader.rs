@@ -6,7 +6,8 @@
 use super::cache::{Cache, Past};
 use super::map::{Feed, Layer, Map};
 use super::places::Places;
-use super::shard::{Trunk, mean_of_tokens};
+use super::residual::{add, pool};
+use super::shard::Trunk;
 use super::{Packed, check, embed};
 use crate::core::context::{Interrupt, Interrupted};
 use crate::kernels::Precision;
@@ -15,6 +16,7 @@ use crate::kernels::attention::{self, Part, Rows, Softmax};
 use crate::kernels::dots::dots;
 use crate::kernels::gate::gate;
 use crate::kernels::norm::Stats;
+use crate::kernels::norm::groups::Place;
 use crate::kernels::pages;
 use crate::kernels::panel::{Cols, from_tokens, gather, to_tokens, zero_padding};
 use crate::kernels::prepared::{Prepared, Shelf};
@@ -88,6 +90,8 @@ pub struct Desk {
     softmax: Softmax,
     distances: Distances,
     places: Places,
+    /// Reciprocal roots of queries' or keys' norms.
+    rstd: Vec<f32>,
 }
 
 /// A desk's memory, laid out for one batch.
@@ -109,7 +113,8 @@ impl<'m> Room<'m> {
     /// For these columns, and one for each row.
     fn new(memory: &'m mut Vec<f32>, map: &Map, cols: Cols, rows: Cols) -> Room<'m> {
         let (all, each) = (cols.len(map.width), rows.len(map.width));
-        let states = [map.width * cols.n + LANES, all, all, all, all, each, each, cols.len(map.n_qkv())];
+        let (attended, queries) = (cols.len(map.q_width()), rows.len(map.q_width()));
+        let states = [map.width * cols.n + LANES, all, all, all, attended, each, queries, cols.len(map.n_qkv())];
         let bent = if map.feed == Feed::Gated { cols.len(map.inner) } else { 0 };
         let sizes = states.into_iter().chain([cols.len(map.n_up()), bent]).map(|n| n.next_multiple_of(LANES));
         // One piece, which is then worth large pages.
@@ -173,7 +178,7 @@ impl<'a> Reader<'a> {
             }
             Prepared::new(values, rows, depth, precision, &mut shelf)
         };
-        let (width, inner, n_layers) = (map.width, map.inner, map.layers.len());
+        let (width, q_width, inner, n_layers) = (map.width, map.q_width(), map.inner, map.layers.len());
         // Parameters of another architecture are refused by `check` before anything is read.
         let layers = if params.len() == map.n_params { &map.layers[..] } else { &[] };
         let blocks = layers
@@ -182,12 +187,12 @@ impl<'a> Reader<'a> {
             .map(|(idx, layer)| {
                 let pooled = map.causal && purpose == For::Features && idx + 1 == n_layers;
                 let all = &layer.qkv.weight;
-                let n_queries = if pooled { width } else { 0 };
+                let n_queries = if pooled { q_width } else { 0 };
                 let rest = all.start + n_queries * width..all.end;
                 Block {
-                    queries: pooled.then(|| weight(&(all.start..rest.start), width, width)),
+                    queries: pooled.then(|| weight(&(all.start..rest.start), q_width, width)),
                     qkv: weight(&rest, map.n_qkv() - n_queries, width),
-                    out: weight(&layer.out.weight, width, width),
+                    out: weight(&layer.out.weight, width, q_width),
                     up: weight(&layer.up.weight, map.n_up(), width),
                     down: weight(&layer.down.weight, width, inner),
                 }
@@ -365,7 +370,7 @@ impl<'a> Reader<'a> {
         out: &mut [f32],
         interrupt: &Interrupt,
     ) -> Result<(), Interrupted> {
-        let Desk { offsets, starts, last, memory, stats, softmax, distances, places } = desk;
+        let Desk { offsets, starts, last, memory, stats, softmax, distances, places, rstd } = desk;
         let (map, width, n_rows) = (&self.map, self.map.width, last.len());
         let (cols, columns) = (Cols { n: offsets[n_rows] }, Cols { n: n_rows });
         let trunk = Trunk { map, params: self.params };
@@ -388,7 +393,7 @@ impl<'a> Reader<'a> {
         for (layer, block) in map.layers.iter().zip(&self.blocks).take(n_layers) {
             interrupt.check()?;
             let (bias, past) = (distances.bias(), past.as_mut());
-            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, bias, places, past);
+            block.read(par, trunk, layer, offsets, last, &mut room, stats, softmax, bias, places, past, rstd);
         }
 
         match end {
@@ -399,7 +404,7 @@ impl<'a> Reader<'a> {
             End::States(_) => to_tokens(par, room.x, width, cols, out),
             End::Features if !map.causal => {
                 to_tokens(par, room.x, width, cols, room.tokens);
-                mean_of_tokens(room.tokens, width, offsets, out);
+                pool(map.pooling, room.tokens, width, offsets, out);
             }
             End::Features | End::Last => {
                 // A pooled last block has picked them already.
@@ -431,49 +436,63 @@ impl Block<'_> {
         bias: Option<Bias>,
         places: &Places,
         past: Option<&mut Past>,
+        rstd: &mut Vec<f32>,
     ) {
         let map = trunk.map;
-        let (width, pooled) = (map.width, self.queries.is_some());
+        let (width, q_width, pooled) = (map.width, map.q_width(), self.queries.is_some());
         let cols = Cols { n: offsets[last.len()] };
         let columns = if pooled { Cols { n: last.len() } } else { cols };
         let (kv, n_qkv) = (map.kv(), map.n_qkv());
         let Room { x, normed, mid, o, picked, q, qkv, up, bent, .. } = room;
-        let (o, mid) = (&mut o[..columns.len(width)], &mut mid[..columns.len(width)]);
+        let (o, mid) = (&mut o[..columns.len(q_width)], &mut mid[..columns.len(width)]);
 
-        if map.causal {
+        let norm_before = map.causal && !map.norm_after;
+        if norm_before {
             trunk.norm(&layer.norm1).forward(par, x, cols, stats, normed);
         }
-        let fed = if map.causal { &**normed } else { &**x };
-        let Map { causal, n_heads, n_kv_heads, .. } = *map;
-        let rows = Rows { offsets, last_only: pooled, causal, n_heads, n_kv_heads, width, bias };
+        let fed = if norm_before { &**normed } else { &**x };
+        let Map { causal, window, n_heads, n_kv_heads, .. } = *map;
+        let rows = Rows { offsets, last_only: pooled, causal, window, n_heads, n_kv_heads, width: q_width, bias };
         if let Some(queries) = &self.queries {
             gather(fed, width, cols, last, picked);
-            let [own, shared] = trunk.onto_split(&layer.qkv, width);
+            let [own, shared] = trunk.onto_split(&layer.qkv, q_width);
             queries.times(par, picked, columns, own, q);
             self.qkv.times(par, fed, cols, shared, qkv);
+            trunk.norm_heads(par, &layer.q_norm, q, &Place::all(q_width), columns, rstd, None);
+            trunk.norm_heads(par, &layer.k_norm, qkv, &Place { rows: 2 * kv, features: 0..kv }, cols, rstd, None);
             places.turn_last(par, map, q, columns, false);
             places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
-            let q = Part { values: q, rows: width, first: 0 };
+            let q = Part { values: q, rows: q_width, first: 0 };
             let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, softmax, o);
         } else {
             self.qkv.times(par, fed, cols, trunk.onto(&layer.qkv), qkv);
-            places.turn(par, map, qkv, n_qkv, 0..width + kv, cols, false);
-            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
+            let [queries, keys] = [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
+            trunk.norm_heads(par, &layer.q_norm, qkv, &queries, cols, rstd, None);
+            trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, rstd, None);
+            places.turn(par, map, qkv, n_qkv, 0..q_width + kv, cols, false);
+            let [q, k, v] = [0, q_width, q_width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             match past {
                 None => attention::forward(par, rows, q, k, v, softmax, o),
                 Some(past) => past.attend(par, map, layer.nth, offsets, q, k, v, o),
             }
         }
-        zero_padding(width, columns, o);
+        zero_padding(q_width, columns, o);
 
         if pooled {
             gather(x, width, cols, last, picked);
         }
         let residual = if pooled { &**picked } else { &**x };
-        self.out.times(par, o, columns, trunk.onto_and(&layer.out, residual), mid);
-        let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
-        trunk.norm(norm).forward(par, mid, columns, stats, normed);
+        if map.norm_after {
+            // The block's input is not needed any more once `normed` has the stream after attention.
+            self.out.times(par, o, columns, trunk.onto(&layer.out), mid);
+            trunk.norm(&layer.norm1).forward(par, mid, columns, stats, normed);
+            add((par, columns.len(width)), residual, normed);
+        } else {
+            self.out.times(par, o, columns, trunk.onto_and(&layer.out, residual), mid);
+            let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
+            trunk.norm(norm).forward(par, if map.parallel { residual } else { mid }, columns, stats, normed);
+        }
         let up = &mut up[..columns.len(map.n_up())];
         let up = match map.feed {
             Feed::Bent(activation) => {
@@ -487,7 +506,11 @@ impl Block<'_> {
                 bent
             }
         };
-        if map.causal {
+        if map.norm_after {
+            self.down.times(par, up, columns, trunk.onto(&layer.down), mid);
+            trunk.norm(&layer.norm2).forward(par, mid, columns, stats, x);
+            add((par, columns.len(width)), normed, x);
+        } else if map.causal {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, mid), x);
         } else {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, normed), mid);

@@ -1,23 +1,25 @@
 //! One shard of a batch: its forward and backward pass, and the buffers between them.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
-use super::dropout::{Dropout, Drops, Site};
+use super::dropout::{Dropout, Site};
 use super::embed;
 use super::kept::{Kept, Saved, room};
 use super::map::{Feed, Layer, Map, Pair};
 use super::places::Places;
+use super::residual::{add, add_to, added, drops, gradient_of_added, pool, pool_gradient, some, zero};
 use crate::kernels::attention::relative::{Bias, Distances};
 use crate::kernels::attention::{self, Into, Part, Rows};
 use crate::kernels::entropy::{self, NO_TARGET};
 use crate::kernels::gate::{gate, gate_gradient};
 use crate::kernels::gelu::{gelu, gelu_gradient};
 use crate::kernels::matmul::{Left, Onto, product, weight_gradient};
+use crate::kernels::norm::groups::{self, Groups, Place};
 use crate::kernels::norm::{Norm, Stats};
 use crate::kernels::panel::{Cols, from_tokens, gather, scatter_add, to_tokens, zero_padding};
 use crate::kernels::simd::LANES;
 use crate::kernels::tasks::Raw;
 use crate::models::arch::Activation;
-use rayon::prelude::*;
+use std::ops::Range;
 
 /// Rows of a batch that go through the trunk together.
 #[derive(Debug, Default)]
@@ -120,8 +122,38 @@ impl<'a> Trunk<'a> {
         [Onto::Bias(own), Onto::Bias(rest)]
     }
 
-    fn weight(&self, pair: &Pair) -> &'a [f32] {
+    /// Normalises queries or keys at `place` of `x`, if they have gains, keeping in `raw` what they were.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn norm_heads(
+        &self,
+        par: bool,
+        gains: &Range<usize>,
+        x: &mut [f32],
+        place: &Place,
+        cols: Cols,
+        rstd: &mut Vec<f32>,
+        raw: Option<&mut [f32]>,
+    ) {
+        if gains.is_empty() {
+            return;
+        }
+        if let Some(raw) = raw {
+            groups::copy(par, x, place, cols, raw);
+        }
+        self.groups(gains).forward(par, x, place, cols, rstd);
+    }
+
+    fn groups(&self, gains: &Range<usize>) -> Groups<'a> {
+        Groups { gains: &self.params[gains.clone()], eps: self.map.eps }
+    }
+
+    pub(super) fn weight(&self, pair: &Pair) -> &'a [f32] {
         &self.params[pair.weight.clone()]
+    }
+
+    /// The weight of a layer that gives the stream's features from `depth` of its own.
+    pub(super) fn left(&self, pair: &Pair, depth: usize) -> Left<'a> {
+        Left::weight(self.weight(pair), self.map.width, depth)
     }
 
     fn bias(&self, pair: &Pair) -> &'a [f32] {
@@ -147,6 +179,11 @@ impl Grads<'_> {
         both.split_at_mut(pair.weight.len())
     }
 
+    /// The gradients of a range of parameters.
+    fn range(&mut self, range: &Range<usize>) -> &mut [f32] {
+        &mut self.values[range.start - self.from..range.end - self.from]
+    }
+
     /// The memory before parameter `end`, from `start` on; nothing if there are no gradients.
     fn free(&mut self, start: usize, end: usize) -> &mut [f32] {
         self.values.get_mut(start.saturating_sub(self.from)..end - self.from).unwrap_or_default()
@@ -160,19 +197,6 @@ pub(super) enum Want {
     Features,
     /// One vector for each token.
     States,
-}
-
-/// The mean of each row's final states, row-major `[n_rows, width]`.
-pub(super) fn mean_of_tokens(states: &[f32], width: usize, offsets: &[usize], features: &mut [f32]) {
-    for (row, feature) in features.chunks_exact_mut(width).enumerate() {
-        feature.fill(0.0);
-        let (start, end) = (offsets[row], offsets[row + 1]);
-        for state in states[start * width..end * width].chunks_exact(width) {
-            feature.iter_mut().zip(state).for_each(|(sum, x)| *sum += x);
-        }
-        let share = 1.0 / (end - start) as f32;
-        feature.iter_mut().for_each(|x| *x *= share);
-    }
 }
 
 impl Shard {
@@ -231,7 +255,7 @@ impl Shard {
         let states = room(&mut self.work.tokens, width * cols.n);
         to_tokens(self.how.par, &self.y, width, cols, states);
         let features = room(&mut self.rows, width * self.last.len());
-        mean_of_tokens(states, width, &self.offsets, features);
+        pool(trunk.map.pooling, states, width, &self.offsets, features);
     }
 
     /// The backward pass after [`Shard::forward`] for features with `keep`. `d_features` is this shard's, row-major.
@@ -244,13 +268,7 @@ impl Shard {
         if trunk.map.causal {
             d_rows[..width * n_rows].copy_from_slice(d_features);
         } else {
-            for (row, d) in d_features.chunks_exact(width).enumerate() {
-                let (start, end) = (self.offsets[row], self.offsets[row + 1]);
-                let share = 1.0 / (end - start) as f32;
-                for state in d_rows[start * width..end * width].chunks_exact_mut(width) {
-                    state.iter_mut().zip(d).for_each(|(to, d)| *to = d * share);
-                }
-            }
+            pool_gradient(trunk.map.pooling, d_features, width, &self.offsets, &mut d_rows[..width * cols.n]);
         }
         from_tokens(self.how.par, d_rows, width, columns, room(&mut self.d, columns.len(width)));
         self.descend(trunk, Want::Features, grads);
@@ -431,8 +449,8 @@ impl Shard {
     }
 
     fn attention_rows<'b>(offsets: &'b [usize], bias: Option<Bias<'b>>, map: &Map, last_only: bool) -> Rows<'b> {
-        let Map { causal, n_heads, n_kv_heads, width, .. } = *map;
-        Rows { offsets, last_only, causal, n_heads, n_kv_heads, width, bias }
+        let Map { causal, window, n_heads, n_kv_heads, .. } = *map;
+        Rows { offsets, last_only, causal, window, n_heads, n_kv_heads, width: map.q_width(), bias }
     }
 
     /// The forward pass of a block, from `saved.x` to `self.y`; how much of `free` it keeps something in. `pooled`: only
@@ -459,57 +477,93 @@ impl Shard {
         free: &mut [f32],
     ) -> usize {
         let (par, map, cols) = (self.how.par, trunk.map, self.cols());
-        let (width, inner) = (map.width, map.inner);
+        let (width, inner, q_width) = (map.width, map.inner, map.q_width());
         let columns = self.pooled_cols(pooled).unwrap_or(cols);
-        let Kept { qkv, up, o, mid, q, n_lent, .. } = saved.own.kept(map, cols, self.pooled_cols(pooled), free);
-        let Work { a, b, inner: bent, .. } = &mut self.work;
-        let normed = room(a, cols.len(width));
-        trunk.norm(&layer.norm1).forward(par, &saved.x, cols, &mut saved.stats1, normed);
+        let Kept { qkv, up, o, mid, normed: stream, end, q, raw_q, raw_k, n_lent } =
+            saved.own.kept(map, cols, self.pooled_cols(pooled), free);
+        let Work { a, b, c, inner: bent, .. } = &mut self.work;
+        let normed = if map.norm_after {
+            &saved.x[..]
+        } else {
+            let normed = room(a, cols.len(width));
+            trunk.norm(&layer.norm1).forward(par, &saved.x, cols, &mut saved.stats1, normed);
+            normed
+        };
 
         let weight = trunk.weight(&layer.qkv);
         let (n_qkv, kv) = (map.n_qkv(), map.kv());
         let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled);
+        let (q_rstd, k_rstd) = (&mut saved.q_rstd, &mut saved.k_rstd);
         if pooled {
             let last = room(b, columns.len(width));
             gather(normed, width, cols, &self.last, last);
-            let [of_q, of_kv] = trunk.onto_split(&layer.qkv, width);
-            product(par, Left::weight(weight, width, width), last, columns, of_q, q);
-            let weight = &weight[width * width..];
+            let [of_q, of_kv] = trunk.onto_split(&layer.qkv, q_width);
+            product(par, Left::weight(weight, q_width, width), last, columns, of_q, q);
+            let weight = &weight[q_width * width..];
             product(par, Left::weight(weight, 2 * kv, width), normed, cols, of_kv, qkv);
+            trunk.norm_heads(par, &layer.q_norm, q, &Place::all(q_width), columns, q_rstd, Some(raw_q));
+            let keys = Place { rows: 2 * kv, features: 0..kv };
+            trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, k_rstd, Some(raw_k));
             self.places.turn_last(par, map, q, columns, false);
             self.places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
-            let q = Part { values: q, rows: width, first: 0 };
+            let q = Part { values: q, rows: q_width, first: 0 };
             let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         } else {
             product(par, Left::weight(weight, n_qkv, width), normed, cols, trunk.onto(&layer.qkv), qkv);
-            self.places.turn(par, map, qkv, n_qkv, 0..width + kv, cols, false);
-            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
+            let [queries, keys] = [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
+            trunk.norm_heads(par, &layer.q_norm, qkv, &queries, cols, q_rstd, Some(raw_q));
+            trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, k_rstd, Some(raw_k));
+            self.places.turn(par, map, qkv, n_qkv, 0..q_width + kv, cols, false);
+            let [q, k, v] = [0, q_width, q_width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         }
-        zero_padding(width, columns, o);
+        zero_padding(q_width, columns, o);
 
         let residual = if pooled {
             let last = room(b, columns.len(width));
             gather(&saved.x, width, cols, &self.last, last);
             last
         } else {
-            &saved.x[..]
+            &saved.x[..columns.len(width)]
         };
         let drops = |site: fn(usize) -> Site| drops(&self.dropout, &self.offsets, site(layer.nth), pooled);
-        added((par, columns), trunk, &layer.out, o, residual, drops(Site::Attention), mid);
-
-        let normed = room(a, columns.len(width));
-        trunk.norm(&layer.norm2).forward(par, mid, columns, &mut saved.stats2, normed);
+        // What the feed-forward layer reads, and what its output is added to.
+        let (fed, stream): (&[f32], &[f32]) = if map.norm_after {
+            product(par, trunk.left(&layer.out, q_width), o, columns, trunk.onto(&layer.out), mid);
+            trunk.norm(&layer.norm1).forward(par, mid, columns, &mut saved.stats1, stream);
+            add_to(par, (width, columns), residual, drops(Site::Attention), stream);
+            let stream = &*stream;
+            (stream, stream)
+        } else {
+            let normed = room(a, columns.len(width));
+            let stream = if map.parallel {
+                mid.copy_from_slice(residual);
+                let stream = room(c, columns.len(width));
+                added((par, columns), trunk, &layer.out, o, residual, drops(Site::Attention), stream);
+                stream
+            } else {
+                added((par, columns), trunk, &layer.out, o, residual, drops(Site::Attention), mid);
+                &*mid
+            };
+            trunk.norm(&layer.norm2).forward(par, mid, columns, &mut saved.stats2, normed);
+            (normed, stream)
+        };
         let onto = trunk.onto(&layer.up);
-        product(par, Left::weight(trunk.weight(&layer.up), map.n_up(), width), normed, columns, onto, up);
+        product(par, Left::weight(trunk.weight(&layer.up), map.n_up(), width), fed, columns, onto, up);
         let bent = room(bent, columns.len(inner));
         match map.feed {
             Feed::Bent(activation) => gelu(par, activation, up, bent),
             Feed::Gated => gate(par, up, inner, columns, bent),
         }
         let y = room(&mut self.y, columns.len(width));
-        added((par, columns), trunk, &layer.down, bent, mid, drops(Site::FeedForward), y);
+        if map.norm_after {
+            product(par, trunk.left(&layer.down, inner), bent, columns, trunk.onto(&layer.down), end);
+            trunk.norm(&layer.norm2).forward(par, end, columns, &mut saved.stats2, y);
+            add_to(par, (width, columns), stream, drops(Site::FeedForward), y);
+        } else {
+            added((par, columns), trunk, &layer.down, bent, stream, drops(Site::FeedForward), y);
+        }
         n_lent
     }
 
@@ -524,66 +578,107 @@ impl Shard {
     ) {
         let How { par, set, .. } = self.how;
         let (map, cols) = (trunk.map, self.cols());
-        let width = map.width;
+        let (width, q_width) = (map.width, map.q_width());
         let columns = self.pooled_cols(pooled).unwrap_or(cols);
         let kept = saved.own.kept(map, cols, self.pooled_cols(pooled), free);
-        self.feed_forward_backward(trunk, layer, &kept, &mut saved.stats2, columns, grads);
+        self.feed_forward_backward(trunk, layer, &kept, [&mut saved.stats1, &mut saved.stats2], columns, grads);
 
         let Work { a, b, c, tokens, inner, d_inner, dropped } = &mut self.work;
         let d = &mut self.d;
-        // What attention added has the gradient that was left there.
-        let d_added: &[f32] = if self.dropout.is_some() { dropped } else { d };
+        // What attention added has the gradient that was left there; where a norm followed, behind that norm.
+        let d_added: &[f32] = match (map.norm_after, self.dropout.is_some()) {
+            (true, _) => a,
+            (false, true) => dropped,
+            (false, false) => d,
+        };
         // `inner` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
         let (rows, softmax) =
             (Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled), &mut saved.softmax);
-        let d_out = room(b, columns.len(width));
-        product(par, Left::transposed(trunk.weight(&layer.out), width, width), d_added, columns, Onto::Nothing, d_out);
-        let normed = room(a, cols.len(width));
-        trunk.norm(&layer.norm1).again(par, &saved.x, cols, &mut saved.stats1, normed);
+        let d_out = room(b, columns.len(q_width));
+        let out = Left::transposed(trunk.weight(&layer.out), q_width, width);
+        product(par, out, d_added, columns, Onto::Nothing, d_out);
+        if map.parallel {
+            // What the other half left for the block's input.
+            add((par, columns.len(width)), c, d);
+        }
+        let normed = if map.norm_after {
+            &saved.x[..]
+        } else {
+            let normed = room(a, cols.len(width));
+            trunk.norm(&layer.norm1).again(par, &saved.x, cols, &mut saved.stats1, normed);
+            normed
+        };
         let weight = trunk.weight(&layer.qkv);
         let (n_qkv, kv) = (map.n_qkv(), map.kv());
-        let (dw, db) = grads.pair(&layer.qkv);
         if !pooled {
             let d_qkv = room(inner, cols.len(n_qkv));
-            let [q, k, v] = [0, width, width + kv].map(|first| Part { values: kept.qkv, rows: n_qkv, first });
+            let [q, k, v] = [0, q_width, q_width + kv].map(|first| Part { values: kept.qkv, rows: n_qkv, first });
             let values = Raw::new(d_qkv);
-            let [dq, dk, dv] = [0, width, width + kv].map(|first| Into { values, rows: n_qkv, first });
+            let [dq, dk, dv] = [0, q_width, q_width + kv].map(|first| Into { values, rows: n_qkv, first });
             attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
             zero_padding(n_qkv, cols, d_qkv);
-            self.places.turn(par, map, d_qkv, n_qkv, 0..width + kv, cols, true);
+            self.places.turn(par, map, d_qkv, n_qkv, 0..q_width + kv, cols, true);
+            if map.qk_norm {
+                let [queries, keys] =
+                    [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
+                let (q, k) = (trunk.groups(&layer.q_norm), trunk.groups(&layer.k_norm));
+                let gains = grads.range(&layer.q_norm);
+                q.backward(par, kept.raw_q, d_qkv, &queries, cols, &mut saved.q_rstd, gains);
+                let gains = grads.range(&layer.k_norm);
+                k.backward(par, kept.raw_k, d_qkv, &keys, cols, &mut saved.k_rstd, gains);
+            }
+            let (dw, db) = grads.pair(&layer.qkv);
             weight_gradient(par, d_qkv, n_qkv, normed, width, cols, set, dw, some(db), tokens);
+            let qkv = Left::transposed(weight, width, n_qkv);
+            if map.norm_after {
+                product(par, qkv, d_qkv, cols, Onto::Itself, d);
+                return;
+            }
             let d_normed = room(b, cols.len(width));
-            product(par, Left::transposed(weight, width, n_qkv), d_qkv, cols, Onto::Nothing, d_normed);
+            product(par, qkv, d_qkv, cols, Onto::Nothing, d_normed);
             let (dw, db) = grads.pair(&layer.norm1);
             let norm = trunk.norm(&layer.norm1);
             norm.backward(par, &saved.x, cols, &mut saved.stats1, d_normed, dw, db, true, d);
             return;
         }
 
-        let (d_q, d_kv) = (room(d_inner, columns.len(width)), room(inner, cols.len(2 * kv)));
-        let q = Part { values: kept.q, rows: width, first: 0 };
+        let (d_q, d_kv) = (room(d_inner, columns.len(q_width)), room(inner, cols.len(2 * kv)));
+        let q = Part { values: kept.q, rows: q_width, first: 0 };
         let [k, v] = [0, kv].map(|first| Part { values: kept.qkv, rows: 2 * kv, first });
-        let dq = Into { values: Raw::new(d_q), rows: width, first: 0 };
+        let dq = Into { values: Raw::new(d_q), rows: q_width, first: 0 };
         let values = Raw::new(d_kv);
         let [dk, dv] = [0, kv].map(|first| Into { values, rows: 2 * kv, first });
         attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
-        zero_padding(width, columns, d_q);
+        zero_padding(q_width, columns, d_q);
         zero_padding(2 * kv, cols, d_kv);
         self.places.turn_last(par, map, d_q, columns, true);
         self.places.turn(par, map, d_kv, 2 * kv, 0..kv, cols, true);
-        let (dw_q, dw_kv) = dw.split_at_mut(width * width);
-        let (db_q, db_kv) = db.split_at_mut(width.min(db.len()));
+        if map.qk_norm {
+            let (q, k) = (trunk.groups(&layer.q_norm), trunk.groups(&layer.k_norm));
+            let gains = grads.range(&layer.q_norm);
+            q.backward(par, kept.raw_q, d_q, &Place::all(q_width), columns, &mut saved.q_rstd, gains);
+            let keys = Place { rows: 2 * kv, features: 0..kv };
+            k.backward(par, kept.raw_k, d_kv, &keys, cols, &mut saved.k_rstd, grads.range(&layer.k_norm));
+        }
+        let (dw, db) = grads.pair(&layer.qkv);
+        let (dw_q, dw_kv) = dw.split_at_mut(q_width * width);
+        let (db_q, db_kv) = db.split_at_mut(q_width.min(db.len()));
         weight_gradient(par, d_kv, 2 * kv, normed, width, cols, set, dw_kv, some(db_kv), tokens);
         let last = room(b, columns.len(width));
         gather(normed, width, cols, &self.last, last);
-        weight_gradient(par, d_q, width, last, width, columns, set, dw_q, some(db_q), tokens);
+        weight_gradient(par, d_q, q_width, last, width, columns, set, dw_q, some(db_q), tokens);
 
         let d_last = room(a, columns.len(width));
-        product(par, Left::transposed(weight, width, width), d_q, columns, Onto::Nothing, d_last);
+        product(par, Left::transposed(weight, width, q_width), d_q, columns, Onto::Nothing, d_last);
         let d_normed = room(b, cols.len(width));
-        let weight = &weight[width * width..];
+        let weight = &weight[q_width * width..];
         product(par, Left::transposed(weight, width, 2 * kv), d_kv, cols, Onto::Nothing, d_normed);
         scatter_add(d_last, width, &self.last, cols, d_normed);
+        if map.norm_after {
+            scatter_add(d, width, &self.last, cols, d_normed);
+            std::mem::swap(d, b);
+            return;
+        }
         let (dw, db) = grads.pair(&layer.norm1);
         let d_x = room(c, cols.len(width));
         let norm = trunk.norm(&layer.norm1);
@@ -592,14 +687,15 @@ impl Shard {
         std::mem::swap(d, c);
     }
 
-    /// A block's second half: `self.d` from its output to `kept.mid`, and the gradients of `out`. `stats` are of the norm
-    /// between.
+    /// A block's second half: `self.d` from its output to the stream after attention, and the gradients of `out`. `stats`
+    /// are of the block's norms. Where both halves read the block's input, `self.d` stays, and `work.c` has what this half
+    /// leaves for the input; where norms follow, `work.a` has the gradient of what attention gave its norm.
     fn feed_forward_backward(
         &mut self,
         trunk: Trunk,
         layer: &Layer,
         kept: &Kept,
-        stats: &mut Stats,
+        [stats1, stats2]: [&mut Stats; 2],
         columns: Cols,
         grads: &mut Grads,
     ) {
@@ -607,13 +703,19 @@ impl Shard {
         let (width, inner) = (map.width, map.inner);
         // Where all rows have one token, a pooled block has the same columns as any other.
         let pooled = columns != self.cols();
-        let Work { a, b, inner: bent, d_inner, tokens, dropped, .. } = &mut self.work;
+        let Work { a, b, c, inner: bent, d_inner, tokens, dropped } = &mut self.work;
         let d = &mut self.d;
         let drops = |site: fn(usize) -> Site| drops(&self.dropout, &self.offsets, site(layer.nth), pooled);
         let n_up = map.n_up();
         let (bent, d_up) = (room(bent, columns.len(inner)), room(d_inner, columns.len(n_up)));
         let down = Left::transposed(trunk.weight(&layer.down), inner, width);
-        let d_added = gradient_of_added((par, columns), width, d, drops(Site::FeedForward), dropped);
+        let mut d_added = gradient_of_added((par, columns), width, d, drops(Site::FeedForward), dropped);
+        if map.norm_after {
+            let d_end = room(a, columns.len(width));
+            let (dw, db) = grads.pair(&layer.norm2);
+            trunk.norm(&layer.norm2).backward(par, kept.end, columns, stats2, d_added, dw, db, false, d_end);
+            d_added = d_end;
+        }
         match map.feed {
             Feed::Bent(activation) => {
                 product(par, down, d_added, columns, Onto::Nothing, d_up);
@@ -627,9 +729,9 @@ impl Shard {
         let (dw, db) = grads.pair(&layer.down);
         weight_gradient(par, d_added, width, bent, inner, columns, set, dw, some(db), tokens);
 
-        let fed = if map.causal {
+        let fed = if map.causal && !map.norm_after {
             let normed = room(a, columns.len(width));
-            trunk.norm(&layer.norm2).again(par, kept.mid, columns, stats, normed);
+            trunk.norm(&layer.norm2).again(par, kept.mid, columns, stats2, normed);
             normed
         } else {
             &*kept.normed
@@ -638,22 +740,31 @@ impl Shard {
         weight_gradient(par, d_up, n_up, fed, width, columns, set, dw, some(db), tokens);
         let up = Left::transposed(trunk.weight(&layer.up), width, n_up);
         let d_fed = room(b, columns.len(width));
-        if map.causal {
+        if map.causal && !map.norm_after {
             product(par, up, d_up, columns, Onto::Nothing, d_fed);
             let (dw, db) = grads.pair(&layer.norm2);
-            let norm = trunk.norm(&layer.norm2);
-            norm.backward(par, kept.mid, columns, stats, d_fed, dw, db, true, d);
+            let (norm, beside) = (trunk.norm(&layer.norm2), map.parallel);
+            let d_mid = if beside { room(c, columns.len(width)) } else { &mut d[..] };
+            norm.backward(par, kept.mid, columns, stats2, d_fed, dw, db, !beside, d_mid);
         } else {
             product(par, up, d_up, columns, Onto::Itself, d);
+        }
+        if !map.causal {
             let (dw, db) = grads.pair(&layer.norm1);
             let norm = trunk.norm(&layer.norm1);
-            norm.backward(par, kept.mid, columns, stats, d, dw, db, false, d_fed);
+            norm.backward(par, kept.mid, columns, stats1, d, dw, db, false, d_fed);
             std::mem::swap(d, b);
         }
 
-        let d_added = gradient_of_added((par, columns), width, d, drops(Site::Attention), dropped);
+        let mut d_added = gradient_of_added((par, columns), width, d, drops(Site::Attention), dropped);
+        if map.norm_after {
+            let d_mid = room(a, columns.len(width));
+            let (dw, db) = grads.pair(&layer.norm1);
+            trunk.norm(&layer.norm1).backward(par, kept.mid, columns, stats1, d_added, dw, db, false, d_mid);
+            d_added = d_mid;
+        }
         let (dw, db) = grads.pair(&layer.out);
-        weight_gradient(par, d_added, width, kept.o, width, columns, set, dw, some(db), tokens);
+        weight_gradient(par, d_added, width, kept.o, map.q_width(), columns, set, dw, some(db), tokens);
     }
 
     fn bert_block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, free: &mut [f32]) -> usize {
@@ -700,7 +811,7 @@ impl Shard {
         let norm = trunk.norm(&layer.norm2);
         norm.backward(par, kept.end, cols, &mut saved.stats2, &self.d, dw, db, false, d_end);
         std::mem::swap(&mut self.d, &mut self.work.a);
-        self.feed_forward_backward(trunk, layer, &kept, &mut saved.stats1, cols, grads);
+        self.feed_forward_backward(trunk, layer, &kept, [&mut saved.stats1, &mut saved.stats2], cols, grads);
 
         let Work { b, inner, tokens, dropped, .. } = &mut self.work;
         let d = &mut self.d;
@@ -719,71 +830,5 @@ impl Shard {
         weight_gradient(par, d_qkv, 3 * width, &saved.x, width, cols, set, dw, Some(db), tokens);
         let weight = Left::transposed(trunk.weight(&layer.qkv), width, 3 * width);
         product(par, weight, d_qkv, cols, Onto::Itself, d);
-    }
-}
-
-/// What is dropped at a site, if anything is.
-fn drops<'a>(dropout: &'a Option<Dropout>, offsets: &'a [usize], site: Site, pooled: bool) -> Option<Drops<'a>> {
-    dropout.as_ref().map(|dropout| Drops { dropout, site, offsets, pooled })
-}
-
-/// A layer of `x`, of which some may be dropped, and `residual`, into `to`.
-fn added(
-    (par, cols): (bool, Cols),
-    trunk: Trunk,
-    pair: &Pair,
-    x: &[f32],
-    residual: &[f32],
-    drops: Option<Drops>,
-    to: &mut [f32],
-) {
-    let (weight, width) = (trunk.weight(pair), trunk.map.width);
-    let left = Left::weight(weight, width, weight.len() / width);
-    let Some(drops) = drops else {
-        product(par, left, x, cols, trunk.onto_and(pair, residual), to);
-        return;
-    };
-    product(par, left, x, cols, trunk.onto(pair), to);
-    drops.apply(par, width, cols, to);
-    let n = cols.len(width);
-    let add = |(to, residual): (&mut [f32], &[f32])| to.iter_mut().zip(residual).for_each(|(to, r)| *to += r);
-    if par {
-        to[..n].par_chunks_mut(CLEARED).zip(residual[..n].par_chunks(CLEARED)).for_each(add);
-    } else {
-        add((&mut to[..n], &residual[..n]));
-    }
-}
-
-/// The gradient of what a layer added to the residual stream, from the stream's: the same, or without what was dropped, which
-/// then lies in `dropped`.
-fn gradient_of_added<'a>(
-    (par, cols): (bool, Cols),
-    width: usize,
-    d: &'a [f32],
-    drops: Option<Drops>,
-    dropped: &'a mut Vec<f32>,
-) -> &'a [f32] {
-    let Some(drops) = drops else { return d };
-    let n = cols.len(width);
-    let dropped = room(dropped, n);
-    dropped.copy_from_slice(&d[..n]);
-    drops.apply(par, width, cols, dropped);
-    dropped
-}
-
-/// A bias's gradient, if there is a bias.
-fn some(db: &mut [f32]) -> Option<&mut [f32]> {
-    (!db.is_empty()).then_some(db)
-}
-
-/// Floats that one task clears.
-const CLEARED: usize = 1 << 16;
-
-/// Sets `values` to zero.
-pub(super) fn zero(par: bool, values: &mut [f32]) {
-    if par && values.len() > CLEARED {
-        values.par_chunks_mut(CLEARED).for_each(|chunk| chunk.fill(0.0));
-    } else {
-        values.fill(0.0);
     }
 }

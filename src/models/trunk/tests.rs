@@ -4,7 +4,9 @@ use super::*;
 use crate::core::context::Interrupt;
 use crate::core::random::Random;
 use crate::kernels::Precision;
-use crate::models::arch::{Activation, BertConfig, CausalConfig, LlamaConfig, Rope, Scaling};
+use crate::models::arch::{
+    Activation, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope, Scaling,
+};
 use crate::models::candle::testing::Reference;
 use candle_core::{DType, Device, Tensor};
 
@@ -33,6 +35,7 @@ fn bert(width: usize, n_layers: usize, n_heads: usize) -> Arch {
         norm_eps: 1e-12,
         n_token_types: 2,
         relative: false,
+        pooling: Pooling::Mean,
     })
 }
 
@@ -56,7 +59,52 @@ fn llama(width: usize, n_layers: usize, n_heads: usize, n_kv_heads: usize, qwen:
         rope: Rope { theta: 1e3, scaling: qwen.then_some(scaling) },
         qkv_bias: qwen,
         tied: !qwen,
+        changes: Changes::default(),
     })
+}
+
+/// A Llama as later families changed it.
+fn changed(width: usize, n_layers: usize, n_heads: usize, n_kv_heads: usize, changes: Changes) -> Arch {
+    let Arch::Llama(config) = llama(width, n_layers, n_heads, n_kv_heads, false) else { panic!("a Llama") };
+    Arch::Llama(LlamaConfig { changes, ..config })
+}
+
+fn qwen3(width: usize, n_layers: usize, n_heads: usize, n_kv_heads: usize, head: usize) -> Arch {
+    let changes = Changes { head: Some(head), qk_norm: QkNorm::Heads, ..Changes::default() };
+    changed(width, n_layers, n_heads, n_kv_heads, changes)
+}
+
+fn olmo2(width: usize, n_layers: usize, n_heads: usize, n_kv_heads: usize) -> Arch {
+    let changes = Changes { norm_after: true, qk_norm: QkNorm::Whole, ..Changes::default() };
+    changed(width, n_layers, n_heads, n_kv_heads, changes)
+}
+
+fn mistral(width: usize, n_layers: usize, n_heads: usize, n_kv_heads: usize, window: usize) -> Arch {
+    changed(width, n_layers, n_heads, n_kv_heads, Changes { window: Some(window), ..Changes::default() })
+}
+
+fn neox(width: usize, n_layers: usize, n_heads: usize, n_turned: usize, parallel: bool) -> Arch {
+    Arch::Neox(NeoxConfig {
+        vocab: 37,
+        context: 150,
+        width,
+        n_layers,
+        n_heads,
+        inner: 3 * width + 5,
+        activation: if parallel { Activation::GeluErf } else { Activation::GeluTanh },
+        norm_eps: 1e-5,
+        rope: Rope { theta: 1e3, scaling: None },
+        n_turned,
+        parallel,
+        tied: !parallel,
+        headless: false,
+    })
+}
+
+/// A BERT that is read at its first token.
+fn first_token(width: usize, n_layers: usize, n_heads: usize) -> Arch {
+    let Arch::Bert(config) = bert(width, n_layers, n_heads) else { panic!("a BERT") };
+    Arch::Bert(BertConfig { pooling: Pooling::First, ..config })
 }
 
 /// Parameters of a size that makes every part matter: norms near 1, everything else of standard deviation `scale`.
@@ -130,6 +178,24 @@ fn shapes() -> Vec<(Arch, Vec<usize>)> {
         (llama(24, 3, 4, 1, true), vec![5, 48, 17, 1, 33, 16]),
         (llama(36, 1, 6, 3, true), vec![130, 64, 65, 2]),
         (llama(16, 0, 1, 1, true), vec![4, 9]),
+        (first_token(24, 2, 3), vec![15, 140, 64, 3, 31]),
+        // Heads wider and narrower than their share of the width.
+        (qwen3(24, 2, 4, 2, 10), vec![5, 48, 17, 1, 33, 16]),
+        (qwen3(36, 1, 3, 1, 4), vec![130, 64, 65, 2]),
+        (olmo2(24, 2, 4, 2), vec![5, 48, 17, 1, 33, 16]),
+        (olmo2(32, 1, 4, 4), vec![130, 64, 65, 2]),
+        // Windows within a vector, across vectors, and wider than any row.
+        (mistral(24, 2, 4, 2, 3), vec![5, 48, 17, 1, 33, 16]),
+        (mistral(16, 2, 2, 1, 1), vec![5, 20, 70]),
+        (mistral(32, 2, 4, 4, 40), vec![130, 64, 65, 2]),
+        (mistral(16, 1, 2, 2, 1000), vec![12, 30]),
+        (neox(24, 2, 3, 2, true), vec![5, 48, 17, 1, 33, 16]),
+        (neox(32, 3, 4, 6, true), vec![130, 64, 65, 2]),
+        (neox(32, 2, 2, 16, false), vec![12; 16]),
+        // Wide enough for tiles and for weights that are packed beforehand.
+        (neox(64, 2, 4, 4, true), vec![40, 30, 20]),
+        (qwen3(64, 2, 4, 2, 32), vec![40, 30, 20]),
+        (olmo2(64, 2, 4, 2), vec![40, 30, 20]),
     ]
 }
 
@@ -192,6 +258,14 @@ fn gradients_equal_finite_differences_row_by_row() {
         (llama(12, 2, 2, 1, false), true),
         (llama(12, 2, 2, 1, true), true),
         (llama(12, 2, 3, 3, true), false),
+        (first_token(8, 2, 2), false),
+        (qwen3(12, 2, 2, 1, 4), true),
+        (qwen3(12, 2, 2, 1, 8), false),
+        (olmo2(12, 2, 2, 1), true),
+        (olmo2(12, 2, 2, 1), false),
+        (mistral(12, 2, 2, 1, 4), true),
+        (neox(12, 2, 2, 4, true), true),
+        (neox(12, 2, 2, 2, true), false),
     ];
     for (arch, lm) in cases {
         let (params, batch) = (parameters(&arch, 0.4, 6), batch(&[9, 4, 1, 18], 7));
@@ -263,6 +337,7 @@ fn bits_do_not_depend_on_threads() {
         norm_eps: 1e-12,
         n_token_types: 2,
         relative: false,
+        pooling: Pooling::Mean,
     });
     let wide = llama(384, 2, 6, 2, true);
     let cases = [
@@ -271,6 +346,12 @@ fn bits_do_not_depend_on_threads() {
         (mpnet(24, 2, 2), vec![30; 40]),
         (llama(32, 2, 4, 2, false), vec![47; 32]),
         (llama(32, 2, 4, 2, true), vec![47; 32]),
+        (qwen3(32, 2, 4, 2, 16), vec![47; 32]),
+        (olmo2(32, 2, 4, 2), vec![47; 32]),
+        (neox(32, 2, 4, 4, true), vec![47; 32]),
+        (neox(384, 1, 6, 16, true), vec![9, 30, 64]),
+        (qwen3(384, 1, 6, 2, 32), vec![9, 30, 64]),
+        (olmo2(384, 1, 6, 2), vec![9, 30, 64]),
         (wide, vec![9, 30, 64]),
         (big, vec![9, 30, 64]),
     ];
@@ -306,6 +387,9 @@ fn computing_blocks_again_changes_no_bit() {
         (bert(24, 3, 2), vec![11, 30, 2]),
         (mpnet(24, 3, 2), vec![11, 30, 2]),
         (llama(32, 3, 4, 2, true), vec![9; 70]),
+        (qwen3(32, 3, 4, 2, 16), vec![9; 70]),
+        (olmo2(32, 3, 4, 2), vec![9; 70]),
+        (neox(32, 3, 4, 4, true), vec![9; 70]),
     ];
     for (arch, lengths) in cases {
         let (params, batch) = (parameters(&arch, 0.05, 12), batch(&lengths, 13));
@@ -339,6 +423,9 @@ fn lent_gradients_are_set_to_the_same_bits() {
         (bert(24, 4, 2), vec![30; 80]),
         (mpnet(24, 4, 2), vec![30; 80]),
         (llama(32, 3, 4, 2, true), vec![47; 32]),
+        (qwen3(32, 3, 4, 2, 16), vec![47; 32]),
+        (olmo2(32, 3, 4, 2), vec![47; 32]),
+        (neox(32, 3, 4, 4, true), vec![47; 32]),
     ];
     for (arch, lengths) in shapes().into_iter().chain(several) {
         let (params, batch) = (parameters(&arch, 0.05, 12), batch(&lengths, 13));
@@ -385,7 +472,17 @@ fn reading_gives_the_features_of_a_forward_pass() {
 
 #[test]
 fn reading_in_batches_gives_each_row_its_bits_whatever_the_threads() {
-    let archs = [causal(32, 2, 2, Activation::GeluTanh), bert(24, 2, 2), mpnet(24, 2, 2), llama(32, 2, 4, 2, true)];
+    let archs = [
+        causal(32, 2, 2, Activation::GeluTanh),
+        bert(24, 2, 2),
+        mpnet(24, 2, 2),
+        llama(32, 2, 4, 2, true),
+        first_token(24, 2, 2),
+        qwen3(32, 2, 4, 2, 16),
+        olmo2(32, 2, 4, 2),
+        mistral(32, 2, 4, 2, 11),
+        neox(32, 2, 4, 4, true),
+    ];
     for arch in archs {
         let lengths: Vec<usize> = (0..700).map(|i| 1 + i * 37 % 90).collect();
         let (params, all) = (parameters(&arch, 0.1, 12), batch(&lengths, 13));

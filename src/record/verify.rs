@@ -319,8 +319,7 @@ fn oracle(tally: &mut Tally, old: &Record, new: &Record) {
         let label = |part: &str| format!("reading {} of truth, {part}", idx + 1);
         let rest = new.get(next..).unwrap_or_default();
         let is_same = |is: &&Reading| (&is.digest, is.n_rows, &is.purpose) == (&was.digest, was.n_rows, &was.purpose);
-        let ahead =
-            if tally.same_build || !tally.moved.is_empty() { Some(0) } else { rest.iter().position(|is| is_same(is)) };
+        let ahead = if tally.same_build || !tally.moved.is_empty() { Some(0) } else { rest.iter().position(is_same) };
         let Some((ahead, is)) = ahead.and_then(|ahead| Some((ahead, rest.get(ahead)?))) else {
             tally.judge_made("oracle", label("whole"), &shown(was), NONE, true);
             continue;

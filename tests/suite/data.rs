@@ -79,7 +79,11 @@ fn malformed_files_say_where_and_what() {
         ("bad.jsonl", "data/malformed", "`bad.jsonl` line 2: is not JSON"),
         ("types.jsonl", "data/malformed", "line 2, field `text`: expected text, got an array of 1 items"),
         ("missing.jsonl", "data/malformed", "line 2, field `text`: expected text, got no such field"),
-        ("split.csv", "data/malformed", "line 3, field `split`: expected `train` or `test`, got the text `dev`"),
+        (
+            "split.csv",
+            "data/malformed",
+            "line 3, field `split`: expected `train`, `test` or `vault`, got the text `dev`",
+        ),
         ("crossing.csv", "data/group-crosses-splits", "the group `g` has train rows and test rows"),
         ("not.parquet", "data/file", "`not.parquet`: is not readable as Parquet"),
         ("none.csv", "access/path", "`none.csv`: no such file or folder"),

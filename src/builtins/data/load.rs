@@ -44,7 +44,7 @@ options! {
         id: Option<Column> = None,
         /// Files: the column or function that gives the group: `group` if there is one, else rows with the same text.
         group: Option<Column> = None,
-        /// Files: the column or function that says `train` or `test`: `split` if there is one, else it is drawn.
+        /// Files: the column or function that says `train`, `test` or `vault`: `split` if there is one, else it is drawn.
         split: Option<Column> = None,
         /// Files: the column or function that gives the difficulty, 0 to 1: `difficulty` if there is one.
         difficulty: Option<Column> = None,

@@ -68,6 +68,7 @@ fn places(config: Option<&str>, split: &str) -> Vec<(PathBuf, IsOurs)> {
         (below(""), shard),
         (PathBuf::from("data"), shard),
         (below("data"), shard),
+        (PathBuf::new(), shard),
         (below(""), single),
         (PathBuf::new(), single),
     ];

@@ -182,14 +182,14 @@ fn train_rows_whose_question_is_tested_are_left_out() {
     let folder = tempfile::tempdir().expect("a folder");
     let row =
         |question: &str, answer: bool| serde_json::json!({"question": question, "passage": "p", "answer": answer});
-    let text = lines(&[row("a", true), row("b", false), row("c", true)]);
+    let text = lines(&[row("a", true), row("b", false), row("c", true), row("d", false)]);
     std::fs::write(folder.path().join("train.jsonl"), text).expect("written");
     std::fs::write(folder.path().join("validation.jsonl"), lines(&[row("b", true)])).expect("written");
     let mut session = session_in(folder.path());
     let code =
         "import \"tasks/boolq\" as boolq; let t = boolq::load(#{ folder: \".\" }); [t.train.n_rows, t.test.n_rows]";
     let value = session.eval(code).unwrap_or_else(|error| panic!("{}", error.message));
-    assert_eq!(w2s::bind::show(&value), "[2, 1]");
+    assert_eq!(w2s::bind::show(&value), "[3, 1]");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub fn function() -> Function {
         .about("The files of a split in a folder laid out as the hub lays out data sets.")
         .details(
             "Looked for in this order, where `CONFIG` is left out for `default`: `CONFIG/SPLIT/*.parquet` (the hub's branch \
-             `refs/convert/parquet`), `CONFIG/SPLIT-*.parquet`, `data/SPLIT-*.parquet`, `CONFIG/data/SPLIT-*.parquet`, and one file \
+             `refs/convert/parquet`), `CONFIG/SPLIT-*.parquet`, `data/SPLIT-*.parquet`, `CONFIG/data/SPLIT-*.parquet`, `SPLIT-*.parquet`, and one file \
              `CONFIG/SPLIT` or `SPLIT` that ends in .parquet, .jsonl, .ndjson, .csv or .tsv. A folder of the hub's cache \
              (`datasets--OWNER--NAME`) is read at its `refs/main`. Shards that count themselves (`train-00000-of-00002`) must all \
              be there. `hub:datasets/OWNER/NAME` is the data set that `w2s fetch` of the same name brought.",

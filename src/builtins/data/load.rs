@@ -99,6 +99,10 @@ fn run(call: &mut Call) -> Answer {
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let test_share = options.test_share.unwrap_or(TEST_SHARE);
     let columns = columns_of!(options);
+    if options.version.is_some() && !name.starts_with("world/") {
+        let said = format!("option `version` of `data::load` is for `world/TASK`, and `{name}` is another data set");
+        return Err(Fault::new("data/not-the-world", said).hint("leave it out"));
+    }
     if is_file(&name) {
         let reading = Reading { separator: options.separator, quote: options.quote, wanted: columns.wanted() };
         let mut records = read::read(call.ctx(), &name, &reading)?;
@@ -113,10 +117,6 @@ fn run(call: &mut Call) -> Answer {
     if options.pools.is_some() && name != format!("world/{PAIRS}") {
         let said = format!("option `pools` of `data::load` is for `world/{PAIRS}`, and `{name}` is another data set");
         return Err(Fault::new("data/not-pairs", said).hint("leave it out"));
-    }
-    if options.version.is_some() && !name.starts_with("world/") {
-        let said = format!("option `version` of `data::load` is for `world/TASK`, and `{name}` is another data set");
-        return Err(Fault::new("data/not-the-world", said).hint("leave it out"));
     }
     if let Some(option) = given.first() {
         let said = format!("option `{option}` of `data::load` is for files, and `{name}` is none");

@@ -44,7 +44,12 @@ fn shape(frame: &Frame) -> String {
 fn context(folder: &Path) -> Context {
     let settings =
         Settings { store: folder.join("store"), run_dir: None, n_threads: 1, ..Context::for_tests().settings };
-    let access = Access { read: vec![folder.to_owned()], write: vec![folder.to_owned()], project: folder.to_owned(), ..Access::default() };
+    let access = Access {
+        read: vec![folder.to_owned()],
+        write: vec![folder.to_owned()],
+        project: folder.to_owned(),
+        ..Access::default()
+    };
     Context::new(settings, access)
 }
 
@@ -87,7 +92,7 @@ fn checkpoint(changed: impl FnOnce(&mut HfFiles)) -> Result<String, String> {
 }
 
 pub fn safetensors(bytes: &[u8]) -> Result<String, String> {
-    checkpoint(|files| files.weights = bytes.to_vec())
+    checkpoint(|files| files.weights = vec![("model.safetensors".to_owned(), bytes.to_vec())])
 }
 
 pub fn config(bytes: &[u8]) -> Result<String, String> {

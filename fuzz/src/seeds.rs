@@ -39,7 +39,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
                 .and_then(|frame| frame.to_bytes(Format::Parquet))
                 .expect("a table"),
         ],
-        "safetensors" => vec![llama().weights],
+        "safetensors" => llama().weights.into_iter().map(|(_, bytes)| bytes).collect(),
         "config" => vec![llama().config],
         "gguf" => vec![gguf()],
         "tokenizer" => tokenizers().into_iter().map(|json| json.to_string().into()).collect(),
@@ -81,9 +81,15 @@ pub fn llama() -> HfFiles {
     }
     HfFiles {
         config: config.to_string().into(),
-        weights: safetensors::serialize(tensors.iter(), None).expect("serialises"),
+        weights: vec![(
+            "model.safetensors".to_owned(),
+            safetensors::serialize(tensors.iter(), None).expect("serialises"),
+        )],
         tokenizer: tokenizers()[0].to_string().into(),
         sentence_config: None,
+        pooling: None,
+        tokenizer_config: None,
+        chat_template: None,
     }
 }
 

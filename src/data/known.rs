@@ -36,7 +36,7 @@ impl Origin {
     /// What records say that come from a frame or a file. `ids_of` is the set in which their ids are unique, if they have some;
     /// else rows are known by their number in the file.
     pub fn of_records(records: &Records, ids_of: Option<String>, lets_in: bool) -> Origin {
-        let files: Vec<String> = records.content.iter().map(Digest::to_hex).collect();
+        let files: Vec<String> = records.content.iter().map(|content| content.to_hex()).collect();
         let numbered = (!files.is_empty()).then(|| files.join(" "));
         Origin {
             ids_of: ids_of.or(numbered),

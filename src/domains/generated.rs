@@ -88,7 +88,9 @@ pub fn find(name: &str) -> Option<(&'static Generated, &str)> {
 
 /// The names of all data sets that are made.
 pub fn names() -> Vec<String> {
-    let of = |domain: &Generated| (domain.sets)().into_iter().map(|set| format!("{}/{set}", domain.name)).collect::<Vec<_>>();
+    let of = |domain: &Generated| {
+        (domain.sets)().into_iter().map(|set| format!("{}/{set}", domain.name)).collect::<Vec<_>>()
+    };
     GENERATED.iter().flat_map(of).collect()
 }
 
@@ -144,11 +146,13 @@ mod tests {
     #[test]
     fn an_option_that_a_data_set_does_not_take_is_refused() {
         let ctx = Context::for_tests();
-        let asked = |asked: Asked, set: &str| of_world(&ctx, set, &Asked { n_train: Some(8), n_test: Some(4), ..asked });
+        let asked =
+            |asked: Asked, set: &str| of_world(&ctx, set, &Asked { n_train: Some(8), n_test: Some(4), ..asked });
         let refused = asked(Asked { ask: true, ..Asked::default() }, PAIRS).map(|_| ()).expect_err("pairs ask nothing");
         assert_eq!(refused.to_string(), "option `ask` of `data::load` is not for `world/preference`");
         assert_eq!(refused.code(), "data/not-a-task");
-        let refused = asked(Asked { pools: Some(2), ..Asked::default() }, "era").map(|_| ()).expect_err("a task has no pools");
+        let refused =
+            asked(Asked { pools: Some(2), ..Asked::default() }, "era").map(|_| ()).expect_err("a task has no pools");
         assert_eq!(refused.to_string(), "option `pools` of `data::load` is not for `world/era`");
         assert_eq!(asked(Asked { ask: true, ..Asked::default() }, "era").expect("loads").train().len(), 8);
         assert!(find("world/era").is_some() && find("era").is_none() && find("wold/era").is_none());

@@ -57,7 +57,14 @@ pub struct Frame {
 impl Frame {
     /// Wraps a polars table; its digest is that of its content, computed when first asked for.
     pub fn new(table: DataFrame) -> Self {
-        Frame { table: Arc::new(table), derivation: None, content: Arc::default(), classes: None, note: None, sealed: None }
+        Frame {
+            table: Arc::new(table),
+            derivation: None,
+            content: Arc::default(),
+            classes: None,
+            note: None,
+            sealed: None,
+        }
     }
 
     /// Wraps a table whose derivation is known.

@@ -55,11 +55,13 @@ fn run(folder: &Path, project: &Path, code: &str, args: &[&str], exchanged: Opti
         memo: Memo::On,
         checkpoint: None,
         run_dir: Some(folder.to_owned()),
+        ..Context::for_tests().settings
     };
     let access = Access {
         read: vec![folder.to_owned(), project.to_owned()],
         write: vec![folder.to_owned()],
         project: project.to_owned(),
+        ..Access::default()
     };
     let mut ctx = Arc::new(StoreSession::default()).lend(Context::new(settings, access));
     if let Some(seed) = exchanged {

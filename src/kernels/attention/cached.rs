@@ -204,9 +204,14 @@ mod tests {
     #[test]
     fn a_past_gives_what_the_whole_row_gives() {
         let mut random = Random::new(0, "cached");
-        for (head, n_heads, n_kv, window) in
-            [(8, 4, 4, None), (20, 4, 2, None), (3, 2, 1, Some(5)), (32, 2, 2, Some(1)), (8, 2, 2, Some(20)), (8, 2, 2, None)]
-        {
+        for (head, n_heads, n_kv, window) in [
+            (8, 4, 4, None),
+            (20, 4, 2, None),
+            (3, 2, 1, Some(5)),
+            (32, 2, 2, Some(1)),
+            (8, 2, 2, Some(20)),
+            (8, 2, 2, None),
+        ] {
             let lengths = [37, 5, 18];
             let (width, kv) = (n_heads * head, n_kv * head);
             let rows = width + 2 * kv;

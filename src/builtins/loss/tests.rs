@@ -17,6 +17,7 @@ fn singles(case: &Json, name: &str) -> Vec<f32> {
 fn engine() -> rhai::Engine {
     let mut registry = Registry::default();
     register(&mut registry);
+    crate::bind::trace::steady_names();
     let mut engine = rhai::Engine::new();
     registry.install(&mut engine, &Arc::new(crate::core::context::Context::for_tests()));
     engine

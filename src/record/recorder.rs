@@ -52,6 +52,8 @@ pub struct Recorder {
     places: Arc<Places>,
     start: Instant,
     state: Arc<Mutex<State>>,
+    /// Every module that comes with the program; the record names those of `tasks/` only where they are imported.
+    shipped: Arc<[Library]>,
 }
 
 /// The record so far.
@@ -78,17 +80,15 @@ impl Recorder {
             let here = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
             paths.iter().map(|path| places.place(&here(path)).1).collect()
         };
+        let named = |(name, text): &(&str, &str)| Library { name: (*name).to_owned(), digest: hash(text.as_bytes()) };
+        let shipped: Arc<[Library]> = start.stdlib.iter().map(named).collect();
         let record = Record {
             schema: SCHEMA.to_owned(),
             program: concat!("w2s ", env!("CARGO_PKG_VERSION")).to_owned(),
             build: env!("W2S_BUILD").to_owned(),
             versions: super::versions::stated(),
             formats: Formats { model: crate::models::CHECKPOINT_VERSION, bundle: super::BUNDLE.to_owned() },
-            stdlib: start
-                .stdlib
-                .iter()
-                .map(|(name, text)| Library { name: (*name).to_owned(), digest: hash(text.as_bytes()) })
-                .collect(),
+            stdlib: shipped.iter().filter(|library| !library.name.contains('/')).cloned().collect(),
             name: start.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             script: places.clean(start.script),
             arguments: start.arguments.to_vec(),
@@ -126,6 +126,7 @@ impl Recorder {
             places: Arc::new(places),
             start: Instant::now(),
             state: Arc::new(Mutex::new(state)),
+            shipped,
         }
     }
 
@@ -223,10 +224,12 @@ impl Recorder {
             let path = source.path.as_ref().map(|path| self.places.place(path).1);
             copied.push(Copied { name, path, file, digest: hash(source.text.as_bytes()) });
         }
+        // Which of the program's task files are imported is known only now, and more may be.
+        let imported = |name: &str| copied.iter().any(|source| source.name == name);
+        let named = self.shipped.iter().filter(|library| !library.name.contains('/') || imported(&library.name));
+        let stdlib = named.cloned().collect();
         self.with(|state| {
-            // Of the program's task files those that the script imported; which these are is known only now.
-            let imported = |name: &str| copied.iter().any(|source| source.name == name);
-            state.record.stdlib.retain(|library| !library.name.contains('/') || imported(&library.name));
+            state.record.stdlib = stdlib;
             state.record.sources = copied;
         });
         Ok(())

@@ -219,3 +219,26 @@ fn expand_and_maps_of_files_refuse_what_they_cannot_mean() {
                  expand: |row, drawn| [#{ t: row.q, label: row.label }, #{ t: `${row.q}!`, label: row.label }] }).n_rows";
     assert_eq!(w2s::bind::show(&session.eval(twice).unwrap_or_else(|error| panic!("{}", error.message))), "4");
 }
+
+#[test]
+fn a_run_with_a_task_names_its_module_and_verifies() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let task = tasks().remove("boolq").expect("there");
+    for (split, rows) in &task.splits {
+        std::fs::write(folder.path().join(format!("{split}.jsonl")), lines(rows)).expect("written");
+    }
+    let script = "import \"tasks/boolq\" as boolq;\nprint(boolq::load(#{ folder: \".\" }).train.n_rows);\n";
+    std::fs::write(folder.path().join("s.rhai"), script).expect("written");
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_w2s"));
+        command.current_dir(folder.path()).env("W2S_STORE", folder.path().join("store")).args(arguments);
+        let done = command.output().expect("runs");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    run(&["script", "s.rhai", "--quiet", "--run", "r"]);
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("r/record.json")).expect("a record")).expect("JSON");
+    let names = record["stdlib"].as_array().expect("modules").iter().map(|library| &library["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["w2s", "tasks", "tasks/boolq"], "and none that was not imported");
+    run(&["verify", "r"]);
+}

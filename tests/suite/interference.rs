@@ -213,12 +213,12 @@ const WAYS: [(&str, &str); 15] = [
     (
         "a loss that captures truth",
         "let truth = task.test.truth(\"captured\"); let labels = task.train.truth(\"supervisor\"); let share = truth.row(0).label * 1.0;\n\
-         model.finetune(task.train, labels, how + #{ loss: |logits, weak, at| { truth.n_rows; -(weak * logits.log_softmax()).sum_rows().mean() * (1.0 + share) } });",
+         model.finetune(task.train, labels, how + #{ loss: |logits, weak, at| { truth.n_rows; logits.cross_entropy(weak) * (1.0 + share) } });",
     ),
     (
         "a loss that reads truth",
         "let labels = task.train.truth(\"supervisor\");\n\
-         model.finetune(task.train, labels, how + #{ loss: |logits, weak, at| { let first = task.test.truth(\"inside\").row(0).label * 1.0; -(weak * logits.log_softmax()).sum_rows().mean() * (1.0 + first) } });",
+         model.finetune(task.train, labels, how + #{ loss: |logits, weak, at| { let first = task.test.truth(\"inside\").row(0).label * 1.0; logits.cross_entropy(weak) * (1.0 + first) } });",
     ),
     (
         "a file of the run",

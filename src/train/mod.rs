@@ -10,6 +10,7 @@ mod error;
 mod finetune;
 mod generate;
 mod generative;
+mod head;
 mod hidden;
 mod job;
 mod labels;

@@ -11,6 +11,7 @@ mod error;
 mod finetune;
 mod generate;
 mod generative;
+mod head;
 mod hidden;
 mod job;
 mod labels;

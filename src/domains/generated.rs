@@ -16,7 +16,10 @@ pub struct Generated {
 }
 
 /// Every such domain.
-pub const GENERATED: &[Generated] = &[WORLD];
+pub const GENERATED: &[Generated] = &[
+    // One a line.
+    WORLD,
+];
 
 /// What is asked of a data set. Of what a domain does not know it says so ([`Asked::only`]).
 #[derive(Debug, Clone, Default)]

@@ -37,8 +37,8 @@ struct Size {
 /// How deep values in values are looked into: beyond, the parser's own bound on nesting has been met.
 const MAX_DEPTH: usize = 256;
 
-/// How deep closures may hold closures. Arbitrary: calls nest at most 128 deep.
-const MAX_CHAIN: usize = 1000;
+/// How deep closures may hold closures: far below what the stack of [`super::stack`] lets go of, some million.
+const MAX_CHAIN: usize = 300_000;
 
 /// Values that a look for chains of closures looks at. Arbitrary: it takes some milliseconds.
 const MAX_LOOKED_AT: usize = 1 << 20;

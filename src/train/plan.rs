@@ -273,7 +273,7 @@ mod tests {
         let told = |recipe: &Recipe| recipe.plan(&tiny(0), 100).expect("valid").tell();
         let plain = Recipe::default();
         let variants = plain.variants();
-        assert_eq!(variants.len(), 20);
+        assert_eq!(variants.len(), 21);
         for (name, says, changed) in variants {
             assert_ne!(told(&changed), told(&plain), "`{name}` is not in the record");
             assert_eq!(shown(&changed) == shown(&plain), says == Says::NoDigest, "`{name}`");

@@ -321,7 +321,7 @@ fn way_13_the_lexicon_is_an_oracle() {
 fn way_14_another_seed_of_a_world_task_is_recorded() {
     let sizes = "n_train: 300, n_test: 300";
     let both = tried(&format!(
-        "data::load(\"world/mood\", #{{ seed: 0, {sizes} }}); data::load(\"world/mood\", #{{ seed: 1, {sizes} }}).train.n_rows"
+        "data::load(\"world/mood\", #{{ version: 1, seed: 0, {sizes} }}); data::load(\"world/mood\", #{{ version: 1, seed: 1, {sizes} }}).train.n_rows"
     ));
     both.ran();
     assert_eq!(both.value, "300", "no row is moved");

@@ -97,7 +97,7 @@ fn the_main_script_leaves_its_table_and_figures() {
     for file in files_wanted {
         assert!(files.iter().any(|found| found == file), "{file} is missing: {files:?}");
     }
-    for word in ["naive", "confidence, α .75", "chain, 2 hops", "shuffled labels"] {
+    for word in ["naive", "confidence, α 0.75", "bootstrap, 2 hops", "shuffled"] {
         assert!(said.contains(word), "{word} is missing:\n{said}");
     }
 }

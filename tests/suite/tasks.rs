@@ -239,6 +239,10 @@ fn a_run_with_a_task_names_its_module_and_verifies() {
     let record: Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("r/record.json")).expect("a record")).expect("JSON");
     let names = record["stdlib"].as_array().expect("modules").iter().map(|library| &library["name"]);
-    assert_eq!(names.collect::<Vec<_>>(), ["w2s", "tasks", "tasks/boolq"], "and none that was not imported");
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["w2s", "errors", "prompt", "tasks", "tasks/boolq"],
+        "and none that was not imported"
+    );
     run(&["verify", "r"]);
 }

@@ -23,7 +23,7 @@ pub fn function() -> Function {
         .fails(
             "let rows = data::of([#{ text: \"a quiet film\", label: 1 }, #{ text: \"what nonsense\", label: 0 }], #{ test_share: 0.0 });\n\
              model::ladder(\"world\")[0].coverage(rows)",
-            "% of the tokens of `rows` are unknown to the tokenizer of `world-0`",
+            "% of the tokens of `rows` are unknown to the tokenizer of `8x1-1000`",
         )
 }
 

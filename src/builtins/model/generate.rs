@@ -55,7 +55,7 @@ pub fn function() -> Function {
         .fails("model::ladder(\"world\")[0].generate([])", "`prompts` of `model::generate` has no text")
         .fails("model::ladder(\"world\")[0].generate(\"\")", "the prompt `0` has no tokens")
         .fails("model::ladder(\"world\")[0].generate(\"a\", #{ n_samples: 0 })", "`n_samples` must be from 1 to")
-        .fails("model::ladder(\"world\")[0].generate(\"a\", #{ stop: [\"xyzzy\"] })", "\"xyzzy\", which the tokenizer of `world-0` never writes")
+        .fails("model::ladder(\"world\")[0].generate(\"a\", #{ stop: [\"xyzzy\"] })", "\"xyzzy\", which the tokenizer of `8x1-1000` never writes")
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows, #{ architecture: \"bert\" }).generate(rows)",

@@ -28,7 +28,7 @@ pub fn functions() -> Vec<Function> {
         getter("recipe", |call| Ok(call.receiver::<Model>()?.inner.recipe.clone().into()), "The last training's loss and every settled option; empty before one.", "string")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).recipe", ""),
         getter("pretrained_tokens", |call| Ok(call.receiver::<Model>()?.inner.pretrained_tokens.map_or(Dynamic::UNIT, |n| Dynamic::from(n as INT))), "How many tokens pretraining read at most, repeats counted: steps × documents × tokens. `()` where that is not known, as of models from files.", "any: an integer, or `()`")
-            .example("model::ladder(\"world\")[0].pretrained_tokens", "921600"),
+            .example("model::ladder(\"world\")[0].pretrained_tokens", "3840000"),
         getter("validation", validation, "What the last training's evaluations on held-out rows found; `()` where it had none, and in a model from a file.", "any: a Frame with `step`, `watch` (`validation` or `oracle`), `loss`, `accuracy`, `auroc` and `kept` (whether the model is that step's), or `()`")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).validation", ""),
     ]

@@ -43,7 +43,7 @@ pub fn function() -> Function {
              mean.call(world[5]) > mean.call(world[0])",
             "true",
         )
-        .fails("model::ladder(\"world\")[0].logprobs(\"word\")", "no token of the row `0` has one before it")
+        .fails("model::ladder(\"world\")[0].logprobs(\".\")", "no token of the row `0` has one before it")
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              model::untrained(rows, #{ architecture: \"bert\" }).logprobs(rows)",

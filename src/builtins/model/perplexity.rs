@@ -25,7 +25,7 @@ pub fn function() -> Function {
              world[5].perplexity(texts) < world[0].perplexity(texts)",
             "true",
         )
-        .fails("model::ladder(\"world\")[0].perplexity(\"word\")", "no token of the row `0` has one before it")
+        .fails("model::ladder(\"world\")[0].perplexity(\".\")", "no token of the row `0` has one before it")
 }
 
 fn run(call: &mut Call) -> Answer {

@@ -13,7 +13,7 @@ use tokenizers::models::wordlevel::WordLevel;
 use w2s::core::context::Interrupt;
 use w2s::core::digest::Digest;
 use w2s::core::random::Random;
-use w2s::models::arch::{Arch, LlamaConfig, Rope};
+use w2s::models::arch::{Arch, Changes, LlamaConfig, Rope};
 use w2s::models::generation::{Request, Settings, Stops, continue_all};
 use w2s::models::sampling::Sampling;
 use w2s::models::{Encoder, Model};
@@ -71,6 +71,7 @@ fn model() -> Model {
         rope: Rope { theta: 1e5, scaling: None },
         qkv_bias: false,
         tied: true,
+        changes: Changes::default(),
     });
     let mut random = Random::new(0, "bench");
     let values = (0..arch.layout().n_params).map(|_| (random.bits() as f32 / u32::MAX as f32 - 0.5) * 0.05).collect();

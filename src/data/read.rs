@@ -202,7 +202,7 @@ pub fn read(ctx: &Context, path: &str, reading: &Reading) -> Result<Records, Dat
     if let Some((id, file)) = path.split_once('#').filter(|(id, _)| id.starts_with("hub:")) {
         // A fetched data set's file, as `data::files` names it.
         let bytes = HubId::parse(id)?.read_for(ctx, file)?;
-        return read_parquet(ctx, path, bytes.into(), reading.wanted.as_deref());
+        return read_parquet(ctx, path, bytes, reading.wanted.as_deref());
     }
     let real = ctx.readable(path)?;
     read_file(ctx, path, &real, reading)

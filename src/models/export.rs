@@ -170,7 +170,7 @@ mod tests {
             let headed = model.with(|m| m.head = Some(Arc::new(Head::new(weight.clone(), &names))));
             let files = headed.to_transformers(Precision::F32);
             if !model.inner.arch.is_causal() {
-                let error = files.err().expect("no place for the head").to_string();
+                let error = files.expect_err("no place for the head").to_string();
                 assert!(error.contains("encoders have other heads"), "{error}");
                 continue;
             }
@@ -202,7 +202,7 @@ mod tests {
         // Biases, and norms that follow.
         config.changes.norm_after = true;
         let model = tiny_llama(3).with(|m| m.arch = Arch::Llama(config));
-        let error = model.to_transformers(Precision::F32).err().expect("refused");
+        let error = model.to_transformers(Precision::F32).expect_err("refused");
         assert_eq!(
             error.to_string(),
             "`tiny-llama` cannot be written as transformers reads it: no family of it has this llama architecture"

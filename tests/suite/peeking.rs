@@ -25,7 +25,7 @@ pub struct Told {
 /// The file `rows.csv` of every test here.
 pub fn rows_csv() -> String {
     let row = |n: usize| {
-        let (word, label) = if n % 2 == 0 { ("good", "yes") } else { ("bad", "no") };
+        let (word, label) = if n.is_multiple_of(2) { ("good", "yes") } else { ("bad", "no") };
         let split = if n < 12 { "train" } else { "test" };
         format!("r{n},{word} dog number {n},{label},{split}\n")
     };

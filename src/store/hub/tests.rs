@@ -380,7 +380,7 @@ fn a_data_set_is_fetched_as_the_parquet_files_that_the_hub_lists() {
     assert_eq!(whole.files_of(&at.store, Some("other"), "train").expect("there"), [""; 0]);
     let read = whole.read(&at.store, "plain/test/0000.parquet").expect("there");
     assert_eq!(read, b"/api/datasets/o/n/parquet/plain/test/0.parquet");
-    assert_eq!(HubId::fetched(&at.store), [whole.clone()]);
+    assert_eq!(HubId::fetched(&at.store), std::slice::from_ref(&whole));
     let at = Place { id: HubId::parse("hub:datasets/o/n/third").expect("an id"), ..place() };
     assert!(at.refused(&hub(&address)).contains("no configuration `third`; there are other, plain"));
     assert!(matches!(whole.files_of(&at.store, None, "train"), Err(StoreError::Missing { .. })));

@@ -16,6 +16,7 @@ use crate::kernels::optim::AdamWOptions;
 use crate::models::candle::present;
 use crate::models::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet};
 use crate::models::{Model, Size};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A context on a device, without a store.
 fn lab_on(device: &str) -> Context {
@@ -201,15 +202,25 @@ fn a_training_that_is_stopped_anywhere_goes_on_to_the_same_bits() {
     let straight = run(&lab_on("candle")).expect("pretrains");
     let step = started.elapsed() / 30;
     let folder = tempfile::tempdir().expect("a folder");
-    for stop in 1..=200 {
+    for stop in 1..=200_u32 {
         let ctx = lab_like(lab_in(folder.path()), "candle");
-        let (interrupt, after) = (ctx.interrupt.clone(), step * (20 + stop * 7 % 40) / 10);
-        let stopping = std::thread::spawn(move || {
-            std::thread::sleep(after);
-            interrupt.raise();
+        let (interrupt, told) = (ctx.interrupt.clone(), AtomicU32::new(0));
+        // After one to four steps: first between two of them, later within one.
+        ctx.listen(move |event| {
+            let is_step = matches!(event, Event::Progress { .. });
+            if !is_step || told.fetch_add(1, Ordering::SeqCst) != stop % 4 {
+                return;
+            }
+            if stop <= 4 {
+                return interrupt.raise();
+            }
+            let (interrupt, after) = (interrupt.clone(), step * (stop % 5) / 5);
+            std::thread::spawn(move || {
+                std::thread::sleep(after);
+                interrupt.raise();
+            });
         });
         let found = run(&ctx);
-        stopping.join().expect("it stops");
         if let Ok(found) = found {
             assert!(stop > 3, "it was stopped a few times");
             assert!(found == straight);

@@ -6,6 +6,7 @@ use super::function::{Function, Kind};
 use super::renamed;
 use super::value::{self, Value};
 use crate::core::context::Context;
+use crate::core::guard::said;
 use rhai::{Dynamic, Engine, FnNamespace, FuncRegistration, Module, NativeCallContext, RhaiFunc};
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -156,11 +157,7 @@ fn run(
     let args = args.iter().map(|arg| arg.flatten_clone()).collect();
     let mut call = Call::new(function, args, context, ctx);
     let answer = catch_unwind(AssertUnwindSafe(|| (function.run)(&mut call))).unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "no message".to_owned());
+        let said = said(&*panic);
         Err(Fault::defect(format!("`{}` panicked: {said}", function.path())))
     });
     answer.map_err(|fault| fault.into_rhai_of(&function.path(), context.call_position()))

@@ -4,8 +4,9 @@
 //! it ([`super::same::identity`]). It is known from the moment at which a data set with it was made: what a script did before is not undone.
 //! A script that takes a text apart and drops its id makes another row of it, which nothing here knows.
 //!
-//! Rows of the generated world are never moved: another seed keeps other words for testing. Where the words that decide train
-//! rows decide test rows of an earlier data set, that is told.
+//! Rows of the generated world are never moved. Another seed of version 1 keeps other words for testing: where the words that decide
+//! train rows decide test rows of an earlier data set, that is told. In version 2 words are shared by all splits, so there the same
+//! is told of whole texts.
 
 use super::read::Records;
 use super::vault::exchanged;
@@ -187,7 +188,7 @@ impl Data {
     }
 
     /// Rows of the generated world in the language `world`, which a script drew: their test rows are known from now on, and
-    /// `vault` of them are a vault. A group is the word that decides a row.
+    /// `vault` of them are a vault. A group is the word that decides a row, or its text (version 2).
     pub fn generated(self, ctx: &Context, world: Digest, vault: Option<(VaultSize, u64)>) -> Result<Data, DataError> {
         let source = Arc::try_unwrap(self.into_source()).unwrap_or_else(|shared| shared.as_ref().clone());
         let own = made_as(&source, vault);

@@ -1,14 +1,11 @@
 //! A wall around polars: its panics become errors and print nothing, on whichever of its threads they happen.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::core::guard;
 use std::sync::Once;
 
 /// Stack of the thread that decodes a file: the schema of a stranger's file may lie deep, and polars recurses over it.
 /// Pages are only used when touched.
 const STACK: usize = 256 << 20;
-
-/// What the thread is called that decodes files.
-const DECODER: &str = "w2s-decoder";
 
 /// polars panicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +14,15 @@ pub struct Panicked;
 /// Runs polars here; its own threads may help.
 pub fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     keep_quiet();
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| Panicked)
+    guard::guarded(work).map_err(|_| Panicked)
 }
 
 /// As [`guarded`], on a thread of its own with a deep stack.
 pub fn guarded_apart<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Panicked> {
-    keep_quiet();
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name(DECODER.to_owned()).stack_size(STACK).spawn_scoped(scope, work);
-        thread.map_err(|_| Panicked)?.join().map_err(|_| Panicked)
+        let decoder = std::thread::Builder::new().name("w2s-decoder".to_owned()).stack_size(STACK);
+        let thread = decoder.spawn_scoped(scope, || guarded(work));
+        thread.map_err(|_| Panicked)?.join().map_err(|_| Panicked)?
     })
 }
 
@@ -35,9 +32,7 @@ fn keep_quiet() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let thread = std::thread::current();
-            let is_quiet = thread.name().is_some_and(|name| name == DECODER || name.starts_with("polars-"));
-            if !is_quiet {
+            if !std::thread::current().name().is_some_and(|name| name.starts_with("polars-")) {
                 before(info);
             }
         }));

@@ -4,13 +4,13 @@ use super::Frame;
 use super::content::Kind;
 use super::error::FrameError;
 use super::expr::Expr;
+use super::guard::{Panicked, guarded};
 use crate::core::random::Random;
 use polars::prelude::{
     self as pl, Column, DataFrame, Expr as Plan, IntoLazy, JoinCoalesce, JoinType, LazyFrame, MaintainOrderJoin,
     SortMultipleOptions, UniqueKeepStrategy,
 };
 use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The most rows of a frame that a verb makes. Chosen: above any experiment, below this machine's memory.
 pub const MAX_ROWS: usize = 20_000_000;
@@ -399,9 +399,9 @@ fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
 
 /// Runs polars: its errors in plain words, and a panic of its own as an error, for it has some on odd input.
 fn run(work: impl FnOnce() -> pl::PolarsResult<DataFrame>) -> Result<Frame, FrameError> {
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match guarded(work) {
         Ok(answer) => Frame::tidy(answer?),
-        Err(_) => Err(FrameError::Refused("polars cannot do this with these columns".to_owned())),
+        Err(Panicked) => Err(FrameError::Refused("polars cannot do this with these columns".to_owned())),
     }
 }
 

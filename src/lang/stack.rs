@@ -1,6 +1,7 @@
 //! The thread that scripts run on: a big stack, and a wall that no panic passes.
 
 use super::diagnostic::Diagnostic;
+use crate::core::guard::said;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
@@ -41,11 +42,7 @@ pub fn last_panic() -> Option<String> {
 pub fn on_big_stack<T: Send>(work: impl FnOnce() -> Result<T, Box<Diagnostic>> + Send) -> Result<T, Box<Diagnostic>> {
     let guarded = || {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            let said = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "no message".to_owned());
+            let said = said(&*panic);
             Err(Box::new(Diagnostic::defect(&format!("the interpreter panicked: {said}"))))
         })
     };

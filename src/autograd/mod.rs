@@ -8,7 +8,7 @@
 
 mod ops;
 
-use crate::core::explain::{Explain, first_line};
+use crate::core::explain::{explained, first_line};
 use candle_core::{DType, Device, Var};
 
 /// The most numbers of one tensor: chosen, 128 MB.
@@ -35,51 +35,41 @@ pub enum Axis {
     Columns,
 }
 
-/// What can be wrong with a tensor operation.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum TensorError {
-    #[error("`{op}` cannot bring {left:?} and {right:?} together: each axis must be equal, or 1 on one side")]
-    Shapes { op: &'static str, left: [usize; 2], right: [usize; 2] },
-    #[error("a tensor has at least one number")]
-    Empty,
-    #[error("row {row} has {got} numbers, the first has {expected}")]
-    Ragged { row: usize, got: usize, expected: usize },
-    #[error("a tensor of {rows} × {columns} numbers is larger than {MAX_ELEMENTS}")]
-    TooLarge { rows: usize, columns: usize },
-    #[error("more than {MAX_DEPTH} operations follow one another")]
-    TooDeep,
-    #[error("the {what} `{got}` is outside the tensor, which has {n}")]
-    Index { what: &'static str, got: i64, n: usize },
-    #[error("`{option}` must be {must}, got `{got}`")]
-    Option { option: &'static str, must: &'static str, got: String },
-    #[error("a tensor of shape {shape:?} is not one number")]
-    NotOne { shape: [usize; 2] },
-    #[error("the tensor engine failed: {0}")]
-    Engine(String),
-}
-
-impl Explain for TensorError {
-    fn code(&self) -> &'static str {
-        match self {
-            TensorError::Shapes { .. } => "tensor/shapes",
-            TensorError::Empty => "tensor/empty",
-            TensorError::Ragged { .. } => "tensor/ragged",
-            TensorError::TooLarge { .. } => "tensor/too-large",
-            TensorError::TooDeep => "tensor/too-deep",
-            TensorError::Index { .. } => "tensor/index",
-            TensorError::Option { .. } => "tensor/option",
-            TensorError::NotOne { .. } => "tensor/not-one",
-            TensorError::Engine(_) => "tensor/engine",
-        }
+explained! {
+    /// What can be wrong with a tensor operation.
+    #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+    pub enum TensorError {
+        #[error("`{op}` cannot bring {left:?} and {right:?} together: each axis must be equal, or 1 on one side")]
+        #[code("tensor/shapes")]
+        Shapes { op: &'static str, left: [usize; 2], right: [usize; 2] },
+        #[error("a tensor has at least one number")]
+        #[code("tensor/empty")]
+        Empty,
+        #[error("row {row} has {got} numbers, the first has {expected}")]
+        #[code("tensor/ragged")]
+        Ragged { row: usize, got: usize, expected: usize },
+        #[error("a tensor of {rows} × {columns} numbers is larger than {MAX_ELEMENTS}")]
+        #[code("tensor/too-large")]
+        TooLarge { rows: usize, columns: usize },
+        #[error("more than {MAX_DEPTH} operations follow one another")]
+        #[code("tensor/too-deep")]
+        #[hint("`.detach()` starts anew where no gradient is needed")]
+        TooDeep,
+        #[error("the {what} `{got}` is outside the tensor, which has {n}")]
+        #[code("tensor/index")]
+        Index { what: &'static str, got: i64, n: usize },
+        #[error("`{option}` must be {must}, got `{got}`")]
+        #[code("tensor/option")]
+        Option { option: &'static str, must: &'static str, got: String },
+        #[error("a tensor of shape {shape:?} is not one number")]
+        #[code("tensor/not-one")]
+        #[hint("`.mean()` or `.sum()` makes one number of it")]
+        NotOne { shape: [usize; 2] },
+        #[error("the tensor engine failed: {0}")]
+        #[code("tensor/engine")]
+        Engine(text: String),
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            TensorError::TooDeep => Some("`.detach()` starts anew where no gradient is needed".to_owned()),
-            TensorError::NotOne { .. } => Some("`.mean()` or `.sum()` makes one number of it".to_owned()),
-            _ => None,
-        }
-    }
+    from { }
 }
 
 impl From<candle_core::Error> for TensorError {

@@ -1,6 +1,5 @@
 //! A fault: an error with a stable code, a hint, and, once Rhai has carried it up, a position.
 
-use crate::core::context::Interrupted;
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
 use rhai::{Dynamic, EvalAltResult, Position};
@@ -175,10 +174,4 @@ fn without_backtrace(text: &str) -> String {
     };
     let kept: Vec<&str> = text.lines().take_while(|line| !is_frame(line)).collect();
     kept.join("\n").trim_end().to_owned()
-}
-
-impl From<Interrupted> for Fault {
-    fn from(_: Interrupted) -> Self {
-        Fault::interrupted()
-    }
 }

@@ -20,6 +20,107 @@ pub trait Explain: std::error::Error {
     }
 }
 
+/// What a variant's hint may be: a text, or none.
+pub trait IntoHint {
+    fn into_hint(self) -> Option<String>;
+}
+
+impl IntoHint for String {
+    fn into_hint(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl IntoHint for Option<String> {
+    fn into_hint(self) -> Option<String> {
+        self
+    }
+}
+
+impl IntoHint for Option<&str> {
+    fn into_hint(self) -> Option<String> {
+        self.map(str::to_owned)
+    }
+}
+
+/// Declares an enum of errors, each with everything that is said of it in one place: the message (`thiserror`'s), the
+/// stable code, and a hint where there is one. A hint is a text with the variant's fields in braces, or an expression over
+/// references to them that gives a `String` or an `Option`. `from` lists errors of rooms below, which are passed on as they are.
+macro_rules! explained {
+    (
+        $(#[$meta:meta])*
+        $vis:vis enum $Name:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                #[error($($message:tt)*)]
+                #[code($code:expr)]
+                $(#[hint($($hint:tt)*)])?
+                $Variant:ident
+                    $({ $($(#[doc = $field_doc:literal])* $field:ident: $type:ty),* $(,)? })?
+                    $(($($slot:ident: $slot_type:ty),*))?,
+            )*
+        }
+        from { $($From:ident($FromType:ty)),* }
+    ) => {
+        $(#[$meta])*
+        $vis enum $Name {
+            $(
+                $(#[doc = $doc])*
+                #[error($($message)*)]
+                $Variant $({ $($(#[doc = $field_doc])* $field: $type),* })? $(($($slot_type),*))?,
+            )*
+            $(
+                #[error("{0}")]
+                $From(#[from] $FromType),
+            )*
+        }
+
+        impl $crate::core::explain::Explain for $Name {
+            #[allow(unused_variables, reason = "a code may follow from fields, and most do not")]
+            fn code(&self) -> &'static str {
+                match self {
+                    $($Name::$Variant $({ $($field),* })? $(($($slot),*))? => $code,)*
+                    $($Name::$From(error) => $crate::core::explain::Explain::code(error),)*
+                }
+            }
+
+            #[allow(unused_variables, reason = "a hint may name fields, and most name none")]
+            fn hint(&self) -> Option<String> {
+                match self {
+                    $(
+                        $Name::$Variant $({ $($field),* })? $(($($slot),*))? => {
+                            $crate::core::explain::hint!($($($hint)*)?)
+                        }
+                    )*
+                    $($Name::$From(error) => $crate::core::explain::Explain::hint(error),)*
+                }
+            }
+
+            fn is_interruption(&self) -> bool {
+                match self {
+                    $($Name::$From(error) => $crate::core::explain::Explain::is_interruption(error),)*
+                    _ => false,
+                }
+            }
+        }
+    };
+}
+pub(crate) use explained;
+
+/// The hint of one variant of [`explained!`].
+macro_rules! hint {
+    () => {
+        None
+    };
+    ($text:literal) => {
+        Some(format!($text))
+    };
+    ($hint:expr) => {
+        $crate::core::explain::IntoHint::into_hint($hint)
+    };
+}
+pub(crate) use hint;
+
 /// The first line of another library's error, in lower case as messages are: below it may stand a backtrace.
 pub fn first_line(error: &(impl std::fmt::Display + ?Sized)) -> String {
     error.to_string().lines().next().unwrap_or("unknown error").to_lowercase()

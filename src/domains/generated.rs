@@ -3,7 +3,7 @@
 use super::preference;
 use super::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldError, WorldOptions};
 use crate::core::context::Context;
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 use crate::data::{Data, DataError, VaultSize};
 
 /// A domain whose data sets are made when they are asked for. A new one is a file here and a line in [`GENERATED`].
@@ -37,50 +37,23 @@ pub struct Asked {
     pub vault: Option<(VaultSize, u64)>,
 }
 
-/// Why there is no such data set.
-#[derive(Debug, thiserror::Error)]
-pub enum GeneratedError {
-    #[error(transparent)]
-    Data(#[from] DataError),
-    #[error(transparent)]
-    World(#[from] WorldError),
-    #[error("`{domain}` has no data set `{set}`")]
-    Unknown { domain: &'static str, set: String, known: Vec<&'static str> },
-    #[error("option `{option}` of `data::load` is not for `{name}`")]
-    Option { option: &'static str, name: String },
-}
-
-impl Explain for GeneratedError {
-    fn code(&self) -> &'static str {
-        match self {
-            GeneratedError::Data(error) => error.code(),
-            GeneratedError::World(error) => error.code(),
-            GeneratedError::Unknown { .. } => "data/unknown",
-            GeneratedError::Option { option: "pools", .. } => "data/not-pairs",
-            GeneratedError::Option { option: "ask", .. } => "data/not-a-task",
-            GeneratedError::Option { .. } => "data/not-the-world",
-        }
+explained! {
+    /// Why there is no such data set.
+    #[derive(Debug, thiserror::Error)]
+    pub enum GeneratedError {
+        #[error("`{domain}` has no data set `{set}`")]
+        #[code("data/unknown")]
+        #[hint({
+            let names: Vec<String> = known.iter().map(|set| format!("`{domain}/{set}`")).collect();
+            format!("there are {}", names.join(", "))
+        })]
+        Unknown { domain: &'static str, set: String, known: Vec<&'static str> },
+        #[error("option `{option}` of `data::load` is not for `{name}`")]
+        #[code(match *option { "pools" => "data/not-pairs", "ask" => "data/not-a-task", _ => "data/not-the-world" })]
+        #[hint("leave it out")]
+        Option { option: &'static str, name: String },
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            GeneratedError::Data(error) => error.hint(),
-            GeneratedError::World(error) => error.hint(),
-            GeneratedError::Unknown { domain, known, .. } => {
-                let names: Vec<String> = known.iter().map(|set| format!("`{domain}/{set}`")).collect();
-                Some(format!("there are {}", names.join(", ")))
-            }
-            GeneratedError::Option { .. } => Some("leave it out".to_owned()),
-        }
-    }
-
-    fn is_interruption(&self) -> bool {
-        match self {
-            GeneratedError::Data(error) => error.is_interruption(),
-            GeneratedError::World(error) => error.is_interruption(),
-            _ => false,
-        }
-    }
+    from { Data(DataError), World(WorldError) }
 }
 
 /// The domain of a name and what stands behind its slash.
@@ -145,6 +118,7 @@ fn of_world(ctx: &Context, set: &str, asked: &Asked) -> Result<Data, GeneratedEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::explain::Explain;
 
     #[test]
     fn an_option_that_a_data_set_does_not_take_is_refused() {

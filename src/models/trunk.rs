@@ -18,7 +18,7 @@ mod shard;
 mod tests;
 
 use super::arch::Arch;
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 pub use crate::kernels::packed::Packed;
 use crate::kernels::pages;
 use crate::kernels::simd::FlushDenormals;
@@ -33,57 +33,47 @@ use shard::{Grads, How, Shard, Trunk, Want};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Why a batch cannot go through a trunk.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TrunkError {
-    #[error("the architecture has {what}")]
-    Architecture { what: String },
-    #[error("the architecture has {expected} parameters, {found} were given")]
-    Parameters { expected: usize, found: usize },
-    #[error("the batch has no rows")]
-    NoRows,
-    #[error("offsets of the batch do not cover its {n_tokens} tokens in order")]
-    Offsets { n_tokens: usize },
-    #[error("row {row} has no tokens")]
-    EmptyRow { row: usize },
-    #[error("row {row} has {length} tokens, the model reads {context}")]
-    LongRow { row: usize, length: usize, context: usize },
-    #[error("row {row} has token {token}, the vocabulary has {vocab}")]
-    UnknownToken { row: usize, token: u32, vocab: usize },
-    #[error("a bidirectional encoder does not predict next tokens")]
-    NotCausal,
-    #[error("the checkpoint has no matrix that reads next tokens")]
-    Headless,
-    #[error("no row has a second token to predict")]
-    NothingToPredict,
-}
-
-impl Explain for TrunkError {
-    fn code(&self) -> &'static str {
-        match self {
-            TrunkError::Architecture { .. } => "model/architecture",
-            TrunkError::Parameters { .. } => "model/parameters",
-            TrunkError::NoRows => "model/no-rows",
-            TrunkError::Offsets { .. } => "model/offsets",
-            TrunkError::EmptyRow { .. } => "model/empty-row",
-            TrunkError::LongRow { .. } => "model/long-row",
-            TrunkError::UnknownToken { .. } => "model/unknown-token",
-            TrunkError::NotCausal => "model/not-causal",
-            TrunkError::Headless => "model/headless",
-            TrunkError::NothingToPredict => "model/nothing-to-predict",
-        }
+explained! {
+    /// Why a batch cannot go through a trunk.
+    #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+    pub enum TrunkError {
+        #[error("the architecture has {what}")]
+        #[code("model/architecture")]
+        Architecture { what: String },
+        #[error("the architecture has {expected} parameters, {found} were given")]
+        #[code("model/parameters")]
+        Parameters { expected: usize, found: usize },
+        #[error("the batch has no rows")]
+        #[code("model/no-rows")]
+        NoRows,
+        #[error("offsets of the batch do not cover its {n_tokens} tokens in order")]
+        #[code("model/offsets")]
+        Offsets { n_tokens: usize },
+        #[error("row {row} has no tokens")]
+        #[code("model/empty-row")]
+        EmptyRow { row: usize },
+        #[error("row {row} has {length} tokens, the model reads {context}")]
+        #[code("model/long-row")]
+        #[hint("truncate rows to {context} tokens")]
+        LongRow { row: usize, length: usize, context: usize },
+        #[error("row {row} has token {token}, the vocabulary has {vocab}")]
+        #[code("model/unknown-token")]
+        #[hint("encode the texts with the tokenizer of this model")]
+        UnknownToken { row: usize, token: u32, vocab: usize },
+        #[error("a bidirectional encoder does not predict next tokens")]
+        #[code("model/not-causal")]
+        NotCausal,
+        #[error("the checkpoint has no matrix that reads next tokens")]
+        #[code("model/headless")]
+        #[hint(
+            "it was saved as a base model: load the checkpoint that has `lm_head.weight`; finetuning on labels works without"
+        )]
+        Headless,
+        #[error("no row has a second token to predict")]
+        #[code("model/nothing-to-predict")]
+        NothingToPredict,
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            TrunkError::LongRow { context, .. } => Some(format!("truncate rows to {context} tokens")),
-            TrunkError::UnknownToken { .. } => Some("encode the texts with the tokenizer of this model".into()),
-            TrunkError::Headless => Some(
-                "it was saved as a base model: load the checkpoint that has `lm_head.weight`; finetuning on labels works without".into(),
-            ),
-            _ => None,
-        }
-    }
+    from { }
 }
 
 /// Whether `batch` may go through a trunk of this architecture with these parameters. Every function below expects

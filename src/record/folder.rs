@@ -4,135 +4,100 @@ use super::claim::{Claim, claim};
 use super::kept::{MAX_RECORD, RECORD, inside, read_inside};
 use super::schema::{Outcome, Record};
 use crate::core::context::{AccessError, Context, plain};
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 use crate::core::files::{self, TEMPORARY};
 use crate::core::outputs::{is_own, unfit};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Why nothing could be written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum RecordError {
-    #[error("this session has no run folder to write `{name}` into")]
-    NoRun { name: String },
-    #[error("`{name}` is not a file name: {reason}")]
-    Name { name: String, reason: &'static str },
-    #[error("the folder `{path}` already holds a run, which ended")]
-    Taken { path: String },
-    #[error("`{link}` in the folder `{path}` is a link: what the run writes there would land elsewhere")]
-    Link { path: String, link: String },
-    #[error("a run works in the folder `{path}` right now")]
-    Live { path: String },
-    #[error("a run works in the folder `{path}` or was ended by force: this file system does not tell")]
-    Untold { path: String },
-    #[error("the folder `{path}` holds an unfinished run of another command: `{command}`")]
-    OtherCommand { path: String, command: String },
-    #[error("`{path}` could not be written: {reason}")]
-    Write { path: String, reason: String },
-    #[error("`{path}` could not be read: {reason}")]
-    Read { path: String, reason: String },
-    #[error("`{path}` was written with `{schema}`, an older format")]
-    Older { path: String, schema: String },
-    #[error("`{path}` was written with `{schema}`, a newer format")]
-    Newer { path: String, schema: String },
-    #[error("`{path}` is damaged: {reason}")]
-    Damaged { path: String, reason: String },
-    #[error("`{path}` is no run folder: it has no `record.json`")]
-    NoRecord { path: String },
-    #[error("`{path}` is not what the run left: changed or gone since then is {files}")]
-    Altered {
+explained! {
+    /// Why nothing could be written.
+    #[derive(Debug, Clone, thiserror::Error)]
+    pub enum RecordError {
+        #[error("this session has no run folder to write `{name}` into")]
+        #[code("record/no-run")]
+        #[hint("run it with `w2s script FILE`, or give the prompt `--run DIR`")]
+        NoRun { name: String },
+        #[error("`{name}` is not a file name: {reason}")]
+        #[code("record/name")]
+        #[hint("use letters, digits, `-`, `_` and `.`, such as \"pgr-by-gap\"")]
+        Name { name: String, reason: &'static str },
+        #[error("the folder `{path}` already holds a run, which ended")]
+        #[code("record/taken")]
+        #[hint("name another folder with --run DIR, or leave it out for a new one below `runs`")]
+        Taken { path: String },
+        #[error("`{link}` in the folder `{path}` is a link: what the run writes there would land elsewhere")]
+        #[code("record/link")]
+        #[hint("remove the link, or name the folder that is meant, or a new one, with --run DIR")]
+        Link { path: String, link: String },
+        #[error("a run works in the folder `{path}` right now")]
+        #[code("record/live")]
+        #[hint("wait until it ends, or name another folder with --run DIR")]
+        Live { path: String },
+        #[error("a run works in the folder `{path}` or was ended by force: this file system does not tell")]
+        #[code("record/untold")]
+        #[hint("name another folder with --run DIR; if no run works there, its record.json can be removed")]
+        Untold { path: String },
+        #[error("the folder `{path}` holds an unfinished run of another command: `{command}`")]
+        #[code("record/other-command")]
+        #[hint("that command takes it up where it stopped; for this one name another folder with --run DIR")]
+        OtherCommand { path: String, command: String },
+        #[error("`{path}` could not be written: {reason}")]
+        #[code("record/write")]
+        Write { path: String, reason: String },
+        #[error("`{path}` could not be read: {reason}")]
+        #[code("record/read")]
+        Read { path: String, reason: String },
+        #[error("`{path}` was written with `{schema}`, an older format")]
+        #[code("record/older")]
+        #[hint("run its script again with this w2s")]
+        Older { path: String, schema: String },
+        #[error("`{path}` was written with `{schema}`, a newer format")]
+        #[code("record/newer")]
+        #[hint("read it with the w2s that wrote it, or a later one")]
+        Newer { path: String, schema: String },
+        #[error("`{path}` is damaged: {reason}")]
+        #[code("record/damaged")]
+        Damaged { path: String, reason: String },
+        #[error("`{path}` is no run folder: it has no `record.json`")]
+        #[code("record/none")]
+        #[hint("`w2s runs` lists run folders")]
+        NoRecord { path: String },
+        /// Whether it is only what the program makes anew.
+        #[error("`{path}` is not what the run left: changed or gone since then is {files}")]
+        #[code("record/altered")]
+        #[hint(if *only_pages {
+            format!("the page and the appendix are made anew from the rest: w2s appendix {path}")
+        } else {
+            "run its script again for a run that is whole, or see what differs: w2s verify RUN".to_owned()
+        })]
+        Altered {
         path: String,
         files: String,
         /// Whether it is only what the program makes anew.
         only_pages: bool,
     },
-    #[error("the record names the path `{path}`: {reason}")]
-    Path { path: String, reason: &'static str },
-    #[error("`{path}` is no usable bundle: {reason}")]
-    Bundle { path: String, reason: String },
-    #[error("the script read `{path}`, and that file is not at hand with the content that the record names")]
-    Data { path: String },
-    #[error("the run used `{id}`, which was not fetched into the store")]
-    NotFetched { id: String },
-    #[error("the run cannot be verified: {reason}")]
-    Unfit { reason: String },
-    #[error(transparent)]
-    Access(#[from] AccessError),
-}
-
-impl Explain for RecordError {
-    fn code(&self) -> &'static str {
-        match self {
-            RecordError::NoRun { .. } => "record/no-run",
-            RecordError::Name { .. } => "record/name",
-            RecordError::Taken { .. } => "record/taken",
-            RecordError::Link { .. } => "record/link",
-            RecordError::Live { .. } => "record/live",
-            RecordError::Untold { .. } => "record/untold",
-            RecordError::OtherCommand { .. } => "record/other-command",
-            RecordError::Write { .. } => "record/write",
-            RecordError::Read { .. } => "record/read",
-            RecordError::Older { .. } => "record/older",
-            RecordError::Newer { .. } => "record/newer",
-            RecordError::Damaged { .. } => "record/damaged",
-            RecordError::NoRecord { .. } => "record/none",
-            RecordError::Altered { .. } => "record/altered",
-            RecordError::Path { .. } => "record/path",
-            RecordError::Bundle { .. } => "bundle/broken",
-            RecordError::Data { .. } => "record/data",
-            RecordError::NotFetched { .. } => "store/not-fetched",
-            RecordError::Unfit { .. } => "verify/unfit",
-            RecordError::Access(error) => error.code(),
-        }
+        #[error("the record names the path `{path}`: {reason}")]
+        #[code("record/path")]
+        Path { path: String, reason: &'static str },
+        #[error("`{path}` is no usable bundle: {reason}")]
+        #[code("bundle/broken")]
+        #[hint("a run is named by its folder, the `record.json` in it, or what `w2s bundle` made")]
+        Bundle { path: String, reason: String },
+        #[error("the script read `{path}`, and that file is not at hand with the content that the record names")]
+        #[code("record/data")]
+        #[hint("name the folder that it was read from, with its content of then: --project DIR")]
+        Data { path: String },
+        #[error("the run used `{id}`, which was not fetched into the store")]
+        #[code("store/not-fetched")]
+        #[hint("type: w2s fetch {id}")]
+        NotFetched { id: String },
+        #[error("the run cannot be verified: {reason}")]
+        #[code("verify/unfit")]
+        #[hint("run its script again: what it has computed is looked up, and a stopped training goes on")]
+        Unfit { reason: String },
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            RecordError::NoRun { .. } => {
-                Some("run it with `w2s script FILE`, or give the prompt `--run DIR`".to_owned())
-            }
-            RecordError::Name { .. } => {
-                Some("use letters, digits, `-`, `_` and `.`, such as \"pgr-by-gap\"".to_owned())
-            }
-            RecordError::Taken { .. } => {
-                Some("name another folder with --run DIR, or leave it out for a new one below `runs`".to_owned())
-            }
-            RecordError::Link { .. } => {
-                Some("remove the link, or name the folder that is meant, or a new one, with --run DIR".to_owned())
-            }
-            RecordError::Live { .. } => Some("wait until it ends, or name another folder with --run DIR".to_owned()),
-            RecordError::Untold { .. } => Some(
-                "name another folder with --run DIR; if no run works there, its record.json can be removed".to_owned(),
-            ),
-            RecordError::OtherCommand { .. } => Some(
-                "that command takes it up where it stopped; for this one name another folder with --run DIR".to_owned(),
-            ),
-            RecordError::Altered { only_pages: true, path, .. } => {
-                Some(format!("the page and the appendix are made anew from the rest: w2s appendix {path}"))
-            }
-            RecordError::Altered { .. } => {
-                Some("run its script again for a run that is whole, or see what differs: w2s verify RUN".to_owned())
-            }
-            RecordError::Unfit { .. } => Some(
-                "run its script again: what it has computed is looked up, and a stopped training goes on".to_owned(),
-            ),
-            RecordError::Older { .. } => Some("run its script again with this w2s".to_owned()),
-            RecordError::Newer { .. } => Some("read it with the w2s that wrote it, or a later one".to_owned()),
-            RecordError::NoRecord { .. } => Some("`w2s runs` lists run folders".to_owned()),
-            RecordError::Data { .. } => {
-                Some("name the folder that it was read from, with its content of then: --project DIR".to_owned())
-            }
-            RecordError::Bundle { .. } => {
-                Some("a run is named by its folder, the `record.json` in it, or what `w2s bundle` made".to_owned())
-            }
-            RecordError::NotFetched { id } => Some(format!("type: w2s fetch {id}")),
-            RecordError::Write { .. }
-            | RecordError::Read { .. }
-            | RecordError::Damaged { .. }
-            | RecordError::Path { .. } => None,
-            RecordError::Access(error) => error.hint(),
-        }
-    }
+    from { Access(AccessError) }
 }
 
 /// A folder for a run.

@@ -31,7 +31,7 @@ pub use plane::{Facet, Look, Plane, Point, Series, plane};
 pub use table::{TABLE_EXTENSIONS, table_files};
 
 use crate::core::digest::Digest;
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 use canvas::Medium;
 use std::sync::Arc;
 
@@ -104,65 +104,50 @@ impl Figure {
     }
 }
 
-/// Why a figure cannot be drawn.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ReportError {
-    #[error("the frame has no column `{name}`")]
-    NoColumn { name: String, have: String },
-    #[error("column `{name}` must hold {wanted}, it holds {got}")]
-    ColumnType { name: String, wanted: &'static str, got: String },
-    #[error("nothing to draw: {what}")]
-    Empty { what: &'static str },
-    #[error("{what} is {n}, a figure takes at most {most}")]
-    TooMany { what: &'static str, n: usize, most: usize },
-    #[error("row {row} has no {what}")]
-    Missing { row: usize, what: &'static str },
-    #[error("two rows have {x_name} `{x}` and {y_name} `{y}`")]
-    Twice { x_name: String, x: String, y_name: String, y: String },
-    #[error("the table could not be written: {reason}")]
-    Table { reason: String },
-    #[error("`{name}` must be positive on a logarithmic axis, got `{value}`")]
-    NotPositive { name: String, value: f64 },
-    #[error("`{option}` must be two numbers, the lower one first, got `{got}`")]
-    Limits { option: &'static str, got: String },
-    #[error("two rows are one bar: {bar}")]
-    OneBar { bar: String },
-    #[error("`{name}` has no finite number")]
-    NoNumbers { name: String },
-}
-
-impl Explain for ReportError {
-    fn code(&self) -> &'static str {
-        match self {
-            ReportError::NoColumn { .. } => "report/no-column",
-            ReportError::ColumnType { .. } => "report/column-type",
-            ReportError::Empty { .. } => "report/empty",
-            ReportError::TooMany { .. } => "report/too-many",
-            ReportError::Missing { .. } => "report/missing",
-            ReportError::Twice { .. } => "report/twice",
-            ReportError::Table { .. } => "report/table",
-            ReportError::NotPositive { .. } => "report/not-positive",
-            ReportError::Limits { .. } => "report/limits",
-            ReportError::OneBar { .. } => "report/one-bar",
-            ReportError::NoNumbers { .. } => "report/no-numbers",
-        }
+explained! {
+    /// Why a figure cannot be drawn.
+    #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+    pub enum ReportError {
+        #[error("the frame has no column `{name}`")]
+        #[code("report/no-column")]
+        #[hint("it has: {have}")]
+        NoColumn { name: String, have: String },
+        #[error("column `{name}` must hold {wanted}, it holds {got}")]
+        #[code("report/column-type")]
+        ColumnType { name: String, wanted: &'static str, got: String },
+        #[error("nothing to draw: {what}")]
+        #[code("report/empty")]
+        Empty { what: &'static str },
+        #[error("{what} is {n}, a figure takes at most {most}")]
+        #[code("report/too-many")]
+        #[hint("choose rows with filter(…) first")]
+        TooMany { what: &'static str, n: usize, most: usize },
+        #[error("row {row} has no {what}")]
+        #[code("report/missing")]
+        Missing { row: usize, what: &'static str },
+        #[error("two rows have {x_name} `{x}` and {y_name} `{y}`")]
+        #[code("report/twice")]
+        #[hint("a heat map has one value a cell: choose rows with filter(…) or average with group_by(…)")]
+        Twice { x_name: String, x: String, y_name: String, y: String },
+        #[error("the table could not be written: {reason}")]
+        #[code("report/table")]
+        Table { reason: String },
+        #[error("`{name}` must be positive on a logarithmic axis, got `{value}`")]
+        #[code("report/not-positive")]
+        NotPositive { name: String, value: f64 },
+        #[error("`{option}` must be two numbers, the lower one first, got `{got}`")]
+        #[code("report/limits")]
+        #[hint("type {option}: [0.0, 1.0]")]
+        Limits { option: &'static str, got: String },
+        #[error("two rows are one bar: {bar}")]
+        #[code("report/one-bar")]
+        #[hint("a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`")]
+        OneBar { bar: String },
+        #[error("`{name}` has no finite number")]
+        #[code("report/no-numbers")]
+        NoNumbers { name: String },
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            ReportError::NoColumn { have, .. } => Some(format!("it has: {have}")),
-            ReportError::Twice { .. } => {
-                Some("a heat map has one value a cell: choose rows with filter(…) or average with group_by(…)".into())
-            }
-            ReportError::Limits { option, .. } => Some(format!("type {option}: [0.0, 1.0]")),
-            ReportError::OneBar { .. } => Some(
-                "a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`"
-                    .into(),
-            ),
-            ReportError::TooMany { .. } => Some("choose rows with filter(…) first".into()),
-            _ => None,
-        }
-    }
+    from { }
 }
 
 /// Fails if there is nothing to draw or too much.

@@ -244,7 +244,7 @@ impl<O: Operation> Performance<'_, O> {
         let shared = store.share(self.key, &manifest);
         store.tell_troubles(ctx);
         // It is kept here: whoever is to stop does not wait until it is sent, and it is sent when it is used again.
-        if !matches!(shared, Err(StoreError::Interrupted)) {
+        if !matches!(shared, Err(StoreError::Interrupted(_))) {
             shared?;
         }
         partial.forget();

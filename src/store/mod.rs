@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_copy_is_bounded() {
         let mut held = Vec::new();
-        let fails = |_: &std::io::Error| StoreError::Interrupted;
+        let fails = |_: &std::io::Error| StoreError::from(crate::core::context::Interrupted);
         let copied = copy_hashed(&b"abc"[..], &mut held, 3, |_| Ok(()), fails).expect("copied");
         assert_eq!(copied, Some((3, sha256_of(b"abc"))));
         assert_eq!(copy_hashed(&b"abcd"[..], &mut Vec::new(), 3, |_| Ok(()), fails).expect("stopped"), None);

@@ -367,7 +367,7 @@ fn finished(mut child: Child, ctx: &Context) -> Result<bool, StoreError> {
             // Both fail only if the child has just ended.
             let _ = child.kill();
             let _ = child.wait();
-            return Err(StoreError::Interrupted);
+            return Err(crate::core::context::Interrupted.into());
         }
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status.success()),

@@ -2,6 +2,7 @@
 
 use crate::autograd::Tensor;
 use crate::bind::prelude::*;
+use crate::core::context::Interrupted;
 use crate::train::{Loss, LossBatch, LossError, LossValue};
 use std::cell::RefCell;
 
@@ -82,7 +83,7 @@ impl Loss for ClosureLoss<'_, '_> {
             let interrupted = fault.interruption;
             let text = fault.message.clone();
             *self.fault.borrow_mut() = Some(fault);
-            if interrupted { LossError::Interrupted } else { LossError::Script(text) }
+            if interrupted { Interrupted.into() } else { LossError::Script(text) }
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a script may touch: grants of files and folders, compared with real paths.
 
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 use crate::core::files::plain;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -22,50 +22,40 @@ pub struct Access {
 /// Bytes that a script may write in all, unless more is granted: 8 GiB, arbitrary, some hundred small models.
 pub const DISK: u64 = 8 << 30;
 
-/// A path that the script was not granted.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum AccessError {
-    #[error("reading `{path}` is outside this script's project")]
-    Read { path: String },
-    #[error("writing `{path}` is outside this run's folder")]
-    Write { path: String },
-    #[error("`{path}`: {reason}")]
-    Path { path: String, reason: String },
-    #[error("`{path}`: no such file or folder")]
-    NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
-    #[error("`{path}` is not written: {reason}")]
-    Name { path: String, reason: String },
-    #[error("`{path}` is not written: with its {bytes} bytes the script would have written more than {} GiB", most >> 30)]
-    Disk { path: String, bytes: u64, most: u64 },
-}
-
-impl Explain for AccessError {
-    fn code(&self) -> &'static str {
-        match self {
-            AccessError::Read { .. } => "access/read",
-            AccessError::Write { .. } => "access/write",
-            AccessError::Path { .. } | AccessError::NotFound { .. } => "access/path",
-            AccessError::Name { .. } => "access/name",
-            AccessError::Disk { .. } => "limit/disk",
-        }
+explained! {
+    /// A path that the script was not granted.
+    #[derive(Debug, Clone, thiserror::Error)]
+    pub enum AccessError {
+        #[error("reading `{path}` is outside this script's project")]
+        #[code("access/read")]
+        #[hint("grant it on the command line: --allow-read {path}")]
+        Read { path: String },
+        #[error("writing `{path}` is outside this run's folder")]
+        #[code("access/write")]
+        #[hint("grant it on the command line: --allow-write {path}")]
+        Write { path: String },
+        #[error("`{path}`: {reason}")]
+        #[code("access/path")]
+        Path { path: String, reason: String },
+        #[error("`{path}`: no such file or folder")]
+        #[code("access/path")]
+        #[hint({
+            let place = |(what, folder): &(&str, PathBuf)| format!("{what} `{}`", folder.display());
+            format!("it was looked for in {}", looked.iter().map(place).collect::<Vec<_>>().join(", then in "))
+        })]
+        NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
+        #[error("`{path}` is not written: {reason}")]
+        #[code("access/name")]
+        #[hint("give it another name, such as \"mine.csv\"")]
+        Name { path: String, reason: String },
+        #[error(
+            "`{path}` is not written: with its {bytes} bytes the script would have written more than {} GiB", most >> 30
+        )]
+        #[code("limit/disk")]
+        #[hint(format!("write less, or grant more on the command line: --allow-disk {}", 2 * (most >> 30).max(1)))]
+        Disk { path: String, bytes: u64, most: u64 },
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            AccessError::Read { path } => Some(format!("grant it on the command line: --allow-read {path}")),
-            AccessError::Write { path } => Some(format!("grant it on the command line: --allow-write {path}")),
-            AccessError::Path { .. } => None,
-            AccessError::NotFound { looked, .. } => {
-                let place = |(what, folder): &(&str, PathBuf)| format!("{what} `{}`", folder.display());
-                let places: Vec<String> = looked.iter().map(place).collect();
-                Some(format!("it was looked for in {}", places.join(", then in ")))
-            }
-            AccessError::Disk { most, .. } => {
-                Some(format!("write less, or grant more on the command line: --allow-disk {}", 2 * (most >> 30).max(1)))
-            }
-            AccessError::Name { .. } => Some("give it another name, such as \"mine.csv\"".to_owned()),
-        }
-    }
+    from { }
 }
 
 impl Access {

@@ -8,6 +8,7 @@
 //! `try` of a script can catch; the look's caller gets [`Look::Missing`] and never sees the error.
 
 use super::{Context, Event};
+use crate::core::explain::Explain;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// Why results that the store lacks are not computed.
@@ -32,6 +33,16 @@ pub enum Missing {
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("a dry run ends where a result has to be computed")]
 pub struct NotComputed(pub Missing);
+
+impl Explain for NotComputed {
+    fn code(&self) -> &'static str {
+        "run/not-computed"
+    }
+
+    fn is_interruption(&self) -> bool {
+        true
+    }
+}
 
 /// What came of a look.
 pub enum Look<T> {

@@ -1,5 +1,6 @@
 //! Cancellation: a flag that Ctrl-C raises and that every long loop polls.
 
+use crate::core::explain::Explain;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,6 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
+
+impl Explain for Interrupted {
+    fn code(&self) -> &'static str {
+        "run/interrupted"
+    }
+
+    fn is_interruption(&self) -> bool {
+        true
+    }
+}
 
 /// The flag. Clones share it.
 #[derive(Clone, Default)]

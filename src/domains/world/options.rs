@@ -3,7 +3,7 @@
 use super::VERSION;
 use crate::core::context::NEWEST_WORLD;
 use crate::core::digest::Digest;
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 
 /// What decides a language and its documents. Everything else about a world follows from these and a seed.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,60 +169,47 @@ impl WorldOptions {
     }
 }
 
-/// What can be wrong with a world or a task of it.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum WorldError {
-    /// No such version.
-    #[error("the generated world has no version `{version}`")]
-    Version { version: usize },
-    /// A count outside its bounds.
-    #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
-    Count { name: &'static str, value: usize, least: usize, most: usize },
-    /// A number outside its bounds, or not a number.
-    #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
-    Real { name: &'static str, value: f64, least: f64, most: f64 },
-    /// Subjects come in pairs, one for each class of the task.
-    #[error("`n_subjects` must be even, got `{value}`")]
-    OddSubjects { value: usize },
-    /// No sentence could be made.
-    #[error("`kinds` are all zero: no sentence could be made")]
-    NoKinds,
-    /// No such task.
-    #[error("the world has no task `{name}`")]
-    UnknownTask { name: String },
-    /// The world's sentences never show what the task asks for.
-    #[error("this world makes no sentence that the task `{task}` could show")]
-    NoSentence { task: &'static str },
-    /// The tokenizer could not be built.
-    #[error("the tokenizer could not be built: {reason}")]
-    Tokenizer { reason: String },
-}
-
-impl Explain for WorldError {
-    fn code(&self) -> &'static str {
-        match self {
-            WorldError::Version { .. } => "world/version",
-            WorldError::Count { .. } => "world/count",
-            WorldError::Real { .. } => "world/number",
-            WorldError::OddSubjects { .. } => "world/odd-subjects",
-            WorldError::NoKinds => "world/no-kinds",
-            WorldError::UnknownTask { .. } => "world/unknown-task",
-            WorldError::NoSentence { .. } => "world/no-sentence",
-            WorldError::Tokenizer { .. } => "world/tokenizer",
-        }
+explained! {
+    /// What can be wrong with a world or a task of it.
+    #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+    pub enum WorldError {
+        /// No such version.
+        #[error("the generated world has no version `{version}`")]
+        #[code("world/version")]
+        #[hint("versions: 1 to {NEWEST_WORLD}")]
+        Version { version: usize },
+        /// A count outside its bounds.
+        #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
+        #[code("world/count")]
+        Count { name: &'static str, value: usize, least: usize, most: usize },
+        /// A number outside its bounds, or not a number.
+        #[error("`{name}` must be from `{least}` to `{most}`, got `{value}`")]
+        #[code("world/number")]
+        Real { name: &'static str, value: f64, least: f64, most: f64 },
+        /// Subjects come in pairs, one for each class of the task.
+        #[error("`n_subjects` must be even, got `{value}`")]
+        #[code("world/odd-subjects")]
+        #[hint(format!("n_subjects: {}", value + 1))]
+        OddSubjects { value: usize },
+        /// No sentence could be made.
+        #[error("`kinds` are all zero: no sentence could be made")]
+        #[code("world/no-kinds")]
+        #[hint("leave `kinds` out for the default shares")]
+        NoKinds,
+        /// No such task.
+        #[error("the world has no task `{name}`")]
+        #[code("world/unknown-task")]
+        #[hint(format!("tasks: {}", super::tasks().iter().map(|task| task.name).collect::<Vec<_>>().join(", ")))]
+        UnknownTask { name: String },
+        /// The world's sentences never show what the task asks for.
+        #[error("this world makes no sentence that the task `{task}` could show")]
+        #[code("world/no-sentence")]
+        #[hint("raise `negation` or the shares in `kinds`")]
+        NoSentence { task: &'static str },
+        /// The tokenizer could not be built.
+        #[error("the tokenizer could not be built: {reason}")]
+        #[code("world/tokenizer")]
+        Tokenizer { reason: String },
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            WorldError::Version { .. } => Some(format!("versions: 1 to {NEWEST_WORLD}")),
-            WorldError::UnknownTask { .. } => {
-                let names: Vec<&str> = super::tasks().iter().map(|task| task.name).collect();
-                Some(format!("tasks: {}", names.join(", ")))
-            }
-            WorldError::OddSubjects { value } => Some(format!("n_subjects: {}", value + 1)),
-            WorldError::NoKinds => Some("leave `kinds` out for the default shares".to_owned()),
-            WorldError::NoSentence { .. } => Some("raise `negation` or the shares in `kinds`".to_owned()),
-            _ => None,
-        }
-    }
+    from { }
 }

@@ -123,7 +123,7 @@ fn work_stops_when_asked_to() {
     interrupt.raise();
     let (arch, params) = (&model.inner.arch, &model.inner.params.values);
     let stopped = read(arch, params, Precision::F32, &batch, &Device::Cpu, &interrupt, &|_| ());
-    assert!(matches!(stopped, Err(ModelError::Interrupted)));
+    assert!(matches!(stopped, Err(ModelError::Interrupted(_))));
 }
 
 #[test]

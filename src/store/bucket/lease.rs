@@ -323,7 +323,7 @@ mod tests {
         let interrupt = Interrupt::default();
         let other = leases(&bucket, "b", Duration::from_secs(100));
         let error = other.acquire(&bucket, "locks/x", &interrupt, || interrupt.raise()).map(|_| ());
-        assert!(matches!(error, Err(StoreError::Interrupted)));
+        assert!(matches!(error, Err(StoreError::Interrupted(_))));
         // Another one took it while the holder slept.
         bucket.put("locks/x", other.note()).expect("written");
         slow.state().held.get_mut("locks/x").expect("held").renewed = Instant::now() - Duration::from_secs(60);

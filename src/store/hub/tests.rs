@@ -300,7 +300,7 @@ fn a_host_that_asks_to_wait_is_waited_for() {
         std::thread::sleep(Duration::from_millis(300));
         interrupt.raise();
     });
-    assert!(matches!(at.fetch(&slow), Err(StoreError::Interrupted)));
+    assert!(matches!(at.fetch(&slow), Err(StoreError::Interrupted(_))));
 }
 
 #[test]
@@ -323,7 +323,7 @@ fn what_cannot_be_fetched_says_why() {
     assert!(matches!(at.fetch(&with_files(&[("config.json", &large)])), Err(StoreError::TooLarge { .. })));
     assert!(!at.id.is_fetched(&at.store));
     at.ctx.interrupt.raise();
-    assert!(matches!(at.fetch(&with_files(WHOLE)), Err(StoreError::Interrupted)));
+    assert!(matches!(at.fetch(&with_files(WHOLE)), Err(StoreError::Interrupted(_))));
 }
 
 #[test]

@@ -139,7 +139,7 @@ mod tests {
         assert!(Lock::take(&path).expect("looks").is_none());
         let interrupt = Interrupt::default();
         let error = Lock::wait(&path, &interrupt, || interrupt.raise()).expect_err("interrupted");
-        assert!(matches!(error, StoreError::Interrupted));
+        assert!(matches!(error, StoreError::Interrupted(_)));
         interrupt.clear();
         drop(held);
         let _ = Lock::wait(&path, &interrupt, || panic!("nobody holds it")).expect("free");

@@ -200,7 +200,7 @@ impl Store {
         });
         match sent {
             // Work that is to stop left its state here, where it is found again.
-            Err(StoreError::Interrupted) => Ok(false),
+            Err(StoreError::Interrupted(_)) => Ok(false),
             sent => Ok(sent?.is_some()),
         }
     }

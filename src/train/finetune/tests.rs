@@ -244,7 +244,7 @@ fn divergence_names_the_step_and_ctrl_c_stops() {
     assert_eq!(error.to_string(), "training diverged at step 3 of 32: the loss is not finite (lr 0.01)");
     ctx.interrupt.raise();
     let error = finetune(&tiny(0), &data, &labels, &CrossEntropy, &recipe(), &ctx).err().expect("stops");
-    assert!(matches!(error, TrainError::Interrupted | TrainError::Model(crate::models::ModelError::Interrupted)));
+    assert!(matches!(error, TrainError::Interrupted(_) | TrainError::Model(crate::models::ModelError::Interrupted(_))));
 }
 
 #[test]

@@ -11,8 +11,9 @@ mod ramp;
 pub use cross_entropy::CrossEntropy;
 pub use ramp::Ramp;
 
+use crate::core::context::Interrupted;
 use crate::core::digest::Digest;
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 use crate::core::math::{exp, ln};
 
 /// Where training stands when a loss is asked.
@@ -87,51 +88,35 @@ pub struct LossValue {
     pub gradient: Vec<f32>,
 }
 
-/// Why a loss could not be made or computed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum LossError {
-    #[error("the loss `{name}` is binary, the labels have {n_classes} classes")]
-    Binary { name: &'static str, n_classes: usize },
-    #[error("option `{option}` of `{name}` must be {must}, got `{got}`")]
-    Option { name: &'static str, option: &'static str, must: &'static str, got: String },
-    #[error("`{option}` of `{name}` depends on the labels of all rows that are trained on, which are not known here")]
-    Unsettled { name: &'static str, option: &'static str },
-    #[error("the loss got {logits} logits and {weak} weak labels for {n_classes} classes")]
-    Shape { logits: usize, weak: usize, n_classes: usize },
-    #[error("the loss got {n_weights} weights for {n_rows} rows")]
-    Weights { n_weights: usize, n_rows: usize },
-    /// A loss written in the script failed; the layer that called it holds the error with its position.
-    #[error("{0}")]
-    Script(String),
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl Explain for LossError {
-    fn code(&self) -> &'static str {
-        match self {
-            LossError::Binary { .. } => "loss/binary",
-            LossError::Option { .. } => "loss/option",
-            LossError::Unsettled { .. } => "loss/unsettled",
-            LossError::Shape { .. } | LossError::Weights { .. } => "loss/shape",
-            LossError::Script(_) => "loss/script",
-            LossError::Interrupted => "run/interrupted",
-        }
+explained! {
+    /// Why a loss could not be made or computed.
+    #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+    pub enum LossError {
+        #[error("the loss `{name}` is binary, the labels have {n_classes} classes")]
+        #[code("loss/binary")]
+        #[hint("for more classes: loss::cross_entropy(), loss::bootstrap_hard(), loss::adapt_conf()")]
+        Binary { name: &'static str, n_classes: usize },
+        #[error("option `{option}` of `{name}` must be {must}, got `{got}`")]
+        #[code("loss/option")]
+        Option { name: &'static str, option: &'static str, must: &'static str, got: String },
+        #[error(
+            "`{option}` of `{name}` depends on the labels of all rows that are trained on, which are not known here"
+        )]
+        #[code("loss/unsettled")]
+        #[hint("give the loss to `finetune` itself: #{{ loss: … }}")]
+        Unsettled { name: &'static str, option: &'static str },
+        #[error("the loss got {logits} logits and {weak} weak labels for {n_classes} classes")]
+        #[code("loss/shape")]
+        Shape { logits: usize, weak: usize, n_classes: usize },
+        #[error("the loss got {n_weights} weights for {n_rows} rows")]
+        #[code("loss/shape")]
+        Weights { n_weights: usize, n_rows: usize },
+        /// A loss written in the script failed; the layer that called it holds the error with its position.
+        #[error("{0}")]
+        #[code("loss/script")]
+        Script(text: String),
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            LossError::Binary { .. } => {
-                Some("for more classes: loss::cross_entropy(), loss::bootstrap_hard(), loss::adapt_conf()".to_owned())
-            }
-            LossError::Unsettled { .. } => Some("give the loss to `finetune` itself: #{ loss: … }".to_owned()),
-            _ => None,
-        }
-    }
-
-    fn is_interruption(&self) -> bool {
-        matches!(self, LossError::Interrupted)
-    }
+    from { Interrupted(Interrupted) }
 }
 
 /// A loss as the training loop calls it.

@@ -15,7 +15,7 @@ pub mod renamed;
 pub mod trace;
 mod value;
 
-pub use crate::core::explain::{edit_distance, nearest};
+pub use crate::core::explain::nearest;
 pub use call::Call;
 pub use convert::{FromDynamic, Mismatch, describe};
 pub use fault::Fault;

@@ -1,5 +1,7 @@
 //! What every host error can say beyond its message: a stable code, and what to type instead.
 
+use strsim::levenshtein;
+
 /// An error that a user can act on.
 ///
 /// Each room has its own `thiserror` enum; the binding layer turns any of them into a fault with a position.
@@ -130,31 +132,10 @@ pub fn first_line(error: &(impl std::fmt::Display + ?Sized)) -> String {
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
-        .map(|name| (edit_distance(word, name), name))
+        .map(|name| (levenshtein(word, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.chars().count().min(word.chars().count()) / 4)
         .min()
         .map(|(_, name)| name)
-}
-
-/// Levenshtein distance in characters.
-pub fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, cb) in row.iter_mut().skip(1).zip(&b) {
-            let above = *slot;
-            let cost = (diagonal + usize::from(ca != *cb)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *slot = cost;
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// Names for a message, the first twenty of them.

@@ -1,11 +1,12 @@
-//! How much memory there is and how much a process holds: what Linux says, and nothing elsewhere. And the watch that ends
-//! work that takes too much.
+//! How much memory there is and how much a process holds, as far as the system says. And the watch that ends work that
+//! takes too much.
 
 use super::context::Interrupt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate};
 
 /// Who says how much memory there is.
 pub trait Gauge: Sync {
@@ -35,40 +36,31 @@ pub fn resident() -> u64 {
 
 /// Bytes of memory that this machine, or the container around us, has; 0 where the system does not say.
 pub fn machine() -> u64 {
-    let machine = read("/proc/meminfo").and_then(|text| field(&text, "MemTotal:"));
-    match (machine, number("/sys/fs/cgroup/memory.max")) {
-        (Some(machine), Some(container)) => machine.min(container),
-        (Some(machine), None) => machine,
-        _ => 0,
-    }
+    let system = with_memory();
+    system.cgroup_limits().map_or(system.total_memory(), |limits| limits.total_memory)
 }
 
 /// Bytes that new processes may hold together: four fifths (arbitrary) of what is free on the machine and in the container
 /// around us. `None` where the system does not say.
 fn budget() -> Option<u64> {
-    let machine = field(&read("/proc/meminfo")?, "MemAvailable:")?;
-    let most = number("/sys/fs/cgroup/memory.max");
-    let container = most.map(|most| most.saturating_sub(number("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    let system = with_memory();
+    let machine = Some(system.available_memory()).filter(|free| *free > 0)?;
+    let container = system.cgroup_limits().map(|limits| limits.free_memory);
     Some(container.map_or(machine, |free| free.min(machine)) / 5 * 4)
+}
+
+fn with_memory() -> sysinfo::System {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    system
 }
 
 /// Bytes that the process `id` holds now.
 fn held(id: u32) -> Option<u64> {
-    field(&read(&format!("/proc/{id}/status"))?, "VmRSS:")
-}
-
-fn read(file: &str) -> Option<String> {
-    std::fs::read_to_string(file).ok()
-}
-
-fn number(file: &str) -> Option<u64> {
-    read(file)?.trim().parse().ok()
-}
-
-/// The value in bytes of a line such as `VmRSS:   1234 kB`.
-fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+    let (mut system, id) = (sysinfo::System::new(), Pid::from_u32(id));
+    let what = ProcessRefreshKind::nothing().with_memory().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[id]), true, what);
+    Some(system.process(id)?.memory()).filter(|held| *held > 0)
 }
 
 /// Time between two looks. Arbitrary: a look takes some 20 µs, and in this time a core can fill some 50 MB.
@@ -139,22 +131,18 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn fields_are_read_in_bytes() {
-        assert_eq!(field("VmPeak: 9 kB\nVmRSS:\t  12 kB\n", "VmRSS:"), Some(12 << 10));
-        assert_eq!(field("VmRSS: x kB", "VmRSS:"), None);
-        if cfg!(target_os = "linux") {
-            assert!(held(std::process::id()).is_some_and(|bytes| bytes > 1 << 20) && budget().is_some());
-            assert!(resident() < machine());
-            assert_eq!(held(u32::MAX), None);
-        }
+    fn the_system_says_what_it_has_and_what_is_held() {
+        let mine = held(std::process::id()).expect("this process");
+        assert!(mine > 1 << 20 && budget().is_some_and(|free| free < machine()));
+        let filled = std::hint::black_box(vec![1u8; 64 << 20]);
+        assert!(held(std::process::id()).is_some_and(|now| now > mine + (filled.len() / 2) as u64));
+        assert!(resident() < machine());
+        assert_eq!(held(u32::MAX), None);
     }
 
     #[test]
     fn a_watch_raises_the_flag_once_and_ends_when_it_is_dropped() {
         assert_eq!(Watch::stopping(0, &Interrupt::default()).end(), None);
-        if !cfg!(target_os = "linux") {
-            return;
-        }
         let (interrupt, start) = (Interrupt::default(), Instant::now());
         let watch = Watch::stopping(1, &interrupt);
         while !interrupt.is_raised() && start.elapsed() < Duration::from_secs(60) {

@@ -1,4 +1,7 @@
-//! Two texts line by line: the shortest way from one to the other (Myers 1986, "An O(ND) difference algorithm").
+//! Two texts line by line: the shortest way from one to the other (Myers 1986, by the crate `similar`).
+
+use similar::{Algorithm, Change, ChangeTag, capture_diff_slices_deadline};
+use std::time::{Duration, Instant};
 
 /// A line and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,114 +11,23 @@ pub enum Line {
     Added(String),
 }
 
-/// The most removals and additions that are looked for (chosen: the work grows with the square). Beyond, the middle is
-/// taken as replaced whole.
-const MAX_EDITS: usize = 1000;
+/// How long the shortest way is looked for; then what is found so far is taken (arbitrary: only two texts of many thousand
+/// lines that have little in common take so long).
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The lines of both texts in order.
 pub fn compare(before: &[&str], after: &[&str]) -> Vec<Line> {
-    let n_head = before.iter().zip(after).take_while(|(a, b)| a == b).count();
-    let (old, new) = (before.get(n_head..).unwrap_or_default(), after.get(n_head..).unwrap_or_default());
-    let n_tail = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
-    let (old, tail) = old.split_at(old.len() - n_tail);
-    let new = new.get(..new.len() - n_tail).unwrap_or_default();
-    let same = |lines: &[&str]| lines.iter().map(|line| Line::Same((*line).to_owned())).collect::<Vec<_>>();
-    let mut lines = same(before.get(..n_head).unwrap_or_default());
-    lines.extend(middle(old, new));
-    lines.extend(same(tail));
-    lines
-}
-
-fn middle(old: &[&str], new: &[&str]) -> Vec<Line> {
-    let removed = |line: &&str| Line::Removed((*line).to_owned());
-    let added = |line: &&str| Line::Added((*line).to_owned());
-    let Some(steps) = way(old, new) else {
-        return old.iter().map(removed).chain(new.iter().map(added)).collect();
+    let ops = capture_diff_slices_deadline(Algorithm::Myers, before, after, Some(Instant::now() + PATIENCE));
+    let changes = ops.iter().flat_map(|op| op.iter_changes(before, after));
+    let line = |change: Change<&str>| {
+        let text = change.value().to_owned();
+        match change.tag() {
+            ChangeTag::Equal => Line::Same(text),
+            ChangeTag::Delete => Line::Removed(text),
+            ChangeTag::Insert => Line::Added(text),
+        }
     };
-    let (mut x, mut y) = (0, 0);
-    let mut lines = Vec::new();
-    for step in steps {
-        match step {
-            Step::Down => {
-                lines.extend(new.get(y).map(added));
-                y += 1;
-            }
-            Step::Right => {
-                lines.extend(old.get(x).map(removed));
-                x += 1;
-            }
-            Step::Both => {
-                lines.extend(old.get(x).map(|line| Line::Same((*line).to_owned())));
-                x += 1;
-                y += 1;
-            }
-        }
-    }
-    lines
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    /// A line of the new text.
-    Down,
-    /// A line of the old text.
-    Right,
-    /// A line of both.
-    Both,
-}
-
-/// The shortest way through the edit graph, or none with at most [`MAX_EDITS`] edits.
-fn way(old: &[&str], new: &[&str]) -> Option<Vec<Step>> {
-    let (n, m) = (old.len() as isize, new.len() as isize);
-    let most = MAX_EDITS.min(old.len() + new.len());
-    let middle = most as isize + 1;
-    // The furthest `x` on each diagonal, for each number of edits so far.
-    let mut furthest = vec![0isize; 2 * most + 3];
-    let mut history: Vec<Vec<isize>> = Vec::new();
-    let at = |furthest: &[isize], k: isize| furthest.get((middle + k) as usize).copied().unwrap_or(-1);
-    for d in 0..=most as isize {
-        history.push(furthest.clone());
-        for k in (-d..=d).step_by(2) {
-            let down = k == -d || (k != d && at(&furthest, k - 1) < at(&furthest, k + 1));
-            let mut x = if down { at(&furthest, k + 1) } else { at(&furthest, k - 1) + 1 };
-            let mut y = x - k;
-            while x < n && y < m && old.get(x as usize) == new.get(y as usize) {
-                x += 1;
-                y += 1;
-            }
-            if let Some(place) = furthest.get_mut((middle + k) as usize) {
-                *place = x;
-            }
-            if x >= n && y >= m {
-                return Some(walk_back(&history, middle, n, m));
-            }
-        }
-    }
-    None
-}
-
-fn walk_back(history: &[Vec<isize>], middle: isize, n: isize, m: isize) -> Vec<Step> {
-    let (mut x, mut y) = (n, m);
-    let mut steps = Vec::new();
-    for (d, furthest) in history.iter().enumerate().rev() {
-        let d = d as isize;
-        let at = |k: isize| furthest.get((middle + k) as usize).copied().unwrap_or(-1);
-        let k = x - y;
-        let down = k == -d || (k != d && at(k - 1) < at(k + 1));
-        let before = if down { k + 1 } else { k - 1 };
-        let (from_x, from_y) = if d == 0 { (0, 0) } else { (at(before), at(before) - before) };
-        while x > from_x && y > from_y {
-            steps.push(Step::Both);
-            x -= 1;
-            y -= 1;
-        }
-        if d > 0 {
-            steps.push(if down { Step::Down } else { Step::Right });
-            (x, y) = (from_x, from_y);
-        }
-    }
-    steps.reverse();
-    steps
+    changes.map(line).collect()
 }
 
 /// The lines that changed, each with `around` unchanged ones before and after; `None` between places.

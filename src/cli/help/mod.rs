@@ -16,11 +16,12 @@ pub use markdown::markdown;
 pub use stdlib::{ScriptFunction, ScriptModule};
 pub use text::{Style, terms};
 
-use crate::bind::{Function, Kind, OptionDoc, Registry, TypeRecord, edit_distance};
+use crate::bind::{Function, Kind, OptionDoc, Registry, TypeRecord};
 use crate::lang::described::OptionName;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use strsim::levenshtein;
 use topics::Topic;
 
 /// Everything that can be looked up.
@@ -165,7 +166,7 @@ impl Reference {
         let mut near: Vec<(usize, &String)> = names
             .iter()
             .map(|known| {
-                let distance = edit_distance(&wanted, &last(known)).min(edit_distance(name, known));
+                let distance = levenshtein(&wanted, &last(known)).min(levenshtein(name, known));
                 let contains = wanted.chars().count() >= 3 && known.to_lowercase().contains(&wanted);
                 (if contains { distance.min(1) } else { distance }, known)
             })

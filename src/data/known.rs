@@ -4,6 +4,11 @@
 //! it ([`super::same::identity`]). It is known from the moment at which a data set with it was made: what a script did before is not undone.
 //! A script that takes a text apart and drops its id makes another row of it, which nothing here knows.
 //!
+//! Where the program drew the split, another seed is another draw: each is a split of its own, and what is a test row in one may be a
+//! train row in the next, on the record. A model that was trained on it does not predict it as a test row then (`train::trained`).
+//!
+//! Cells of a sweep do not know each other's test rows ([`TestRows::apart`]): so their order, and the process that runs them, change nothing.
+//!
 //! Rows of the generated world are never moved. Another seed of version 1 keeps other words for testing: where the words that decide
 //! train rows decide test rows of an earlier data set, that is told. In version 2 words are shared by all splits, so there the same
 //! is told of whole texts.
@@ -27,6 +32,8 @@ pub struct Origin {
     pub vault_ids: Arc<BTreeSet<String>>,
     /// Whether a row that is known as a test row may be a train row.
     pub lets_in: bool,
+    /// Whether the program drew which rows are test rows, and for which share of them.
+    pub drawn: Option<f64>,
     /// The hash of the file that holds the rows with their truth.
     pub content: Vec<Digest>,
     /// How many of the test rows are to be a vault, and the seed that draws them.
@@ -44,9 +51,22 @@ impl Origin {
             test_ids: records.sealed.test_ids.clone(),
             vault_ids: records.sealed.vault_ids.clone(),
             lets_in,
+            drawn: None,
             content: records.content.clone(),
             vault: None,
         }
+    }
+
+    /// The same for all draws of a split of these rows, if the program draws it.
+    fn draw(&self, source: &Source) -> Option<Digest> {
+        let builder = Digest::of("data/draw", 1).float("test_share", self.drawn?);
+        let builder = builder.text("ids_of", self.ids_of.as_deref().unwrap_or_default());
+        // Rows of no file and no named set are known by what they are.
+        let of = match (&self.ids_of, self.content.is_empty()) {
+            (None, true) => &source.identities,
+            _ => &self.content,
+        };
+        Some(of.iter().fold(builder, |builder, digest| builder.digest("of", *digest)).finish())
     }
 }
 
@@ -62,23 +82,79 @@ struct Known {
     ids: HashMap<(String, String), KnownFrom>,
     /// The words that decide test rows and those that decide train rows, by question and language: of each data set.
     words: HashMap<String, Vec<Words>>,
+    /// How many cells, one in the other, are at work, and what each change of theirs replaced.
+    depth: usize,
+    log: Vec<Undo>,
+}
+
+/// What a change replaced.
+enum Undo {
+    Input(Digest, Option<KnownFrom>),
+    Id((String, String), Option<KnownFrom>),
+    Words(String),
+}
+
+/// What a cell of a sweep came to know.
+#[derive(Default)]
+pub struct Learned(Vec<Lesson>);
+
+enum Lesson {
+    Input(Digest, KnownFrom),
+    Id((String, String), KnownFrom),
+    Words(String, Words),
+}
+
+impl TestRows {
+    /// Runs something that knows the test rows of before, and of which the session knows nothing afterwards, but by
+    /// [`TestRows::learn`].
+    pub fn apart<T>(&self, run: impl FnOnce() -> T) -> (T, Learned) {
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = lock().begin();
+        let outcome = run();
+        let learned = lock().undo(mark);
+        (outcome, learned)
+    }
+
+    /// Knows what a cell came to know.
+    pub fn learn(&self, learned: Learned) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for lesson in learned.0 {
+            match lesson {
+                Lesson::Input(input, from) => known.note_input(input, from),
+                Lesson::Id(id, from) => known.note_id(id, from),
+                Lesson::Words(of, words) => known.add_words(&of, words),
+            }
+        }
+    }
 }
 
 /// A row that is known as a test or vault row: of which data set, if it is of one alone. Who was ever in a vault stays there.
 #[derive(Clone, Copy)]
 struct KnownFrom {
     source: Option<Digest>,
+    /// The draws of which the data sets are, if it is the same for all.
+    draw: Option<Digest>,
     split: Split,
 }
 
 impl KnownFrom {
-    fn and(self, source: Digest, split: Split) -> KnownFrom {
-        KnownFrom { source: self.source.filter(|held| *held == source), split: self.split.max(split) }
+    fn and(self, other: KnownFrom) -> KnownFrom {
+        KnownFrom {
+            source: self.source.filter(|held| Some(*held) == other.source),
+            draw: self.draw.filter(|held| Some(*held) == other.draw),
+            split: self.split.max(other.split),
+        }
     }
 
-    /// On which side another data set than `own` has the row, if one has.
-    fn in_other(self, own: Digest) -> Option<Split> {
-        (self.source != Some(own)).then_some(self.split)
+    /// On which side another data set than `own` has the row, if one has: not where only other draws of the same rows have it
+    /// among their test rows.
+    fn in_other(self, own: KnownFrom) -> Option<Split> {
+        (self.source != own.source && !self.is_redrawn(own)).then_some(self.split)
+    }
+
+    /// Whether it is a test row of other draws alone.
+    fn is_redrawn(self, own: KnownFrom) -> bool {
+        self.source != own.source && self.draw.is_some() && self.draw == own.draw && self.split == Split::Test
     }
 }
 
@@ -103,6 +179,8 @@ struct Met {
     n_by_id: usize,
     n_by_input: usize,
     n_by_group: usize,
+    /// Train rows that are test rows of another draw, and stay train rows.
+    n_redrawn: usize,
 }
 
 impl Met {
@@ -138,7 +216,12 @@ impl Met {
 
     /// Tells which rows of `data` are held out for what another data set has of them; `let_in` of them are not.
     fn tell(&self, ctx: &Context, data: &Data, let_in: usize) {
-        let n = self.n();
+        let (n, name) = (self.n(), data.name());
+        if self.n_redrawn > 0 {
+            let (data, digest) = (name.to_owned(), data.digest().to_string());
+            let became = Split::Train.name();
+            ctx.tell(Event::TestRows { data, digest, n_rows: self.n_redrawn, known_by: "seed", became });
+        }
         if n == 0 {
             return;
         }
@@ -147,7 +230,6 @@ impl Met {
             (0, None) => (Split::Test, "become test rows here".to_owned()),
             (_, _) => (Split::Train, "stay train rows, as `keep_test: false` asks".to_owned()),
         };
-        let name = data.name();
         ctx.warn(format!(
             "{n} rows of `{name}` are test rows of data that was made before ({}): they {said}",
             self.shown()
@@ -165,6 +247,7 @@ impl Data {
     /// The data set that a script made or loaded. Its rows that the session knows as test rows are test rows here, with the
     /// rest of their groups, and a warning says how many; from now on its own test rows are known.
     pub fn entered(ctx: &Context, source: Source, origin: &Origin) -> Result<Data, DataError> {
+        let source = Source { draw: origin.draw(&source), ..source };
         let own = made_as(&source, origin.vault);
         let known = ctx.state::<TestRows>();
         let mut known = known.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,19 +298,20 @@ impl Data {
     }
 }
 
-/// What tells two ways of making data sets apart: the rows, and whether there is to be a vault.
-fn made_as(source: &Source, vault: Option<(VaultSize, u64)>) -> Digest {
+/// What tells two ways of making data sets apart: the rows, and whether there is to be a vault. Of a test row of theirs.
+fn made_as(source: &Source, vault: Option<(VaultSize, u64)>) -> KnownFrom {
     let builder = Digest::of("data/made", 1).digest("source", source.digest);
-    match vault {
+    let made = match vault {
         Some(vault) => builder.text("vault", &format!("{vault:?}")).finish(),
         None => builder.finish(),
-    }
+    };
+    KnownFrom { source: Some(made), draw: source.draw, split: Split::Test }
 }
 
 impl Known {
     /// Which rows of `source` another data set holds out further than they are here: train rows that are test rows there, train
     /// and test rows that are in a vault there.
-    fn met(&self, source: &Source, origin: &Origin, own: Digest) -> Met {
+    fn met(&self, source: &Source, origin: &Origin, own: KnownFrom) -> Met {
         let brought = !origin.test_ids.is_empty() || !origin.vault_ids.is_empty();
         if self.inputs.is_empty() && !brought {
             return Met::default();
@@ -236,8 +320,14 @@ impl Known {
         let mut groups: HashMap<u32, Split> = HashMap::new();
         let places = source.identities.iter().zip(&source.group_of).zip(&mut met.held_out);
         for (row, ((input, group), slot)) in source.rows.iter().zip(places) {
-            let by_id = self.by_id(row, origin, own).max(brought_as(row, origin));
-            let by_input = self.inputs.get(input).and_then(|from| from.in_other(own));
+            let known_id = self.known_id(row, origin);
+            let by_id = known_id.and_then(|from| from.in_other(own)).max(brought_as(row, origin));
+            let known_input = self.inputs.get(input).copied();
+            let by_input = known_input.and_then(|from| from.in_other(own));
+            let mut redrawn = [known_id, known_input].into_iter().flatten().map(|from| from.is_redrawn(own));
+            if row.split == Split::Train && by_id.max(by_input).is_none() && redrawn.any(|is| is) {
+                met.n_redrawn += 1;
+            }
             let Some(split) = by_id.max(by_input).filter(|split| *split > row.split) else { continue };
             if by_id >= by_input {
                 met.n_by_id += 1;
@@ -258,23 +348,83 @@ impl Known {
         met
     }
 
-    fn by_id(&self, row: &Row, origin: &Origin, own: Digest) -> Option<Split> {
+    fn known_id(&self, row: &Row, origin: &Origin) -> Option<KnownFrom> {
         let key = |set: &String| (set.clone(), row.id.clone());
-        origin.ids_of.as_ref().and_then(|set| self.ids.get(&key(set))).and_then(|from| from.in_other(own))
+        origin.ids_of.as_ref().and_then(|set| self.ids.get(&key(set))).copied()
     }
 
     /// Knows the held-out rows of `data`, which was made as `own`, from now on.
-    fn note_rows(&mut self, data: &Data, own: Digest, origin: &Origin) {
+    fn note_rows(&mut self, data: &Data, own: KnownFrom, origin: &Origin) {
         let rows = data.source().rows.iter().zip(&data.source().identities);
         for (row, input) in rows.filter(|(row, _)| row.split != Split::Train) {
-            let fresh = KnownFrom { source: Some(own), split: row.split };
-            let from = self.inputs.entry(*input).or_insert(fresh);
-            *from = from.and(own, row.split);
+            let fresh = KnownFrom { split: row.split, ..own };
+            self.note_input(*input, fresh);
             if let Some(set) = &origin.ids_of {
-                let from = self.ids.entry((set.clone(), row.id.clone())).or_insert(fresh);
-                *from = from.and(own, row.split);
+                self.note_id((set.clone(), row.id.clone()), fresh);
             }
         }
+    }
+
+    fn note_input(&mut self, input: Digest, fresh: KnownFrom) {
+        let before = self.inputs.get(&input).copied();
+        self.inputs.insert(input, before.map_or(fresh, |from| from.and(fresh)));
+        if self.depth > 0 {
+            self.log.push(Undo::Input(input, before));
+        }
+    }
+
+    fn note_id(&mut self, id: (String, String), fresh: KnownFrom) {
+        let before = self.ids.get(&id).copied();
+        self.ids.insert(id.clone(), before.map_or(fresh, |from| from.and(fresh)));
+        if self.depth > 0 {
+            self.log.push(Undo::Id(id, before));
+        }
+    }
+
+    fn add_words(&mut self, of: &str, words: Words) {
+        let held = self.words.entry(of.to_owned()).or_default();
+        if held.iter().any(|other| other.source == words.source) {
+            return;
+        }
+        held.push(words);
+        if self.depth > 0 {
+            self.log.push(Undo::Words(of.to_owned()));
+        }
+    }
+
+    /// From here on changes can be undone; how many there were.
+    fn begin(&mut self) -> usize {
+        self.depth += 1;
+        self.log.len()
+    }
+
+    /// Undoes the changes since `mark`, which are the answer.
+    fn undo(&mut self, mark: usize) -> Learned {
+        let mut learned = Learned::default();
+        for undo in self.log.split_off(mark.min(self.log.len())).into_iter().rev() {
+            match undo {
+                Undo::Input(input, before) => {
+                    let now = match before {
+                        Some(before) => self.inputs.insert(input, before),
+                        None => self.inputs.remove(&input),
+                    };
+                    learned.0.extend(now.map(|now| Lesson::Input(input, now)));
+                }
+                Undo::Id(id, before) => {
+                    let now = match before {
+                        Some(before) => self.ids.insert(id.clone(), before),
+                        None => self.ids.remove(&id),
+                    };
+                    learned.0.extend(now.map(|now| Lesson::Id(id, now)));
+                }
+                Undo::Words(of) => {
+                    let words = self.words.get_mut(&of).and_then(Vec::pop);
+                    learned.0.extend(words.map(|words| Lesson::Words(of, words)));
+                }
+            }
+        }
+        self.depth = self.depth.saturating_sub(1);
+        learned
     }
 
     /// Tells where words that decide train rows of one data set decide test rows of another one.
@@ -303,7 +453,7 @@ impl Known {
             }
         }
         if !is_look {
-            held.push(here);
+            self.add_words(words_of, here);
         }
     }
 }

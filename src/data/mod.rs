@@ -28,7 +28,7 @@ mod view;
 
 pub use error::DataError;
 pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
-pub use known::{Origin, TestRows};
+pub use known::{Learned, Origin, TestRows};
 pub use target::{Target, TargetKind, ordinal};
 pub use vault::{ExchangedTruth, VaultSize};
 pub use view::Data;
@@ -88,6 +88,8 @@ pub struct Source {
     group_of: Vec<u32>,
     /// For each row what tells that another one is the same to a model.
     identities: Vec<Digest>,
+    /// Where the program drew the split: the same for all draws of these rows.
+    draw: Option<Digest>,
     pub digest: Digest,
 }
 
@@ -124,7 +126,7 @@ impl Source {
         let digest = content_digest(&name, &rows, kind, &classes, &truth);
         let identities = same::identities(&rows);
         let group_of = same::united(group_of, &identities);
-        Ok(Source { name, rows, classes, kind, truth, group_of, identities, digest })
+        Ok(Source { name, rows, classes, kind, truth, group_of, identities, draw: None, digest })
     }
 
     /// Whether the truth of the rows is known.

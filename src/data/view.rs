@@ -119,6 +119,11 @@ impl Data {
         self.digest
     }
 
+    /// Where the program drew the split: the same for all draws of these rows.
+    pub fn draw(&self) -> Option<Digest> {
+        self.source.draw
+    }
+
     /// The data set that this is a view of.
     pub fn source(&self) -> &Arc<Source> {
         &self.source

@@ -19,6 +19,12 @@ explained! {
         #[code("train/test-rows")]
         #[hint("use the train side: data.train")]
         TestRows { data: String, n_test: usize, n_rows: usize, id: String },
+        #[error(
+            "`{model}` was trained on {n} of the {n_test} test rows of `{data}`, under another draw of its split, the first with id `{id}`"
+        )]
+        #[code("train/seen-rows")]
+        #[hint("predict with the draw it was trained on (the same seed of data::load), or state the test rows in a column `split`")]
+        SeenRows { model: String, data: String, n: usize, n_test: usize, id: String },
         #[error("`{of}` has no rows")]
         #[code("train/no-rows")]
         NoRows { of: &'static str },

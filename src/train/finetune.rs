@@ -11,7 +11,7 @@ use super::predict::{Features, asked_head, forward_work, push_row};
 use super::several::Several;
 use super::training::Course;
 use super::validation::{Evaluation, Watch, WatchKind, Watched, settled};
-use super::{Batches, HeadStart, Loss, Plan, Recipe, TrainError};
+use super::{Batches, HeadStart, Loss, Plan, Recipe, TrainError, trained};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::random::Random;
@@ -54,6 +54,7 @@ pub fn finetune_watched(
     ctx: &Context,
 ) -> Result<Model, TrainError> {
     refuse_test_rows(data)?;
+    let given = model;
     let kind = asked_head(data)?;
     let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
     let read = Labels::read(data, labels)?;
@@ -82,7 +83,9 @@ pub fn finetune_watched(
     if let Some(kept) = trained.kept {
         kept.warn(&loss.show(), ctx);
     }
-    work.model_of(trained, digest)
+    let new = work.model_of(trained, digest)?;
+    trained::note(ctx, given, &new, data);
+    Ok(new)
 }
 
 /// The epsilon of Adam's denominator (Kingma and Ba 2015; PyTorch's default).

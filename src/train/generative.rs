@@ -9,7 +9,7 @@ use super::schedule::Schedule;
 use super::training::{Course, Training};
 use super::validation::{Evaluation, Watch};
 use super::weights::{OnHost, Weights};
-use super::{Batches, TrainError};
+use super::{Batches, TrainError, trained};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::random::Random;
@@ -117,6 +117,7 @@ pub fn finetune_generative(
     ctx: &Context,
 ) -> Result<Model, TrainError> {
     super::finetune::refuse_test_rows(data)?;
+    let given = model;
     if !model.inner.arch.is_causal() {
         return Err(TrainError::Speechless { model: model.inner.name.clone(), asked: "be finetuned generatively" });
     }
@@ -125,7 +126,9 @@ pub fn finetune_generative(
     let adapters = recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
     let work = Generative { model, data, recipe, adapters: adapters.as_ref() };
     let (trained, digest) = perform_named(&work, ctx)?;
-    Ok(work.model_of(trained, digest))
+    let new = work.model_of(trained, digest);
+    trained::note(ctx, given, &new, data);
+    Ok(new)
 }
 
 /// A generative finetuning before it is computed.

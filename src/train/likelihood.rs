@@ -3,7 +3,7 @@
 
 use super::options::choice;
 use super::predict::{Bar, forward_work};
-use super::{Choice, TrainError};
+use super::{Choice, TrainError, trained};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::math::exp;
@@ -109,6 +109,7 @@ pub fn choose(
     if n < 2 {
         return Err(TrainError::OneContinuation { data: data.name().to_owned() });
     }
+    trained::refuse_seen(ctx, model, data)?;
     let own: Vec<String> = match (names, data.classes()) {
         ([], []) => (0..n).map(ordinal).collect(),
         ([], own) => own.to_vec(),

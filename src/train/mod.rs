@@ -26,6 +26,7 @@ mod pretrain;
 mod schedule;
 mod score;
 mod several;
+mod trained;
 mod training;
 mod validation;
 mod weights;

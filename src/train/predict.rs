@@ -1,6 +1,6 @@
 //! Labelling: logits, predictions and labels of a model with a head.
 
-use super::TrainError;
+use super::{TrainError, trained};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
 use crate::core::math::exp;
@@ -127,12 +127,14 @@ pub(super) fn asked_head(data: &Data) -> Result<HeadKind, ModelError> {
 
 /// Predictions: a frame with `id`, `p0`, `p1`, … and `prediction`, in the order of the data's classes. Test rows may be predicted.
 pub fn predict(model: &Model, data: &Data, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
+    trained::refuse_seen(ctx, model, data)?;
     let model = &in_order(model, data)?;
     answer(&Prediction { model, data, kind: Kind::Predict, precision }, ctx)
 }
 
 /// Labels: a frame with `id`, `p0`, `p1`, … and `label`; soft as the model predicts, or hard: 1 for the likeliest class.
 pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
+    trained::refuse_seen(ctx, model, data)?;
     let kind = if hard { Kind::HardLabel } else { Kind::SoftLabel };
     let model = &in_order(model, data)?;
     answer(&Prediction { model, data, kind, precision }, ctx)

@@ -1,7 +1,7 @@
 //! Scoring: what a scalar head says of each sequence, before anything is compared.
 
-use super::TrainError;
 use super::predict::{forward_work, outputs};
+use super::{TrainError, trained};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::random::Random;
@@ -14,6 +14,7 @@ use polars::prelude::{Column, DataFrame};
 
 /// Scores: a frame with `id`, `continuation` (0 for the first, or for the row itself) and `score`. Test rows may be scored.
 pub fn score(model: &Model, data: &Data, precision: Precision, ctx: &Context) -> Result<Frame, TrainError> {
+    trained::refuse_seen(ctx, model, data)?;
     let scoring = Scoring { model, data, precision };
     scoring.head()?;
     if data.is_empty() {

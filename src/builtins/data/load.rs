@@ -152,7 +152,8 @@ fn run(call: &mut Call) -> Answer {
     if let Some(mut records) = records {
         let ids_of = columns.has(&records, "id").then(|| name.clone());
         let is_drawn = test_share > 0.0 && !columns.has(&records, "split");
-        let origin = Origin { vault, ..Origin::of_records(&records, ids_of, !keep_test) };
+        let drawn = is_drawn.then_some(test_share);
+        let origin = Origin { vault, drawn, ..Origin::of_records(&records, ids_of, !keep_test) };
         let source = columns.source(call, &mut records, &name, test_share, seed)?;
         return counted(call, source, &origin, is_drawn, [n_train, n_test], seed);
     }
@@ -173,7 +174,8 @@ fn run(call: &mut Call) -> Answer {
     asked.only(&name, &["vault"])?;
     match sets::find(&name) {
         Some(set) => {
-            let origin = Origin { ids_of: Some(name.clone()), lets_in: !keep_test, vault, ..Origin::default() };
+            let drawn = (test_share > 0.0).then_some(test_share);
+            let origin = Origin { ids_of: Some(name.clone()), lets_in: !keep_test, drawn, vault, ..Origin::default() };
             let source = sets::load(call.ctx(), set, test_share, seed)?;
             counted(call, source, &origin, test_share > 0.0, [n_train, n_test], seed)
         }

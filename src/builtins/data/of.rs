@@ -118,7 +118,8 @@ fn run(call: &mut Call) -> Answer {
     // Rows without a name of their own are no set in which an id means one row.
     let is_set = name != UNNAMED && columns.has(&records, "id");
     let ids_of = is_set.then(|| name.clone());
-    let origin = Origin { vault, ..Origin::of_records(&records, ids_of, !keep_test) };
+    let drawn = (test_share > 0.0 && !columns.has(&records, "split")).then_some(test_share);
+    let origin = Origin { vault, drawn, ..Origin::of_records(&records, ids_of, !keep_test) };
     let source = columns.source(call, &mut records, &name, test_share, seed)?;
     Ok(Dynamic::from(Data::entered(call.ctx(), source, &origin)?))
 }

@@ -2,7 +2,9 @@
 
 use crate::bind::prelude::*;
 use crate::core::context::{Context, HeldBack, Look, Memo, Missing};
+use crate::data::{Learned, TestRows};
 use crate::sweep::{self, CellOutcome, Launcher, Sweep, SweepError, SweepState, WorkerChannel, WorkerMessage};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -35,7 +37,8 @@ pub fn function() -> Function {
              then their cells. They share the store, so what several cells need is computed once, and a sweep that was stopped goes on \
              with what is missing. The function's answers are made by this process from what is then in the store; so a cell that fails \
              is run again here, and anything costly that the store does not keep is computed here. The cells must not depend on each \
-             other: a function that changes an outer variable is run by this process alone. So is everything at the prompt, with \
+             other: a function that changes an outer variable is run by this process alone, and test rows of what a cell loads are known to \
+             later data sets when all cells are done. So is everything at the prompt, with \
              `--no-memo` or `--plan`, and in a call that a cell makes. Workers and their threads together are at most `--threads`. A cell \
              whose process dies is tried once more.",
         )
@@ -66,13 +69,9 @@ fn run(call: &mut Call) -> Answer {
     let (cells, closure): (Vec<Dynamic>, FnPtr) = (call.arg(0)?, call.arg(1)?);
     let options: MapOptions = call.options()?;
     let map = Map::new(call, cells, closure, options)?;
-    let Some(state) = map.state else { return map.alone() };
-    let Some(number) = state.number() else { return map.alone() };
-    match (state.channel(), map.launcher(state)) {
-        (Some(channel), _) if channel.task.call == number => map.serve(channel),
-        (_, Some(launcher)) => map.with_workers(number, launcher, state),
-        _ => map.alone(),
-    }
+    let answers = map.answers();
+    map.learn();
+    answers
 }
 
 /// A call.
@@ -85,6 +84,8 @@ struct Map<'a, 'c> {
     closure: FnPtr,
     goes_on: bool,
     options: MapOptions,
+    /// Test rows that the cells made known.
+    learned: RefCell<Vec<Learned>>,
 }
 
 /// What a look at the cells found.
@@ -122,7 +123,18 @@ impl<'a, 'c> Map<'a, 'c> {
             return Err(Fault::new("sweep/closure", what).hint("sweep::map(cells, |cell| …)"));
         }
         let ctx = call.ctx();
-        Ok(Map { call, ctx, state: SweepState::of(ctx), cells, closure, goes_on, options })
+        let (state, learned) = (SweepState::of(ctx), RefCell::default());
+        Ok(Map { call, ctx, state, cells, closure, goes_on, options, learned })
+    }
+
+    fn answers(&self) -> Answer {
+        let Some(state) = self.state else { return self.alone() };
+        let Some(number) = state.number() else { return self.alone() };
+        match (state.channel(), self.launcher(state)) {
+            (Some(channel), _) if channel.task.call == number => self.serve(channel),
+            (_, Some(launcher)) => self.with_workers(number, launcher, state),
+            _ => self.alone(),
+        }
     }
 
     /// How workers are started, if they may be.
@@ -159,9 +171,19 @@ impl<'a, 'c> Map<'a, 'c> {
     fn answer(&self, idx: usize) -> Answer {
         let cell = self.cells.get(idx).cloned().unwrap_or_default();
         let run = || self.call.call_back(&self.closure, vec![cell]);
-        match self.state {
+        let (answer, learned) = self.ctx.state::<TestRows>().apart(|| match self.state {
             Some(state) => state.inside(run),
             None => run(),
+        });
+        self.learned.borrow_mut().push(learned);
+        answer
+    }
+
+    /// What the cells loaded is known to the session when all are done: they do not know of each other.
+    fn learn(&self) {
+        let known = self.ctx.state::<TestRows>();
+        for learned in self.learned.take() {
+            known.learn(learned);
         }
     }
 

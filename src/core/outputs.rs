@@ -49,8 +49,9 @@ impl Context {
             return Ok(real);
         }
         let shown: Vec<String> = endings.iter().map(|ending| format!("`.{ending}`")).collect();
-        let reason = format!("its name must end in {}, as what is written does", shown.join(" or "));
-        Err(AccessError::Name { path: path.to_owned(), reason })
+        let such = Path::new(path).with_extension(endings.first().copied().unwrap_or_default());
+        let (path, endings) = (path.to_owned(), shown.join(" or "));
+        Err(AccessError::Ending { path, endings, such: such.display().to_string() })
     }
 
     /// The same for a folder.

@@ -44,27 +44,31 @@ impl Frame {
         }
         let rows = shown_rows(height, bounds.rows);
         let gap = (height > rows.len()).then_some(rows.len().div_ceil(2));
-        let mut left = bounds.width;
-        let mut shown: Vec<Shown> = Vec::new();
-        for column in self.table().columns() {
-            let mut text = shown_column(column, &rows, bounds.cell, DIGITS);
-            if let Some(at) = gap {
-                text.cells.insert(at.min(text.cells.len()), "⋮".to_owned());
-            }
-            let needs = text.width() + 2;
-            if needs > left && !shown.is_empty() {
-                break;
-            }
-            left = left.saturating_sub(needs);
-            shown.push(text);
-        }
-        let hidden: Vec<String> = self.columns().split_off(shown.len());
-        let mut lines = Vec::new();
-        lines.push(line(shown.iter().map(|column| (column.name.as_str(), column))));
-        lines.push(shown.iter().map(|column| "─".repeat(column.width())).collect::<Vec<_>>().join("  "));
-        let n_lines = shown.first().map_or(0, |column| column.cells.len());
-        for row in 0..n_lines {
-            lines.push(line(shown.iter().map(|column| (column.cells.get(row).map_or("", String::as_str), column))));
+        let columns = |cell: usize| -> Vec<Shown> {
+            let of = |column| {
+                let mut text = shown_column(column, &rows, cell, DIGITS);
+                if let Some(at) = gap {
+                    text.cells.insert(at.min(text.cells.len()), "⋮".to_owned());
+                }
+                text
+            };
+            self.table().columns().iter().map(of).collect()
+        };
+        let total = |columns: &[Shown]| columns.iter().map(|column| column.width() + 2).sum::<usize>();
+        // Cells are cut only as far as the line needs it.
+        let widths = [bounds.width, bounds.width / 2, bounds.cell];
+        let mut all = widths.into_iter().map(columns).find(|columns| total(columns) <= bounds.width + 2);
+        let all = all.get_or_insert_with(|| columns(bounds.cell));
+        let (shown, rest) = all.split_at(n_fitting(all, bounds.width));
+        // What does not fit stands below, beside the first column again, if one more block takes it.
+        let second: Vec<&Shown> = shown.first().into_iter().chain(rest).collect();
+        let fits = second.iter().map(|column| column.width() + 2).sum::<usize>() <= bounds.width + 2;
+        let second = if rest.is_empty() || !fits { Vec::new() } else { second };
+        let hidden: Vec<String> = if second.is_empty() { self.columns().split_off(shown.len()) } else { Vec::new() };
+        let mut lines = block(&shown.iter().collect::<Vec<_>>());
+        if !second.is_empty() {
+            lines.push(String::new());
+            lines.extend(block(&second));
         }
         let mut foot = size;
         if !hidden.is_empty() {
@@ -145,6 +149,31 @@ impl Frame {
         }
         columns
     }
+}
+
+/// How many columns fit into a line; one at least.
+fn n_fitting(columns: &[Shown], width: usize) -> usize {
+    let mut left = width;
+    for (idx, column) in columns.iter().enumerate() {
+        let needs = column.width() + 2;
+        if needs > left && idx > 0 {
+            return idx;
+        }
+        left = left.saturating_sub(needs);
+    }
+    columns.len()
+}
+
+/// Names, a rule, and a line for each row.
+fn block(columns: &[&Shown]) -> Vec<String> {
+    let mut lines = vec![line(columns.iter().map(|column| (column.name.as_str(), *column)))];
+    lines.push(columns.iter().map(|column| "─".repeat(column.width())).collect::<Vec<_>>().join("  "));
+    let n_lines = columns.first().map_or(0, |column| column.cells.len());
+    lines.extend(
+        (0..n_lines)
+            .map(|row| line(columns.iter().map(|column| (column.cells.get(row).map_or("", String::as_str), *column)))),
+    );
+    lines
 }
 
 /// A value beside its interval, all three rounded alike.

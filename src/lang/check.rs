@@ -2,6 +2,7 @@
 //! keys of literal option maps.
 
 use super::diagnostic::{Diagnostic, Place, Severity};
+use super::dropped::dropped;
 use super::explain::{unknown_global, unknown_in_module, wrong_arity};
 use super::known::{Callable, Known, SYNTACTIC, is_guard};
 use super::resolve::{Target, functions_of};
@@ -81,6 +82,12 @@ impl Findings<'_> {
         });
         for (path, position) in imports {
             self.import(name, &path, position);
+        }
+        for (method, position) in dropped(ast) {
+            let finding =
+                Diagnostic::new("check/dropped", format!("what `{method}` gives is not taken, and it changes nothing"))
+                    .hint("values are never changed: `let sorted = frame.sort(…);`");
+            self.add(name, position, Diagnostic { severity: Severity::Warning, ..finding });
         }
         for position in cut_shares(ast) {
             let finding = Diagnostic::new("check/integer-division", "`/` of two integers drops the fraction")

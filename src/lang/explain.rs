@@ -246,6 +246,12 @@ impl Scene<'_> {
         };
         let hint = hint.or_else(|| {
             let line = self.declared(name)?;
+            if !self.session.inputs.text.is_empty() && self.is_outermost(line) {
+                return Some(format!(
+                    "line {line}, which defines `{name}`, did not come to its end: run it again; or, in a function: it sees \
+                     only its parameters"
+                ));
+            }
             Some(format!(
                 "`{name}` is defined in line {line}, which cannot be seen here: a function sees only its parameters (a \
                  closure `|x| …` sees what surrounds it), and what a block defines ends with it"
@@ -396,6 +402,14 @@ impl Scene<'_> {
 
     fn text(&self) -> String {
         self.session.sources.find(self.source).map_or_else(String::new, |source| source.text.to_string())
+    }
+
+    /// Whether the line begins with a declaration, outside of every block.
+    fn is_outermost(&self, line: usize) -> bool {
+        self.text()
+            .lines()
+            .nth(line.saturating_sub(1))
+            .is_some_and(|text| text.starts_with("let ") || text.starts_with("const "))
     }
 
     /// The line that declares `name`, if this source has one.

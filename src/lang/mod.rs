@@ -4,6 +4,7 @@
 mod check;
 pub mod described;
 pub mod diagnostic;
+mod dropped;
 mod explain;
 mod growth;
 mod guard;

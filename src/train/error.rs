@@ -102,7 +102,7 @@ explained! {
         HeadTokens { why: String },
         #[error("training diverged at step {step} of {steps}: the {what} is not finite (lr {lr:?})")]
         #[code("train/diverged")]
-        #[hint(format!("try a lower rate, such as lr: {:e}", lr / 10.0))]
+        #[hint(format!("try a lower rate, such as lr: {:.0e}", lr / 10.0))]
         Diverged { step: usize, steps: usize, what: &'static str, lr: f64 },
         #[error("`{model}` is a bidirectional encoder: it does not predict next tokens, so it cannot {asked}")]
         #[code("model/not-causal")]

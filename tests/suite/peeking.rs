@@ -259,6 +259,66 @@ fn way_10_the_same_file_loaded_again_has_the_same_test_rows() {
     assert_eq!((same.value.as_str(), same.met.len(), same.warnings.len()), ("12", 0, 0), "nothing to say");
 }
 
+/// Runs a script in a folder with `plain.csv`, whose rows do not say which of them are test rows.
+fn tried_plain(code: &str) -> Told {
+    let folder = tempfile::tempdir().expect("a folder");
+    let row = |n: usize| format!("r{n},{} dog number {n},{}\n", ["good", "bad"][n % 2], ["yes", "no"][n % 2]);
+    std::fs::write(folder.path().join("plain.csv"), format!("id,text,label\n{}", (0..60).map(row).collect::<String>()))
+        .expect("written");
+    told(&mut session_in(folder.path()), code)
+}
+
+#[test]
+fn another_seed_of_a_drawn_split_is_a_draw_of_its_own() {
+    let sizes = "|seed| { let task = data::load(\"plain.csv\", #{ seed: seed }); [task.train.n_rows, task.test.n_rows, digest(task)] }";
+    let alone = tried_plain(&format!("let of = {sizes}; of.call(2)"));
+    let after = tried_plain(&format!("let of = {sizes}; of.call(0); of.call(1); of.call(2)"));
+    alone.ran();
+    assert_eq!(alone.value, after.value, "the draws before it change nothing");
+    assert!(
+        after.met.len() == 2 && after.met.iter().all(|(n, by, became)| *n > 0 && (*by, *became) == ("seed", "train"))
+    );
+    assert_eq!(after.warnings.len(), 0, "{:?}", after.warnings);
+    let share = tried_plain(
+        "data::load(\"plain.csv\", #{ seed: 0 }); data::load(\"plain.csv\", #{ seed: 0, test_share: 0.0 }).test.n_rows",
+    );
+    assert_eq!((share.value.as_str(), share.met[0].1), ("12", "id"), "another share is no other draw");
+}
+
+#[test]
+fn a_model_that_has_seen_a_row_does_not_predict_it_as_a_test_row() {
+    let train = "let one = data::load(\"plain.csv\", #{ seed: 0 });\n\
+        let other = data::load(\"plain.csv\", #{ seed: 1 });\n\
+        let base = model::untrained(one, #{ width: 8, layers: 1, seed: 1 });\n\
+        let model = base.finetune(one.train, one.train.truth(\"mine\"), #{ steps: 2, seed: 2 });\n";
+    let seen = "of the 12 test rows of `plain.csv`, under another draw of its split";
+    for use_of in [
+        "model.predict(other.test)",
+        "model.label(other)",
+        "model.finetune(one.train.take([0]), one.train.truth(\"on\"), #{ steps: 1 }).predict(other.test)",
+    ] {
+        tried_plain(&format!("{train}{use_of}")).refused(seen);
+    }
+    for fine in [
+        "model.predict(one.test)",
+        "model.predict(other.train)",
+        "base.finetune(other.train, other.train.truth(\"mine\"), #{ steps: 1 }).predict(other.test)",
+    ] {
+        tried_plain(&format!("{train}{fine}")).ran();
+    }
+}
+
+#[test]
+fn cells_of_a_sweep_do_not_know_each_others_test_rows() {
+    // Each cell's file holds the test rows of the one before as train rows.
+    let cells = "|n| { let rows = (0..20).map(|i| #{ id: `r${i}`, text: `dog ${i}`, label: if i % 2 == 0 { \"a\" } else { \"b\" },\n\
+        split: if i / 5 == n { \"test\" } else { \"train\" } }); data::of(rows, #{ name: \"set\" }).test.n_rows }";
+    let swept =
+        tried_plain(&format!("let at = {cells}; let found = sweep::map([0, 1, 2], at); found.push(at.call(3)); found"));
+    swept.ran();
+    assert_eq!(swept.value, "[5, 5, 5, 20]", "after the sweep all of them are known");
+}
+
 #[test]
 fn way_11_every_reading_says_split_rows_and_purpose() {
     let read = tried(

@@ -89,7 +89,7 @@ impl Look<'_> {
                 && matches!(call.name.as_str(), "==" | "!=" | "<" | "<=" | ">" | ">=")
             {
                 for (side, other) in [(a, b), (b, a)] {
-                    let Some((field, _)) = of(side) else { continue };
+                    let Some((field, _)) = of(side).filter(|_| is_alone(side)) else { continue };
                     match constant(other) {
                         Some(Constant::Nothing) => {
                             asked.insert(field);
@@ -122,6 +122,12 @@ fn called<'n>(node: &'n ASTNode) -> Option<(&'n FnCallExpr, Position)> {
         }
         _ => None,
     }
+}
+
+/// Whether nothing follows the field: `row.text.len()` is another value than the field's.
+fn is_alone(expression: &Expr) -> bool {
+    let (Expr::Dot(parts, ..) | Expr::Index(parts, ..)) = expression else { return false };
+    matches!(&parts.rhs, Expr::Property(..) | Expr::StringConstant(..))
 }
 
 /// `row.field` or `row["field"]`, whatever follows: the field and where it stands.

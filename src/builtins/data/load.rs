@@ -151,7 +151,13 @@ fn run(call: &mut Call) -> Answer {
     };
     if let Some(mut records) = records {
         let ids_of = columns.has(&records, "id").then(|| name.clone());
-        let is_drawn = test_share > 0.0 && !columns.has(&records, "split");
+        let has_split = columns.has(&records, "split");
+        if let Some(share) = options.test_share.filter(|_| has_split) {
+            let said = format!("`test_share` is `{share}`, and `{name}` says itself which rows are test rows");
+            let hint = "leave `test_share` out, or name no column `split`: rename it in the file";
+            return Err(Fault::new("data/split", said).hint(hint));
+        }
+        let is_drawn = test_share > 0.0 && !has_split;
         let drawn = is_drawn.then_some(test_share);
         let origin = Origin { vault, drawn, ..Origin::of_records(&records, ids_of, !keep_test) };
         let source = columns.source(call, &mut records, &name, test_share, seed)?;

@@ -50,6 +50,9 @@ fn run(call: &mut Call) -> Answer {
     for (name, items) in &columns {
         held.push(to_column(name, &plain(items))?);
     }
+    for (name, ends) in bounds(&columns) {
+        held.push(to_column(&name, &ends)?);
+    }
     for (name, reasons) in reasons(&columns) {
         held.push(to_column(&name, &reasons)?);
     }
@@ -91,6 +94,25 @@ fn plain(items: &[Dynamic]) -> Array {
         None => item.clone(),
     };
     items.iter().map(number).collect()
+}
+
+/// The ends of estimates' intervals, as further columns `NAME_low` and `NAME_high`, where no column has such a name.
+fn bounds(columns: &[(String, Array)]) -> Vec<(String, Array)> {
+    let is_taken = |name: &str| columns.iter().any(|(known, _)| known == name);
+    let ends_of = |item: &Dynamic| item.read_lock::<Estimate>().and_then(|estimate| estimate.bounds);
+    let mut made = Vec::new();
+    for (name, items) in columns.iter().filter(|(_, items)| items.iter().any(|item| ends_of(item).is_some())) {
+        let (low, high) = (format!("{name}_low"), format!("{name}_high"));
+        if is_taken(&low) || is_taken(&high) {
+            continue;
+        }
+        let column = |end: fn((f64, f64)) -> f64| -> Array {
+            items.iter().map(|item| ends_of(item).map_or(Dynamic::UNIT, |ends| Dynamic::from(end(ends)))).collect()
+        };
+        made.push((low, column(|ends| ends.0)));
+        made.push((high, column(|ends| ends.1)));
+    }
+    made
 }
 
 /// Why estimates are null, as further columns: `reason` for the first that needs one, `NAME_reason` for others and where

@@ -1,6 +1,7 @@
 //! `Loss.apply`
 
 use super::Loss;
+use super::at::Batch;
 use crate::autograd::{Axis, Tensor};
 use crate::bind::prelude::*;
 use crate::train::{At, LossBatch};
@@ -45,7 +46,7 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let Loss(loss) = call.receiver()?;
-    let (logits, weak, at): (Tensor, Tensor, Map) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
+    let (logits, weak, at): (Tensor, Tensor, Dynamic) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     if loss.n_earlier() > 0 {
         let what = format!("`{}` looks at earlier batches, which are not known here", loss.show());
         return Err(Fault::new("loss/unsettled", what).hint("give the loss to `finetune` itself: #{ loss: … }"));
@@ -53,6 +54,27 @@ fn run(call: &mut Call) -> Answer {
     let narrow = |tensor: &Tensor| -> Result<Vec<f32>, Fault> {
         Ok(tensor.values()?.into_iter().map(|value| value as f32).collect())
     };
+    let ([step, steps, epoch], weights) = where_it_is(&at)?;
+    let at = At { step, steps, epoch, weights: &weights, ..At::default() };
+    let (given, labels, [_, n_classes]) = (narrow(&logits)?, narrow(&weak)?, logits.shape());
+    let found = loss.step(&LossBatch { logits: &given, weak: &labels, n_classes, at })?;
+    let slope = Tensor::new(found.gradient.into_iter().map(f64::from).collect(), n_classes)?;
+    // A number with this gradient: z − z is 0, and its slope is the one that is wanted.
+    let moved = logits.sub(&logits.detach())?.mul(&slope)?.sum(Axis::All)?;
+    Ok(Dynamic::from(moved.add(&Tensor::scalar(found.value)?)?))
+}
+
+/// Steps done, all steps, epochs done, and weights of rows: of the batch that a loss is told of, or of a map with some of them.
+fn where_it_is(at: &Dynamic) -> Result<([usize; 3], Vec<f64>), Fault> {
+    if let Some(batch) = at.clone().try_cast::<Batch>() {
+        return Ok((batch.counts(), batch.weights().values()?));
+    }
+    let at = Map::from_dynamic(at).map_err(|why| Fault::new("loss/at", format!("`at` {}", why.0)))?;
+    let known = ["step", "steps", "epoch", "weights", "progress", "rows"];
+    if let Some(other) = at.keys().find(|name| !known.contains(&name.as_str())) {
+        let fault = Fault::new("loss/at", format!("`at` has no field `{other}`"));
+        return Err(fault.hint(format!("fields: {}", known.join(", "))));
+    }
     let weights = match at.get("weights") {
         Some(given) if !given.is_unit() => crate::bind::read_option::<Tensor>("at", "weights", given)?.values()?,
         _ => Vec::new(),
@@ -61,17 +83,5 @@ fn run(call: &mut Call) -> Answer {
         Some(given) => crate::bind::read_option::<usize>("at", name, given),
         None => Ok(0),
     };
-    let at = At {
-        step: number("step")?,
-        steps: number("steps")?,
-        epoch: number("epoch")?,
-        weights: &weights,
-        ..At::default()
-    };
-    let (given, labels, [_, n_classes]) = (narrow(&logits)?, narrow(&weak)?, logits.shape());
-    let found = loss.step(&LossBatch { logits: &given, weak: &labels, n_classes, at })?;
-    let slope = Tensor::new(found.gradient.into_iter().map(f64::from).collect(), n_classes)?;
-    // A number with this gradient: z − z is 0, and its slope is the one that is wanted.
-    let moved = logits.sub(&logits.detach())?.mul(&slope)?.sum(Axis::All)?;
-    Ok(Dynamic::from(moved.add(&Tensor::scalar(found.value)?)?))
+    Ok(([number("step")?, number("steps")?, number("epoch")?], weights))
 }

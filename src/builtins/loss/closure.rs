@@ -1,5 +1,6 @@
 //! A loss that a script wrote: a closure over tensors, called at every step.
 
+use super::at::Batch;
 use crate::autograd::Tensor;
 use crate::bind::prelude::*;
 use crate::core::context::Interrupted;
@@ -40,8 +41,7 @@ impl<'a, 'c> ClosureLoss<'a, 'c> {
         let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect();
         let logits = Tensor::variable(wide(batch.logits), batch.n_classes)?;
         let weak = Tensor::new(wide(batch.weak), batch.n_classes)?;
-        let weights = Tensor::new((0..batch.n_rows()).map(|row| batch.weight(row)).collect(), 1)?;
-        let args = vec![Dynamic::from(logits.clone()), Dynamic::from(weak), at_map(batch, weights).into()];
+        let args = vec![Dynamic::from(logits.clone()), Dynamic::from(weak), Dynamic::from(Batch::of(batch)?)];
         let answer = self.call.call_back(&self.closure, args)?;
         let Some(loss) = answer.clone().try_cast::<Tensor>() else {
             return Err(misfit(&format!("it returned {}", crate::bind::describe(&answer))));
@@ -91,19 +91,4 @@ impl Loss for ClosureLoss<'_, '_> {
 fn misfit(why: &str) -> Fault {
     let must = "the loss must return a tensor with one element that depends on `logits`";
     Fault::new("loss/closure", format!("{must}: {why}"))
-}
-
-/// What the closure gets as `at`: `step` (from 0), `steps`, `progress` (0 to 1), `epoch` (from 0), `rows` (the ids),
-/// `weights` (a row per row; 1 where labels have none).
-fn at_map(batch: &LossBatch, weights: Tensor) -> Map {
-    let at = &batch.at;
-    let rows: Array = at.rows.iter().map(|id| Dynamic::from(ImmutableString::from(*id))).collect();
-    let mut map = Map::new();
-    map.insert("step".into(), Dynamic::from(at.step as INT));
-    map.insert("steps".into(), Dynamic::from(at.steps as INT));
-    map.insert("progress".into(), Dynamic::from(at.progress()));
-    map.insert("epoch".into(), Dynamic::from(at.epoch as INT));
-    map.insert("rows".into(), rows.into());
-    map.insert("weights".into(), Dynamic::from(weights));
-    map
 }

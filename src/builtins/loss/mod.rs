@@ -2,6 +2,7 @@
 
 pub(crate) mod adapt_conf;
 mod apply;
+mod at;
 pub(crate) mod bootstrap_hard;
 pub(crate) mod bootstrap_soft;
 pub(crate) mod cace;
@@ -28,6 +29,10 @@ pub use closure::ClosureLoss;
 pub fn register(registry: &mut Registry) {
     registry.module("loss", "Losses: what a student is trained to minimise.");
     registry.value::<Loss>();
+    registry.value::<at::Batch>();
+    for function in at::functions() {
+        registry.add(function);
+    }
     registry.add(cross_entropy::function());
     registry.add(apply::function());
     registry.add(confidence::function());

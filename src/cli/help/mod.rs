@@ -104,6 +104,9 @@ impl Reference {
         if let Some(topic) = topics::find(name) {
             found.insert(0, Entry::Topic(topic));
         }
+        if let Some((signature, about)) = topics::word(name) {
+            found.insert(0, Entry::Language { signature, about });
+        }
         if found.is_empty() {
             found = language(name);
         }

@@ -109,6 +109,31 @@ pub const TOPICS: &[Topic] = &[
         about: "Pretrained models of one family, smallest first. A rung is one of them: `ladder[0]` is the weakest.",
     },
     Topic {
+        names: &["at"],
+        shows: "|logits, weak, at| logits.cross_entropy(weak) * at.progress",
+        about: "What a loss written in the script is told of its batch: `at.step`, `at.steps`, `at.progress` (0 to below 1), \
+                `at.epoch`, `at.rows` (ids), `at.weights`. `help Batch` has them one by one.",
+    },
+    Topic {
+        names: &["array", "arrays"],
+        shows: "let xs = [1, 2, 3];",
+        about: "`xs[0]`, `xs[-1]` (the last), `xs.len()`, `xs + ys`. New arrays and values: `map`, `filter`, `reduce`, `extract`, \
+                `some`, `all`, `find`, `index_of`, `contains`, `zip`. In place: `push`, `pop`, `insert`, `remove`, `sort`, `reverse`, \
+                `dedup`. `help map` and so on say more.",
+    },
+    Topic {
+        names: &["text", "string", "strings"],
+        shows: "let name = `seed ${seed}`;",
+        about: "`text.len()`, `text + other`, `text.contains(\"x\")`, `split`, `trim`, `replace`, `to_upper`, `to_lower`, `sub_string`, \
+                `starts_with`, `ends_with`, `parse_int`, `parse_float`. Back-ticks put values into a text: `${x}`.",
+    },
+    Topic {
+        names: &["object map", "maps"],
+        shows: "let options = #{ epochs: 3, lr: 1e-3 };",
+        about: "`options.lr`, `options[\"lr\"]`, `options + #{ lr: 1e-2 }` (the right one wins), `options.keys()`, `options.values()`, \
+                `\"lr\" in options`. A key that is not there reads as `()`.",
+    },
+    Topic {
         names: &["seed", "seeds"],
         shows: "#{ seeds: [0, 1, 2] }",
         about: "A seed decides which rows are drawn, how they are split and in which order a model sees them. Comparisons run \
@@ -119,4 +144,29 @@ pub const TOPICS: &[Topic] = &[
 /// The topic called `name`.
 pub fn find(name: &str) -> Option<&'static Topic> {
     TOPICS.iter().find(|topic| topic.names.contains(&name))
+}
+
+/// The glossary of docs/style.md.
+const STYLE: &str = include_str!("../../../docs/style.md");
+
+/// A word of the glossary and its meaning, whatever its capitals.
+pub fn word(name: &str) -> Option<(String, String)> {
+    let rows = STYLE.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    rows.filter(|(word, _)| *word != "word").find_map(|(word, meaning)| {
+        let is_it = word.split(", ").any(|word| word.eq_ignore_ascii_case(name));
+        is_it.then(|| (word.to_owned(), meaning.to_owned()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_glossary_is_read() {
+        let meaning = |name: &str| word(name).map(|(_, meaning)| meaning).unwrap_or_default();
+        assert!(meaning("supervisor").starts_with("the weak model"));
+        assert!(meaning("pgr").contains("(student − weak) / (ceiling − weak)") && meaning("D2") == meaning("d1"));
+        assert_eq!(word("word"), None);
+    }
 }

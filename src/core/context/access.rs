@@ -44,9 +44,13 @@ explained! {
             format!("it was looked for in {}", looked.iter().map(place).collect::<Vec<_>>().join(", then in "))
         })]
         NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
+        #[error("`{path}` is not written: its name must end in {endings}, as what is written does")]
+        #[code("access/name")]
+        #[hint("such as \"{such}\"")]
+        Ending { path: String, endings: String, such: String },
         #[error("`{path}` is not written: {reason}")]
         #[code("access/name")]
-        #[hint("give it another name, such as \"mine.csv\"")]
+        #[hint("give it another name")]
         Name { path: String, reason: String },
         #[error(
             "`{path}` is not written: with its {bytes} bytes the script would have written more than {} GiB", most >> 30

@@ -69,6 +69,9 @@ explained! {
         #[code("metric/no-gap")]
         #[hint("metric::pgr(weak, student, ceiling) is undefined here and says why")]
         CeilingBelow { weak: f64, ceiling: f64 },
+        #[error("`{name}` must be above 0, got `{value}`")]
+        #[code("metric/not-positive")]
+        NotPositive { name: &'static str, value: f64 },
         #[error("the level must be between 0.5 and 1, got `{0}`")]
         #[code("metric/level")]
         Level(value: f64),

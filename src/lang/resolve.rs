@@ -31,6 +31,11 @@ const W2S: &str = concat!(
     include_str!("../../stdlib/w2s/chain.rhai"),
     include_str!("../../stdlib/w2s/compare.rhai"),
     include_str!("../../stdlib/w2s/differences.rhai"),
+    include_str!("../../stdlib/w2s/methods.rhai"),
+    include_str!("../../stdlib/w2s/stops.rhai"),
+    include_str!("../../stdlib/w2s/generative.rhai"),
+    include_str!("../../stdlib/w2s/ensemble.rhai"),
+    include_str!("../../stdlib/w2s/prompted.rhai"),
 );
 
 /// The task files of the script stdlib: `tasks/NAME` with their texts. `build.rs` lists them.

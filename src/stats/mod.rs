@@ -4,11 +4,15 @@
 //! one seed) is refused or explained, never smoothed over.
 
 pub mod agreement;
-mod calibration;
+pub mod calibration;
 mod error;
 pub mod estimate;
 pub mod holm;
 pub mod intervals;
+pub mod logistic;
+pub mod mcnemar;
+pub mod neighbours;
+pub mod overlap;
 pub mod paired;
 pub mod pgr;
 pub mod proportions;
@@ -62,7 +66,16 @@ mod reference {
 
     /// The cases of one test, at least eight.
     pub fn cases(of: &str) -> Vec<Value> {
-        let all: Value = serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
+        read(include_str!("../../tests/reference/comparisons.json"), of)
+    }
+
+    /// Cases of scikit-learn, ruptures and statsmodels, with the code that made them: `tests/reference/methods.py`.
+    pub fn methods(of: &str) -> Vec<Value> {
+        read(include_str!("../../tests/reference/methods.json"), of)
+    }
+
+    fn read(text: &str, of: &str) -> Vec<Value> {
+        let all: Value = serde_json::from_str(text).expect("JSON");
         let cases = all[of].as_array().expect("cases").clone();
         assert!(cases.len() >= 8, "{of}: {}", cases.len());
         cases

@@ -32,6 +32,16 @@ pub enum TrainError {
     Weight { id: String, got: f64 },
     #[error("`labels` weighs every one of the {n_rows} rows of `data` with 0: nothing is left to train on")]
     NoWeight { n_rows: usize },
+    #[error("{n_missing} of {n_rows} rows of `features` have no label, the first with id `{id}`")]
+    UnlabelledFeatures { id: String, n_missing: usize, n_rows: usize },
+    #[error("`{of}` has no features: the columns `x0`, `x1`, … are missing")]
+    NoFeatures { of: &'static str, columns: Vec<String> },
+    #[error("`features` has {n_features} features, `rows` has {n_rows}")]
+    FeatureWidth { n_features: usize, n_rows: usize },
+    #[error("`{of}` has {got} in `{column}` of the row `{id}`, which is no finite number")]
+    Feature { of: &'static str, id: String, column: String, got: f64 },
+    #[error("{0}")]
+    Unfitted(String),
     #[error("`{option}` must be {must}, got `{got}`")]
     Range { option: &'static str, must: String, got: String },
     #[error("the checkpoint `{step}` is not among the steps `1` to `{steps}`")]
@@ -115,6 +125,11 @@ impl Explain for TrainError {
             TrainError::Contradiction { .. } => "train/contradiction",
             TrainError::Classes { .. } => "train/classes",
             TrainError::Weight { .. } | TrainError::NoWeight { .. } => "train/weight",
+            TrainError::UnlabelledFeatures { .. } => "train/missing-labels",
+            TrainError::NoFeatures { .. } | TrainError::FeatureWidth { .. } | TrainError::Feature { .. } => {
+                "train/features"
+            }
+            TrainError::Unfitted(_) => "train/unfitted",
             TrainError::Checkpoint { .. } => "pretrain/checkpoint",
             TrainError::OtherWords { .. } => "pretrain/other-words",
             TrainError::NotHeldOut { .. }
@@ -152,6 +167,12 @@ impl Explain for TrainError {
             TrainError::TestRows { .. } => Some("use the train side: data.train".to_owned()),
             TrainError::MissingLabels { .. } => {
                 Some("label these rows too, or train on the labelled ones alone: data.filter(labels)".to_owned())
+            }
+            TrainError::UnlabelledFeatures { .. } => Some(
+                "take the labelled rows alone: features.filter(col(\"id\").is_in(labels.column(\"id\")))".to_owned(),
+            ),
+            TrainError::NoFeatures { columns, .. } => {
+                Some(format!("`model.features(rows)` gives them; columns here: {}", columns.join(", ")))
             }
             TrainError::Contradiction { .. } => {
                 Some("training reads p0, p1, …: change those, and drop `label` or change it with them".to_owned())

@@ -36,6 +36,10 @@ const W2S: &str = concat!(
     include_str!("../../stdlib/w2s/generative.rhai"),
     include_str!("../../stdlib/w2s/ensemble.rhai"),
     include_str!("../../stdlib/w2s/prompted.rhai"),
+    include_str!("../../stdlib/w2s/classified.rhai"),
+    include_str!("../../stdlib/w2s/misfit.rhai"),
+    include_str!("../../stdlib/w2s/easy.rhai"),
+    include_str!("../../stdlib/w2s/profile.rhai"),
 );
 
 /// The task files of the script stdlib: `tasks/NAME` with their texts. `build.rs` lists them.

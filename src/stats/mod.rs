@@ -12,12 +12,15 @@ pub mod intervals;
 pub mod logistic;
 pub mod mcnemar;
 pub mod neighbours;
+pub mod one_sample;
 pub mod overlap;
 pub mod paired;
 pub mod pgr;
+pub mod power;
 pub mod proportions;
 mod resample;
 pub mod scores;
+pub mod slope;
 mod wilson;
 
 pub use error::MetricError;
@@ -59,22 +62,27 @@ pub(crate) fn is_rounding(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
 }
 
-/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py`.
+/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py`, `claims.py` and `methods.py`.
 #[cfg(test)]
 mod reference {
     use serde_json::Value;
 
-    /// The cases of one test, at least eight.
+    /// The cases of one test of `comparisons.py`, at least eight.
     pub fn cases(of: &str) -> Vec<Value> {
-        read(include_str!("../../tests/reference/comparisons.json"), of)
+        listed(include_str!("../../tests/reference/comparisons.json"), of)
     }
 
-    /// Cases of scikit-learn, ruptures and statsmodels, with the code that made them: `tests/reference/methods.py`.
+    /// The cases of one test of `claims.py`.
+    pub fn claims(of: &str) -> Vec<Value> {
+        listed(include_str!("../../tests/reference/claims.json"), of)
+    }
+
+    /// The cases of one test of `methods.py`: values of scikit-learn, ruptures and statsmodels.
     pub fn methods(of: &str) -> Vec<Value> {
-        read(include_str!("../../tests/reference/methods.json"), of)
+        listed(include_str!("../../tests/reference/methods.json"), of)
     }
 
-    fn read(text: &str, of: &str) -> Vec<Value> {
+    fn listed(text: &str, of: &str) -> Vec<Value> {
         let all: Value = serde_json::from_str(text).expect("JSON");
         let cases = all[of].as_array().expect("cases").clone();
         assert!(cases.len() >= 8, "{of}: {}", cases.len());

@@ -8,6 +8,7 @@ mod calibration_curve;
 mod calibration_error;
 mod change_point;
 mod ece;
+mod equivalence;
 mod estimate;
 mod holm;
 mod intervals;
@@ -16,6 +17,9 @@ mod margins;
 mod mcnemar;
 mod pgr;
 mod pgr_percent;
+mod power;
+mod slope;
+mod t_test;
 mod truth;
 mod two_proportions;
 mod vault;
@@ -41,6 +45,10 @@ pub fn register(registry: &mut Registry) {
     registry.add(pgr_percent::function());
     intervals::register(registry);
     registry.add(holm::function());
+    registry.add(t_test::function());
+    registry.add(equivalence::function());
+    power::register(registry);
+    registry.add(slope::function());
     registry.add(two_proportions::function());
     registry.add(vault::function());
 }

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod data;
+pub mod features;
 pub mod frame;
 pub mod loss;
 pub mod metric;
@@ -22,6 +23,7 @@ use crate::bind::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
     data::register(&mut registry);
+    features::register(&mut registry);
     frame::register(&mut registry);
     loss::register(&mut registry);
     metric::register(&mut registry);

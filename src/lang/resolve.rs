@@ -32,6 +32,15 @@ const W2S: &str = concat!(
     include_str!("../../stdlib/w2s/chain.rhai"),
     include_str!("../../stdlib/w2s/compare.rhai"),
     include_str!("../../stdlib/w2s/differences.rhai"),
+    include_str!("../../stdlib/w2s/methods.rhai"),
+    include_str!("../../stdlib/w2s/stops.rhai"),
+    include_str!("../../stdlib/w2s/generative.rhai"),
+    include_str!("../../stdlib/w2s/ensemble.rhai"),
+    include_str!("../../stdlib/w2s/prompted.rhai"),
+    include_str!("../../stdlib/w2s/classified.rhai"),
+    include_str!("../../stdlib/w2s/misfit.rhai"),
+    include_str!("../../stdlib/w2s/easy.rhai"),
+    include_str!("../../stdlib/w2s/profile.rhai"),
 );
 
 /// The module `claims`.

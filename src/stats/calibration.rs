@@ -1,13 +1,62 @@
 //! The debiased calibration error of the top label (Kumar, Liang and Ma 2019, arXiv 1909.10155).
 
 use super::scores::{Metric, Scored};
-use super::{MetricError, mean};
+use super::{MetricError, mean, wilson};
 use crate::frames::argmax;
 
 impl Scored {
     /// Rows in `n_bins` bins of equal size by their largest probability; the root of the mean squared distance between a bin's
     /// accuracy and its mean probability, of which the variance of the accuracy is taken off. 0 where less than nothing is left.
     pub fn calibration_error(&self, n_bins: usize) -> Result<f64, MetricError> {
+        let bins = self.bins_of_equal_size(n_bins)?;
+        let square = |(confidences, right): &(Vec<f64>, Vec<f64>)| match right.len() {
+            // One row says nothing of its own variance.
+            ..2 => 0.0,
+            n => {
+                let accuracy = mean(right);
+                let noise = accuracy * (1.0 - accuracy) / (n as f64 - 1.0);
+                n as f64 * ((accuracy - mean(confidences)).powi(2) - noise)
+            }
+        };
+        let total: f64 = bins.iter().map(square).sum();
+        Ok((total / self.n_rows() as f64).max(0.0).sqrt())
+    }
+}
+
+/// Rows of one bin of a calibration curve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CurvePoint {
+    pub n: usize,
+    /// The mean of the largest probability.
+    pub confidence: f64,
+    /// The share of rows whose likeliest class is the true one, with Wilson's interval.
+    pub accuracy: f64,
+    pub bounds: (f64, f64),
+}
+
+impl Scored {
+    /// Rows in at most `n_bins` bins of equal size by their largest probability, in rising order: how sure, how often right. Equal
+    /// probabilities stay together.
+    pub fn calibration_curve(&self, n_bins: usize) -> Result<Vec<CurvePoint>, MetricError> {
+        let mut points = Vec::new();
+        for (confidences, right) in self.bins_of_equal_size(n_bins)? {
+            if right.is_empty() {
+                continue;
+            }
+            let n_right = right.iter().filter(|right| **right > 0.5).count();
+            let share = wilson(n_right, right.len(), 0.95)?;
+            points.push(CurvePoint {
+                n: right.len(),
+                confidence: mean(&confidences),
+                accuracy: share.value.unwrap_or(f64::NAN),
+                bounds: share.bounds.unwrap_or((0.0, 1.0)),
+            });
+        }
+        Ok(points)
+    }
+
+    /// The largest probabilities and whether they are right, by bin.
+    fn bins_of_equal_size(&self, n_bins: usize) -> Result<Vec<(Vec<f64>, Vec<f64>)>, MetricError> {
         if self.truth.is_empty() {
             return Err(MetricError::Empty);
         }
@@ -31,17 +80,7 @@ impl Scored {
                 right.push(*is_right);
             }
         }
-        let square = |(confidences, right): &(Vec<f64>, Vec<f64>)| match right.len() {
-            // One row says nothing of its own variance.
-            ..2 => 0.0,
-            n => {
-                let accuracy = mean(right);
-                let noise = accuracy * (1.0 - accuracy) / (n as f64 - 1.0);
-                n as f64 * ((accuracy - mean(confidences)).powi(2) - noise)
-            }
-        };
-        let total: f64 = bins.iter().map(square).sum();
-        Ok((total / rows.len() as f64).max(0.0).sqrt())
+        Ok(bins)
     }
 }
 
@@ -87,6 +126,18 @@ mod tests {
         let tied = scored(&[0.9; 10], &[0, 1, 0, 1, 0, 1, 0, 1, 0, 1]);
         near(tied.calibration_error(15).expect("rows"), 0.363_623_738);
         assert!(apart.calibration_error(0).is_err());
+    }
+
+    /// Ten rows in three bins of four, three and three, as `numpy.array_split` cuts them; tied rows make one.
+    #[test]
+    fn a_curve_has_a_point_for_each_bin() {
+        let p = [0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99];
+        let curve = scored(&p, &[1, 0, 1, 0, 1, 1, 0, 1, 1, 1]).calibration_curve(3).expect("rows");
+        assert_eq!(curve.iter().map(|point| point.n).collect::<Vec<_>>(), [4, 3, 3]);
+        assert!((curve[0].confidence - 0.625).abs() < 1e-7 && curve[0].accuracy == 0.5 && curve[2].accuracy == 1.0);
+        // scipy.stats.binomtest(2, 4).proportion_ci(.95, method="wilson")
+        assert!((curve[0].bounds.0 - 0.150_039_0).abs() < 1e-6 && (curve[0].bounds.1 - 0.849_961_0).abs() < 1e-6);
+        assert_eq!(scored(&[0.9; 5], &[0, 1, 0, 1, 1]).calibration_curve(4).expect("rows").len(), 1);
     }
 
     /// Of calibrated predictions `ece` is above 0 and shrinks with the rows; the squares of this one are 0 in the mean.

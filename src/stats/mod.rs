@@ -4,12 +4,16 @@
 //! one seed) is refused or explained, never smoothed over.
 
 pub mod agreement;
-mod calibration;
+pub mod calibration;
 mod error;
 pub mod estimate;
 pub mod holm;
 pub mod intervals;
+pub mod logistic;
+pub mod mcnemar;
+pub mod neighbours;
 pub mod one_sample;
+pub mod overlap;
 pub mod paired;
 pub mod pgr;
 pub mod power;
@@ -58,7 +62,7 @@ pub(crate) fn is_rounding(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
 }
 
-/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py` and `claims.py`.
+/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py`, `claims.py` and `methods.py`.
 #[cfg(test)]
 mod reference {
     use serde_json::Value;
@@ -71,6 +75,11 @@ mod reference {
     /// The cases of one test of `claims.py`.
     pub fn claims(of: &str) -> Vec<Value> {
         listed(include_str!("../../tests/reference/claims.json"), of)
+    }
+
+    /// The cases of one test of `methods.py`: values of scikit-learn, ruptures and statsmodels.
+    pub fn methods(of: &str) -> Vec<Value> {
+        listed(include_str!("../../tests/reference/methods.json"), of)
     }
 
     fn listed(text: &str, of: &str) -> Vec<Value> {

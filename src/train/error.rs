@@ -133,6 +133,23 @@ explained! {
         #[code("model/input")]
         #[hint("give each row `continuations`, an array of two texts or more")]
         OneContinuation { data: String },
+        #[error("{n_missing} of {n_rows} rows of `features` have no label, the first with id `{id}`")]
+        #[code("train/missing-labels")]
+        #[hint("take the labelled rows alone: features.filter(col(\"id\").is_in(labels.column(\"id\")))")]
+        UnlabelledFeatures { id: String, n_missing: usize, n_rows: usize },
+        #[error("`{of}` has no features: the columns `x0`, `x1`, … are missing")]
+        #[code("train/features")]
+        #[hint(format!("`model.features(rows)` gives them; columns here: {}", columns.join(", ")))]
+        NoFeatures { of: &'static str, columns: Vec<String> },
+        #[error("`features` has {n_features} features, `rows` has {n_rows}")]
+        #[code("train/features")]
+        FeatureWidth { n_features: usize, n_rows: usize },
+        #[error("`{of}` has {got} in `{column}` of the row `{id}`, which is no finite number")]
+        #[code("train/features")]
+        Feature { of: &'static str, id: String, column: String, got: f64 },
+        #[error("{0}")]
+        #[code("train/unfitted")]
+        Unfitted(text: String),
         #[error("the loss gave {got} gradients for {expected} logits")]
         #[code("train/gradient-shape")]
         GradientShape { got: usize, expected: usize },

@@ -16,7 +16,7 @@ pub(super) struct Labels {
 }
 
 /// What a weight may be besides 0: arbitrary, far from where sums of squares overflow or vanish.
-const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-9..=1e9;
+pub(super) const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-9..=1e9;
 
 impl Labels {
     /// Of the rows of `data`, in their order.

@@ -6,6 +6,7 @@
 mod batches;
 mod carried;
 mod checkpoint;
+mod classify;
 mod device;
 mod error;
 mod finetune;
@@ -32,6 +33,7 @@ mod validation;
 mod weights;
 
 pub use batches::Batches;
+pub use classify::{Classifier, Distance, Similarity, classify, overlap};
 pub use error::TrainError;
 pub use finetune::{finetune, finetune_watched};
 pub(crate) use generate::generate_options;

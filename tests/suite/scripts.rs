@@ -133,7 +133,12 @@ fn claims_pass_their_own_tests() {
 
 #[test]
 fn errors_pass_their_own_tests() {
-    passes_its_own_tests("errors", 6);
+    passes_its_own_tests("errors", 11);
+}
+
+#[test]
+fn methods_pass_their_own_tests() {
+    passes_its_own_tests("methods", 15);
 }
 
 #[test]

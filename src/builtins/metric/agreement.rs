@@ -1,4 +1,4 @@
-//! `metric::agreement`, `metric::agreement_rates`, `metric::kappa`, `metric::capa`
+//! `metric::agreement`, `metric::agreement_rates`, `metric::confident_errors`, `metric::kappa`, `metric::capa`
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
@@ -11,6 +11,7 @@ use crate::stats::agreement;
 pub fn register(registry: &mut Registry) {
     registry.add(rows());
     registry.add(rates());
+    registry.add(confident_errors());
     registry.add(kappa());
     registry.add(capa());
 }
@@ -89,6 +90,53 @@ fn rates() -> Function {
         "let none = frame::of(#{ id: [\"a\"], prediction: [1] }).head(0);\n\
          metric::agreement_rates(none, none, frame::of(#{ id: [\"a\"], label: [1] }).head(0))",
         "there is no row to measure",
+    )
+}
+
+options! {
+    /// Options of `metric::confident_errors`.
+    pub struct ConfidentOptions {
+        /// From this probability on a model is called sure. Arbitrary.
+        threshold: f64 = 0.75,
+    }
+}
+
+fn confident_errors() -> Function {
+    of_two(Function::new("metric", "confident_errors", |call| {
+        let options: ConfidentOptions = call.options()?;
+        let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
+        let found = agreement::confident_errors(&weak, &student, &truth, options.threshold)?;
+        let share = |value: Option<f64>| value.map_or(Dynamic::UNIT, Dynamic::from);
+        let map: Map = [
+            ("n_wrong".into(), Dynamic::from(found.n_wrong as INT)),
+            ("imitated".into(), share(found.imitated)),
+            ("student_is_sure".into(), share(found.student_is_sure)),
+            ("both_are_sure".into(), share(found.both_are_sure)),
+        ]
+        .into_iter()
+        .collect();
+        Ok(Dynamic::from(map))
+    }))
+    .about("How sure a student is of its supervisor's errors.")
+    .details(
+        "Of the `n_wrong` rows on which the supervisor is wrong: `imitated` is the share on which the student says the same wrong class, \
+         `student_is_sure` that on which it also gives that class `threshold` or more, `both_are_sure` that on which the \
+         supervisor does so too. `()` where the supervisor is never wrong. A class is the first largest probability.",
+    )
+    .options::<ConfidentOptions>()
+    .source("error imitation: Burns et al. 2023, section 5.1.3; the threshold is ours")
+    .returns("object map: a count and shares")
+    .example(
+        "let weak = frame::of(#{ id: [\"a\", \"b\"], p0: [0.25, 0.125], p1: [0.75, 0.875] });\n\
+         let student = frame::of(#{ id: [\"a\", \"b\"], p0: [0.375, 0.125], p1: [0.625, 0.875] });\n\
+         let found = metric::confident_errors(weak, student, frame::of(#{ id: [\"a\", \"b\"], label: [0, 0] }));\n\
+         [found.imitated, found.student_is_sure]",
+        "[1.0, 0.5]",
+    )
+    .fails(
+        "let p = frame::of(#{ id: [\"a\"], p0: [0.25], p1: [0.75] });\n\
+         metric::confident_errors(p, p, frame::of(#{ id: [\"a\"], label: [0] }), #{ threshold: 1.5 })",
+        "`threshold` must be a probability from 0 to 1, got `1.5`",
     )
 }
 

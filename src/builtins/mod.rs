@@ -6,10 +6,12 @@
 
 pub mod data;
 pub mod frame;
+pub mod judge;
 pub mod loss;
 pub mod metric;
 pub mod model;
 pub mod plot;
+pub mod policy;
 pub mod report;
 pub mod script;
 pub mod sweep;
@@ -23,10 +25,12 @@ pub fn registry() -> Registry {
     let mut registry = Registry::default();
     data::register(&mut registry);
     frame::register(&mut registry);
+    judge::register(&mut registry);
     loss::register(&mut registry);
     metric::register(&mut registry);
     model::register(&mut registry);
     plot::register(&mut registry);
+    policy::register(&mut registry);
     report::register(&mut registry);
     script::register(&mut registry);
     sweep::register(&mut registry);

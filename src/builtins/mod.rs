@@ -10,6 +10,7 @@ pub mod loss;
 pub mod metric;
 pub mod model;
 pub mod plot;
+pub mod preference;
 pub mod report;
 pub mod script;
 pub mod sweep;
@@ -27,6 +28,7 @@ pub fn registry() -> Registry {
     metric::register(&mut registry);
     model::register(&mut registry);
     plot::register(&mut registry);
+    preference::register(&mut registry);
     report::register(&mut registry);
     script::register(&mut registry);
     sweep::register(&mut registry);

@@ -12,6 +12,7 @@ pub mod metric;
 pub mod model;
 pub mod plot;
 pub mod policy;
+pub mod preference;
 pub mod report;
 pub mod script;
 pub mod sweep;
@@ -31,6 +32,7 @@ pub fn registry() -> Registry {
     model::register(&mut registry);
     plot::register(&mut registry);
     policy::register(&mut registry);
+    preference::register(&mut registry);
     report::register(&mut registry);
     script::register(&mut registry);
     sweep::register(&mut registry);

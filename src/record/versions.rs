@@ -59,6 +59,8 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("model/validation", 1, 0),
     ("module", 2, 2),
     ("predict", 3, 3),
+    ("preference/closure", 1, 0),
+    ("preference/loss", 1, 0),
     ("preference/margins", 1, 0),
     ("pretrain", 1, 1),
     ("pretrain/models", 1, 1),

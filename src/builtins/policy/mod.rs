@@ -2,6 +2,7 @@
 
 mod change;
 mod estimates;
+mod finetune;
 mod getters;
 mod make;
 mod measures;
@@ -30,6 +31,7 @@ pub fn register(registry: &mut Registry) {
         estimates::functions(),
         pairs::functions(),
         optimise::functions(),
+        finetune::functions(),
     ];
     families.into_iter().flatten().for_each(|function| registry.add(function));
 }

@@ -1,8 +1,9 @@
 //! Drawing responses from a policy.
 
 use super::table::{MAX_VALUES, range};
-use super::{Policy, PolicyError, per_prompt};
+use super::{Live, Policy, PolicyError, per_prompt};
 use crate::core::digest::Digest;
+use crate::core::math::exp;
 use crate::core::random::Random;
 use crate::frames::{Frame, FrameError};
 use polars::prelude::{Column, DataFrame};
@@ -14,15 +15,12 @@ pub struct Drawn {
 
 impl Drawn {
     pub fn of(policy: &Policy) -> Drawn {
-        let of_prompt = |prompt| {
-            let mut sum = 0.0;
-            let add = |p: f64| {
-                sum += p;
-                sum
-            };
-            policy.probabilities(prompt).into_iter().map(add).collect()
-        };
-        Drawn { rows: per_prompt(policy.n_prompts, of_prompt) }
+        Drawn { rows: per_prompt(policy.n_prompts, |prompt| cumulative(policy.row(prompt))) }
+    }
+
+    /// Of parameters at work.
+    pub fn live(live: &Live, n_prompts: usize) -> Drawn {
+        Drawn { rows: per_prompt(n_prompts, |prompt| cumulative(&live.row(prompt))) }
     }
 
     /// A response of the prompt.
@@ -36,6 +34,15 @@ impl Drawn {
     pub fn prompt(&self, random: &mut Random) -> usize {
         random.below(self.rows.len())
     }
+}
+
+fn cumulative(logprobs: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
+    let add = |logprob: &f64| {
+        sum += exp(*logprob);
+        sum
+    };
+    logprobs.iter().map(add).collect()
 }
 
 /// Samples of every prompt: `prompt`, `sample`, `response`, `logprob`.

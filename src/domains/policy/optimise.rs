@@ -490,3 +490,23 @@ impl Problem for OnPairs<'_> {
         Some(curvature.into_iter().map(|bend| 1.0 / (bend + self.l2).max(1e-12)).collect())
     }
 }
+
+/// The problems, for tests.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    pub fn population<'a>(
+        policy: &'a Policy,
+        reference: &'a Policy,
+        judge: &Judge,
+        sampler: &Policy,
+        how: (Objective, f64),
+    ) -> Box<dyn Problem + 'a> {
+        Box::new(Population::new(policy, reference, judge, sampler, how))
+    }
+
+    pub fn rlhf<'a>(policy: &'a Policy, reference: &'a Policy, judge: &'a Judge, beta: f64) -> Box<dyn Problem + 'a> {
+        Box::new(Rlhf { policy, reference, judge, beta })
+    }
+}

@@ -242,6 +242,18 @@ pub struct Policy {
     /// ln π(y | x), row-major `[n_prompts, n_responses]`.
     logprobs: Arc<Vec<f64>>,
     digest: Digest,
+    /// Of a policy that was trained step by step.
+    trained: Option<Arc<Trained>>,
+}
+
+/// What a training left beside its last policy.
+pub struct Trained {
+    /// Policies on the way, the last among them, with the steps after which they were kept.
+    pub checkpoints: Vec<(usize, Policy)>,
+    /// The pairs that it drew by itself, in order, with the step that saw them.
+    pub stream: Option<Frame>,
+    /// `step`, `loss` and `n_pairs`, those seen until then.
+    pub curve: Frame,
 }
 
 impl std::fmt::Debug for Policy {
@@ -264,7 +276,7 @@ impl Policy {
     pub fn derived(logits: Grid, digest: Digest) -> Policy {
         let Grid { n_prompts, n_responses, values } = logits;
         let logprobs = Arc::new(log_softmax(&values, n_prompts, n_responses));
-        Policy { n_prompts, n_responses, form: Form::Tabular, logprobs, digest }
+        Policy { n_prompts, n_responses, form: Form::Tabular, logprobs, digest, trained: None }
     }
 
     /// The same probability for all.
@@ -308,7 +320,7 @@ impl Policy {
             Grid::new(features.n_prompts, features.n_responses, logits, "the logit")?;
         let logprobs = Arc::new(log_softmax(&values, n_prompts, n_responses));
         let form = Form::LogLinear { features, weights: Arc::new(weights), offset };
-        Ok(Policy { n_prompts, n_responses, form, logprobs, digest })
+        Ok(Policy { n_prompts, n_responses, form, logprobs, digest, trained: None })
     }
 
     /// What training changes: logits, or the features' weights.
@@ -369,6 +381,17 @@ impl Policy {
 
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// What its training left, if it was trained step by step.
+    pub fn trained(&self) -> Option<&Trained> {
+        self.trained.as_deref()
+    }
+
+    /// The same policy with what its training left.
+    #[must_use]
+    pub fn with_training(self, trained: Trained) -> Policy {
+        Policy { trained: Some(Arc::new(trained)), ..self }
     }
 
     /// Tabular, with the logits that `of` makes of a prompt's log-probabilities; `digest` names how.

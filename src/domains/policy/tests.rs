@@ -191,12 +191,14 @@ fn what_finite_pairs_leave_open_is_said() {
     assert!(error.to_string().contains("the pairs of prompt 0 compare response 2"), "{error}");
     // Without them the margins are the log-odds of the counts, and what no chain connects stays as it was.
     let bounded = of(&[list[0], list[1], list[2], list[4]], Objective::Dpo).expect("bounded");
-    near(bounded.logprob(0, 0) - bounded.logprob(0, 1), 2f64.ln());
-    near(bounded.logprob(0, 4) - bounded.logprob(0, 5), 4f64.ln());
-    near(bounded.logprob(0, 6) - bounded.logprob(0, 2), 0.0);
+    let margin = |policy: &Policy, one, other| policy.logprob(0, one) - policy.logprob(0, other);
+    for (one, other, want) in [(0, 1, 2f64.ln()), (4, 5, 4f64.ln()), (6, 2, 0.0)] {
+        let got = margin(&bounded, one, other);
+        assert!((got - want).abs() < 1e-6, "{one} {other}: {got} {want}");
+    }
     // IPO's margin of a unanimous pair is 1/2β.
     let ipo = of(&list, Objective::Ipo).expect("always bounded");
-    near(ipo.logprob(0, 2) - ipo.logprob(0, 3), 0.5);
+    assert!((margin(&ipo, 2, 3) - 0.5).abs() < 1e-6);
     assert!(of(&[], Objective::Ipo).expect_err("none").to_string().contains("no pairs"));
 }
 
@@ -250,7 +252,9 @@ fn best_of_n_keeps_its_bounds() {
             let wins = best.win_rate(policy, &judge.hard(), &idle).expect("sorted");
             let most = of / (of + 1.0);
             assert!(kl <= bound + 1e-9 && wins <= most + 1e-9, "{n}: {kl} {bound}, {wins} {most}");
-            assert_eq!((bound - kl < 1e-2, most - wins < 1e-4), (tight, tight), "{n}: {kl} {bound}, {wins} {most}");
+            let (kl_gap, win_gap) = (bound - kl, most - wins);
+            let fits = if tight { kl_gap < 1e-2 && win_gap < 1e-4 } else { kl_gap > 5e-3 && win_gap > 1e-4 };
+            assert!(fits, "{n}: {kl} {bound}, {wins} {most}");
         }
     }
     // A response of hardly any probability and the lowest reward stays a number.

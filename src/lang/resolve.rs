@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// The script stdlib: module names with their texts, inside the binary.
 pub const STDLIB: &[(&str, &str)] = &[
     ("w2s", W2S),
+    ("claims", CLAIMS),
     ("errors", include_str!("../../stdlib/errors.rhai")),
     ("prompt", include_str!("../../stdlib/prompt.rhai")),
     ("tasks", include_str!("../../stdlib/tasks.rhai")),
@@ -31,6 +32,13 @@ const W2S: &str = concat!(
     include_str!("../../stdlib/w2s/chain.rhai"),
     include_str!("../../stdlib/w2s/compare.rhai"),
     include_str!("../../stdlib/w2s/differences.rhai"),
+);
+
+/// The module `claims`.
+const CLAIMS: &str = concat!(
+    include_str!("../../stdlib/claims.rhai"),
+    include_str!("../../stdlib/claims/judge.rhai"),
+    include_str!("../../stdlib/claims/world.rhai"),
 );
 
 /// The task files of the script stdlib: `tasks/NAME` with their texts. `build.rs` lists them.
@@ -180,7 +188,10 @@ impl Resolver {
             }
         };
         self.sources.keep(&name, &text, path);
-        let (mut ast, edits) = rewrite::compile(engine, &Scope::new(), &|name| self.is_global(engine, name), &text)
+        // A script that is run and imported too asks `is_def_var("args")`: what stands behind the question must compile in a module, which has none.
+        let mut scope = Scope::new();
+        scope.push("args", rhai::Array::new());
+        let (mut ast, edits) = rewrite::compile(engine, &scope, &|name| self.is_global(engine, name), &text)
             .map_err(|error| Box::new(EvalAltResult::ErrorInModule(name.clone(), error.into(), Position::NONE)))?;
         self.sources.compiled(&name, &ast, edits, false);
         ast.set_source(name);

@@ -37,6 +37,8 @@ pub enum MetricError {
     Accuracy { name: &'static str, value: f64 },
     #[error("`{name}` must be a probability from 0 to 1, got `{value}`")]
     Probability { name: &'static str, value: f64 },
+    #[error("`{name}` must be above 0, got `{value}`")]
+    NotPositive { name: &'static str, value: f64 },
     #[error("no gap to recover: the ceiling `{ceiling}` is below the weak model `{weak}`")]
     CeilingBelow { weak: f64, ceiling: f64 },
     #[error("the level must be between 0.5 and 1, got `{0}`")]
@@ -78,6 +80,7 @@ impl Explain for MetricError {
             MetricError::NotFinite { .. } => "metric/not-finite",
             MetricError::Accuracy { .. } => "metric/accuracy",
             MetricError::Probability { .. } => "metric/probability",
+            MetricError::NotPositive { .. } => "metric/not-positive",
             MetricError::CeilingBelow { .. } => "metric/no-gap",
             MetricError::Level(_) => "metric/level",
             MetricError::Undefined(_) => "metric/undefined",

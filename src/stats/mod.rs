@@ -9,11 +9,14 @@ mod error;
 pub mod estimate;
 pub mod holm;
 pub mod intervals;
+pub mod one_sample;
 pub mod paired;
 pub mod pgr;
+pub mod power;
 pub mod proportions;
 mod resample;
 pub mod scores;
+pub mod slope;
 mod wilson;
 
 pub use error::MetricError;
@@ -55,14 +58,23 @@ pub(crate) fn is_rounding(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-12 * a.abs().max(b.abs())
 }
 
-/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py`.
+/// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py` and `claims.py`.
 #[cfg(test)]
 mod reference {
     use serde_json::Value;
 
-    /// The cases of one test, at least eight.
+    /// The cases of one test of `comparisons.py`, at least eight.
     pub fn cases(of: &str) -> Vec<Value> {
-        let all: Value = serde_json::from_str(include_str!("../../tests/reference/comparisons.json")).expect("JSON");
+        listed(include_str!("../../tests/reference/comparisons.json"), of)
+    }
+
+    /// The cases of one test of `claims.py`.
+    pub fn claims(of: &str) -> Vec<Value> {
+        listed(include_str!("../../tests/reference/claims.json"), of)
+    }
+
+    fn listed(text: &str, of: &str) -> Vec<Value> {
+        let all: Value = serde_json::from_str(text).expect("JSON");
         let cases = all[of].as_array().expect("cases").clone();
         assert!(cases.len() >= 8, "{of}: {}", cases.len());
         cases

@@ -127,6 +127,11 @@ fn the_script_stdlib_passes_its_own_tests() {
 }
 
 #[test]
+fn claims_pass_their_own_tests() {
+    passes_its_own_tests("claims", 11);
+}
+
+#[test]
 fn errors_pass_their_own_tests() {
     passes_its_own_tests("errors", 6);
 }

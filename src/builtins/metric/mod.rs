@@ -6,6 +6,7 @@ mod auroc;
 mod brier;
 mod calibration_error;
 mod ece;
+mod equivalence;
 mod estimate;
 mod holm;
 mod intervals;
@@ -13,6 +14,9 @@ mod log_loss;
 mod margins;
 mod pgr;
 mod pgr_percent;
+mod power;
+mod slope;
+mod t_test;
 mod truth;
 mod two_proportions;
 mod vault;
@@ -35,6 +39,10 @@ pub fn register(registry: &mut Registry) {
     registry.add(pgr_percent::function());
     intervals::register(registry);
     registry.add(holm::function());
+    registry.add(t_test::function());
+    registry.add(equivalence::function());
+    power::register(registry);
+    registry.add(slope::function());
     registry.add(two_proportions::function());
     registry.add(vault::function());
 }

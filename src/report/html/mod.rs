@@ -3,6 +3,7 @@
 //! Everything is inline: the page can be mailed. It fetches nothing and runs nothing, which its content policy says to the browser too;
 //! every text that came from a script is escaped, and no drawing is taken in that is not one.
 
+mod claims;
 mod curves;
 mod table;
 
@@ -171,9 +172,7 @@ fn sections(page: &Page) -> Vec<Section> {
     if !page.error.is_empty() {
         sections.push(Section::new("failed", "The run failed", html! { pre.error { (page.error) } }));
     }
-    if !page.kept.is_empty() {
-        sections.push(kept(&page.kept));
-    }
+    sections.extend(kept(page));
     if !page.output.is_empty() {
         sections.push(Section::new("output", "Output", html! { pre { (page.output) } }));
     }
@@ -201,40 +200,77 @@ fn sections(page: &Page) -> Vec<Section> {
     sections
 }
 
-/// Tables and figures, numbered each by kind.
-fn kept(kept: &[Kept]) -> Section {
-    let (mut n_tables, mut n_figures, mut n_files) = (0, 0, 0);
-    let mut parts = Vec::new();
-    let mut body = Vec::new();
-    for kept in kept {
+/// Tables and figures, numbered each by kind. A table of claims comes first, with what was kept about each claim below its row.
+fn kept(page: &Page) -> Vec<Section> {
+    let mut shown = Numbered::default();
+    let mut all: Vec<(&str, String, String, Markup)> = page.kept.iter().map(|kept| shown.item(kept)).collect();
+    let mut sections = Vec::new();
+    if let Some((place, frame)) = claims::find(&page.kept) {
+        all.remove(place);
+        let mut below = Vec::new();
+        for number in claims::numbers(frame) {
+            let (of_claim, rest) = all.into_iter().partition(|(name, ..)| claims::belongs(name, &number));
+            let of_claim: Vec<_> = of_claim;
+            below.push(html! { @for (_, _, _, body) in &of_claim { (body) } });
+            all = rest;
+        }
+        let name = |idx| format!("script-{idx}");
+        let scripts: Vec<_> =
+            page.scripts.iter().enumerate().map(|(idx, (script, _))| (script.clone(), name(idx))).collect();
+        sections.push(Section::new("claims", "Claims", claims::rows(frame, &below, &scripts)));
+    }
+    if !all.is_empty() {
+        let parts = all
+            .iter()
+            .filter(|(_, id, ..)| !id.starts_with("files"))
+            .map(|(_, id, title, _)| (id.clone(), title.clone()));
+        let parts = parts.collect();
+        let body = html! { @for (_, _, _, body) in &all { (body) } };
+        sections.push(Section { parts, ..Section::new("kept", "Tables and figures", body) });
+    }
+    sections
+}
+
+/// How many of each kind there were so far.
+#[derive(Default)]
+struct Numbered {
+    tables: usize,
+    figures: usize,
+    files: usize,
+}
+
+impl Numbered {
+    /// Something kept: its name, its anchor, what the contents call it, and itself.
+    fn item<'a>(&mut self, kept: &'a Kept) -> (&'a str, String, String, Markup) {
         match kept {
             Kept::Table { name, caption, frame } => {
-                n_tables += 1;
-                let (id, number) = (format!("table-{n_tables}"), format!("Table {n_tables}"));
-                parts.push((id.clone(), format!("{number}: {name}")));
-                body.push(html! { div.kept id=(id) { (said(&number, name, caption)) (table::table(frame)) } });
+                self.tables += 1;
+                let (id, number) = (format!("table-{}", self.tables), format!("Table {}", self.tables));
+                let body = html! { div.kept id=(id) { (said(&number, name, caption)) (table::table(frame)) } };
+                (name, id, format!("{number}: {name}"), body)
             }
             Kept::Figure { name, caption, svg } if grammar::is_svg(svg) => {
-                n_figures += 1;
-                let (id, number) = (format!("figure-{n_figures}"), format!("Figure {n_figures}"));
-                parts.push((id.clone(), format!("{number}: {name}")));
-                body.push(html! {
+                self.figures += 1;
+                let (id, number) = (format!("figure-{}", self.figures), format!("Figure {}", self.figures));
+                let body = html! {
                     figure.kept id=(id) { (PreEscaped(svg)) figcaption { (said(&number, name, caption)) } }
-                });
+                };
+                (name, id, format!("{number}: {name}"), body)
             }
             Kept::Figure { name, .. } => {
-                n_files += 1;
                 let why = "not shown: it is no drawing of this program";
-                body.push(files(&format!("files-{n_files}"), name, &[format!("{name}.svg")], why));
+                self.named(name, &[format!("{name}.svg")], why)
             }
-            Kept::Files { name, files: paths, why } => {
-                n_files += 1;
-                body.push(files(&format!("files-{n_files}"), name, paths, why));
-            }
+            Kept::Files { name, files: paths, why } => self.named(name, paths, why),
         }
     }
-    let body = html! { @for part in body { (part) } };
-    Section { parts, ..Section::new("kept", "Tables and figures", body) }
+
+    fn named<'a>(&mut self, name: &'a str, paths: &[String], why: &str) -> (&'a str, String, String, Markup) {
+        self.files += 1;
+        let id = format!("files-{}", self.files);
+        let body = files(&id, name, paths, why);
+        (name, id, name.to_owned(), body)
+    }
 }
 
 /// `Figure 2: pgr-era. What the script says of it.`

@@ -78,7 +78,7 @@ fn shown(table: &DataFrame) -> Vec<Shown<'_>> {
 }
 
 /// A cell as text; none for a null.
-fn cell(column: &Column, row: usize) -> Option<String> {
+pub(super) fn cell(column: &Column, row: usize) -> Option<String> {
     match column.get(row) {
         Ok(AnyValue::Null) | Err(_) => None,
         Ok(AnyValue::String(text)) => Some(text.to_owned()),
@@ -89,7 +89,7 @@ fn cell(column: &Column, row: usize) -> Option<String> {
     }
 }
 
-fn number(column: &Column, row: usize) -> Option<f64> {
+pub(super) fn number(column: &Column, row: usize) -> Option<f64> {
     column.get(row).ok().filter(|value| !value.is_null()).and_then(|value| value.extract::<f64>())
 }
 

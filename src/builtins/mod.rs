@@ -7,10 +7,13 @@
 pub mod data;
 pub mod features;
 pub mod frame;
+pub mod judge;
 pub mod loss;
 pub mod metric;
 pub mod model;
 pub mod plot;
+pub mod policy;
+pub mod preference;
 pub mod report;
 pub mod script;
 pub mod sweep;
@@ -25,10 +28,13 @@ pub fn registry() -> Registry {
     data::register(&mut registry);
     features::register(&mut registry);
     frame::register(&mut registry);
+    judge::register(&mut registry);
     loss::register(&mut registry);
     metric::register(&mut registry);
     model::register(&mut registry);
     plot::register(&mut registry);
+    policy::register(&mut registry);
+    preference::register(&mut registry);
     report::register(&mut registry);
     script::register(&mut registry);
     sweep::register(&mut registry);

@@ -60,6 +60,7 @@ impl fmt::Debug for Digest {
 }
 
 /// Collects named inputs. Names and lengths are hashed too, so that no two different lists collide.
+#[derive(Clone)]
 pub struct DigestBuilder {
     hasher: blake3::Hasher,
 }

@@ -13,6 +13,16 @@ pub fn ln(x: f64) -> f64 {
     libm::log(x)
 }
 
+/// ln(1 + x), exact to the last place where `x` is small.
+pub fn ln_1p(x: f64) -> f64 {
+    libm::log1p(x)
+}
+
+/// e^x − 1, exact to the last place where `x` is small.
+pub fn exp_m1(x: f64) -> f64 {
+    libm::expm1(x)
+}
+
 /// The cosine of `x` radians.
 pub fn cos(x: f64) -> f64 {
     libm::cos(x)
@@ -48,6 +58,8 @@ mod tests {
                 (sin(x), x.sin()),
                 (pow(x.abs() + 0.01, 0.7), (x.abs() + 0.01).powf(0.7)),
                 (tanh(x), x.tanh()),
+                (ln_1p(x.abs()), x.abs().ln_1p()),
+                (exp_m1(x), x.exp_m1()),
             ] {
                 assert!((got - want).abs() <= 4.0 * f64::EPSILON * want.abs().max(1e-300), "{x}: {got} {want}");
             }

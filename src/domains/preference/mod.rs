@@ -5,10 +5,11 @@
 //! the probability that the first continuation is preferred. So every loss, metric and method works on preferences as on
 //! classes, and cross-entropy is the likelihood of Bradley and Terry (1952).
 //!
-//! What lives here: the readers of pairs ([`source`]), the pairs of the generated world ([`of_world`]) and what is measured of
-//! scores ([`margins`]).
+//! What lives here: the readers of pairs ([`source`]), the pairs of the generated world ([`of_world`]), what is measured of
+//! scores ([`margins`]), and what a loss on the log-probabilities of two continuations is ([`loss`]).
 
 mod columns;
+pub mod loss;
 mod margins;
 mod pairs;
 

@@ -1,0 +1,100 @@
+//! What pairs say of a policy, and a policy of pairs: `identification`, `margins`.
+
+use crate::bind::prelude::*;
+use crate::domains::policy::identify::identify;
+use crate::domains::policy::{Pairs, Policy};
+use crate::frames::{Frame, FrameError};
+use polars::prelude::{Column, DataFrame};
+
+/// The records.
+pub fn functions() -> Vec<Function> {
+    vec![
+        Function::new("policy", "identification", identification)
+            .about("What finite pairs determine of a tabular policy, response by response.")
+            .details(
+                "The comparisons of a prompt make a graph. A response `in no pair` is moved by the normaliser alone; between two parts that no chain \
+                 of comparisons connects nothing is determined. Within a part DPO, like any maximum of Bradley and Terry's likelihood, has a \
+                 best policy exactly where each response is reached from each other by \"was preferred to\" (`determined`); where one side was \
+                 always preferred its best margin is infinite (`unbounded`), while IPO's is finite.",
+            )
+            .source("Zermelo 1929; Ford 1957")
+            .param::<Policy>("policy", "whose prompts and responses the pairs name")
+            .param::<Frame>("pairs", "`prompt`, `chosen`, `rejected`, and `preference` and `weight` where they are not 1")
+            .returns("Frame: `prompt`, `response`, `n_pairs`, `part` (its first response), `status`")
+            .also_method::<Policy>()
+            .example(
+                "let pairs = frame::of(#{ prompt: [0, 0, 0], chosen: [0, 1, 2], rejected: [1, 0, 3] });\n\
+                 policy::uniform(1, 5).identification(pairs).column(\"status\")",
+                "[\"determined\", \"determined\", \"unbounded\", \"unbounded\", \"in no pair\"]",
+            )
+            .fails(
+                "policy::uniform(1, 2).identification(frame::of(#{ prompt: [0], chosen: [0], rejected: [2] }))",
+                "pair 0 names the response 2, the policy has 2 of them",
+            ),
+        Function::new("policy", "margins", margins)
+            .about("What a policy says of each pair: its log-probabilities, and the implicit reward's margin over a reference.")
+            .details(
+                "`margin` is ln π/π_ref of the chosen response minus that of the rejected one: β times it is the difference of DPO's implicit rewards, and \
+                 the pair is classified right where it is positive.",
+            )
+            .source("Rafailov et al. 2023, arXiv 2305.18290")
+            .param::<Policy>("policy", "π")
+            .param::<Policy>("reference", "π_ref")
+            .param::<Frame>("pairs", "`prompt`, `chosen`, `rejected`")
+            .returns("Frame: a row for each pair with `logprob_chosen`, `logprob_rejected`, `margin`, in nats")
+            .also_method::<Policy>()
+            .example(
+                "let pairs = frame::of(#{ prompt: [0], chosen: [0], rejected: [1] });\n\
+                 policy::tabular([[2, 0]]).margins(policy::uniform(1, 2), pairs).column(\"margin\")",
+                "[2.0]",
+            )
+            .fails(
+                "policy::uniform(1, 2).margins(policy::uniform(1, 2), frame::of(#{ prompt: [1], chosen: [0], rejected: [1] }))",
+                "pair 0 names the prompt 1, the policy has 1 of them",
+            ),
+    ]
+}
+
+fn identification(call: &mut Call) -> Answer {
+    let (policy, frame): (Policy, Frame) = (call.arg(0)?, call.arg(1)?);
+    let pairs = Pairs::of_frame(&frame)?;
+    let n = policy.n_responses;
+    let found = identify(&pairs, policy.n_prompts, n)?;
+    let columns = vec![
+        Column::new("prompt".into(), (0..found.len()).map(|at| (at / n) as i64).collect::<Vec<_>>()),
+        Column::new("response".into(), (0..found.len()).map(|at| (at % n) as i64).collect::<Vec<_>>()),
+        Column::new("n_pairs".into(), found.iter().map(|found| found.n_pairs as i64).collect::<Vec<_>>()),
+        Column::new("part".into(), found.iter().map(|found| found.part as i64).collect::<Vec<_>>()),
+        Column::new("status".into(), found.iter().map(|found| found.status.name()).collect::<Vec<_>>()),
+    ];
+    let table = DataFrame::new(found.len(), columns).map_err(FrameError::from)?;
+    let digest = Digest::of("policy/identification", 1).digest("pairs", pairs.digest);
+    let digest = digest.int("prompts", policy.n_prompts as i64).int("responses", n as i64).finish();
+    Ok(Dynamic::from(Frame::derived(table, digest).made_from(&frame)))
+}
+
+fn margins(call: &mut Call) -> Answer {
+    let (policy, reference, frame): (Policy, Policy, Frame) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
+    policy.check_shape("policy", &reference, "reference")?;
+    let pairs = Pairs::of_frame(&frame)?;
+    pairs.check(policy.n_prompts, policy.n_responses)?;
+    let of = |policy: &Policy, rejected: bool| {
+        let one = |(prompt, chosen, other)| policy.logprob(prompt, if rejected { other } else { chosen });
+        pairs.places().map(one).collect::<Vec<f64>>()
+    };
+    let (chosen, rejected) = (of(&policy, false), of(&policy, true));
+    let (ref_chosen, ref_rejected) = (of(&reference, false), of(&reference, true));
+    let margin = |((w, l), (rw, rl)): ((&f64, &f64), (&f64, &f64))| (w - l) - (rw - rl);
+    let margins: Vec<f64> =
+        chosen.iter().zip(&rejected).zip(ref_chosen.iter().zip(&ref_rejected)).map(margin).collect();
+    let n = margins.len();
+    let columns = vec![
+        Column::new("logprob_chosen".into(), chosen),
+        Column::new("logprob_rejected".into(), rejected),
+        Column::new("margin".into(), margins),
+    ];
+    let table = DataFrame::new(n, columns).map_err(FrameError::from)?;
+    let digest = Digest::of("policy/margins", 1).digest("policy", policy.digest());
+    let digest = digest.digest("reference", reference.digest()).digest("pairs", pairs.digest).finish();
+    Ok(Dynamic::from(Frame::derived(table, digest).made_from(&frame)))
+}

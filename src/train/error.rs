@@ -4,6 +4,7 @@ use super::LossError;
 use crate::core::context::Interrupted;
 use crate::core::explain::Explain;
 use crate::data::DataError;
+use crate::domains::preference::loss::PairLossError;
 use crate::frames::FrameError;
 use crate::models::ModelError;
 use crate::models::trunk::TrunkError;
@@ -78,6 +79,18 @@ pub enum TrainError {
     NothingPredicted { id: String, n_rows: usize },
     #[error("`{data}` has one continuation a row: there is nothing to choose from")]
     OneContinuation { data: String },
+    #[error("`{data}` has {n} continuations a row: a preference loss compares two of one prompt")]
+    NotPairs { data: String, n: usize },
+    #[error("the loss `{loss}` has no reference, and `reference` is given")]
+    IdleReference { loss: String },
+    #[error("`{reference}` reads other tokens than `{model}`: it cannot be its reference")]
+    OtherTokens { model: String, reference: String },
+    #[error(
+        "in every one of the {n_rows} pairs, the first with id `{id}`, both continuations are the same tokens: there is nothing to learn"
+    )]
+    AllAlike { n_rows: usize, id: String },
+    #[error("all pairs have the same prompt: the estimate of the KL divergence needs continuations of another one")]
+    OnePrompt,
     #[error("the loss gave {got} gradients for {expected} logits")]
     GradientShape { got: usize, expected: usize },
     #[error(transparent)]
@@ -90,6 +103,8 @@ pub enum TrainError {
     Trunk(#[from] TrunkError),
     #[error(transparent)]
     Loss(#[from] LossError),
+    #[error(transparent)]
+    PairLoss(#[from] PairLossError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("interrupted")]
@@ -135,13 +150,18 @@ impl Explain for TrainError {
             TrainError::EmptyPrompt { .. } | TrainError::LongPrompt { .. } => "generate/prompt",
             TrainError::Stop { .. } => "generate/stop",
             TrainError::NothingPredicted { .. } => "model/nothing-to-predict",
-            TrainError::OneContinuation { .. } => "model/input",
+            TrainError::OneContinuation { .. } | TrainError::NotPairs { .. } => "model/input",
+            TrainError::IdleReference { .. } | TrainError::OtherTokens { .. } | TrainError::OnePrompt => {
+                "train/reference"
+            }
+            TrainError::AllAlike { .. } => "train/alike",
             TrainError::Diverged { .. } => "train/diverged",
             TrainError::GradientShape { .. } => "train/gradient-shape",
             TrainError::Labels(error) => error.code(),
             TrainError::Model(error) => error.code(),
             TrainError::Trunk(error) => error.code(),
             TrainError::Loss(error) => error.code(),
+            TrainError::PairLoss(error) => error.code(),
             TrainError::Store(error) => error.code(),
             TrainError::Interrupted => "run/interrupted",
         }
@@ -187,6 +207,14 @@ impl Explain for TrainError {
             TrainError::Model(error) => error.hint(),
             TrainError::Trunk(error) => error.hint(),
             TrainError::Loss(error) => error.hint(),
+            TrainError::PairLoss(error) => error.hint(),
+            TrainError::NotPairs { .. } => {
+                Some("rows with `prompt`, `chosen` and `rejected`, or with `prompt` and two `continuations`".to_owned())
+            }
+            TrainError::IdleReference { .. } => Some("leave `reference` out".to_owned()),
+            TrainError::OtherTokens { .. } => Some("take a model with the same tokenizer".to_owned()),
+            TrainError::AllAlike { .. } => Some("raise `max_tokens` if the continuations were cut".to_owned()),
+            TrainError::OnePrompt => Some("preference::dpo() asks for no such estimate".to_owned()),
             TrainError::Store(error) => error.hint(),
             _ => None,
         }
@@ -198,6 +226,7 @@ impl Explain for TrainError {
             TrainError::Labels(error) => error.is_interruption(),
             TrainError::Model(error) => error.is_interruption(),
             TrainError::Loss(error) => error.is_interruption(),
+            TrainError::PairLoss(error) => error.is_interruption(),
             TrainError::Store(error) => error.is_interruption(),
             _ => false,
         }

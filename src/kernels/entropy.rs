@@ -74,48 +74,114 @@ pub(crate) fn next_token(
     targets: &[u32],
     scale: f32,
     scratch: &mut Scratch,
-    mut gradients: Option<(&mut [f32], &mut [f32])>,
+    gradients: Option<(&mut [f32], &mut [f32])>,
 ) -> f64 {
-    let vocab = embed.len() / width;
-    assert!(targets.len() == cols.n && x.len() >= cols.len(width) && vocab > 0);
-    scratch.logits.resize(scratch.logits.len().max(vocab * PANEL), 0.0);
-    scratch.sums.resize(3 * PANEL, 0.0);
     let mut total = 0.0;
-    for p in 0..cols.n_panels() {
-        let panel = Cols { n: cols.valid(p) };
-        let columns = panel.padded();
-        let x = &x[p * PANEL * width..][..panel.len(width)];
-        let logits = &mut scratch.logits[..panel.len(vocab)];
-        product(par, Left::weight(embed, vocab, width), x, panel, Onto::Nothing, logits);
+    let gradients = gradients.map(|(d_embed, dx)| (Some(d_embed), dx));
+    let head = Head { par, embed, width };
+    head.pass(x, cols, targets, |_| scale, scratch, gradients, |_, entropy| total += entropy);
+    total
+}
 
-        let targets = &targets[p * PANEL..][..panel.n];
-        let (scales, rest) = scratch.sums.split_at_mut(PANEL);
-        let (most, sums) = rest.split_at_mut(PANEL);
-        let mut target_logits = [0.0f32; PANEL];
-        scales.fill(0.0);
-        for (lane, &target) in targets.iter().enumerate() {
-            if target != NO_TARGET {
-                scales[lane] = scale;
-                target_logits[lane] = logits[target as usize * columns + lane];
+/// The log-probability (nats) of each of `targets`, as [`next_token`] computes them.
+pub(crate) fn logprobs(head: Head, x: &[f32], cols: Cols, targets: &[u32], scratch: &mut Scratch, found: &mut [f64]) {
+    head.pass(
+        x,
+        cols,
+        targets,
+        |_| 0.0,
+        scratch,
+        None,
+        |token, entropy| {
+            if let Some(place) = found.get_mut(token) {
+                *place = -entropy;
             }
-        }
-        let (raw, raw_most, raw_sums) = (Raw::new(logits), Raw::new(most), Raw::new(sums));
-        tasks(par, columns / LANES, |v| {
-            let at = v * LANES;
-            // Safety: `logits` has `vocab` rows of `columns` floats; each task has its own sixteen columns.
-            unsafe { softmax(raw.at(at), vocab, columns, scales.as_ptr().add(at), raw_most.at(at), raw_sums.at(at)) };
-        });
-        for (lane, &target) in targets.iter().enumerate() {
-            if target != NO_TARGET {
-                total += crate::core::math::ln(sums[lane] as f64) + (most[lane] - target_logits[lane]) as f64;
-                logits[target as usize * columns + lane] -= scale;
+        },
+    );
+}
+
+/// The gradient of [`logprobs`] for a loss that has `slopes` by them: sets `dx`, and adds to `d_embed` where it is wanted.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn logprobs_gradient(
+    head: Head,
+    x: &[f32],
+    cols: Cols,
+    targets: &[u32],
+    slopes: &[f32],
+    scratch: &mut Scratch,
+    d_embed: Option<&mut [f32]>,
+    dx: &mut [f32],
+) {
+    head.pass(x, cols, targets, |token| -slopes[token], scratch, Some((d_embed, dx)), |_, _| {});
+}
+
+/// What reads next tokens, `[vocab, width]`, and whether its products split their work.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub par: bool,
+    pub embed: &'a [f32],
+    pub width: usize,
+}
+
+impl Head<'_> {
+    /// Panel by panel: the cross-entropy of each target is told with its token's number, and gradients are for the sum of the
+    /// cross-entropies, each times its token's `scale`.
+    #[allow(clippy::too_many_arguments)]
+    fn pass(
+        self,
+        x: &[f32],
+        cols: Cols,
+        targets: &[u32],
+        scale: impl Fn(usize) -> f32,
+        scratch: &mut Scratch,
+        mut gradients: Option<(Option<&mut [f32]>, &mut [f32])>,
+        mut tell: impl FnMut(usize, f64),
+    ) {
+        let Head { par, embed, width } = self;
+        let vocab = embed.len() / width;
+        assert!(targets.len() == cols.n && x.len() >= cols.len(width) && vocab > 0);
+        scratch.logits.resize(scratch.logits.len().max(vocab * PANEL), 0.0);
+        scratch.sums.resize(3 * PANEL, 0.0);
+        for p in 0..cols.n_panels() {
+            let panel = Cols { n: cols.valid(p) };
+            let columns = panel.padded();
+            let x = &x[p * PANEL * width..][..panel.len(width)];
+            let logits = &mut scratch.logits[..panel.len(vocab)];
+            product(par, Left::weight(embed, vocab, width), x, panel, Onto::Nothing, logits);
+
+            let targets = &targets[p * PANEL..][..panel.n];
+            let (scales, rest) = scratch.sums.split_at_mut(PANEL);
+            let (most, sums) = rest.split_at_mut(PANEL);
+            let mut target_logits = [0.0f32; PANEL];
+            scales.fill(0.0);
+            for (lane, &target) in targets.iter().enumerate() {
+                if target != NO_TARGET {
+                    scales[lane] = scale(p * PANEL + lane);
+                    target_logits[lane] = logits[target as usize * columns + lane];
+                }
             }
-        }
-        if let Some((d_embed, dx)) = &mut gradients {
-            let dx = &mut dx[p * PANEL * width..][..panel.len(width)];
-            product(par, Left::transposed(embed, width, vocab), logits, panel, Onto::Nothing, dx);
-            weight_gradient(par, logits, vocab, x, width, panel, false, d_embed, None, &mut scratch.tokens);
+            let (raw, raw_most, raw_sums) = (Raw::new(logits), Raw::new(most), Raw::new(sums));
+            tasks(par, columns / LANES, |v| {
+                let at = v * LANES;
+                // Safety: `logits` has `vocab` rows of `columns` floats; each task has its own sixteen columns.
+                unsafe {
+                    softmax(raw.at(at), vocab, columns, scales.as_ptr().add(at), raw_most.at(at), raw_sums.at(at));
+                };
+            });
+            for (lane, &target) in targets.iter().enumerate() {
+                if target != NO_TARGET {
+                    let entropy = crate::core::math::ln(sums[lane] as f64) + (most[lane] - target_logits[lane]) as f64;
+                    tell(p * PANEL + lane, entropy);
+                    logits[target as usize * columns + lane] -= scales[lane];
+                }
+            }
+            if let Some((d_embed, dx)) = &mut gradients {
+                let dx = &mut dx[p * PANEL * width..][..panel.len(width)];
+                product(par, Left::transposed(embed, width, vocab), logits, panel, Onto::Nothing, dx);
+                if let Some(d_embed) = d_embed {
+                    weight_gradient(par, logits, vocab, x, width, panel, false, d_embed, None, &mut scratch.tokens);
+                }
+            }
         }
     }
-    total
 }

@@ -112,9 +112,14 @@ impl Trunk {
 
     /// The same from final hidden states.
     pub fn next_token_loss(&self, states: &Tensor, batch: &Padded) -> Result<Tensor> {
+        self.next_token_logprobs(states, batch)?.mean_all()?.neg()
+    }
+
+    /// The log-probability of each token that has one before it, row after row, `[n, 1]`, from final hidden states.
+    pub fn next_token_logprobs(&self, states: &Tensor, batch: &Padded) -> Result<Tensor> {
         let (states, next) = batch.predicting(states)?;
         let logits = states.matmul(&self.unembedding()?.t()?)?;
-        log_softmax(&logits, D::Minus1)?.gather(&next, 1)?.mean_all()?.neg()
+        log_softmax(&logits, D::Minus1)?.gather(&next, 1)
     }
 
     /// What next tokens are read by, `[vocab, width]`.

@@ -44,6 +44,12 @@ pub struct Model {
     pub inner: Arc<ModelInner>,
 }
 
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.inner.name, self.inner.digest.short())
+    }
+}
+
 /// What a model is made of.
 #[derive(Clone)]
 pub struct ModelInner {
@@ -65,6 +71,8 @@ pub struct ModelInner {
     pub recipe: String,
     /// What the last training's evaluations on held-out rows found, if it was watched. Files do not keep it.
     pub validation: Option<Frame>,
+    /// What was measured of the steps of the last training, if it measures more than its loss. Files do not keep it.
+    pub curves: Option<Frame>,
     /// Tokens that pretraining read, repeats counted, where that is known. Files do not keep it; the shipped ladder's manifest does.
     pub pretrained_tokens: Option<u64>,
 }
@@ -105,6 +113,7 @@ impl Model {
                 lineage,
                 recipe: String::new(),
                 validation: None,
+                curves: None,
                 pretrained_tokens: None,
             }),
         })

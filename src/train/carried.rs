@@ -10,6 +10,8 @@ pub(super) struct Carried {
     pub earlier: Vec<f32>,
     /// Of a loss that leaves rows out.
     pub kept: Option<RowsKept>,
+    /// What was measured of the steps, where a training measures more than its loss.
+    pub measured: Vec<f64>,
 }
 
 /// How many rows a loss learned from.
@@ -42,7 +44,8 @@ impl Carried {
     /// As a saved state holds it, to the bit.
     pub fn to_json(&self) -> Value {
         let bits: Vec<u32> = self.earlier.iter().map(|z| z.to_bits()).collect();
-        json!({ "earlier": bits, "kept": self.kept.map(RowsKept::to_json) })
+        let measured: Vec<u64> = self.measured.iter().map(|number| number.to_bits()).collect();
+        json!({ "earlier": bits, "kept": self.kept.map(RowsKept::to_json), "measured": measured })
     }
 
     /// Of a saved state; nothing was carried before there was anything to carry.
@@ -55,7 +58,13 @@ impl Carried {
             Value::Null => None,
             kept => Some(RowsKept::from_json(kept)?),
         };
-        Some(Carried { earlier, kept })
+        let measured = match held.get("measured") {
+            None => Vec::new(),
+            Some(held) => {
+                held.as_array()?.iter().map(|bits| bits.as_u64().map(f64::from_bits)).collect::<Option<_>>()?
+            }
+        };
+        Some(Carried { earlier, kept, measured })
     }
 }
 

@@ -8,7 +8,7 @@ use super::weights::Weights;
 use crate::core::context::Interrupt;
 use crate::kernels::optim::AdamWOptions;
 use crate::models::ModelError;
-use crate::models::arch::{Arch, Layout};
+use crate::models::arch::{Arch, Entry, Layout};
 use crate::models::candle::{Kept, LeafShape, Leaves, Padded, Tape, Trunk, tensors, values};
 use crate::models::trunk::Packed;
 use candle_core::{Device, Tensor};
@@ -215,6 +215,99 @@ impl<'a> Speaker<'a> {
         let (loss, tape) = trunk.pass(&padded, Kept::Everything, &end, self.interrupt)?;
         trunk.back(&padded, tape, &end, loss.ones_like()?, &mut self.leaves, self.interrupt)?;
         number(&loss)
+    }
+}
+
+/// Log-probabilities of tokens on a device, with a way back: a whole trunk or adapters of one.
+pub(super) struct Scribe<'a> {
+    pub leaves: Leaves,
+    arch: &'a Arch,
+    /// Of variables: it changes with them. Where it is adapted, made of the base and the adapters before each step.
+    trunk: Trunk,
+    adapted: Option<(&'a Adapters, Vec<Tensor>)>,
+    kept: Kept,
+    interrupt: &'a Interrupt,
+    held: Option<(Padded, Tape)>,
+}
+
+impl<'a> Scribe<'a> {
+    /// A trunk with these parameters; where it is adapted, they are the adapters' and the trunk's stay.
+    pub fn new(
+        arch: &'a Arch,
+        params: &[f32],
+        adapted: Option<(&'a Adapters, &[f32])>,
+        options: AdamWOptions,
+        recompute: bool,
+        device: &Device,
+        interrupt: &'a Interrupt,
+    ) -> Result<Self, ModelError> {
+        // Matrices of the blocks decay, as `decayed` has it on the own kernels; embeddings do not.
+        let of_blocks = |entry: &Entry| decays(entry) && !entry.name.starts_with("embed.");
+        let shapes = match adapted {
+            Some((adapters, _)) => adapters.leaves(),
+            None => {
+                let entries = arch.layout().entries.into_iter();
+                entries.map(|entry| LeafShape { decays: of_blocks(&entry), shape: entry.shape }).collect()
+            }
+        };
+        let leaves = Leaves::new(shapes, params, options, device)?;
+        let adapted = match adapted {
+            Some((adapters, base)) => Some((adapters, tensors(arch, base, device)?)),
+            None => None,
+        };
+        let trunk = Trunk::new(arch, leaves.tensors());
+        let kept = if recompute { Kept::Inputs } else { Kept::Everything };
+        let mut scribe = Scribe { leaves, arch, trunk, adapted, kept, interrupt, held: None };
+        scribe.prepare()?;
+        Ok(scribe)
+    }
+
+    /// Makes the effective weights of a step.
+    pub fn prepare(&mut self) -> Result<(), ModelError> {
+        if let Some((adapters, base)) = &self.adapted {
+            let factors: Vec<Tensor> = self.leaves.tensors().collect();
+            self.trunk = Trunk::new(self.arch, adapters.effective(&self.arch.layout(), base, &factors)?);
+        }
+        Ok(())
+    }
+
+    /// The log-probability of each counted token, 0 for the others; with `keep`, [`Scribe::backward`] can follow.
+    pub fn logprobs(&mut self, batch: &Packed, counted: &[bool], keep: bool) -> Result<Vec<f64>, ModelError> {
+        let padded = self.trunk.padded(batch)?;
+        let kept = if keep { self.kept } else { Kept::Nothing };
+        let (trunk, interrupt) = (&self.trunk, self.interrupt);
+        let (found, tape) =
+            trunk.pass(&padded, kept, &|x: &Tensor| trunk.next_token_logprobs(x, &padded), interrupt)?;
+        let mut predicted = values(&found)?.into_iter();
+        let mut all = vec![0.0; batch.tokens.len()];
+        for bounds in batch.offsets.windows(2) {
+            let &[start, end] = bounds else { continue };
+            for at in start + 1..end {
+                let logprob = predicted.next().map_or(f64::NAN, f64::from);
+                if let (Some(true), Some(place)) = (counted.get(at), all.get_mut(at)) {
+                    *place = logprob;
+                }
+            }
+        }
+        self.held = keep.then_some((padded, tape));
+        Ok(all)
+    }
+
+    /// Adds the gradients of a loss with these slopes by the counted tokens' log-probabilities.
+    pub fn backward(&mut self, counted: &[bool], slopes: &[f32]) -> Result<(), ModelError> {
+        let Some((padded, tape)) = self.held.take() else {
+            return Err(ModelError::Engine("no pass was kept for this gradient".to_owned()));
+        };
+        let mut predicted = Vec::new();
+        for bounds in padded.offsets().windows(2) {
+            let &[start, end] = bounds else { continue };
+            let slope = |at: usize| if counted.get(at) == Some(&true) { slopes.get(at).copied() } else { None };
+            predicted.extend((start + 1..end).map(|at| slope(at).unwrap_or(0.0)));
+        }
+        let (trunk, n) = (&self.trunk, predicted.len());
+        let gradient = Tensor::from_vec(predicted, (n, 1), padded.device())?;
+        let end = |x: &Tensor| trunk.next_token_logprobs(x, &padded);
+        trunk.back(&padded, tape, &end, gradient, &mut self.leaves, self.interrupt)
     }
 }
 

@@ -4,6 +4,7 @@ use super::LossError;
 use crate::core::context::Interrupted;
 use crate::core::explain::explained;
 use crate::data::DataError;
+use crate::domains::preference::loss::PairLossError;
 use crate::frames::FrameError;
 use crate::models::ModelError;
 use crate::models::trunk::TrunkError;
@@ -150,11 +151,33 @@ explained! {
         #[error("{0}")]
         #[code("train/unfitted")]
         Unfitted(text: String),
+        #[error("`{data}` has {n} continuations a row: a preference loss compares two of one prompt")]
+        #[code("model/input")]
+        #[hint("rows with `prompt`, `chosen` and `rejected`, or with `prompt` and two `continuations`")]
+        NotPairs { data: String, n: usize },
+        #[error("the loss `{loss}` has no reference, and `reference` is given")]
+        #[code("train/reference")]
+        #[hint("leave `reference` out")]
+        IdleReference { loss: String },
+        #[error("`{reference}` reads other tokens than `{model}`: it cannot be its reference")]
+        #[code("train/reference")]
+        #[hint("take a model with the same tokenizer")]
+        OtherTokens { model: String, reference: String },
+        #[error(
+            "in every one of the {n_rows} pairs, the first with id `{id}`, both continuations are the same tokens: there is nothing to learn"
+        )]
+        #[code("train/alike")]
+        #[hint("raise `max_tokens` if the continuations were cut")]
+        AllAlike { n_rows: usize, id: String },
+        #[error("all pairs have the same prompt: the estimate of the KL divergence needs continuations of another one")]
+        #[code("train/reference")]
+        #[hint("preference::dpo() asks for no such estimate")]
+        OnePrompt,
         #[error("the loss gave {got} gradients for {expected} logits")]
         #[code("train/gradient-shape")]
         GradientShape { got: usize, expected: usize },
     }
-    from { Labels(FrameError), Truth(DataError), Model(ModelError), Trunk(TrunkError), Loss(LossError), Store(StoreError), Interrupted(Interrupted) }
+    from { Labels(FrameError), Truth(DataError), Model(ModelError), Trunk(TrunkError), Loss(LossError), PairLoss(PairLossError), Store(StoreError), Interrupted(Interrupted) }
 }
 
 fn nothing_predicted(id: &str, n_rows: &usize) -> String {

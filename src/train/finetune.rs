@@ -206,6 +206,7 @@ impl Finetuning<'_> {
             changed.lineage = lineage;
             changed.recipe = recipe;
             changed.validation = validation;
+            changed.curves = None;
         }))
     }
 }

@@ -171,6 +171,7 @@ impl Generative<'_> {
             changed.lineage = format!("{}, finetuned generatively on {n_rows} rows of {name}", inner.lineage);
             changed.recipe = self.options();
             changed.validation = None;
+            changed.curves = None;
         })
     }
 

@@ -55,6 +55,12 @@ pub fn logprobs(model: &Model, data: &Data, ctx: &Context) -> Result<Frame, Trai
     Ok(Frame::derived(table, scoring.digest()))
 }
 
+/// The log-probability of each sequence's continuation, row after row.
+pub(super) fn sequence_logprobs(model: &Model, data: &Data, ctx: &Context) -> Result<Vec<f64>, TrainError> {
+    let found = perform(&Likelihood::of(model, data, ctx)?, ctx)?;
+    Ok(found.iter().map(|logprobs| sum(logprobs)).collect())
+}
+
 /// The same token by token: `id`, `continuation`, `position` (from 0), `token`, `text`, `logprob`.
 pub fn token_logprobs(model: &Model, data: &Data, ctx: &Context) -> Result<Frame, TrainError> {
     let scoring = Likelihood::of(model, data, ctx)?;

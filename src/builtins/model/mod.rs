@@ -7,6 +7,7 @@ mod features;
 mod files;
 mod finetune;
 mod finetune_generative;
+mod finetune_preferences;
 mod generate;
 mod getters;
 mod label;
@@ -34,6 +35,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(pretrain::function());
     registry.add(finetune::function());
     registry.add(finetune_generative::function());
+    registry.add(finetune_preferences::function());
     registry.add(predict::function());
     registry.add(label::function());
     registry.add(score::function());

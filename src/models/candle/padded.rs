@@ -73,6 +73,16 @@ impl Padded {
         })
     }
 
+    /// Where its rows begin and end without padding.
+    pub fn offsets(&self) -> &[usize] {
+        &self.packed.offsets
+    }
+
+    /// Where it lies.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The same batch, of which passes drop this.
     pub fn dropping(self, dropout: Option<Dropout>) -> Self {
         Padded { dropout, ..self }

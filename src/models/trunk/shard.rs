@@ -1,6 +1,8 @@
 //! One shard of a batch: its forward and backward pass, and the buffers between them.
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
+mod tokens;
+
 use super::dropout::{Dropout, Site};
 use super::embed;
 use super::kept::{Kept, Saved, room};

@@ -1,0 +1,540 @@
+//! Preference finetuning: a causal model trained on pairs of continuations by a loss on their log-probabilities.
+//!
+//! A step draws pairs, computes log π of both continuations of each, asks the loss for its gradient by them, and goes back through
+//! the trunk. The reference's log-probabilities are computed once, before the first step. What lives here: the options, the
+//! operation and the step; the pairs are read in `pairs`, the engines are in `engine`, what is told of the steps in `curves`.
+
+mod curves;
+mod engine;
+mod pairs;
+
+use super::carried::Carried;
+use super::labels::Labels;
+use super::lora::{Adapters, Lora};
+use super::options::{Limits, declare, derived_text, other_text};
+use super::predict::{clear, push_row};
+use super::schedule::Schedule;
+use super::training::{Course, Training};
+use super::validation::{Evaluation, Watch};
+use super::weights::Weights;
+use super::{Batches, TrainError};
+use crate::core::context::Context;
+use crate::core::digest::Digest;
+use crate::core::random::Random;
+use crate::data::{Data, InputKind};
+use crate::domains::preference::loss::{Needs, PairBatch, PairLoss};
+use crate::frames::Frame;
+use crate::models::arch::{Arch, Params};
+use crate::models::trunk::{Packed, check_lm};
+use crate::models::{Model, ModelError, candle};
+use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
+use curves::{Curves, Measured};
+use engine::Engine;
+use pairs::{Pairs, Reference};
+use std::sync::Arc;
+
+/// The most steps and pairs a step: arbitrary, weeks of work on a machine of today.
+const MAX_STEPS: usize = 10_000_000;
+const MAX_BATCH: usize = 1 << 16;
+
+/// The options of a preference finetuning, for a macro that makes something of them.
+macro_rules! preference_options {
+    ($make:path) => {
+        $make! {
+            /// How to finetune on preferences.
+            PreferenceRecipe {
+                /// Passes over the pairs; left out, one.
+                epochs: Option<usize> = None, [1..=MAX_STEPS], Settled;
+                /// Optimiser steps, instead of epochs.
+                steps: Option<usize> = None, [1..=MAX_STEPS], Always;
+                /// Pairs a step.
+                batch: usize = 16, [1..=MAX_BATCH], Always;
+                /// Peak learning rate; left out, by width: below 32 5e-4, below 128 3e-4, up to 1024 5e-6, above 1e-6.
+                lr: Option<f64> = None, [0.0..=100.0], Always;
+                /// "cosine", "linear" or "constant", after the warm-up.
+                schedule: Schedule = Schedule::Linear, [], Always;
+                /// The share of the steps on which the learning rate rises.
+                warmup: f64 = 0.1, [0.0..=1.0], Always;
+                /// Decoupled decay of weight matrices; biases, norms and embeddings are left alone.
+                weight_decay: f64 = 0.0, [0.0..=10.0], Always;
+                /// Gradients are scaled down to this global norm; 0 for no clipping.
+                clip: f64 = 1.0, [0.0..=1e9], Always;
+                /// Adam's β₁ and β₂.
+                betas: [f64; 2] = [0.9, 0.999], [0.0..1.0], Always;
+                /// Cut batches from pools of this many batches sorted by length; 1: batches as drawn.
+                bucket: usize = 1, [1..=MAX_BATCH], Always;
+                /// Prompts are cut at their beginning so that prompt and continuation are at most so long; left out, the model's limit.
+                max_tokens: Option<usize> = None, [], Always;
+                /// Draws the order of the pairs; left out, the session's.
+                seed: u64 = 0, [], Always;
+                /// Freeze the weights and train updates of low rank of the blocks' matrices, which the new model has merged in:
+                /// `#{ rank: 8, alpha: 8 }`, the defaults; `alpha` left out equals `rank`.
+                lora: Option<Lora> = None, [], Always;
+                /// Keep of each block its input alone and compute the block again for its gradient: the same bits, a third more time.
+                recompute: bool = false, [], NoDigest;
+            }
+        }
+    };
+}
+pub(crate) use preference_options;
+
+preference_options!(declare);
+
+/// The learning rate where none is stated: a tenth of supervised finetuning's. Arbitrary; TRL's `DPOConfig` has 1e-6.
+fn default_lr(arch: &Arch) -> f64 {
+    0.1 * super::plan::default_lr(arch, false)
+}
+
+impl PreferenceRecipe {
+    /// Checks every option and settles what depends on the model and on the number of pairs.
+    fn settled(&self, model: &Model, n_pairs: usize) -> Result<PreferenceRecipe, TrainError> {
+        self.check()?;
+        if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
+            return Err(TrainError::EpochsAndSteps { epochs, steps });
+        }
+        let batch = self.batch.min(n_pairs.max(1));
+        let epochs = self.epochs.unwrap_or(1);
+        let steps = self.steps.unwrap_or_else(|| epochs.saturating_mul(n_pairs.div_ceil(batch)));
+        if steps > MAX_STEPS {
+            return Err(TrainError::TooManySteps { epochs, n_rows: n_pairs, steps, most: MAX_STEPS });
+        }
+        if let Some(Lora { rank, alpha }) = self.lora {
+            Limits::from(1..=model.inner.arch.width()).check("rank", &rank)?;
+            Limits::from(1e-6..=1e6).check("alpha", &alpha)?;
+        }
+        Ok(PreferenceRecipe {
+            epochs: None,
+            steps: Some(steps),
+            batch,
+            lr: Some(self.lr.unwrap_or_else(|| default_lr(&model.inner.arch))),
+            max_tokens: Some(self.max_tokens.unwrap_or(model.inner.max_tokens)),
+            ..self.clone()
+        })
+    }
+}
+
+/// A new model without a head: this one trained by `loss` on pairs of continuations, of which `labels` say how probably the first is
+/// the better one. `reference` is what log-ratios are against; the model itself where it is not given.
+///
+/// Refuses test rows, rows without exactly two continuations, empty continuations, a reference that reads other tokens. Pairs whose
+/// continuations are the same tokens are left out; the context is warned of them and the model's recipe tells how many.
+pub fn finetune_preferences(
+    model: &Model,
+    data: &Data,
+    labels: &Frame,
+    loss: &dyn PairLoss,
+    reference: Option<&Model>,
+    recipe: &PreferenceRecipe,
+    ctx: &Context,
+) -> Result<Model, TrainError> {
+    super::finetune::refuse_test_rows(data)?;
+    if !model.inner.arch.is_causal() {
+        let asked = "be finetuned on the likelihood of continuations";
+        return Err(TrainError::Speechless { model: model.inner.name.clone(), asked });
+    }
+    if data.input() != InputKind::Prompt || data.n_sequences() != 2 || data.classes().len() != 2 {
+        return Err(TrainError::NotPairs { data: data.name().to_owned(), n: data.n_sequences() });
+    }
+    if reference.is_some() && !loss.needs().reference {
+        return Err(TrainError::IdleReference { loss: loss.name() });
+    }
+    let max_tokens = recipe.max_tokens.unwrap_or(model.inner.max_tokens);
+    let model = &model.with_max_tokens(max_tokens)?;
+    let reference = &match reference {
+        None => model.clone(),
+        Some(other) if other.inner.encoder.digest() != model.inner.encoder.digest() => {
+            let (model, reference) = (model.inner.name.clone(), other.inner.name.clone());
+            return Err(TrainError::OtherTokens { model, reference });
+        }
+        Some(other) => other.with_max_tokens(max_tokens)?,
+    };
+    let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
+    let read = Labels::read(data, labels)?;
+    let pairs = &Pairs::of(model, data, &read, ctx)?;
+    if pairs.n_alike > 0 {
+        ctx.warn(pairs.alike_text());
+    }
+    let recipe = &recipe.settled(model, pairs.all.len())?;
+    let adapters = recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
+    let adapters = adapters.as_ref();
+    let work = Preferences { model, data, labels, pairs, loss, reference, recipe, adapters };
+    let (trained, digest) = perform_named(&work, ctx)?;
+    work.model_of(trained, digest)
+}
+
+/// A preference finetuning before it is computed.
+struct Preferences<'a> {
+    model: &'a Model,
+    data: &'a Data,
+    labels: &'a Frame,
+    pairs: &'a Pairs,
+    loss: &'a dyn PairLoss,
+    reference: &'a Model,
+    /// Settled.
+    recipe: &'a PreferenceRecipe,
+    adapters: Option<&'a Adapters>,
+}
+
+/// What a preference finetuning gives: the trunk's parameters or the adapters, and what was measured of the steps.
+struct Trained {
+    params: Vec<f32>,
+    curves: Vec<f64>,
+}
+
+impl Preferences<'_> {
+    fn inputs(&self) -> Vec<(&'static str, Digest)> {
+        let mut inputs = vec![
+            ("model", self.model.inner.digest),
+            ("data", self.data.digest()),
+            ("labels", self.labels.digest()),
+            ("loss", self.loss.digest()),
+        ];
+        if self.loss.needs().reference {
+            inputs.push(("reference", self.reference.inner.digest));
+        }
+        inputs
+    }
+
+    fn digest(&self) -> Digest {
+        let inputs = self.inputs().into_iter();
+        let named =
+            inputs.fold(Digest::of("finetune_preferences", 1), |digest, (name, input)| digest.digest(name, input));
+        self.recipe.add_to(named).finish()
+    }
+
+    fn options(&self) -> String {
+        let told = self.recipe.told();
+        let mut options = format!("{}, {}", self.loss.show(), derived_text(&told));
+        if self.pairs.is_weighted {
+            options.push_str(&format!(", weights of {} pairs", self.pairs.all.len()));
+        }
+        match other_text(&told) {
+            other if other.is_empty() => options,
+            other => format!("{options}, {other}"),
+        }
+    }
+
+    /// The new model, called `digest`.
+    fn model_of(&self, trained: Trained, digest: Digest) -> Result<Model, TrainError> {
+        let inner = &self.model.inner;
+        let values = match self.adapters {
+            None => trained.params,
+            Some(adapters) => {
+                let mut merged = inner.params.values.clone();
+                adapters.apply(&inner.params.values, &trained.params, &mut merged);
+                merged
+            }
+        };
+        let (n_pairs, name, loss) = (self.pairs.all.len(), self.data.name(), self.loss.name());
+        let mut recipe = self.options();
+        if self.pairs.n_alike > 0 {
+            recipe.push_str(&format!(", {} pairs alike left out", self.pairs.n_alike));
+        }
+        let curves = curves::frame(&trained.curves, digest)?;
+        Ok(self.model.with(|changed| {
+            changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
+            changed.head = None;
+            changed.digest = digest;
+            changed.lineage = format!("{}, finetuned on {n_pairs} preferences of {name} by {loss}", inner.lineage);
+            changed.recipe = recipe;
+            changed.validation = None;
+            changed.curves = Some(curves);
+        }))
+    }
+
+    /// What is trained at first.
+    fn first(&self) -> Vec<f32> {
+        self.adapters.map_or_else(|| self.model.inner.params.values.clone(), |all| all.initial(self.recipe.seed))
+    }
+
+    fn steps(&self) -> usize {
+        self.recipe.steps.unwrap_or(1)
+    }
+}
+
+impl Operation for Preferences<'_> {
+    type Value = Trained;
+    type Error = TrainError;
+
+    fn step(&self) -> Step {
+        let share = (self.steps() * self.recipe.batch) as f64 / self.pairs.all.len().max(1) as f64;
+        Step {
+            operation: "finetune_preferences",
+            what: format!("{} on {} rows of {}", self.model.inner.name, self.data.len(), self.data.name()),
+            digest: self.digest(),
+            inputs: self.inputs(),
+            options: self.options(),
+            // Forward, and twice that backward.
+            work: 3.0 * share * super::predict::forward_work(self.model, self.data.n_bytes()),
+            untraceable: self.loss.untraceable(),
+        }
+    }
+
+    fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Trained>, TrainError> {
+        let (recipe, inner, pairs) = (self.recipe, &self.model.inner, self.pairs);
+        check_lm(&inner.arch, &inner.params.values, &pairs.packed)?;
+        let device = candle::device(&ctx.settings.device)?;
+        let needs = self.loss.needs();
+        let reference = Reference::of(self.reference, self.data, pairs, needs, device.as_ref(), ctx)?;
+        let (lr, steps) = (recipe.lr.unwrap_or(0.0), self.steps());
+        let warmup = (recipe.warmup * steps as f64).round() as usize;
+        let course = Course {
+            what: format!("finetune {} on preferences", inner.name),
+            of: self.digest(),
+            steps,
+            lr,
+            lr_at: &|step| lr * recipe.schedule.factor(step, steps, warmup),
+            clip: recipe.clip,
+            ema: 0.0,
+            kept_at: &[],
+            watches: &[],
+            ctx,
+            partial,
+        };
+        let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
+        let mut training = OnPairs {
+            arch: &inner.arch,
+            engine: Engine::of(self.model, self.first(), recipe, self.adapters, device.as_ref(), &ctx.interrupt)?,
+            pairs,
+            reference: &reference,
+            loss: self.loss,
+            needs,
+            ids: &ids,
+            batches: Batches::new(pairs.lengths(), recipe.batch, recipe.bucket, recipe.seed),
+            curves: Curves::new(steps),
+            steps,
+            lr,
+            work: Work::default(),
+        };
+        // Nothing is drawn between steps: the order has a stream of its own.
+        let ran = course.run(&mut training, Random::new(recipe.seed, "finetune on preferences"))?;
+        let curves = training.curves.points();
+        Ok(Done { value: Trained { params: ran.params, curves }, curve: ran.curve })
+    }
+
+    fn pack(&self, value: &Trained) -> Content {
+        let mut content = Content::default().tensor("trained", &[value.params.len()], value.params.clone());
+        content.facts.insert("curves".to_owned(), curves::to_json(&value.curves));
+        content
+    }
+
+    fn unpack(&self, mut content: Content) -> Result<Trained, String> {
+        let curves = content.facts.get("curves").and_then(curves::from_json).ok_or("it has no curves")?;
+        let n = self.adapters.map_or(self.model.inner.params.values.len(), |adapters| adapters.n);
+        Ok(Trained { params: content.take("trained", &[n])?, curves })
+    }
+
+    fn stand_in(&self) -> Trained {
+        Trained { params: self.first(), curves: Vec::new() }
+    }
+}
+
+/// Steps on pairs.
+struct OnPairs<'a> {
+    arch: &'a Arch,
+    engine: Engine<'a>,
+    pairs: &'a Pairs,
+    reference: &'a Reference,
+    loss: &'a dyn PairLoss,
+    needs: Needs,
+    ids: &'a [&'a str],
+    batches: Batches,
+    curves: Curves,
+    steps: usize,
+    lr: f64,
+    work: Work,
+}
+
+/// What a step works in.
+#[derive(Default)]
+struct Work {
+    batch: Packed,
+    /// Of each token whether its log-probability is asked for.
+    counted: Vec<bool>,
+    /// The loss's slope by it.
+    slopes: Vec<f32>,
+}
+
+/// What is known of the pairs of a batch, a number for each.
+#[derive(Default)]
+struct Columns {
+    chosen: Vec<f64>,
+    rejected: Vec<f64>,
+    reference_chosen: Vec<f64>,
+    reference_rejected: Vec<f64>,
+    n_chosen: Vec<f64>,
+    n_rejected: Vec<f64>,
+    preference: Vec<f64>,
+    weights: Vec<f64>,
+    prompt: Vec<f64>,
+    n_prompt: Vec<f64>,
+}
+
+impl OnPairs<'_> {
+    /// Fills the batch with the sequences of these pairs, the chosen one of each before the rejected one.
+    fn lay(&mut self, drawn: &[u32]) {
+        let Work { batch, counted, slopes } = &mut self.work;
+        clear(batch);
+        counted.clear();
+        for at in drawn {
+            let Some(pair) = self.pairs.all.get(*at as usize) else { continue };
+            for sequence in [pair.chosen, pair.rejected] {
+                push_row(batch, &self.pairs.packed, sequence);
+                let start = self.pairs.start(sequence);
+                let n = self.pairs.packed.row(sequence).len();
+                counted.extend((0..n).map(|place| place > 0 && (self.needs.prompt || place >= start)));
+            }
+        }
+        slopes.clear();
+        slopes.resize(batch.tokens.len(), 0.0);
+    }
+
+    /// The columns of the batch from the log-probabilities of its tokens.
+    fn columns(&self, drawn: &[u32], logprobs: &[f64]) -> Columns {
+        let mut columns = Columns::default();
+        for (nth, at) in drawn.iter().enumerate() {
+            let Some(pair) = self.pairs.all.get(*at as usize) else { continue };
+            let of = |which: usize, sequence: usize| {
+                let begin = self.work.batch.offsets.get(2 * nth + which).copied().unwrap_or(0);
+                let (start, n) = (self.pairs.start(sequence), self.pairs.packed.row(sequence).len());
+                let sum =
+                    |from: usize, to: usize| logprobs.get(begin + from..begin + to).unwrap_or_default().iter().sum();
+                let (prompt, continuation): (f64, f64) = (sum(0, start), sum(start, n));
+                [prompt, start as f64 - 1.0, continuation, (n - start) as f64]
+            };
+            let [prompt, n_prompt, chosen, n_chosen] = of(0, pair.chosen);
+            let [_, _, rejected, n_rejected] = of(1, pair.rejected);
+            columns.chosen.push(chosen);
+            columns.rejected.push(rejected);
+            columns.n_chosen.push(n_chosen);
+            columns.n_rejected.push(n_rejected);
+            columns.preference.push(pair.preference);
+            if self.pairs.is_weighted {
+                columns.weights.push(pair.weight);
+            }
+            if self.needs.prompt {
+                columns.prompt.push(prompt);
+                columns.n_prompt.push(n_prompt);
+            }
+            if self.needs.reference {
+                columns.reference_chosen.push(self.reference.of_sequence(pair.chosen));
+                columns.reference_rejected.push(self.reference.of_sequence(pair.rejected));
+            }
+        }
+        columns
+    }
+
+    /// The mean log-ratio of the batch's prompts with another prompt's continuations; NaN where the loss does not ask for it.
+    fn kl(&mut self, drawn: &[u32]) -> Result<f64, TrainError> {
+        let Some(mismatched) = &self.reference.mismatched else { return Ok(f64::NAN) };
+        let Work { batch, counted, .. } = &mut self.work;
+        clear(batch);
+        counted.clear();
+        let mut reference = 0.0;
+        for at in drawn {
+            let Some(pair) = self.pairs.all.get(*at as usize) else { continue };
+            for sequence in [pair.chosen, pair.rejected] {
+                push_row(batch, &mismatched.packed, sequence);
+                let start = mismatched.start(sequence);
+                counted.extend((0..mismatched.packed.row(sequence).len()).map(|place| place >= start));
+                reference += mismatched.logprobs.get(sequence).copied().unwrap_or(f64::NAN);
+            }
+        }
+        let found = self.engine.read(self.arch, &self.work.batch, &self.work.counted)?;
+        Ok((found.iter().sum::<f64>() - reference) / (2 * drawn.len()) as f64)
+    }
+
+    /// Writes the loss's slopes by the pairs' log-probabilities to their tokens.
+    fn spread(&mut self, drawn: &[u32], [chosen, rejected, prompt]: [&[f64]; 3]) {
+        for (nth, at) in drawn.iter().enumerate() {
+            let Some(pair) = self.pairs.all.get(*at as usize) else { continue };
+            let slope = |slopes: &[f64]| slopes.get(nth).copied().unwrap_or(0.0) as f32;
+            for (which, sequence, slope) in [(0, pair.chosen, slope(chosen)), (1, pair.rejected, slope(rejected))] {
+                let begin = self.work.batch.offsets.get(2 * nth + which).copied().unwrap_or(0);
+                let (start, n) = (self.pairs.start(sequence), self.pairs.packed.row(sequence).len());
+                let mut fill = |from: usize, to: usize, slope: f32| {
+                    self.work.slopes.get_mut(begin + from..begin + to).unwrap_or_default().fill(slope);
+                };
+                fill(start, n, slope);
+                if which == 0 && !prompt.is_empty() {
+                    fill(1, start, prompt.get(nth).copied().unwrap_or(0.0) as f32);
+                }
+            }
+        }
+    }
+}
+
+impl Training for OnPairs<'_> {
+    fn weights(&mut self) -> &mut dyn Weights {
+        self.engine.weights()
+    }
+
+    fn skip(&mut self, n_done: usize) -> Result<(), TrainError> {
+        (0..n_done).for_each(|_| _ = self.batches.draw());
+        Ok(())
+    }
+
+    fn gradient(&mut self, step: usize, _random: &mut Random) -> Result<f64, TrainError> {
+        let (drawn, epoch) = self.batches.draw();
+        let drawn = drawn.to_vec();
+        self.engine.prepare()?;
+        let kl = self.kl(&drawn)?;
+        self.lay(&drawn);
+        let logprobs = self.engine.logprobs(self.arch, &self.work.batch, &self.work.counted)?;
+        if !logprobs.iter().all(|logprob| logprob.is_finite()) {
+            let (steps, what) = (self.steps, "model's output");
+            return Err(TrainError::Diverged { step: step + 1, steps, what, lr: self.lr });
+        }
+        let columns = self.columns(&drawn, &logprobs);
+        let rows: Vec<&str> = drawn.iter().filter_map(|at| self.ids.get(self.pairs.row(*at)?).copied()).collect();
+        let batch = PairBatch {
+            chosen: &columns.chosen,
+            rejected: &columns.rejected,
+            reference_chosen: &columns.reference_chosen,
+            reference_rejected: &columns.reference_rejected,
+            n_chosen: &columns.n_chosen,
+            n_rejected: &columns.n_rejected,
+            preference: &columns.preference,
+            weights: &columns.weights,
+            prompt: &columns.prompt,
+            n_prompt: &columns.n_prompt,
+            kl,
+            rows: &rows,
+            step,
+            steps: self.steps,
+            epoch,
+        };
+        let found = self.loss.step(&batch)?;
+        let n = drawn.len();
+        for got in [found.by_chosen.len(), found.by_rejected.len()] {
+            if got != n {
+                return Err(TrainError::GradientShape { got, expected: n });
+            }
+        }
+        if !found.value.is_finite() {
+            // The loop says so; there is no way back from here.
+            return Ok(found.value);
+        }
+        self.curves.note(step + 1, Measured::of(&batch, &found));
+        self.spread(&drawn, [&found.by_chosen, &found.by_rejected, &found.by_prompt]);
+        let Work { batch, counted, slopes } = &self.work;
+        self.engine.backward(self.arch, batch, counted, slopes)?;
+        Ok(found.value)
+    }
+
+    /// A preference finetuning is not watched.
+    fn evaluate(&mut self, _step: usize, _watch: &Watch) -> Result<Evaluation, TrainError> {
+        Err(ModelError::Engine("a preference finetuning has no held-out rows".to_owned()).into())
+    }
+
+    fn carried(&self) -> Carried {
+        Carried { measured: self.curves.held().to_vec(), ..Carried::default() }
+    }
+
+    fn take_up(&mut self, carried: Carried) {
+        self.curves.take_up(carried.measured);
+    }
+}
+
+#[cfg(test)]
+mod tests;

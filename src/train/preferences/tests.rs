@@ -1,0 +1,429 @@
+use super::super::checkpoint::testing::{heard, lab_in, on, state_file, stop_at};
+use super::super::options::Says;
+use super::*;
+use crate::builtins::preference::{
+    bco_pair::BcoPair, best_of_2::BestOf2, cdpo::Cdpo, dpo::Dpo, hinge::Hinge, ipo::Ipo, kto::Kto, orpo::Orpo,
+    robust::Robust, simpo::Simpo,
+};
+use crate::core::context::{Access, Event};
+use crate::core::explain::Explain;
+use crate::data::{Input, Source, Split, Target};
+use crate::domains::preference::loss::PairValue;
+use crate::models::testing::{prompt, rows as plain_rows, tiny, tiny_bert, tiny_llama};
+
+/// Rows of prompts with two continuations; the first is the better one where its number is even.
+fn pairs(n: usize) -> (Data, Frame) {
+    let row = |n: usize| {
+        let good = format!(" w{} w{} .", 10 + n % 4, 12 + n % 3);
+        let bad = format!(" w{} .", 14 + n % 5);
+        let both = if n % 2 == 0 { [good, bad] } else { [bad, good] };
+        prompt(&format!("w{} w{}", n % 7, 5 + n % 4), &[&both[0], &both[1]])
+    };
+    data((0..n).map(row).collect(), (0..n).map(|n| n % 2).collect())
+}
+
+fn data(inputs: Vec<Input>, better: Vec<usize>) -> (Data, Frame) {
+    let rows = crate::data::tests::rows(inputs);
+    let data =
+        Data::new(Arc::new(Source::with_target("toy", rows, Target::Preference { truth: None }).expect("valid")));
+    let ids: Vec<String> = data.rows().map(|row| row.id.clone()).collect();
+    let labels = Frame::hard_labels(ids.iter().map(String::as_str), &better, 2).expect("labels");
+    (data, labels.named(&["first".to_owned(), "second".to_owned()]))
+}
+
+fn soft(data: &Data, p: impl Fn(usize) -> f32) -> Frame {
+    let values: Vec<f32> = (0..data.len()).flat_map(|row| [p(row), 1.0 - p(row)]).collect();
+    let ids: Vec<String> = data.rows().map(|row| row.id.clone()).collect();
+    let labels = Frame::labels(ids.iter().map(String::as_str), &values, 2).expect("labels");
+    labels.named(&["first".to_owned(), "second".to_owned()])
+}
+
+fn dpo() -> Dpo {
+    Dpo::new(0.5).expect("valid")
+}
+
+fn recipe() -> PreferenceRecipe {
+    PreferenceRecipe { epochs: Some(10), batch: 8, lr: Some(3e-3), ..PreferenceRecipe::default() }
+}
+
+fn trained(model: &Model, data: &Data, labels: &Frame, loss: &dyn PairLoss, recipe: &PreferenceRecipe) -> Model {
+    finetune_preferences(model, data, labels, loss, None, recipe, &Context::for_tests()).expect("trains")
+}
+
+fn curve(model: &Model, name: &str) -> Vec<f64> {
+    model.inner.curves.as_ref().expect("measured").floats(name).expect("numbers")
+}
+
+/// A training of one batch of all pairs, before its first step.
+struct Bench {
+    model: Model,
+    data: Data,
+    pairs: Pairs,
+    reference: Reference,
+    recipe: PreferenceRecipe,
+    adapters: Option<Adapters>,
+    ctx: Context,
+}
+
+impl Bench {
+    fn new(model: &Model, reference: &Model, lora: Option<Lora>, needs: Needs) -> Bench {
+        let (data, _) = pairs(6);
+        let labels = soft(&data, |row| if row % 2 == 0 { 0.75 } else { 0.0 });
+        let ctx = Context::for_tests();
+        let read = Labels::read(&data, &labels).expect("labels");
+        let pairs = Pairs::of(model, &data, &read, &ctx).expect("pairs");
+        let mut reference = Reference::of(reference, &data, &pairs, needs, None, &ctx).expect("read");
+        if let Some(mismatched) = &mut reference.mismatched {
+            // An estimate below 0, which counts as 0: no gradient flows through it, and differences would see it move.
+            mismatched.logprobs.iter_mut().for_each(|logprob| *logprob += 1e3);
+        }
+        let recipe = PreferenceRecipe { batch: 6, steps: Some(1), lora, ..PreferenceRecipe::default() };
+        let adapters = lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
+        Bench { model: model.clone(), data, pairs, reference, recipe, adapters, ctx }
+    }
+
+    /// The loss at these parameters and its gradient.
+    fn at(&self, params: &[f32], loss: &dyn PairLoss) -> (f64, Vec<f32>) {
+        let arch = &self.model.inner.arch;
+        let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
+        let adapters = self.adapters.as_ref();
+        let engine = Engine::of(&self.model, params.to_vec(), &self.recipe, adapters, None, &self.ctx.interrupt);
+        let mut training = OnPairs {
+            arch,
+            engine: engine.expect("an engine"),
+            pairs: &self.pairs,
+            reference: &self.reference,
+            loss,
+            needs: loss.needs(),
+            ids: &ids,
+            batches: Batches::new(self.pairs.lengths(), 6, 1, 0),
+            curves: Curves::new(1),
+            steps: 1,
+            lr: 0.0,
+            work: Work::default(),
+        };
+        let value = training.gradient(0, &mut Random::new(0, "nothing")).expect("a step");
+        let grads = match &training.engine {
+            Engine::Own { weights, .. } | Engine::Adapted { weights, .. } => weights.grads.clone(),
+            Engine::Device(_) => panic!("on the CPU"),
+        };
+        (value, grads)
+    }
+}
+
+fn losses() -> Vec<Box<dyn PairLoss>> {
+    vec![
+        Box::new(Dpo::new(0.7).expect("valid")),
+        Box::new(Cdpo::new(0.7, 0.2).expect("valid")),
+        Box::new(Robust::new(0.7, 0.2).expect("valid")),
+        Box::new(Hinge::new(0.3).expect("valid")),
+        Box::new(Ipo::new(0.5, "sums").expect("valid")),
+        Box::new(Ipo::new(0.5, "means").expect("valid")),
+        Box::new(Ipo::new(0.5, "scaled").expect("valid")),
+        Box::new(Kto::new(0.7, 1.0, 1.5).expect("valid")),
+        Box::new(BcoPair::new(0.7, 0.1).expect("valid")),
+        Box::new(Simpo::new(2.0, 0.5).expect("valid")),
+        Box::new(Orpo::new(0.5, "sequence").expect("valid")),
+        Box::new(Orpo::new(0.5, "response").expect("valid")),
+        Box::new(BestOf2),
+    ]
+}
+
+/// Of every loss, through the whole model and through adapters, against differences along a direction in each tensor.
+#[test]
+fn gradients_through_the_model_equal_finite_differences() {
+    for (model, other) in [(tiny(0), tiny(1)), (tiny_llama(0), tiny_llama(1))] {
+        for lora in [None, Some(Lora { rank: 2, alpha: 3.0 })] {
+            for loss in losses() {
+                let bench = Bench::new(&model, &other, lora, loss.needs());
+                let mut random = Random::new(3, "directions");
+                let (params, pieces): (Vec<f32>, Vec<std::ops::Range<usize>>) = match &bench.adapters {
+                    None => {
+                        let entries = model.inner.arch.layout().entries;
+                        let place =
+                            |e: &crate::models::arch::Entry| e.offset..e.offset + e.shape.iter().product::<usize>();
+                        (model.inner.params.values.clone(), entries.iter().map(place).collect())
+                    }
+                    Some(adapters) => {
+                        let values = (0..adapters.n).map(|_| 0.3 * random.normal() as f32).collect();
+                        let cut = adapters.n / 6;
+                        (values, (0..6).map(|at| at * cut..(at + 1) * cut).collect())
+                    }
+                };
+                let (_, grads) = bench.at(&params, &*loss);
+                for place in pieces {
+                    let (mut up, mut down) = (params.clone(), params.clone());
+                    for at in place.clone() {
+                        let by = 2e-3 * random.normal() as f32;
+                        up[at] += by;
+                        down[at] -= by;
+                    }
+                    let moved = |at: usize| f64::from(up[at]) - f64::from(down[at]);
+                    let along: f64 = place.clone().map(|at| f64::from(grads[at]) * moved(at)).sum();
+                    let size: f64 = place.clone().map(|at| (f64::from(grads[at]) * moved(at)).abs()).sum();
+                    let numeric = bench.at(&up, &*loss).0 - bench.at(&down, &*loss).0;
+                    let told = format!("{} {lora:?} {place:?}: {along} against {numeric}", loss.show());
+                    assert!((along - numeric).abs() < 1e-2 * size + 3e-5, "{told}");
+                }
+            }
+        }
+    }
+}
+
+/// Before the first step the policy is its reference: every margin is nothing, but for the rounding of two ways to read.
+#[test]
+fn training_begins_at_the_reference() {
+    let (data, labels) = pairs(6);
+    let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 6, ..recipe() };
+    let model = trained(&tiny(0), &data, &labels, &dpo(), &once);
+    assert!((curve(&model, "loss")[0] - std::f64::consts::LN_2).abs() < 1e-6, "{:?}", curve(&model, "loss"));
+    assert!(curve(&model, "margin")[0].abs() < 1e-5);
+    assert!((curve(&model, "weight")[0] - 0.5).abs() < 1e-6);
+}
+
+#[test]
+fn a_preference_is_learned_by_every_loss_with_and_without_adapters() {
+    let (rows, labels) = pairs(32);
+    for model in [tiny(0), tiny_llama(0)] {
+        for loss in losses() {
+            let tuned = trained(&model, &rows, &labels, &*loss, &recipe());
+            let (margins, right) = (curve(&tuned, "margin"), curve(&tuned, "accuracy"));
+            assert!(margins.last() > margins.first(), "{}: {margins:?}", loss.show());
+            assert!(right.last().is_some_and(|right| *right > 0.9), "{}: {right:?}", loss.show());
+            assert!(tuned.inner.head.is_none() && tuned.inner.recipe.starts_with(&loss.show()));
+        }
+        let lora = Some(Lora { rank: 4, alpha: 8.0 });
+        let adapted = trained(&model, &rows, &labels, &dpo(), &PreferenceRecipe { lora, lr: Some(3e-2), ..recipe() });
+        assert!(curve(&adapted, "accuracy").last().is_some_and(|right| *right > 0.9));
+        let embeddings = model.inner.arch.vocab() * model.inner.arch.width();
+        assert_eq!(adapted.inner.params.values[..embeddings], model.inner.params.values[..embeddings]);
+    }
+}
+
+/// Labels the other way round negate every margin, to the bit at the first step.
+#[test]
+fn exchanged_labels_negate_the_margin() {
+    let (rows, labels) = pairs(6);
+    let (model, reference) = (tiny(0), tiny(1));
+    let other: Vec<usize> = labels.classes("label").expect("labels").values.iter().map(|label| 1 - label).collect();
+    let ids: Vec<String> = rows.rows().map(|row| row.id.clone()).collect();
+    let exchanged = Frame::hard_labels(ids.iter().map(String::as_str), &other, 2).expect("labels");
+    let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 6, ..recipe() };
+    let margin = |labels: &Frame| {
+        let ctx = Context::for_tests();
+        let tuned = finetune_preferences(&model, &rows, labels, &dpo(), Some(&reference), &once, &ctx).expect("trains");
+        (curve(&tuned, "margin")[0], curve(&tuned, "accuracy")[0])
+    };
+    let ((one, right), (negated, wrong)) = (margin(&labels), margin(&exchanged));
+    assert!(one != 0.0 && (one + negated).abs() < 1e-12, "{one} {negated}");
+    assert!((right + wrong - 1.0).abs() < 1e-12);
+}
+
+/// A soft label is the mean of both hard ones, so one of ½ leaves DPO's gradient at the reference at nothing.
+#[test]
+fn an_even_preference_teaches_nothing() {
+    let (rows, _) = pairs(8);
+    let model = tiny(0);
+    let ids: Vec<String> = rows.rows().map(|row| row.id.clone()).collect();
+    let even = Frame::labels(ids.iter().map(String::as_str), &[0.5; 16], 2).expect("labels");
+    let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 8, clip: 0.0, ..recipe() };
+    let tuned = trained(&model, &rows, &even, &dpo(), &once);
+    assert!(curve(&tuned, "weight")[0].abs() < 1e-6);
+}
+
+#[test]
+fn weights_count_and_rows_of_weight_nothing_are_left_out() {
+    let (rows, labels) = pairs(8);
+    let weighted = |weights: Vec<f64>| {
+        let mut table = labels.table().clone();
+        table.with_column(polars::prelude::Column::new("weight".into(), weights)).expect("as many rows");
+        Frame::new(table).named(&["first".to_owned(), "second".to_owned()])
+    };
+    let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 8, ..recipe() };
+    let ask = |labels: &Frame| trained(&tiny(0), &rows, labels, &dpo(), &once).inner.params.values.clone();
+    let distance = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(distance(&ask(&weighted(vec![3.0; 8])), &ask(&labels)) < 1e-6);
+    let half: Vec<f64> = (0..8).map(|row| f64::from(u8::from(row < 4))).collect();
+    let few = rows.rows().take(4).map(|row| row.input.clone()).collect();
+    let (few, few_labels) = data(few, (0..4).map(|n| n % 2).collect());
+    let alone = trained(&tiny(0), &few, &few_labels, &dpo(), &once).inner.params.values.clone();
+    assert!(distance(&ask(&weighted(half)), &alone) < 1e-5);
+}
+
+#[test]
+fn a_run_that_was_ended_goes_on_to_the_same_bits_on_any_number_of_threads() {
+    let (model, (rows, labels)) = (tiny(0), pairs(32));
+    let bits = |model: &Model| model.inner.params.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    let kto = Kto::new(0.5, 1.0, 1.0).expect("valid");
+    let cases: [(&(dyn PairLoss + Sync), Option<Lora>); 3] =
+        [(&dpo(), None), (&dpo(), Some(Lora { rank: 2, alpha: 2.0 })), (&kto, None)];
+    for (loss, lora) in cases {
+        let recipe = PreferenceRecipe { lora, epochs: Some(16), ..recipe() };
+        let run = |recipe: &PreferenceRecipe, ctx: &Context| {
+            finetune_preferences(&model, &rows, &labels, loss, None, recipe, ctx)
+        };
+        let whole = on(1, || trained(&model, &rows, &labels, loss, &recipe));
+        assert!(bits(&on(3, || trained(&model, &rows, &labels, loss, &recipe))) == bits(&whole));
+        let again = trained(&model, &rows, &labels, loss, &PreferenceRecipe { recompute: true, ..recipe.clone() });
+        assert!(bits(&again) == bits(&whole));
+        let folder = tempfile::tempdir().expect("a folder");
+        let ctx = lab_in(folder.path());
+        stop_at(&ctx, 30);
+        assert!(run(&recipe, &ctx).is_err_and(|error| error.is_interruption()));
+        assert!(state_file(folder.path()).is_some());
+        for _ in 0..2 {
+            let again = run(&recipe, &lab_in(folder.path())).expect("goes on, then stored");
+            assert!(bits(&again) == bits(&whole));
+            for name in ["step", "loss", "chosen", "rejected", "margin", "accuracy", "weight"] {
+                assert_eq!(curve(&again, name), curve(&whole, name), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_engine_comes_to_the_same() {
+    let (rows, labels) = pairs(16);
+    let kto = Kto::new(0.5, 1.0, 1.0).expect("valid");
+    let orpo = Orpo::new(0.5, "sequence").expect("valid");
+    let lora = Some(Lora { rank: 3, alpha: 6.0 });
+    let plain = PreferenceRecipe { epochs: Some(2), ..recipe() };
+    let cases: [(&dyn PairLoss, PreferenceRecipe); 5] = [
+        (&dpo(), plain.clone()),
+        (&dpo(), PreferenceRecipe { lora, ..plain.clone() }),
+        (&kto, PreferenceRecipe { recompute: true, ..plain.clone() }),
+        (&orpo, PreferenceRecipe { weight_decay: 0.1, ..plain.clone() }),
+        (&orpo, PreferenceRecipe { lora, weight_decay: 0.1, ..plain }),
+    ];
+    for model in [tiny(0), tiny_llama(0)] {
+        for (loss, recipe) in &cases {
+            let mut settings = Context::for_tests().settings;
+            settings.device = "candle".to_owned();
+            let ctx = Context::new(settings, Access::default());
+            let there = finetune_preferences(&model, &rows, &labels, *loss, None, recipe, &ctx).expect("trains");
+            let here = trained(&model, &rows, &labels, *loss, recipe);
+            let both = here.inner.params.values.iter().zip(&there.inner.params.values);
+            let off = both.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(off < 3e-4, "{} {:?}: {off}", loss.show(), recipe.lora);
+            for (one, other) in curve(&here, "margin").iter().zip(curve(&there, "margin")) {
+                assert!((one - other).abs() < 1e-3, "{}: {one} {other}", loss.show());
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_that_read_alike_are_left_out_and_told() {
+    let alike = || prompt("w1 w2", &[" w3 .", " w3 ."]);
+    let good = |n: usize| prompt(&format!("w{n} w2"), &[" w3 .", " w4 ."]);
+    let (rows, labels) = data(vec![good(1), alike(), good(2), alike()], vec![0; 4]);
+    let ctx = Context::for_tests();
+    let events = heard(&ctx);
+    let tuned = finetune_preferences(&tiny(0), &rows, &labels, &dpo(), None, &recipe(), &ctx).expect("trains");
+    assert!(tuned.inner.recipe.contains("2 pairs alike left out"), "{}", tuned.inner.recipe);
+    assert!(tuned.inner.lineage.ends_with("finetuned on 2 preferences of toy by dpo"), "{}", tuned.inner.lineage);
+    let said = events.lock().expect("whole").iter().any(
+        |event| matches!(event, Event::Warning { text } if text.starts_with("2 of 4 pairs are left out, the first with id `r1`")),
+    );
+    assert!(said);
+    let (rows, labels) = data(vec![alike(), alike()], vec![0, 1]);
+    let refused = finetune_preferences(&tiny(0), &rows, &labels, &dpo(), None, &recipe(), &ctx).err().expect("refused");
+    assert!(refused.to_string().starts_with("in every one of the 2 pairs, the first with id `r0`"), "{refused}");
+    // Cut to two tokens both continuations are the same.
+    let long = prompt("w1", &[" w2 w3 .", " w4 w3 ."]);
+    let (rows, labels) = data(vec![long], vec![0]);
+    let short = PreferenceRecipe { max_tokens: Some(2), ..recipe() };
+    let refused = finetune_preferences(&tiny(0), &rows, &labels, &dpo(), None, &short, &ctx).err().expect("refused");
+    assert!(refused.hint().is_some_and(|hint| hint.contains("`max_tokens`")), "{refused}");
+}
+
+#[test]
+fn what_cannot_be_trained_on_is_refused() {
+    let (rows, labels) = pairs(6);
+    let why = |model: &Model, data: &Data, labels: &Frame, loss: &dyn PairLoss, reference: Option<&Model>| {
+        let ctx = Context::for_tests();
+        finetune_preferences(model, data, labels, loss, reference, &recipe(), &ctx).err().expect("refused").to_string()
+    };
+    assert!(why(&tiny_bert(0), &rows, &labels, &dpo(), None).contains("a bidirectional encoder"));
+    let texts = plain_rows(vec!["w1 w2".into()], Split::Train);
+    assert!(why(&tiny(0), &texts, &labels, &dpo(), None).contains("has 1 continuations a row"));
+    let test = plain_rows(vec![prompt("w1", &[" w2", " w3"])], Split::Test);
+    assert!(why(&tiny(0), &test, &labels, &dpo(), None).contains("test rows"));
+    assert!(why(&tiny(0), &rows, &labels, &BestOf2, Some(&tiny(1))).contains("has no reference"));
+    let one: Vec<Input> = (0..3).map(|n| prompt("w1 w2", &[&format!(" w{n}"), " w9"])).collect();
+    let (one, labels_of_one) = data(one, vec![0; 3]);
+    let kto = Kto::new(0.1, 1.0, 1.0).expect("valid");
+    assert!(why(&tiny(0), &one, &labels_of_one, &kto, None).contains("all pairs have the same prompt"));
+    let (mute, labels_of_mute) = data(vec![prompt("w1", &[" w2", ""])], vec![0]);
+    assert!(why(&tiny(0), &mute, &labels_of_mute, &dpo(), None).contains("no token of the row `r0`"));
+}
+
+/// A loss that gives what a training must not go along with.
+struct Broken(f64, usize);
+
+impl PairLoss for Broken {
+    fn name(&self) -> String {
+        "broken".to_owned()
+    }
+    fn show(&self) -> String {
+        "broken".to_owned()
+    }
+    fn needs(&self) -> Needs {
+        Needs::default()
+    }
+    fn step(&self, _batch: &PairBatch) -> Result<PairValue, crate::domains::preference::loss::PairLossError> {
+        let by = vec![0.0; self.1];
+        Ok(PairValue { value: self.0, by_chosen: by.clone(), by_rejected: by, ..PairValue::default() })
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_or_too_short_ends_the_training() {
+    let (rows, labels) = pairs(8);
+    let why = |loss: &dyn PairLoss| {
+        let ctx = Context::for_tests();
+        finetune_preferences(&tiny(0), &rows, &labels, loss, None, &recipe(), &ctx).err().expect("ends").to_string()
+    };
+    assert!(why(&Broken(f64::NAN, 8)).contains("training diverged at step 1 of 10: the loss is not finite"));
+    assert!(why(&Broken(1.0, 3)).contains("the loss gave 3 gradients for 8"));
+}
+
+#[test]
+fn every_option_is_in_the_derivation() {
+    let (model, (rows, labels)) = (tiny(0), pairs(8));
+    let ctx = Context::for_tests();
+    let read = Labels::read(&rows, &labels).expect("labels");
+    let pairs = Pairs::of(&model, &rows, &read, &ctx).expect("pairs");
+    let digest = |recipe: &PreferenceRecipe, loss: &dyn PairLoss, reference: &Model| {
+        let (recipe, data, labels) = (&recipe.settled(&model, 8).expect("fits"), &rows, &labels);
+        let (model, pairs) = (&model, &pairs);
+        Preferences { model, data, labels, pairs, loss, reference, recipe, adapters: None }.digest()
+    };
+    let first = PreferenceRecipe { epochs: None, steps: Some(7), ..recipe() };
+    for (name, says, changed) in first.variants() {
+        let changed = if name == "epochs" { PreferenceRecipe { steps: None, ..changed } } else { changed };
+        let same = digest(&changed, &dpo(), &model) == digest(&first, &dpo(), &model);
+        assert_eq!(same, says == Says::NoDigest, "`{name}`");
+    }
+    let simpo = Simpo::new(1.0, 0.0).expect("valid");
+    let (plain, other) = (digest(&first, &dpo(), &model), tiny(1));
+    assert_ne!(plain, digest(&first, &simpo, &model));
+    assert_ne!(plain, digest(&first, &dpo(), &other));
+    assert_eq!(digest(&first, &simpo, &model), digest(&first, &simpo, &other), "it has no reference");
+}
+
+/// Every prompt gets the continuations of the next row with another prompt.
+#[test]
+fn mismatched_rows_have_another_prompts_continuations() {
+    let row = |prompt_of: &str, one: &str| prompt(prompt_of, &[one, " w9"]);
+    let (rows, labels) = data(vec![row("w1", " w2"), row("w1", " w3"), row("w4", " w5"), row("w1", " w6")], vec![0; 4]);
+    let (model, ctx) = (tiny(0), Context::for_tests());
+    let read = Labels::read(&rows, &labels).expect("labels");
+    let pairs = Pairs::of(&model, &rows, &read, &ctx).expect("pairs");
+    let needs = Needs { kl: true, ..Needs::default() };
+    let reference = Reference::of(&model, &rows, &pairs, needs, None, &ctx).expect("read");
+    let mismatched = reference.mismatched.expect("asked for");
+    let firsts: Vec<&[u32]> = (0..4).map(|row| mismatched.packed.row(2 * row)).collect();
+    let ids = |text: &str| model.inner.encoder.encode(text, 9, crate::models::Keep::End).expect("encodes").0;
+    assert_eq!(firsts, [&ids("w1 w5")[..], &ids("w1 w5"), &ids("w4 w6"), &ids("w1 w5")]);
+}

@@ -294,7 +294,7 @@ impl Operation for Classifying<'_> {
 
     fn compute(&self, ctx: &Context, _partial: &Partial) -> Result<Done<Vec<f32>>, TrainError> {
         let values = self.values(ctx).map_err(|error| match error {
-            MetricError::Interrupted => TrainError::Interrupted,
+            MetricError::Interrupted(stopped) => stopped.into(),
             other => TrainError::Unfitted(other.to_string()),
         })?;
         Ok(Done { value: values.into_iter().map(|p| p as f32).collect(), curve: Vec::new() })
@@ -340,7 +340,7 @@ pub fn overlap(features: &Frame, labels: &Frame, similarity: Similarity, ctx: &C
     };
     let found = patterns(&confidence, &matrix.at(&own.kept), matrix.width, similarity, &ctx.interrupt);
     let found = found.map_err(|error| match error {
-        MetricError::Interrupted => TrainError::Interrupted,
+        MetricError::Interrupted(stopped) => stopped.into(),
         other => TrainError::Unfitted(other.to_string()),
     })?;
     let ids: Vec<&String> = own.kept.iter().filter_map(|place| matrix.ids.get(*place)).collect();

@@ -2,6 +2,7 @@
 
 use crate::autograd::Tensor;
 use crate::bind::prelude::*;
+use crate::core::context::Interrupted;
 use crate::domains::preference::loss::{Needs, PairBatch, PairLoss, PairLossError, PairValue};
 use std::cell::RefCell;
 
@@ -91,7 +92,7 @@ impl PairLoss for ClosurePairLoss<'_, '_> {
             let interrupted = fault.interruption;
             let text = fault.message.clone();
             *self.fault.borrow_mut() = Some(fault);
-            if interrupted { PairLossError::Interrupted } else { PairLossError::Script(text) }
+            if interrupted { Interrupted.into() } else { PairLossError::Script(text) }
         })
     }
 }

@@ -8,8 +8,9 @@
 //! A pair may have a soft preference p, the probability that `chosen` is the better one. Every loss is then
 //! `p · ℓ(chosen, rejected) + (1 − p) · ℓ(rejected, chosen)`, the expectation of the loss over a drawn label.
 
+use crate::core::context::Interrupted;
 use crate::core::digest::Digest;
-use crate::core::explain::Explain;
+use crate::core::explain::explained;
 use crate::core::math::{exp, ln};
 
 /// One batch of pairs as a loss sees it. Slices have one number for each pair; those that may be left out are empty then.
@@ -93,54 +94,38 @@ pub struct Needs {
     pub prompt: bool,
 }
 
-/// Why a loss could not be made or computed.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PairLossError {
-    #[error("option `{option}` of `{name}` must be {must}, got `{got}`")]
-    Option { name: &'static str, option: &'static str, must: &'static str, got: String },
-    #[error("`{what}` has {got} numbers, `chosen` has {n_pairs}")]
-    Shape { what: &'static str, got: usize, n_pairs: usize },
-    #[error("a batch has at least one pair")]
-    Empty,
-    #[error("`{what}` of pair {pair} is `{got}`, not {must}")]
-    Number { what: &'static str, pair: usize, got: f64, must: &'static str },
-    #[error("`{name}` compares with a reference, and the batch has no `reference_chosen` and `reference_rejected`")]
-    NoReference { name: String },
-    #[error("`{name}` needs an estimate of the KL divergence, and the batch has no `kl`")]
-    NoKl { name: String },
-    #[error("all weights of the batch are 0")]
-    Weightless,
-    /// A loss written in the script failed; the layer that called it holds the error with its position.
-    #[error("{0}")]
-    Script(String),
-    #[error("interrupted")]
-    Interrupted,
-}
-
-impl Explain for PairLossError {
-    fn code(&self) -> &'static str {
-        match self {
-            PairLossError::Option { .. } => "loss/option",
-            PairLossError::Shape { .. } | PairLossError::Empty => "loss/shape",
-            PairLossError::Number { .. } | PairLossError::Weightless => "loss/number",
-            PairLossError::NoReference { .. } | PairLossError::NoKl { .. } => "loss/reference",
-            PairLossError::Script(_) => "loss/script",
-            PairLossError::Interrupted => "run/interrupted",
-        }
+explained! {
+    /// Why a loss could not be made or computed.
+    #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+    pub enum PairLossError {
+        #[error("option `{option}` of `{name}` must be {must}, got `{got}`")]
+        #[code("loss/option")]
+        Option { name: &'static str, option: &'static str, must: &'static str, got: String },
+        #[error("`{what}` has {got} numbers, `chosen` has {n_pairs}")]
+        #[code("loss/shape")]
+        Shape { what: &'static str, got: usize, n_pairs: usize },
+        #[error("a batch has at least one pair")]
+        #[code("loss/shape")]
+        Empty,
+        #[error("`{what}` of pair {pair} is `{got}`, not {must}")]
+        #[code("loss/number")]
+        Number { what: &'static str, pair: usize, got: f64, must: &'static str },
+        #[error("`{name}` compares with a reference, and the batch has no `reference_chosen` and `reference_rejected`")]
+        #[code("loss/reference")]
+        #[hint("without a reference: preference::simpo(), preference::orpo(), preference::best_of_2()")]
+        NoReference { name: String },
+        #[error("`{name}` needs an estimate of the KL divergence, and the batch has no `kl`")]
+        #[code("loss/reference")]
+        NoKl { name: String },
+        #[error("all weights of the batch are 0")]
+        #[code("loss/number")]
+        Weightless,
+        /// A loss written in the script failed; the layer that called it holds the error with its position.
+        #[error("{0}")]
+        #[code("loss/script")]
+        Script(text: String),
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            PairLossError::NoReference { .. } => {
-                Some("without a reference: preference::simpo(), preference::orpo(), preference::best_of_2()".to_owned())
-            }
-            _ => None,
-        }
-    }
-
-    fn is_interruption(&self) -> bool {
-        matches!(self, PairLossError::Interrupted)
-    }
+    from { Interrupted(Interrupted) }
 }
 
 /// A loss of preference learning.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 impl From<PairLossError> for PolicyError {
     fn from(error: PairLossError) -> Self {
         match error {
-            PairLossError::Interrupted => PolicyError::Interrupted,
+            PairLossError::Interrupted(stopped) => stopped.into(),
             other => PolicyError::Loss(other.to_string()),
         }
     }

@@ -49,6 +49,11 @@ pub fn register(registry: &mut Registry) {
     getters::functions().into_iter().for_each(|function| registry.add(function));
 }
 
+/// Whether `finetune` has an option of this name.
+pub fn is_training_option(name: &str) -> bool {
+    finetune::function().option_docs().iter().any(|option| option.name == name)
+}
+
 impl Value for Model {
     const NAME: &'static str = "Model";
     const ABOUT: &'static str =

@@ -22,6 +22,13 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (what, given, defaults): (String, Map, Map) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     let names: Vec<&str> = defaults.keys().map(|key| key.as_str()).collect();
+    let takes_train = defaults.contains_key("train");
+    let of_train = |key: &str| crate::builtins::model::is_training_option(key);
+    if let Some(key) = given.keys().find(|key| takes_train && !defaults.contains_key(*key) && of_train(key)) {
+        let value = given.get(key).map_or_else(|| "…".to_owned(), show);
+        return Err(Fault::new("call/unknown-option", format!("`{what}` has no option `{key}`"))
+            .hint(format!("it is one of training: #{{ train: #{{ {key}: {value} }} }}")));
+    }
     let given = accepted(&what, &given, &names)?.into_owned();
     let mut filled = defaults.clone();
     filled.extend(given);

@@ -128,7 +128,7 @@ fn the_script_stdlib_passes_its_own_tests() {
 
 #[test]
 fn claims_pass_their_own_tests() {
-    passes_its_own_tests("claims", 11);
+    passes_its_own_tests("claims", 12);
 }
 
 #[test]

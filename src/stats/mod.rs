@@ -9,6 +9,7 @@ mod error;
 pub mod estimate;
 pub mod holm;
 pub mod intervals;
+pub mod least_squares;
 pub mod logistic;
 pub mod mcnemar;
 pub mod neighbours;

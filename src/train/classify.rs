@@ -6,8 +6,9 @@ use super::options::choice;
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::random::Random;
-use crate::frames::{Frame, FrameError};
+use crate::frames::Frame;
 use crate::stats::MetricError;
+use crate::stats::least_squares;
 use crate::stats::logistic::{Fit, Problem};
 use crate::stats::neighbours::{self, nearest};
 use crate::stats::overlap::{self, patterns};
@@ -321,6 +322,27 @@ impl Operation for Classifying<'_> {
     }
 }
 
+/// Least squares: the linear function of `features` that is nearest to the labels' `p1`, as scores of `rows`: a frame of `id` and `score`.
+pub fn linear(features: &Frame, labels: &Frame, rows: &Frame, penalty: f64) -> Result<Frame, TrainError> {
+    let fitted = Matrix::read(features, "features")?;
+    let asked = Matrix::read(rows, "rows")?;
+    if asked.width != fitted.width {
+        return Err(TrainError::FeatureWidth { n_features: fitted.width, n_rows: asked.width });
+    }
+    refuse_test_rows(&fitted.ids, &[features, labels])?;
+    let own = Labelled::read(&fitted, labels)?;
+    if own.n_classes != 2 {
+        return Err(TrainError::Unfitted(format!("a linear score is of two classes, `labels` has {}", own.n_classes)));
+    }
+    let target: Vec<f64> = own.values.iter().skip(1).step_by(2).copied().collect();
+    let found = least_squares::fit(&fitted.at(&own.kept), fitted.width, &target, &own.weights, penalty);
+    let found = found.map_err(|error| TrainError::Unfitted(error.to_string()))?;
+    let scores = least_squares::predicted(&asked.values, asked.width, &found);
+    let ids: Vec<&str> = asked.ids.iter().map(String::as_str).collect();
+    let columns = vec![Column::new("id".into(), ids), Column::new("score".into(), scores)];
+    Ok(Frame::from_columns(columns)?.made_from(labels).made_from(features).made_from(rows))
+}
+
 /// Which rows are hard-only, overlapping or easy-only: `id`, `confidence` (of two classes 2·|p1 − ½|), `score` (the largest similarity to a
 /// hard-only row; null of these), `pattern`.
 pub fn overlap(features: &Frame, labels: &Frame, similarity: Similarity, ctx: &Context) -> Result<Frame, TrainError> {
@@ -350,7 +372,7 @@ pub fn overlap(features: &Frame, labels: &Frame, similarity: Similarity, ctx: &C
         Column::new("score".into(), found.iter().map(|(score, _)| *score).collect::<Vec<Option<f64>>>()),
         Column::new("pattern".into(), found.iter().map(|(_, pattern)| pattern.name()).collect::<Vec<_>>()),
     ];
-    Ok(Frame::from_columns(columns).map_err(FrameError::from)?.made_from(labels).made_from(features))
+    Ok(Frame::from_columns(columns)?.made_from(labels).made_from(features))
 }
 
 #[cfg(test)]

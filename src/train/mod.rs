@@ -35,7 +35,7 @@ mod validation;
 mod weights;
 
 pub use batches::Batches;
-pub use classify::{Classifier, Distance, Similarity, classify, overlap};
+pub use classify::{Classifier, Distance, Similarity, classify, linear, overlap};
 pub use error::TrainError;
 pub use finetune::{finetune, finetune_watched};
 pub(crate) use generate::generate_options;

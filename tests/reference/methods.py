@@ -1,4 +1,4 @@
-"""Reference values of features::logistic, features::knn, the cut of features::overlap, metric::mcnemar.
+"""Reference values of features::logistic, features::linear, features::knn, the cut of features::overlap, metric::mcnemar.
 
     pip install scikit-learn scipy statsmodels ruptures && python methods.py > methods.json
 
@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 import ruptures
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_of
 
@@ -70,4 +70,16 @@ for a, b in pairs:
         chi = mcnemar_of([[3, a], [b, 4]], exact=False, correction=True)
         row.update(chi2=float(chi.statistic), chi2_p=float(chi.pvalue))
     mcnemar.append(row)
-print(json.dumps({"logistic": fits, "knn": knn, "change_point": cuts, "mcnemar": mcnemar}))
+squares = []
+for n, width, penalty, weighted in [(10, 1, 0, False), (30, 3, 0, False), (40, 8, 0, True), (25, 5, 1.5, False), (12, 20, .3, False),
+                                    (60, 10, 0, False), (50, 4, 10, True), (9, 2, 0, False)]:
+    x, y = rng.normal(size=(n, width)).round(3), rng.uniform(size=n).round(3)
+    weights = rng.integers(1, 4, size=n).astype(float) if weighted else np.ones(n)
+    if penalty:
+        model = Ridge(alpha=penalty, solver="svd").fit(x, y, sample_weight=weights)
+        found = np.append(model.coef_, model.intercept_)
+    else:
+        root = np.sqrt(weights)
+        found = np.linalg.lstsq(np.concatenate([x, np.ones((n, 1))], 1) * root[:, None], y * root, rcond=None)[0]
+    squares.append({"x": flat(x), "y": flat(y), "weights": flat(weights), "width": width, "penalty": penalty, "coefficients": flat(found)})
+print(json.dumps({"logistic": fits, "knn": knn, "change_point": cuts, "mcnemar": mcnemar, "least_squares": squares}))

@@ -13,8 +13,8 @@ options! {
     pub struct KnnOptions {
         /// How many neighbours.
         k: usize = 5,
-        /// "euclidean" or "cosine" (1 − the cosine of the angle).
-        distance: Distance = Distance::Euclidean,
+        /// "euclidean" or "cosine" (1 − the cosine of the angle); left out, "euclidean".
+        distance: Option<Distance> = None,
         /// Whether a row that is among the labelled ones is left out of its own neighbours.
         leave_one_out: bool = false,
     }
@@ -61,6 +61,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (features, labels, rows): (Frame, Frame, Frame) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
     let KnnOptions { k, distance, leave_one_out } = call.options()?;
+    let distance = distance.unwrap_or(Distance::Euclidean);
     let classifier = Classifier::Knn { k: k.max(1), distance, leave_one_out };
     if k == 0 {
         return Err(Fault::new("train/option", "`k` of `features::knn` must be at least 1, got `0`"));

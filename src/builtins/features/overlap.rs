@@ -11,8 +11,8 @@ choices!(Similarity);
 options! {
     /// Options of `features::overlap`.
     pub struct OverlapOptions {
-        /// "cosine", "absolute_cosine" or "inner" (the inner product).
-        similarity: Similarity = Similarity::Cosine,
+        /// "cosine", "absolute_cosine" or "inner" (the inner product); left out, "cosine".
+        similarity: Option<Similarity> = None,
     }
 }
 
@@ -49,7 +49,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (features, labels): (Frame, Frame) = (call.arg(0)?, call.arg(1)?);
     let OverlapOptions { similarity } = call.options()?;
-    let made = train::overlap(&features, &labels, similarity, call.ctx())?;
+    let made = train::overlap(&features, &labels, similarity.unwrap_or(Similarity::Cosine), call.ctx())?;
     let digest = made.digest().to_hex();
     note_use(call, readings_of(&labels), &digest);
     Ok(Dynamic::from(made))

@@ -25,13 +25,13 @@ pub fn function() -> Function {
             "let ids = [\"a\", \"b\", \"c\", \"d\"];\n\
              let truth = frame::of(#{ id: ids, label: [1, 1, 1, 1] });\n\
              let found = metric::mcnemar(frame::of(#{ id: ids, prediction: [1, 1, 1, 0] }), frame::of(#{ id: ids, prediction: [1, 0, 0, 0] }), truth);\n\
-             [found.n_only_a, found.n_only_b, found.p, found.chi2]",
-            "[2, 0, 0.5, 0.5]",
+             [found.n_only_a, found.n_only_b, found.chi2]",
+            "[2, 0, 0.5]",
         )
         .fails(
             "let a = frame::of(#{ id: [\"a\"], prediction: [1] });\n\
              metric::mcnemar(a, frame::of(#{ id: [\"b\"], prediction: [1] }), frame::of(#{ id: [\"a\"], label: [1] }))",
-            "1 rows of the predictions are missing, the first with id `a`",
+            "1 rows of the truth are missing, the first with id `b`",
         )
 }
 

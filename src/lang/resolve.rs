@@ -19,6 +19,7 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("w2s", W2S),
     ("claims", CLAIMS),
     ("errors", include_str!("../../stdlib/errors.rhai")),
+    ("prefer", include_str!("../../stdlib/prefer.rhai")),
     ("prompt", include_str!("../../stdlib/prompt.rhai")),
     ("tasks", include_str!("../../stdlib/tasks.rhai")),
 ];

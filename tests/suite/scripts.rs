@@ -145,3 +145,8 @@ fn methods_pass_their_own_tests() {
 fn prompts_pass_their_own_tests() {
     passes_its_own_tests("prompt", 5);
 }
+
+#[test]
+fn loops_of_preference_learning_pass_their_own_tests() {
+    passes_its_own_tests("prefer", 6);
+}

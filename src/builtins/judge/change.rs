@@ -1,7 +1,9 @@
 //! Judges made from judges: `hard`, `scaled`, `intransitive`, `expected`.
 
+use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::domains::policy::{Judge, Policy, Psi};
+use crate::bind::read_choice;
+use crate::domains::policy::{Grid, Judge, MAX_PAIRWISE, Policy, PolicyError, Psi};
 
 options! {
     /// Options of `judge::intransitive`.
@@ -16,8 +18,37 @@ options! {
 options! {
     /// Options of `judge::expected`.
     pub struct ExpectedOptions {
-        /// "identity" or "log_odds"; left out, "identity".
-        psi: Option<Psi> = None,
+        /// "identity", "log_odds" or a closure `|p|` over a tensor of probabilities; left out, "identity".
+        psi: Option<AnyPsi> = None,
+    }
+}
+
+/// What an option `psi` can be.
+#[derive(Clone)]
+pub enum AnyPsi {
+    Named(Psi),
+    Closure(FnPtr),
+}
+
+impl std::fmt::Debug for AnyPsi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AnyPsi::Named(psi) => f.write_str(psi.name()),
+            AnyPsi::Closure(_) => f.write_str("closure"),
+        }
+    }
+}
+
+impl FromDynamic for AnyPsi {
+    fn type_name() -> String {
+        "string|function".to_owned()
+    }
+
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        match value.clone().try_cast::<FnPtr>() {
+            Some(closure) => Ok(AnyPsi::Closure(closure)),
+            None => read_choice(value).map(AnyPsi::Named),
+        }
     }
 }
 
@@ -55,7 +86,7 @@ pub fn functions() -> Vec<Function> {
             .about("Rewards made from preferences: E ψ(p(y ≻ y′)) over y′ from a sampler.")
             .details(
                 "ΨPO is RLHF with these rewards: `reference.optimum(judge.expected(sampler, #{ psi: \"identity\" }), #{ beta: τ })` is IPO's optimum \
-                 for this sampler. `\"log_odds\"` is ln p/(1 − p): of rewards r it gives r(y) − E r, hence the optimum of RLHF and DPO. Up to 2 000 responses, but \
+                 for this sampler. A closure gets the probabilities p(y ≻ y′) of a prompt as a tensor, a row for each y, and returns a tensor of the same shape. `\"log_odds\"` is ln p/(1 − p): of rewards r it gives r(y) − E r, hence the optimum of RLHF and DPO. Up to 2 000 responses, but \
                  where rewards make it a sum.",
             )
             .source("Azar et al. 2023, arXiv 2310.12036, eq. 6")
@@ -65,6 +96,12 @@ pub fn functions() -> Vec<Function> {
             .returns("Judge: by rewards")
             .also_method::<Judge>()
             .example("judge::scalar([[0, 2]]).expected(policy::uniform(1, 2), #{ psi: \"log_odds\" }).rewards().column(\"reward\")", "[-1.0, 1.0]")
+            .example(
+                "let golden = judge::scalar([[0, 2]]);\n\
+                 let rewards = |psi| golden.expected(policy::uniform(1, 2), #{ psi: psi }).rewards().column(\"reward\");\n\
+                 rewards.call(|p| p * 1.0) == rewards.call(\"identity\")",
+                "true",
+            )
             .fails("judge::scalar([[0, 2]]).expected(policy::uniform(1, 2), #{ psi: \"log\" })", "must be \"identity\" or \"log_odds\", got `log`"),
     ]
 }
@@ -82,6 +119,33 @@ fn intransitive(call: &mut Call) -> Answer {
 
 fn expected(call: &mut Call) -> Answer {
     let (judge, sampler, options): (Judge, Policy, ExpectedOptions) = (call.arg(0)?, call.arg(1)?, call.options()?);
-    let psi = options.psi.unwrap_or(Psi::Identity);
-    Ok(Dynamic::from(judge.expected(&sampler, psi, &call.ctx().interrupt)?))
+    match options.psi.unwrap_or(AnyPsi::Named(Psi::Identity)) {
+        AnyPsi::Named(psi) => Ok(Dynamic::from(judge.expected(&sampler, psi, &call.ctx().interrupt)?)),
+        AnyPsi::Closure(psi) => by_closure(call, &judge, &sampler, &psi),
+    }
+}
+
+/// E ψ(p) for a ψ of the script. The rewards are called by their content, so that the closure needs no digest.
+fn by_closure(call: &Call, judge: &Judge, sampler: &Policy, psi: &FnPtr) -> Answer {
+    judge.check_shape(sampler)?;
+    let n = judge.n_responses;
+    if n > MAX_PAIRWISE {
+        return Err(PolicyError::TooMany { what: "expected", n_responses: n }.into());
+    }
+    let mut rewards = Vec::with_capacity(judge.n_prompts * n);
+    for prompt in 0..judge.n_prompts {
+        call.ctx().interrupt.check()?;
+        let all = (0..n).flat_map(|first| judge.preferences(prompt, first)).collect();
+        let answer = call.call_back(psi, vec![Dynamic::from(Tensor::new(all, n)?)])?;
+        let found = answer.clone().try_cast::<Tensor>().filter(|found| found.shape() == [n, n]);
+        let Some(found) = found else {
+            let got = crate::bind::describe(&answer);
+            let why = format!("`psi` must return a tensor of {n} × {n}, as it was given, got {got}");
+            return Err(Fault::new("policy/psi", why).hint("|p| (p / (1.0 - p)).log()"));
+        };
+        let weights = sampler.probabilities(prompt);
+        let mean = |row: &[f64]| row.iter().zip(&weights).map(|(value, weight)| value * weight).sum::<f64>();
+        rewards.extend(found.values()?.chunks(n).map(mean));
+    }
+    Ok(Dynamic::from(Judge::scalar(Grid::new(judge.n_prompts, n, rewards, "psi")?)))
 }

@@ -82,8 +82,8 @@ macro_rules! sampled_options {
                 optimizer: PolicyOptimizer = PolicyOptimizer::Adam, [], Always;
                 /// The policy that pairs are drawn from is renewed after so many steps.
                 refresh: usize = 1, [1..=MAX_STEPS], Always;
-                /// Whether two equal responses are drawn again.
-                distinct: bool = true, [], Always;
+                /// Whether two equal responses are drawn again; a pair of equal ones teaches nothing.
+                distinct: bool = false, [], Always;
                 /// A policy is kept after so many steps; 0 keeps the last one only.
                 every: usize = 0, [0..=MAX_STEPS], Always;
                 /// Of the draws. Left out, the session's.

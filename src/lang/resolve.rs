@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub const STDLIB: &[(&str, &str)] = &[
     ("w2s", W2S),
     ("errors", include_str!("../../stdlib/errors.rhai")),
+    ("prefer_lm", include_str!("../../stdlib/prefer_lm.rhai")),
     ("prompt", include_str!("../../stdlib/prompt.rhai")),
     ("tasks", include_str!("../../stdlib/tasks.rhai")),
 ];

@@ -259,6 +259,7 @@ fn thousands(n: usize) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
+    pub use super::hf::tests::{drawn, drawn_model};
     use super::arch::{Activation, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope};
     use super::*;
     use crate::core::random::Random;

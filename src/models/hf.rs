@@ -376,7 +376,8 @@ pub(crate) mod tests {
         let json = include_str!("../../tests/reference/tiny.json");
         let mut tiny: Tiny = serde_json::from_str(json).expect("the reference values");
         let config = tiny.configs.remove(kind).expect("a config").to_string();
-        let tensors = shapes.iter().map(|(name, shape)| (name.clone(), drawn(&format!("{prefix}{name}"), shape))).collect();
+        let tensors =
+            shapes.iter().map(|(name, shape)| (name.clone(), drawn(&format!("{prefix}{name}"), shape))).collect();
         Model::from_hf("toy", &HfFiles { sentence_config: None, ..files(&tensors, &config) }).expect("fits")
     }
 

@@ -20,6 +20,7 @@ pub const STDLIB: &[(&str, &str)] = &[
     ("claims", CLAIMS),
     ("errors", include_str!("../../stdlib/errors.rhai")),
     ("prefer", include_str!("../../stdlib/prefer.rhai")),
+    ("prefer_lm", include_str!("../../stdlib/prefer_lm.rhai")),
     ("prompt", include_str!("../../stdlib/prompt.rhai")),
     ("tasks", include_str!("../../stdlib/tasks.rhai")),
 ];

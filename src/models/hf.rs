@@ -371,14 +371,21 @@ pub(crate) mod tests {
         Tensor::from_vec(values, shape, &Device::Cpu).expect("a tensor")
     }
 
-    /// Holds the model of drawn tensors of these names and shapes to what transformers' class computes.
-    fn holds_to_transformers(kind: &str, shapes: &[(String, Vec<usize>)]) {
+    /// A model of the tensors that `tiny.py` draws for these names and shapes, each named by `prefix` and its name.
+    pub(crate) fn drawn_model(kind: &str, shapes: &[(String, Vec<usize>)], prefix: &str) -> Model {
         let json = include_str!("../../tests/reference/tiny.json");
         let mut tiny: Tiny = serde_json::from_str(json).expect("the reference values");
         let config = tiny.configs.remove(kind).expect("a config").to_string();
-        let tensors = shapes.iter().map(|(name, shape)| (name.clone(), drawn(name, shape))).collect();
-        let files = HfFiles { sentence_config: None, ..files(&tensors, &config) };
-        let model = Model::from_hf("toy", &files).expect("fits");
+        let tensors =
+            shapes.iter().map(|(name, shape)| (name.clone(), drawn(&format!("{prefix}{name}"), shape))).collect();
+        Model::from_hf("toy", &HfFiles { sentence_config: None, ..files(&tensors, &config) }).expect("fits")
+    }
+
+    /// Holds the model of drawn tensors of these names and shapes to what transformers' class computes.
+    fn holds_to_transformers(kind: &str, shapes: &[(String, Vec<usize>)]) {
+        let json = include_str!("../../tests/reference/tiny.json");
+        let tiny: Tiny = serde_json::from_str(json).expect("the reference values");
+        let model = drawn_model(kind, shapes, "");
         let (arch, params) = (&model.inner.arch, &model.inner.params.values);
         assert_eq!(model.inner.max_tokens, 64);
         let cases: Vec<TinyCase> = tiny.cases.into_iter().filter(|case| case.model == kind).collect();

@@ -260,6 +260,7 @@ fn thousands(n: usize) -> String {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::arch::{Activation, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope};
+    pub(crate) use super::hf::tests::{drawn, drawn_model};
     use super::*;
     use crate::core::random::Random;
     use tokenizers::models::wordlevel::WordLevel;

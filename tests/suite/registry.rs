@@ -174,6 +174,11 @@ fn what_reads_the_outside_is_known_to_those_who_digest_closures() {
 /// A value of every type that scripts can hold, and another one of the same type.
 const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
     (
+        "Batch",
+        "let rows = data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }); let seen = []; model::untrained(rows).finetune(rows, rows.truth(\"t\"), #{ steps: 1, loss: |z, w, at| { seen.push(at); z.cross_entropy(w) } }); seen[0]",
+        "let rows = data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }); let seen = []; model::untrained(rows).finetune(rows, rows.truth(\"t\"), #{ steps: 2, loss: |z, w, at| { seen.push(at); z.cross_entropy(w) } }); seen[0]",
+    ),
+    (
         "Data",
         "data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 })",
         "data::of([#{ text: \"a\", label: 0 }, #{ text: \"c\", label: 1 }], #{ test_share: 0.0 })",
@@ -201,6 +206,7 @@ const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
         "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }), #{ seed: 3 })",
     ),
     ("Policy", "policy::tabular([[0, 1]])", "policy::tabular([[0, 1.0000000000000002]])"),
+    ("PreferenceLoss", "preference::dpo()", "preference::dpo(#{ beta: 0.5 })"),
     ("StrExpr", "col(\"a\").str", "col(\"b\").str"),
     ("Tensor", "tensor::of([[1.0]])", "tensor::of([[1.0000000000000002]])"),
     ("When", "when(col(\"a\")).then(1)", "when(col(\"a\")).then(2)"),

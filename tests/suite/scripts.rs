@@ -142,6 +142,11 @@ fn methods_pass_their_own_tests() {
 }
 
 #[test]
+fn preference_loops_of_language_models_pass_their_own_tests() {
+    passes_its_own_tests("prefer_lm", 9);
+}
+
+#[test]
 fn prompts_pass_their_own_tests() {
     passes_its_own_tests("prompt", 5);
 }

@@ -78,6 +78,21 @@ impl Pairs {
         Ok(pairs)
     }
 
+    /// Pairs of tokens, the chosen sequence of each before the rejected one.
+    #[cfg(test)]
+    pub fn of_tokens(sequences: &[Vec<u32>], starts: &[u32]) -> Pairs {
+        let pair = |at: usize| Pair { chosen: 2 * at, rejected: 2 * at + 1, preference: 1.0, weight: 1.0 };
+        Pairs {
+            packed: Arc::new(Packed::new(sequences.iter().map(Vec::as_slice))),
+            starts: starts.into(),
+            all: (0..sequences.len() / 2).map(pair).collect(),
+            is_weighted: false,
+            n_alike: 0,
+            first_alike: String::new(),
+            n_rows: sequences.len() / 2,
+        }
+    }
+
     /// The place of the first token of a sequence that belongs to the continuation and is predicted.
     pub fn start(&self, sequence: usize) -> usize {
         first_predicted(&self.starts, sequence)
@@ -112,7 +127,7 @@ fn first_predicted(starts: &[u32], sequence: usize) -> usize {
 #[derive(Default)]
 pub(super) struct Reference {
     /// Of each sequence; empty where the loss has no reference.
-    logprobs: Vec<f64>,
+    pub logprobs: Vec<f64>,
     /// Where the loss asks for an estimate of the KL divergence.
     pub mismatched: Option<Mismatched>,
 }

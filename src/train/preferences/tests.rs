@@ -84,30 +84,47 @@ impl Bench {
 
     /// The loss at these parameters and its gradient.
     fn at(&self, params: &[f32], loss: &dyn PairLoss) -> (f64, Vec<f32>) {
-        let arch = &self.model.inner.arch;
+        let Bench { model, pairs, reference, recipe, adapters, ctx, .. } = self;
         let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
-        let adapters = self.adapters.as_ref();
-        let engine = Engine::of(&self.model, params.to_vec(), &self.recipe, adapters, None, &self.ctx.interrupt);
-        let mut training = OnPairs {
-            arch,
-            engine: engine.expect("an engine"),
-            pairs: &self.pairs,
-            reference: &self.reference,
+        let mut training = Bench::training(model, pairs, reference, recipe, adapters.as_ref(), loss, &ids, params, ctx);
+        let value = training.gradient(0, &mut Random::new(0, "nothing")).expect("a step");
+        (value, gradient_of(&training))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn training<'a>(
+        model: &'a Model,
+        pairs: &'a Pairs,
+        reference: &'a Reference,
+        recipe: &PreferenceRecipe,
+        adapters: Option<&'a Adapters>,
+        loss: &'a dyn PairLoss,
+        ids: &'a [&'a str],
+        params: &[f32],
+        ctx: &'a Context,
+    ) -> OnPairs<'a> {
+        let engine = Engine::of(model, params.to_vec(), recipe, adapters, None, &ctx.interrupt).expect("an engine");
+        OnPairs {
+            arch: &model.inner.arch,
+            engine,
+            pairs,
+            reference,
             loss,
             needs: loss.needs(),
-            ids: &ids,
-            batches: Batches::new(self.pairs.lengths(), 6, 1, 0),
+            ids,
+            batches: Batches::new(pairs.lengths(), pairs.all.len(), 1, 0),
             curves: Curves::new(1),
             steps: 1,
             lr: 0.0,
             work: Work::default(),
-        };
-        let value = training.gradient(0, &mut Random::new(0, "nothing")).expect("a step");
-        let grads = match &training.engine {
-            Engine::Own { weights, .. } | Engine::Adapted { weights, .. } => weights.grads.clone(),
-            Engine::Device(_) => panic!("on the CPU"),
-        };
-        (value, grads)
+        }
+    }
+}
+
+fn gradient_of(training: &OnPairs) -> Vec<f32> {
+    match &training.engine {
+        Engine::Own { weights, .. } | Engine::Adapted { weights, .. } => weights.grads.clone(),
+        Engine::Device(_) => panic!("on the CPU"),
     }
 }
 
@@ -189,7 +206,9 @@ fn a_preference_is_learned_by_every_loss_with_and_without_adapters() {
             let tuned = trained(&model, &rows, &labels, &*loss, &recipe());
             let (margins, right) = (curve(&tuned, "margin"), curve(&tuned, "accuracy"));
             assert!(margins.last() > margins.first(), "{}: {margins:?}", loss.show());
-            assert!(right.last().is_some_and(|right| *right > 0.9), "{}: {right:?}", loss.show());
+            // The likelihood of the winner alone raises the loser's too.
+            let enough = if loss.name() == "best_of_2" { 0.7 } else { 0.9 };
+            assert!(right.last().is_some_and(|right| *right > enough), "{}: {right:?}", loss.show());
             assert!(tuned.inner.head.is_none() && tuned.inner.recipe.starts_with(&loss.show()));
         }
         let lora = Some(Lora { rank: 4, alpha: 8.0 });
@@ -314,7 +333,8 @@ fn another_engine_comes_to_the_same() {
 
 #[test]
 fn pairs_that_read_alike_are_left_out_and_told() {
-    let alike = || prompt("w1 w2", &[" w3 .", " w3 ."]);
+    // Words that the tokenizer does not know are one token.
+    let alike = || prompt("w1 w2", &[" here .", " there ."]);
     let good = |n: usize| prompt(&format!("w{n} w2"), &[" w3 .", " w4 ."]);
     let (rows, labels) = data(vec![good(1), alike(), good(2), alike()], vec![0; 4]);
     let ctx = Context::for_tests();
@@ -354,7 +374,7 @@ fn what_cannot_be_trained_on_is_refused() {
     let (one, labels_of_one) = data(one, vec![0; 3]);
     let kto = Kto::new(0.1, 1.0, 1.0).expect("valid");
     assert!(why(&tiny(0), &one, &labels_of_one, &kto, None).contains("all pairs have the same prompt"));
-    let (mute, labels_of_mute) = data(vec![prompt("w1", &[" w2", ""])], vec![0]);
+    let (mute, labels_of_mute) = data(vec![prompt("", &["w2", "w3"])], vec![0]);
     assert!(why(&tiny(0), &mute, &labels_of_mute, &dpo(), None).contains("no token of the row `r0`"));
 }
 
@@ -426,4 +446,87 @@ fn mismatched_rows_have_another_prompts_continuations() {
     let firsts: Vec<&[u32]> = (0..4).map(|row| mismatched.packed.row(2 * row)).collect();
     let ids = |text: &str| model.inner.encoder.encode(text, 9, crate::models::Keep::End).expect("encodes").0;
     assert_eq!(firsts, [&ids("w1 w5")[..], &ids("w1 w5"), &ids("w4 w6"), &ids("w1 w5")]);
+}
+
+/// One step on a tiny Llama against TRL's `DPOTrainer` on transformers' class (`tests/reference/preference_step.py`): log-probabilities, the
+/// loss, the gradient's norm, the loss after a step of AdamW; and through adapters the gradient of every factor.
+#[test]
+fn a_step_equals_that_of_the_common_library() {
+    use serde_json::Value as Json;
+    let reference: Json =
+        serde_json::from_str(include_str!("../../../tests/reference/preference_step.json")).expect("JSON");
+    let numbers = |held: &Json| -> Vec<f64> {
+        held.as_array().expect("numbers").iter().map(|number| number.as_f64().expect("a number")).collect()
+    };
+    let number = |held: &Json| held.as_f64().expect("a number");
+    let close = |got: f64, want: f64, within: f64, what: &str| {
+        assert!((got - want).abs() <= within * want.abs().max(1e-3), "{what}: {got} instead of {want}");
+    };
+    let shapes: Vec<(String, Vec<usize>)> = serde_json::from_value(reference["shapes"].clone()).expect("shapes");
+    let model = crate::models::testing::drawn_model("llama", &shapes, "");
+    let rows = |name: &str| -> Vec<Vec<u32>> { serde_json::from_value(reference[name].clone()).expect("tokens") };
+    let (prompts, chosen, rejected) = (rows("prompts"), rows("chosen"), rows("rejected"));
+    let (mut sequences, mut starts) = (Vec::new(), Vec::new());
+    for ((prompt, chosen), rejected) in prompts.iter().zip(&chosen).zip(&rejected) {
+        for answer in [chosen, rejected] {
+            sequences.push([prompt.as_slice(), answer.as_slice()].concat());
+            starts.push(prompt.len() as u32);
+        }
+    }
+    let pairs = Pairs::of_tokens(&sequences, &starts);
+    // The reference has all chosen ones first.
+    let in_pairs = |values: Vec<f64>| -> Vec<f64> { (0..6).map(|at| values[at / 2 + 3 * (at % 2)]).collect() };
+    let held = Reference { logprobs: in_pairs(numbers(&reference["reference"])), mismatched: None };
+    let loss = Dpo::new(number(&reference["beta"])).expect("valid");
+    let (ctx, ids) = (Context::for_tests(), ["a", "b", "c"]);
+    let recipe = PreferenceRecipe::default();
+    let params = &model.inner.params.values;
+    let sums = |params: &[f32]| -> Vec<f64> {
+        let counted: Vec<bool> = sequences
+            .iter()
+            .zip(&starts)
+            .flat_map(|(row, start)| (0..row.len()).map(move |at| at >= *start as usize))
+            .collect();
+        let (arch, batch) = (&model.inner.arch, &pairs.packed);
+        let found = crate::models::trunk::logprobs(arch, params, batch, &counted, &mut Default::default(), None);
+        batch.offsets.windows(2).map(|ends| found[ends[0]..ends[1]].iter().sum()).collect()
+    };
+    for (got, want) in sums(params).iter().zip(in_pairs(numbers(&reference["logprobs"]))) {
+        close(*got, want, 1e-5, "a log-probability");
+    }
+
+    let mut training = Bench::training(&model, &pairs, &held, &recipe, None, &loss, &ids, params, &ctx);
+    let value = training.gradient(0, &mut Random::new(0, "nothing")).expect("a step");
+    close(value, number(&reference["loss"]), 1e-5, "the loss");
+    let norm = gradient_of(&training).iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    let gradients = reference["gradients"].as_object().expect("gradients").values();
+    let want = gradients.map(|gradient| number(&gradient["norm"]).powi(2)).sum::<f64>().sqrt();
+    close(norm, want, 1e-4, "the gradient's norm");
+    training.weights().step(number(&reference["lr"]), None).expect("a step");
+    let after = training.gradient(1, &mut Random::new(0, "nothing")).expect("a step");
+    close(after, number(&reference["after"]), 5e-3, "the loss after a step");
+
+    let lora = Lora { rank: reference["rank"].as_u64().expect("a rank") as usize, alpha: number(&reference["alpha"]) };
+    let adapters = Adapters::new(&model.inner.params.layout, lora);
+    let drawn = |name: String, n: usize| -> Vec<f32> {
+        let tensor = crate::models::testing::drawn(&name, &[n]);
+        tensor.to_vec1::<f32>().expect("numbers").iter().map(|value| 0.5 * value).collect()
+    };
+    let factors = reference["adapted"]["factors"].as_array().expect("factors");
+    let (mut values, mut want): (Vec<f32>, Vec<f64>) = Default::default();
+    for factor in factors {
+        for part in ["a", "b"] {
+            let slopes = numbers(&factor[part]);
+            values.extend(drawn(format!("{}.{part}", factor["name"].as_str().expect("a name")), slopes.len()));
+            want.extend(slopes);
+        }
+    }
+    assert_eq!(values.len(), adapters.n);
+    let mut training = Bench::training(&model, &pairs, &held, &recipe, Some(&adapters), &loss, &ids, &values, &ctx);
+    let value = training.gradient(0, &mut Random::new(0, "nothing")).expect("a step");
+    close(value, number(&reference["adapted"]["loss"]), 1e-5, "the loss through adapters");
+    let greatest = want.iter().fold(0.0f64, |most, slope| most.max(slope.abs()));
+    for (at, (got, want)) in gradient_of(&training).iter().zip(&want).enumerate() {
+        assert!((f64::from(*got) - want).abs() < 1e-4 * greatest, "factor {at}: {got} instead of {want}");
+    }
 }

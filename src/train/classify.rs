@@ -74,13 +74,7 @@ pub fn classify(
     classifier: Classifier,
     ctx: &Context,
 ) -> Result<Frame, TrainError> {
-    let fitted = Matrix::read(features, "features")?;
-    let asked = Matrix::read(rows, "rows")?;
-    if asked.width != fitted.width {
-        return Err(TrainError::FeatureWidth { n_features: fitted.width, n_rows: asked.width });
-    }
-    refuse_test_rows(&fitted.ids, &[features, labels])?;
-    let own = Labelled::read(&fitted, labels)?;
+    let (fitted, own, asked) = read(features, labels, rows)?;
     let work = Classifying { classifier, fitted: &fitted, own: &own, asked: &asked, inputs: [features, labels, rows] };
     if let Classifier::Knn { k, leave_one_out, .. } = classifier {
         let most = own.kept.len() - usize::from(leave_one_out);
@@ -97,6 +91,18 @@ pub fn classify(
         Some(names) => made.named(&names.to_vec()),
         None => made,
     })
+}
+
+/// What is fitted on, its labels, and what is asked about, checked against each other.
+fn read(features: &Frame, labels: &Frame, rows: &Frame) -> Result<(Matrix, Labelled, Matrix), TrainError> {
+    let fitted = Matrix::read(features, "features")?;
+    let asked = Matrix::read(rows, "rows")?;
+    if asked.width != fitted.width {
+        return Err(TrainError::FeatureWidth { n_features: fitted.width, n_rows: asked.width });
+    }
+    refuse_test_rows(&fitted.ids, &[features, labels])?;
+    let own = Labelled::read(&fitted, labels)?;
+    Ok((fitted, own, asked))
 }
 
 /// A frame's rows of features.
@@ -324,13 +330,7 @@ impl Operation for Classifying<'_> {
 
 /// Least squares: the linear function of `features` that is nearest to the labels' `p1`, as scores of `rows`: a frame of `id` and `score`.
 pub fn linear(features: &Frame, labels: &Frame, rows: &Frame, penalty: f64) -> Result<Frame, TrainError> {
-    let fitted = Matrix::read(features, "features")?;
-    let asked = Matrix::read(rows, "rows")?;
-    if asked.width != fitted.width {
-        return Err(TrainError::FeatureWidth { n_features: fitted.width, n_rows: asked.width });
-    }
-    refuse_test_rows(&fitted.ids, &[features, labels])?;
-    let own = Labelled::read(&fitted, labels)?;
+    let (fitted, own, asked) = read(features, labels, rows)?;
     if own.n_classes != 2 {
         return Err(TrainError::Unfitted(format!("a linear score is of two classes, `labels` has {}", own.n_classes)));
     }

@@ -201,6 +201,7 @@ const OF_EVERY_TYPE: &[(&str, &str, &str)] = &[
         "model::untrained(data::of([#{ text: \"a\", label: 0 }, #{ text: \"b\", label: 1 }], #{ test_share: 0.0 }), #{ seed: 3 })",
     ),
     ("Policy", "policy::tabular([[0, 1]])", "policy::tabular([[0, 1.0000000000000002]])"),
+    ("PreferenceLoss", "preference::dpo()", "preference::dpo(#{ beta: 0.5 })"),
     ("StrExpr", "col(\"a\").str", "col(\"b\").str"),
     ("Tensor", "tensor::of([[1.0]])", "tensor::of([[1.0000000000000002]])"),
     ("When", "when(col(\"a\")).then(1)", "when(col(\"a\")).then(2)"),

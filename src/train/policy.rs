@@ -7,8 +7,6 @@ mod optimizer;
 mod options;
 mod pairs;
 mod reinforce;
-#[cfg(test)]
-mod tests;
 
 pub use options::{Baseline, Order, PairRecipe, PolicyOptimizer, ReinforceRecipe, SampledRecipe};
 pub(crate) use options::{pairs_options, reinforce_options, sampled_options};
@@ -224,3 +222,6 @@ impl Operation for Training<'_> {
         Outcome { kept, losses, drawn }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,6 +211,9 @@ impl Operation for Optimisation<'_> {
     }
 }
 
+/// The smallest σσ′ that an approximate Hessian has, of at most 1/4. Arbitrary.
+const FLATTEST: f64 = 0.01;
+
 /// Numbers in double precision as three 32-bit floats each, whole numbers below 2^22.
 pub fn packed(values: &[f64]) -> Vec<f32> {
     let parts = |value: &f64| {
@@ -386,10 +389,11 @@ impl Problem for Population<'_> {
         let of_prompt = |prompt: usize| {
             let Some(pairs) = self.prompts.get(prompt) else { return Vec::new() };
             let h = self.log_ratios(&policy, prompt);
+            // Far from the optimum σσ′ vanishes, and a step of its inverse would never come back: a floor bounds the step.
             let curvature = |margin: f64| match self.objective {
                 Objective::Dpo => {
                     let wins = sigmoid(beta * margin);
-                    2.0 * beta * beta * wins * (1.0 - wins)
+                    2.0 * beta * beta * (wins * (1.0 - wins)).max(FLATTEST)
                 }
                 _ => 4.0,
             };
@@ -433,7 +437,7 @@ impl OnPairs<'_> {
             return (
                 -p * log_sigmoid(m) - (1.0 - p) * log_sigmoid(-m),
                 beta * (wins - p),
-                beta * beta * wins * (1.0 - wins),
+                beta * beta * (wins * (1.0 - wins)).max(FLATTEST),
             );
         }
         let c = 0.5 / beta;

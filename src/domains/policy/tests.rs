@@ -126,6 +126,26 @@ fn dpo_and_rlhf_reach_the_closed_form_and_ipo_reaches_its_own() {
     assert!(apart(&again, &dpo) < 1e-3, "DPO's does not");
 }
 
+/// From far starts, with samplers that hardly draw some responses, for many draws of everything.
+#[test]
+fn optima_are_found_from_far_away() {
+    let ctx = Context::for_tests();
+    for seed in 0..20 {
+        let table = |scale, more| drawn(2, 120, scale, 100 * seed + more);
+        let (reference, sampler, start) =
+            (Policy::tabular(table(1.0, 0)), Policy::tabular(table(1.5, 1)), Policy::tabular(table(4.0, 2)));
+        let judge = Judge::scalar(table(2.0, 3)).intransitive(2.0, seed).expect("a scale");
+        let source = Source::Population { judge: &judge, sampler: &sampler };
+        for objective in [Objective::Dpo, Objective::Ipo] {
+            let found = optimise(&start, &reference, source, settings(objective, 0.5), &ctx);
+            let found = found.unwrap_or_else(|error| panic!("{objective:?}, {seed}: {error}"));
+            let again = optimise(&reference, &reference, source, settings(objective, 0.5), &ctx).expect("converges");
+            let apart = found.total_variation(&again).expect("one shape");
+            assert!(apart < 1e-3, "{objective:?}, {seed}: {apart}");
+        }
+    }
+}
+
 #[test]
 fn a_log_linear_policy_that_can_reach_the_optimum_reaches_it() {
     let ctx = Context::for_tests();

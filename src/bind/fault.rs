@@ -76,6 +76,11 @@ impl Fault {
                 EvalAltResult::ErrorRuntime(value, _) => {
                     if let Some(mut fault) = value.write_lock::<Fault>() {
                         fault.message = format!("{on}: {}", fault.message);
+                        return;
+                    }
+                    // What a script throws as a text.
+                    if let Ok(text) = value.clone().into_string() {
+                        *value = Dynamic::from(format!("{on}: {text}"));
                     }
                 }
                 _ => {}

@@ -44,12 +44,6 @@ pub struct Model {
     pub inner: Arc<ModelInner>,
 }
 
-impl std::fmt::Debug for Model {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.inner.name, self.inner.digest.short())
-    }
-}
-
 /// What a model is made of.
 #[derive(Clone)]
 pub struct ModelInner {

@@ -19,9 +19,29 @@ options! {
         /// `preference::…` or a closure `|batch|` over log-probabilities; left out, `preference::dpo()`.
         loss: Option<AnyPairLoss> = None,
         /// The model that log-ratios are against; left out, the model before this training.
-        reference: Option<Model> = None,
+        reference: Option<Reference> = None,
     }
     with recipe: PreferenceRecipe
+}
+
+/// A model as an option, which has to be shown.
+#[derive(Clone)]
+pub struct Reference(Model);
+
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.0.inner.name, self.0.inner.digest.short())
+    }
+}
+
+impl FromDynamic for Reference {
+    fn type_name() -> String {
+        Model::type_name()
+    }
+
+    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
+        Model::from_dynamic(value).map(Reference)
+    }
 }
 
 /// The record.
@@ -108,7 +128,8 @@ fn run(call: &mut Call) -> Answer {
     }
     let ctx = call.ctx();
     let train = |loss: &dyn PairLoss| {
-        train::finetune_preferences(&model, &data, &labels, loss, options.reference.as_ref(), &recipe, ctx)
+        let reference = options.reference.as_ref().map(|Reference(model)| model);
+        train::finetune_preferences(&model, &data, &labels, loss, reference, &recipe, ctx)
     };
     let mut readings = readings_of(&labels);
     if let Some(AnyPairLoss::Closure(closure)) = &options.loss {

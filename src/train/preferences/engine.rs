@@ -29,7 +29,7 @@ pub(super) enum Engine<'a> {
         trunk: Vec<f32>,
         d_trunk: Vec<f32>,
     },
-    Device(Scribe<'a>),
+    Device(Box<Scribe<'a>>),
 }
 
 impl<'a> Engine<'a> {
@@ -57,7 +57,8 @@ impl<'a> Engine<'a> {
             }
             (Some(on), adapters) => {
                 let adapted = adapters.map(|adapters| (adapters, base));
-                Engine::Device(Scribe::new(&inner.arch, &params, adapted, adam, recipe.recompute, on, interrupt)?)
+                let scribe = Scribe::new(&inner.arch, &params, adapted, adam, recipe.recompute, on, interrupt)?;
+                Engine::Device(Box::new(scribe))
             }
         })
     }

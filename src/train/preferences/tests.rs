@@ -16,7 +16,7 @@ fn pairs(n: usize) -> (Data, Frame) {
     let row = |n: usize| {
         let good = format!(" w{} w{} .", 10 + n % 4, 12 + n % 3);
         let bad = format!(" w{} .", 14 + n % 5);
-        let both = if n % 2 == 0 { [good, bad] } else { [bad, good] };
+        let both = if n.is_multiple_of(2) { [good, bad] } else { [bad, good] };
         prompt(&format!("w{} w{}", n % 7, 5 + n % 4), &[&both[0], &both[1]])
     };
     data((0..n).map(row).collect(), (0..n).map(|n| n % 2).collect())
@@ -68,7 +68,7 @@ struct Bench {
 impl Bench {
     fn new(model: &Model, reference: &Model, lora: Option<Lora>, needs: Needs) -> Bench {
         let (data, _) = pairs(6);
-        let labels = soft(&data, |row| if row % 2 == 0 { 0.75 } else { 0.0 });
+        let labels = soft(&data, |row| if row.is_multiple_of(2) { 0.75 } else { 0.0 });
         let ctx = Context::for_tests();
         let read = Labels::read(&data, &labels).expect("labels");
         let pairs = Pairs::of(model, &data, &read, &ctx).expect("pairs");
@@ -206,9 +206,10 @@ fn a_preference_is_learned_by_every_loss_with_and_without_adapters() {
             let tuned = trained(&model, &rows, &labels, &*loss, &recipe());
             let (margins, right) = (curve(&tuned, "margin"), curve(&tuned, "accuracy"));
             assert!(margins.last() > margins.first(), "{}: {margins:?}", loss.show());
-            // The likelihood of the winner alone raises the loser's too.
-            let enough = if loss.name() == "best_of_2" { 0.7 } else { 0.9 };
-            assert!(right.last().is_some_and(|right| *right > enough), "{}: {right:?}", loss.show());
+            // The likelihood of the winner raises the loser's too.
+            let enough = if ["best_of_2", "orpo"].contains(&&*loss.name()) { 0.7 } else { 0.9 };
+            let late = right.iter().rev().take(8).sum::<f64>() / 8.0;
+            assert!(late > enough, "{}: {right:?}", loss.show());
             assert!(tuned.inner.head.is_none() && tuned.inner.recipe.starts_with(&loss.show()));
         }
         let lora = Some(Lora { rank: 4, alpha: 8.0 });

@@ -94,10 +94,10 @@ impl Shard {
     fn counted(&self, tokens: &[u32], counted: &[bool]) -> Counted {
         let mut found = Counted { places: Vec::new(), targets: Vec::new() };
         for bounds in self.offsets.windows(2) {
-            for at in bounds[0] + 1..bounds[1] {
+            for (at, token) in tokens.iter().enumerate().take(bounds[1]).skip(bounds[0] + 1) {
                 if counted.get(at) == Some(&true) {
                     found.places.push(at - 1);
-                    found.targets.push(tokens[at]);
+                    found.targets.push(*token);
                 }
             }
         }

@@ -23,6 +23,9 @@ impl Scored {
     }
 }
 
+/// The rows of a bin: their largest probabilities, and 1 where that class is the true one, else 0.
+type Bin = (Vec<f64>, Vec<f64>);
+
 /// Rows of one bin of a calibration curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurvePoint {
@@ -56,7 +59,7 @@ impl Scored {
     }
 
     /// The largest probabilities and whether they are right, by bin.
-    fn bins_of_equal_size(&self, n_bins: usize) -> Result<Vec<(Vec<f64>, Vec<f64>)>, MetricError> {
+    fn bins_of_equal_size(&self, n_bins: usize) -> Result<Vec<Bin>, MetricError> {
         if self.truth.is_empty() {
             return Err(MetricError::Empty);
         }

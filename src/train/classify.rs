@@ -88,7 +88,7 @@ pub fn classify(
     table.rechunk_mut();
     let made = Frame::derived(table, work.digest()).made_from(labels).made_from(features).made_from(rows);
     Ok(match labels.class_names() {
-        Some(names) => made.named(&names.to_vec()),
+        Some(names) => made.named(names),
         None => made,
     })
 }

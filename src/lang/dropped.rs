@@ -66,11 +66,12 @@ fn in_block(statements: &[Stmt], found: &mut Vec<(String, Position)>) {
         let Expr::MethodCall(call, position) = last else { continue };
         let by_column = call.args.iter().any(|arg| matches!(arg, Expr::StringConstant(..)));
         // A closure may do something itself, as in `cells.map(|cell| print(cell))`.
-        let does = call
-            .args
-            .iter()
-            .any(|arg| matches!(arg, Expr::Variable(..) | Expr::FnCall(..) | Expr::DynamicConstant(..)))
-            && matches!(call.name.as_str(), "map" | "filter");
+        let is_function = |arg: &Expr| match arg {
+            Expr::FnCall(call, _) => call.op_token.is_none(),
+            Expr::Variable(..) | Expr::DynamicConstant(..) => true,
+            _ => false,
+        };
+        let does = matches!(call.name.as_str(), "map" | "filter") && call.args.iter().any(is_function);
         let is_pure = PURE.contains(&call.name.as_str()) || (call.name == "sort" && by_column);
         if is_pure && !does {
             found.push((call.name.to_string(), *position));

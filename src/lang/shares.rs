@@ -5,8 +5,20 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Methods and properties that answer an integer.
-const INTEGERS: &[&str] =
-    &["len", "to_int", "height", "width", "n_rows", "n_params", "n_classes", "round_to_int", "count"];
+const INTEGERS: &[&str] = &[
+    "len",
+    "to_int",
+    "height",
+    "width",
+    "n_rows",
+    "n_params",
+    "n_classes",
+    "round_to_int",
+    "count",
+    "step",
+    "steps",
+    "epoch",
+];
 
 /// Methods that take a whole number, so that a cut one is meant.
 const TAKE_WHOLE: &[&str] =
@@ -150,6 +162,7 @@ mod tests {
             "let rows = [1]; let right = 3; let share = right / rows.len();",
             "let n = [1, 2].len(); if n / 2 > 0.5 { }",
             "1 / 2",
+            "let loss = |z, w, at| at.step / at.steps;",
             "fn f(rows) { let n = 0; for r in rows { n += 1; } n / rows.len() }",
         ] {
             assert_eq!(warned(wrong), [wrong.find('/').expect("divides") + 1], "{wrong}");

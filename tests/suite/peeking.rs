@@ -270,7 +270,7 @@ fn tried_plain(code: &str) -> Told {
 
 #[test]
 fn another_seed_of_a_drawn_split_is_a_draw_of_its_own() {
-    let sizes = "|seed| { let task = data::load(\"plain.csv\", #{ seed: seed }); [task.train.n_rows, task.test.n_rows, digest(task)] }";
+    let sizes = "|seed| { let task = data::load(\"plain.csv\", #{ seed: seed }); [task.train.n_rows, task.test.n_rows, script::digest(task)] }";
     let alone = tried_plain(&format!("let of = {sizes}; of.call(2)"));
     let after = tried_plain(&format!("let of = {sizes}; of.call(0); of.call(1); of.call(2)"));
     alone.ran();
@@ -311,8 +311,8 @@ fn a_model_that_has_seen_a_row_does_not_predict_it_as_a_test_row() {
 #[test]
 fn cells_of_a_sweep_do_not_know_each_others_test_rows() {
     // Each cell's file holds the test rows of the one before as train rows.
-    let cells = "|n| { let rows = (0..20).map(|i| #{ id: `r${i}`, text: `dog ${i}`, label: if i % 2 == 0 { \"a\" } else { \"b\" },\n\
-        split: if i / 5 == n { \"test\" } else { \"train\" } }); data::of(rows, #{ name: \"set\" }).test.n_rows }";
+    let cells = "|n| { let rows = []; for i in 0..20 { rows.push(#{ id: `r${i}`, text: `dog ${i}`, label: if i % 2 == 0 { \"a\" } else { \"b\" },\n\
+        split: if i / 5 == n { \"test\" } else { \"train\" } }); } data::of(rows, #{ name: \"set\" }).test.n_rows }";
     let swept =
         tried_plain(&format!("let at = {cells}; let found = sweep::map([0, 1, 2], at); found.push(at.call(3)); found"));
     swept.ran();

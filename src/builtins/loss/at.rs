@@ -20,7 +20,7 @@ macro_rules! shown {
     };
 }
 
-/// A batch as a loss's third parameter. Counts are floats: `at.step / at.steps` is a share, as it is meant.
+/// A batch as a loss's third parameter.
 #[derive(Clone)]
 pub struct Batch {
     inner: Arc<Inner>,
@@ -80,31 +80,35 @@ impl Value for Batch {
 
 /// The records.
 pub fn functions() -> Vec<Function> {
-    let number = |name, run: fn(&mut Call) -> Answer| Function::getter::<Batch>(name, run).returns("float");
+    let number = |name, run: fn(&mut Call) -> Answer| Function::getter::<Batch>(name, run);
     vec![
-        number("step", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.step as f64)))
+        number("step", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.step as INT)))
             .about("Steps of the training that are done, from 0.")
-            .example(shown!("at.step"), "[0.0, 1.0]"),
-        number("steps", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.steps as f64)))
-            .about("Steps of the whole training.")
-            .example(shown!("at.step / at.steps"), "[0.0, 0.5]"),
+            .returns("integer")
+            .example(shown!("at.step"), "[0, 1]"),
+        number("steps", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.steps as INT)))
+            .about("Steps of the whole training. `at.step / at.steps` is a division of integers, 0: the share is `at.progress`.")
+            .returns("integer")
+            .example(shown!("at.steps"), "[2, 2]"),
         number("progress", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.progress)))
             .about("The share of the steps that are done: 0 at the first one.")
+            .returns("float")
             .example(shown!("at.progress"), "[0.0, 0.5]"),
-        number("epoch", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.epoch as f64)))
+        number("epoch", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.epoch as INT)))
             .about("Passes over the rows that are done, from 0.")
-            .example(shown!("at.epoch"), "[0.0, 1.0]"),
+            .returns("integer")
+            .example(shown!("at.epoch"), "[0, 1]"),
         Function::getter::<Batch>("rows", |call| {
             let rows =
                 call.receiver::<Batch>()?.inner.rows.iter().map(|id| Dynamic::from(id.clone())).collect::<Array>();
             Ok(rows.into())
         })
         .about("The ids of the batch's rows, in their order in `logits`.")
-        .returns("array of text")
+        .returns("array of string")
         .example(shown!("at.rows.len()"), "[2, 2]"),
         Function::getter::<Batch>("weights", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.weights.clone())))
             .about("The weights of the batch's rows, [rows, 1]: 1 where the labels have none.")
             .returns("Tensor")
-            .example(shown!("at.weights.sum().item()"), "[2.0, 2.0]"),
+            .example(shown!("at.weights.shape"), "[[2, 1], [2, 1]]"),
     ]
 }

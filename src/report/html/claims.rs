@@ -155,7 +155,7 @@ mod tests {
             "a &lt;rises&gt;",
             "0.50<small>[0.40, 0.61]</small>",
             "&lt; 0.001",
-            "class=\"open\">cannot tell",
+            "open\">cannot tell",
             "its figure",
             "too few",
             "<a href=\"#script-3\">01_a.rhai</a>",

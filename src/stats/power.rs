@@ -27,6 +27,9 @@ pub fn power(effect: f64, sd: f64, n: usize, design: Design) -> Result<f64, Metr
     if n < 2 {
         return Err(MetricError::Range { name: "n", what: "at least 2", got: n });
     }
+    if n > MAX_SEEDS {
+        return Err(MetricError::Range { name: "n", what: "at most 1000000", got: n });
+    }
     Ok(of(effect.abs() / sd, n, design))
 }
 

@@ -241,7 +241,7 @@ fn a_run_with_a_task_names_its_module_and_verifies() {
     let names = record["stdlib"].as_array().expect("modules").iter().map(|library| &library["name"]);
     assert_eq!(
         names.collect::<Vec<_>>(),
-        ["w2s", "claims", "errors", "prompt", "tasks", "tasks/boolq"],
+        ["w2s", "claims", "errors", "prefer", "prefer_lm", "prompt", "tasks", "tasks/boolq"],
         "and none that was not imported"
     );
     run(&["verify", "r"]);

@@ -151,6 +151,8 @@ mod tests {
         shows("data::load(\"world/subject\", #{ se", "ed: integer");
         shows("data::load(\"world/subject\", #{ seed:", " integer: ");
         shows("data::load(\"world/subject\", #{ seed: 1", "");
+        shows("w2s::bootstrap(task, task, #{ ho", "ps: integer = 3");
+        shows("w2s::transfer(a, b, task, #{ n:", " integer = 400: rows in each half");
         shows("w2s::sweep(a, task, #{ reu", "");
     }
 

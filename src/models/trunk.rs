@@ -65,7 +65,7 @@ explained! {
         #[error("a bidirectional encoder does not predict next tokens")]
         #[code("model/not-causal")]
         NotCausal,
-        #[error("the checkpoint has no matrix that reads next tokens")]
+        #[error("the checkpoint has no output matrix for next tokens")]
         #[code("model/headless")]
         #[hint(
             "it was saved as a base model: load the checkpoint that has `lm_head.weight`; finetuning on labels works without"

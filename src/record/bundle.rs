@@ -372,7 +372,7 @@ mod tests {
             assert!(error.contains("plain file with a plain name"), "{name}: {error}");
         }
         assert!(said(&forged(&kept, &[("run/evil.csv", b"x")])).contains("not named by its record"));
-        assert!(said(b"no zip").contains("b.zip` is no usable bundle"));
+        assert!(said(b"no zip").contains("b.zip` is not a usable bundle"));
         let long = vec![0; (MAX_TEXT + 1) as usize];
         let error = said(&forged(&kept, &[("run/report.html", &long)]));
         assert!(error.contains("more than 67108864 bytes"), "{error}");

@@ -139,7 +139,7 @@ explained! {
         #[code("report/limits")]
         #[hint("type {option}: [0.0, 1.0]")]
         Limits { option: &'static str, got: String },
-        #[error("two rows are one bar: {bar}")]
+        #[error("two rows give the same bar: {bar}")]
         #[code("report/one-bar")]
         #[hint("a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`")]
         OneBar { bar: String },

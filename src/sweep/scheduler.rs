@@ -364,7 +364,7 @@ impl Scheduler<'_> {
         let tries = self.tries.entry(cell).or_insert(0);
         *tries += 1;
         if *tries < MAX_TRIES {
-            self.ctx.warn(format!("the worker process of cell {cell} died and the cell is tried again ({why})"));
+            self.ctx.warn(format!("the worker process of cell {cell} died; the cell is retried ({why})"));
             self.queue.put_back(id, cell);
             return Ok(());
         }

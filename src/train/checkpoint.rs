@@ -104,7 +104,7 @@ impl<'a> Checkpoints<'a> {
                 State { random, ..state }
             }
             Err(why) => {
-                self.ctx.warn(format!("the saved state of this training is not used, it begins anew: {why}"));
+                self.ctx.warn(format!("the saved state of this training cannot be used; training starts again: {why}"));
                 fresh
             }
         };
@@ -138,7 +138,8 @@ impl<'a> Checkpoints<'a> {
         if let Err(error) = self.write(state, weights)
             && !std::mem::replace(&mut self.warned, true)
         {
-            self.ctx.warn(format!("the state of this training could not be saved, it goes on without: {error}"));
+            self.ctx
+                .warn(format!("the state of this training could not be saved; training continues without it: {error}"));
         }
         let cost = started.elapsed();
         (self.at, self.last, self.cost) = (state.step, Instant::now(), Some(cost));

@@ -13,13 +13,13 @@ pub fn function() -> Function {
         .param::<String>("text", "what may mislead, and what to do")
         .returns("(): nothing")
         .example("script::warn(\"half of the rows have no label\")", "")
-        .fails("script::warn(\"\")", "a warning has a text")
+        .fails("script::warn(\"\")", "a warning needs a text")
 }
 
 fn run(call: &mut Call) -> Answer {
     let text: String = call.arg(0)?;
     if text.trim().is_empty() {
-        return Err(Fault::new("script/warning", "a warning has a text"));
+        return Err(Fault::new("script/warning", "a warning needs a text"));
     }
     if text.chars().count() > MAX_TEXT {
         return Err(Fault::new("script/warning", format!("a warning has at most {MAX_TEXT} characters")));

@@ -100,7 +100,7 @@ fn of(value: Option<f64>) -> Dynamic {
 
 fn refused(function: Function, code: &'static str) -> Function {
     function
-        .about("Refused: an estimate is not a number, for its doubt would be lost.")
+        .about("Refused: an estimate is not a number; arithmetic would lose its interval.")
         .param::<Dynamic>("other", "anything")
         .returns("any: nothing, it fails")
         .example(code, "metric/estimate")

@@ -36,7 +36,7 @@ pub fn register(registry: &mut Registry) {
             let design = Design { alpha: options.alpha, is_equivalence: options.equivalence };
             Ok(Dynamic::from(power(call.arg(0)?, call.arg(1)?, call.arg(2)?, design)?))
         })
-        .about("How often a paired t test over so many seeds tells a true effect of this size from zero.")
+        .about("The power of a paired t test: how often it detects a true effect of this size with so many seeds.")
         .details(
             "By the noncentral t distribution. `sd` is the standard deviation over seeds of what is tested: of the differences, where methods \
              are paired. With `equivalence`, how often `metric::equivalence` with this margin succeeds where the true effect is zero.",
@@ -59,7 +59,7 @@ pub fn register(registry: &mut Registry) {
             let needed = seeds_needed(call.arg(0)?, call.arg(1)?, options.power, design)?;
             Ok(needed.map_or(Dynamic::UNIT, |n| Dynamic::from(n as i64)))
         })
-        .about("The fewest seeds over which a paired t test tells a true effect of this size from zero often enough.")
+        .about("The fewest seeds with which a paired t test detects a true effect of this size often enough.")
         .details(
             "The smallest number for which `metric::power` is at least `power`. The standard deviation is itself an estimate: from ten seeds its \
              standard error is about a quarter of it, and the number of seeds is unsure by half.",

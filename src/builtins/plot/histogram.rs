@@ -28,7 +28,7 @@ crate::options! {
 /// The record.
 pub fn function() -> Function {
     Function::new("plot", "histogram", run)
-        .about("How often values fall where: the confidence of a student, the lengths of texts.")
+        .about("Histograms: the confidence of a student, the lengths of texts.")
         .details(
             "Bins have one width and hold their lower end; the last one has its upper end too. Nulls and NaN are not counted, nor is \
              what lies beyond `x_limits`.",

@@ -135,7 +135,7 @@ pub fn functions() -> Vec<Function> {
                 "`n_samples` must be at least 2: a sample is compared with the others of its prompt",
             ),
         Function::new("policy", "shuffled", shuffled)
-            .about("Pairs in another order, drawn within blocks: from the order that they have to no order at all.")
+            .about("Shuffles pairs within blocks: blocks of one row keep the order, one block of all rows is a full shuffle.")
             .details("The frame is cut into blocks of `window` rows, and each is shuffled by itself: 1 changes nothing, all rows are a full shuffle.")
             .param::<Frame>("pairs", "such as a run's `stream`")
             .options::<ShuffledOptions>()

@@ -8,7 +8,7 @@ const MAX_TEXT: usize = 2000;
 /// The record.
 pub fn function() -> Function {
     Function::new("script", "warn", run)
-        .about("Warns: the text stands on the terminal and in the run's record and report, and the script goes on.")
+        .about("Prints a warning and keeps it in the run's record and report; the script continues.")
         .details("For functions of your own whose result may mislead. In a session the same text is told once.")
         .param::<String>("text", "what may mislead, and what to do")
         .returns("(): nothing")

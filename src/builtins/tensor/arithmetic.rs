@@ -60,7 +60,7 @@ pub fn functions() -> Vec<Function> {
     }
     records.push(
         Function::operator::<Tensor>("-", minus)
-            .about("The difference, number by number; without a second operand the negative.")
+            .about("The elementwise difference; with one operand, the negative.")
             .details(BROADCASTING)
             .optional::<Operand>("other", "the second operand")
             .returns("Tensor")

@@ -1,7 +1,7 @@
 //! What the program prints, as transcripts: errors, help, tables. Each file of `snapshots/` is run from its own text and must come out
 //! as it stands there.
 //!
-//! `$ w2s …` runs a command in the transcript's own folder (words may be quoted by `'`). Below stand its standard output, its standard
+//! `$ w2s …` runs a command in the transcript's own folder (words may be quoted by `'`), which is called FOLDER. Below stand its standard output, its standard
 //! error with `! ` before each line, and `[code]` where it is not 0. `> NAME` begins a file of that folder, whose lines begin with
 //! `| `. Other lines that begin with `#` are notes. `W2S_WRITE_SNAPSHOTS=1 cargo test --release --test suite snapshots` writes the
 //! transcripts anew: read the difference before it is committed.
@@ -36,7 +36,8 @@ fn ran(folder: &Path, line: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_w2s"));
     command.args(&words[1..]).current_dir(folder).stdin(Stdio::null()).env("W2S_STORE", folder.join("store"));
     let answer = command.env_remove("RUST_BACKTRACE").env_remove("COLUMNS").output().expect("runs");
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    let place = folder.canonicalize().expect("there").to_str().expect("UTF-8").to_owned();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8").replace(&place, "FOLDER");
     let mut said = String::new();
     text(&answer.stdout).lines().for_each(|line| writeln!(said, "{}", line.trim_end()).expect("a string"));
     text(&answer.stderr)

@@ -59,7 +59,7 @@ pub fn register(registry: &mut Registry) {
     );
     registry.add(
         getter("reason", |call| Ok(call.receiver::<Estimate>()?.reason.map_or(Dynamic::UNIT, Dynamic::from)))
-            .about("Why there is no number, no interval or no bound; `()` where nothing is amiss.")
+            .about("Why there is no number, no interval or no bound; `()` otherwise.")
             .returns("string or (): the reason")
             .example(
                 "metric::pgr(0.5, 0.6, 0.5).reason",

@@ -11,9 +11,9 @@ mod ops;
 use crate::core::explain::{explained, first_line};
 use candle_core::{DType, Device, Var};
 
-/// The most numbers of one tensor: chosen, 128 MB.
+/// The most numbers of one tensor: arbitrary, 128 MB.
 pub const MAX_ELEMENTS: usize = 1 << 24;
-/// The longest chain of operations between a tensor and the logits: chosen, because the backward pass recurses.
+/// The longest chain of operations between a tensor and the logits: arbitrary, because the backward pass recurses.
 pub const MAX_DEPTH: usize = 1000;
 
 /// An immutable table of numbers that knows how it was computed.

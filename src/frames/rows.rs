@@ -5,7 +5,7 @@ use super::{Frame, FrameError, Kind};
 use polars::prelude::{Column, DataFrame, DataType};
 use std::collections::HashMap;
 
-/// How far a row of probabilities may sum from 1. Chosen: labels rounded to three digits still pass.
+/// How far a row of probabilities may sum from 1. Arbitrary: labels rounded to three digits still pass.
 const SUM_TOLERANCE: f64 = 1e-2;
 
 /// Probabilities by row, read from a frame.

@@ -23,10 +23,10 @@ const RUN: &str = "run/";
 const DATA: &str = "data/";
 const STDLIB: &str = "stdlib/";
 
-/// The most members of a bundle (chosen: far above any run's files).
+/// The most members of a bundle (arbitrary: far above any run's files).
 const MAX_MEMBERS: usize = 100_000;
 
-/// The most bytes of all members together, unpacked (chosen: a bundle is laid out on the disk).
+/// The most bytes of all members together, unpacked (arbitrary: a bundle is laid out on the disk).
 const MAX_TOTAL: u64 = 16 << 30;
 
 /// How many times its own size a bundle may unpack to, beyond [`FREE`]. Arbitrary: tables and drawings shrink to between a half and a

@@ -35,7 +35,7 @@ use crate::core::explain::explained;
 use canvas::Medium;
 use std::sync::Arc;
 
-/// The most rows, series or cells that one figure takes (chosen: beyond, nobody can read it).
+/// The most rows, series or cells that one figure takes (arbitrary: beyond, nobody can read it).
 pub const MAX_MARKS: usize = 20_000;
 
 /// A finished drawing. Cheap to clone.

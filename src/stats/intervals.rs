@@ -6,7 +6,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The coverage that is meant where none is stated.
 pub const LEVEL: f64 = 0.95;
 
-/// The most values of one sample. Chosen: far above any number of seeds, and rows fit.
+/// The most values of one sample. Arbitrary: far above any number of seeds, and rows fit.
 const MAX_VALUES: usize = 20_000_000;
 
 /// Fails on values that cannot be averaged.

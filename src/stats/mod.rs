@@ -38,7 +38,7 @@ pub(crate) fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
         .zip(b)
         .map(|(x, y)| {
             let difference = x - y;
-            // Chosen: accuracies are ratios of counts below 10^8; 0.9 − 0.8 and 0.8 − 0.7 must count as equal.
+            // Arbitrary: accuracies are ratios of counts below 10^8; 0.9 − 0.8 and 0.8 − 0.7 must count as equal.
             (difference * 1e12).round() / 1e12
         })
         .collect()

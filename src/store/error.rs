@@ -112,8 +112,8 @@ explained! {
         Unreachable { url: String, reason: String },
         #[error("`{url}` refused access: {reason}")]
         #[code("store/refused")]
-        #[hint("check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; --store DIR does without \
-                 the bucket")]
+        #[hint("check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; --store DIR uses a \
+                 folder alone")]
         Refused { url: String, reason: String },
         #[error("there is no bucket `{url}`")]
         #[code("store/no-bucket")]

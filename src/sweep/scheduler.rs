@@ -55,7 +55,7 @@ const MAX_TRIES: usize = 2;
 /// Bytes of a worker's last words on standard error that are kept.
 const LAST_WORDS: usize = 2048;
 
-/// How long the last words of a worker that died are waited for. Chosen.
+/// How long the last words of a worker that died are waited for. Arbitrary.
 const LISTENED: Duration = Duration::from_millis(500);
 
 /// Runs the cells; what became of each. A cell that is missing in the answer was not begun.

@@ -14,7 +14,7 @@ use crate::models::{Head, HeadKind, Model, ModelError};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform};
 use std::sync::{Mutex, PoisonError};
 
-/// Tokens from which work is long enough for a progress bar: chosen, half a second of the slowest model.
+/// Tokens from which work is long enough for a progress bar: arbitrary, half a second of the slowest model.
 const LONG: usize = 1 << 15;
 
 /// Features of every row, row-major `[n_rows, width]`.
@@ -266,7 +266,7 @@ pub(super) struct Features<'a> {
     pub packed: &'a Packed,
 }
 
-/// The least work that is worth a file in the store: chosen, a fraction of a second.
+/// The least work that is worth a file in the store: arbitrary, a fraction of a second.
 const WORTH_KEEPING: f64 = 1e10;
 
 impl Features<'_> {

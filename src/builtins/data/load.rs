@@ -158,7 +158,7 @@ fn run(call: &mut Call) -> Answer {
     }
 }
 
-/// Of rows whose split nobody stated: chosen.
+/// Of rows whose split nobody stated: arbitrary.
 const TEST_SHARE: f64 = 0.2;
 
 fn is_file(name: &str) -> bool {

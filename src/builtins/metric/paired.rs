@@ -39,7 +39,7 @@ pub fn function() -> Function {
     .fails("metric::paired([0.7, 0.8], [0.6])", "`a` has 2 values, `b` has 1")
 }
 
-/// The most pairs whose Wilcoxon distribution is counted out; beyond, the normal approximation is exact enough. Chosen.
+/// The most pairs whose Wilcoxon distribution is counted out; beyond, the normal approximation is exact enough. Arbitrary.
 const MAX_EXACT: usize = 200;
 
 /// One test's answer.

@@ -2,7 +2,7 @@
 
 use crate::bind::prelude::*;
 
-/// The most characters of a warning: chosen, a paragraph.
+/// The most characters of a warning: arbitrary, a paragraph.
 const MAX_TEXT: usize = 2000;
 
 /// The record.

@@ -5,13 +5,14 @@ use super::at::Batch;
 use crate::autograd::Tensor;
 use crate::bind::prelude::*;
 use crate::core::context::Interrupted;
+use crate::core::digest::DigestBuilder;
 use crate::train::{Loss, LossBatch, LossError, LossValue};
 use std::cell::RefCell;
 
 /// What closures of one kind of loss take and answer.
 pub struct Form {
-    /// The derivation's operation and its version.
-    pub operation: (&'static str, u32),
+    /// The beginning of the derivation's digest.
+    pub derivation: fn() -> DigestBuilder,
     pub n_parameters: usize,
     /// Of a closure with other parameters: what it is that takes them.
     pub takes: &'static str,
@@ -23,7 +24,7 @@ pub struct Form {
 
 /// A closure `|logits, weak, at|`.
 const ON_LOGITS: Form = Form {
-    operation: ("loss/closure", 3),
+    derivation: || Digest::of("loss/closure", 3),
     n_parameters: 3,
     takes: "a loss takes three parameters",
     hint: "|logits, weak, at| logits.cross_entropy(weak)",
@@ -49,8 +50,7 @@ impl<'a, 'c> ClosureLoss<'a, 'c> {
             return Err(Fault::new("loss/closure", what).hint(form.hint));
         }
         let mut trace = Trace::new(call.context);
-        let (operation, version) = form.operation;
-        let made = Digest::of(operation, version).digest("closure", trace.closure(&closure));
+        let made = (form.derivation)().digest("closure", trace.closure(&closure));
         // What it draws without a seed of its own moves with the session's.
         let digest = made.int("seed", call.ctx().seed(None) as i64).finish();
         let untraceable = trace.untraceable().map(|why| format!("of the loss, {why}"));

@@ -7,13 +7,13 @@ use crate::stats::intervals;
 /// The records.
 pub fn register(registry: &mut Registry) {
     registry.add(
-        over_seeds("mean")
+        over_seeds(Function::new("metric", "mean", run))
             .about("The mean over seeds, with Student's t interval.")
             .example("metric::mean([0.62, 0.66, 0.64, 0.70, 0.61])", "0.6460 [0.6016, 0.6904] (95 %, 5 seeds)")
             .fails("metric::mean([])", "`values` has no value"),
     );
     registry.add(
-        over_seeds("interval_t")
+        over_seeds(Function::new("metric", "interval_t", run))
             .about("Student's t interval of the mean over seeds; `metric::mean` is the same.")
             .example(
                 "let t = metric::interval_t([0.62, 0.66, 0.64, 0.70, 0.61], #{ level: 0.9 }); t.high - t.low < 0.08",
@@ -23,12 +23,8 @@ pub fn register(registry: &mut Registry) {
     );
 }
 
-fn over_seeds(name: &'static str) -> Function {
-    Function::new("metric", name, |call| {
-        let options: LevelOptions = call.options()?;
-        Ok(Dynamic::from(intervals::t(&call.arg::<Vec<f64>>(0)?, options.level)?))
-    })
-    .details(
+fn over_seeds(function: Function) -> Function {
+    function.details(
         "`mean ± t · s/√n` with n − 1 degrees of freedom. One seed has no interval, and says so. A percentile bootstrap \
          over so few seeds would cover too little (83 % with five seeds, 75 % with three, where 95 % is stated).",
     )
@@ -36,4 +32,9 @@ fn over_seeds(name: &'static str) -> Function {
     .param::<Vec<f64>>("values", "one number per seed")
     .options::<LevelOptions>()
     .returns("Estimate: the mean with its interval")
+}
+
+fn run(call: &mut Call) -> Answer {
+    let options: LevelOptions = call.options()?;
+    Ok(Dynamic::from(intervals::t(&call.arg::<Vec<f64>>(0)?, options.level)?))
 }

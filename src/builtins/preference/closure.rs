@@ -10,7 +10,7 @@ impl Kind for PreferenceLoss {
     type Host<'h> = dyn PairLoss + 'h;
     /// A closure `|batch|`.
     const FORM: &'static Form = &Form {
-        operation: ("preference/closure", 1),
+        derivation: || Digest::of("preference/closure", 1),
         n_parameters: 1,
         takes: "a preference loss takes one parameter",
         hint: "|batch| -((batch.chosen - batch.rejected) * 0.1).log_sigmoid().mean()",

@@ -11,9 +11,9 @@ mod ops;
 use crate::core::explain::{explained, first_line};
 use candle_core::{DType, Device, Var};
 
-/// The most numbers of one tensor: chosen, 128 MB.
+/// The most numbers of one tensor: arbitrary, 128 MB.
 pub const MAX_ELEMENTS: usize = 1 << 24;
-/// The longest chain of operations between a tensor and the logits: chosen, because the backward pass recurses.
+/// The longest chain of operations between a tensor and the logits: arbitrary, because the backward pass recurses.
 pub const MAX_DEPTH: usize = 1000;
 
 /// An immutable table of numbers that knows how it was computed.
@@ -39,7 +39,7 @@ explained! {
     /// What can be wrong with a tensor operation.
     #[derive(Debug, Clone, PartialEq, thiserror::Error)]
     pub enum TensorError {
-        #[error("`{op}` cannot bring {left:?} and {right:?} together: each axis must be equal, or 1 on one side")]
+        #[error("`{op}` cannot broadcast {left:?} with {right:?}: each axis must be equal, or 1 on one side")]
         #[code("tensor/shapes")]
         Shapes { op: &'static str, left: [usize; 2], right: [usize; 2] },
         #[error("a tensor has at least one number")]
@@ -51,9 +51,9 @@ explained! {
         #[error("a tensor of {rows} × {columns} numbers is larger than {MAX_ELEMENTS}")]
         #[code("tensor/too-large")]
         TooLarge { rows: usize, columns: usize },
-        #[error("more than {MAX_DEPTH} operations follow one another")]
+        #[error("more than {MAX_DEPTH} operations are chained")]
         #[code("tensor/too-deep")]
-        #[hint("`.detach()` starts anew where no gradient is needed")]
+        #[hint("`.detach()` cuts the chain where no gradient is needed")]
         TooDeep,
         #[error("the {what} `{got}` is outside the tensor, which has {n}")]
         #[code("tensor/index")]

@@ -352,7 +352,7 @@ mod tests {
         assert_eq!(table.add(&row).expect("fits").row(2).expect("there").values().expect("there"), [15.0, 26.0]);
         assert_eq!(column.add(&row).expect("fits").shape(), [3, 2]);
         let error = table.add(&of(&[0.0; 4], 2)).err().expect("refused").to_string();
-        assert_eq!(error, "`+` cannot bring [3, 2] and [2, 2] together: each axis must be equal, or 1 on one side");
+        assert_eq!(error, "`+` cannot broadcast [3, 2] with [2, 2]: each axis must be equal, or 1 on one side");
         let long = of(&vec![0.0; 1 << 13], 1);
         assert!(matches!(long.add(&long.transpose().expect("fits")), Err(TensorError::TooLarge { .. })));
         assert!(matches!(table.cross_entropy_rows(&row), Err(TensorError::Shapes { .. })));

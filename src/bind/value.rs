@@ -94,7 +94,7 @@ fn show_nested(value: &Dynamic, depth: usize) -> String {
         if items.len() > MAX_SHOWN {
             parts.push(format!("… {} more", items.len() - MAX_SHOWN));
         }
-        // A list of what takes half a line each (chosen: 40 columns) reads better as lines.
+        // A list of what takes half a line each (arbitrary: 40 columns) reads better as lines.
         let long = parts.len() > 1 && parts.iter().any(|part| part.chars().count() > 40);
         return if long || parts.iter().any(|part| part.contains('\n')) {
             format!("[\n{}\n]", parts.join(",\n"))

@@ -88,7 +88,9 @@ pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
         Err(error) => {
             draw::print(&error);
             if !is_sure && !error.interrupted {
-                runtime.progress.note("the plan ends there: the script went on with numbers that a plan does not have");
+                runtime
+                    .progress
+                    .note("the plan ends there: the script continued with numbers that a plan does not have");
             }
             if error.interrupted { exit::INTERRUPTED } else { exit::SCRIPT }
         }

@@ -253,11 +253,11 @@ fn resume(folder: &mut Folder, recorder: &Recorder, progress: &Progress) -> Resu
     let ended = match earlier.outcome {
         Outcome::Interrupted => "was interrupted",
         Outcome::Failed { .. } => "ended on a full disk",
-        Outcome::Running | Outcome::Done => "was ended by force",
+        Outcome::Running | Outcome::Done => "was killed",
     };
     let started = earlier.started.clone();
     folder.clear()?;
-    progress.note(&format!("{shown}: takes over the run that {ended}, begun {started}"));
+    progress.note(&format!("{shown}: continues the run of {started}, which {ended}"));
     Ok(())
 }
 

@@ -103,8 +103,8 @@ fn ended(kept: &Kept) -> String {
         Outcome::Done => format!("done in {:.1} s", record.seconds),
         Outcome::Running => match kept.is_live() {
             Some(true) => "running".to_owned(),
-            Some(false) => format!("ended by force after at least {:.1} s", record.seconds),
-            None => "running, or ended by force".to_owned(),
+            Some(false) => format!("killed after at least {:.1} s", record.seconds),
+            None => "running, or killed".to_owned(),
         },
         Outcome::Interrupted => format!("interrupted after {:.1} s", record.seconds),
         Outcome::Failed { .. } => format!("failed after {:.1} s", record.seconds),

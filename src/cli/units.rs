@@ -17,7 +17,7 @@ const TIMES: [(&str, &str, u64); 5] = [
 /// Reads `5GB`, `300 MB`, `1.5tb` or a count of bytes.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
-    let wrong = || format!("`{text}` is no size; write it as 5GB or 300MB");
+    let wrong = || format!("invalid size `{text}`; write it as 5GB or 300MB");
     let scale = match unit.to_ascii_lowercase().as_str() {
         "" => 1,
         unit => SIZES

@@ -670,7 +670,7 @@ mod tests {
         let single = made(&[r#"{"prompt": "q", "continuations": ["a"]}"#], &Mapping::default()).expect("fits");
         assert_eq!(single.kind, TargetKind::None);
         let labelled = made(&[r#"{"continuations": ["a", "b"], "label": 1}"#], &Mapping::default());
-        assert!(labelled.map(|_| ()).expect_err("of which?").to_string().contains("2 continuations a row"));
+        assert!(labelled.map(|_| ()).expect_err("of which?").to_string().contains("2 continuations per row"));
         let answer = Mapping { answer: Some("a".into()), ..Mapping::default() };
         let answers = made(&[r#"{"text": "2 + 2", "a": 4}"#], &answer).expect("fits");
         assert_eq!((answers.kind, answers.truth.answers), (TargetKind::Answer, Some(vec!["4".into()])));

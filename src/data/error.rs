@@ -42,11 +42,11 @@ explained! {
         #[code("data/empty-input")]
         #[hint("leave out row {row}, or give it something to read")]
         EmptyInput { row: usize, what: &'static str },
-        #[error("row {row}: feature {at} is `{value}`, which is no finite number")]
+        #[error("row {row}: feature {at} is `{value}`, which is not a finite number")]
         #[code("data/feature")]
         #[hint("replace missing values before loading")]
         Feature { row: usize, at: usize, value: f32 },
-        #[error("`{name}` has classes, which are of whole rows, and {n} continuations a row")]
+        #[error("`{name}` has classes, which belong to whole rows, but {n} continuations per row")]
         #[code("data/continuations")]
         #[hint("say which one is preferred, #{{ preference: \"…\" }}, or load a row for each continuation")]
         ClassesOfContinuations { name: String, n: usize },
@@ -58,7 +58,7 @@ explained! {
         #[code("data/equal-continuations")]
         #[hint("leave the row out: nothing can be learned from it")]
         EqualContinuations { row: usize, at: String },
-        #[error("row {row}: `{values}` are no probabilities of its continuations")]
+        #[error("row {row}: `{values}` are not probabilities of its continuations")]
         #[code("data/preference")]
         #[hint("one for each continuation, summing to 1, such as [0.25, 0.75]")]
         Preference { row: usize, values: String },
@@ -66,7 +66,7 @@ explained! {
         #[code("data/preference")]
         #[hint("leave the row out: nothing can be learned from it")]
         NoPreference { row: usize, values: String },
-        #[error("`{name}` asks for no classes: {asked} needs them")]
+        #[error("`{name}` has no classes, which {asked} needs")]
         #[code("data/no-classes")]
         NoClasses { name: String, asked: &'static str },
         #[error("give one of `{first}` and `{second}`")]
@@ -92,7 +92,7 @@ explained! {
         #[code("data/no-truth")]
         #[hint("name its column when loading: #{{ label: \"…\" }}")]
         NoTruth { name: String },
-        #[error("truth is read for a purpose, and none was given")]
+        #[error("reading truth needs a purpose, and none was given")]
         #[code("data/no-purpose")]
         #[hint("say what for: data.truth(\"ceiling\")")]
         NoPurpose,
@@ -122,7 +122,7 @@ explained! {
         #[hint("take fewer rows, or do not balance: data.sample(n, seed, #{{ balanced: false }})")]
         Unbalanced { name: String, asked: usize },
         #[error(
-            "test rows of `{name}` that were chosen one by one are not balanced by class: `{by}` would tell their classes"
+            "test rows of `{name}` that were chosen one by one are not balanced by class: `{by}` would reveal their classes"
         )]
         #[code("data/sealed")]
         #[hint(

@@ -209,7 +209,7 @@ pub(crate) mod tests {
             "row 2 holds 1 continuations, row 1 2 continuations"
         );
         assert_eq!(why(vec![features(&[1.0, 2.0]), features(&[1.0])]), "row 2 holds 1 features, row 1 2 features");
-        assert_eq!(why(vec![features(&[1.0, f32::NAN])]), "row 1: feature 1 is `NaN`, which is no finite number");
+        assert_eq!(why(vec![features(&[1.0, f32::NAN])]), "row 1: feature 1 is `NaN`, which is not a finite number");
         assert_eq!(why(vec![features(&[])]), "row 1 has no features");
         assert_eq!(why(vec![Input::Tokens([].into())]), "row 1 has no tokens");
         assert_eq!(why(vec![prompt("p", &["a", " "])]), "row 1 has no text in a continuation");

@@ -93,13 +93,13 @@ pub struct Source {
     pub digest: Digest,
 }
 
-/// The most rows of one data set: chosen, so that row numbers and their frames stay far from every limit.
+/// The most rows of one data set: arbitrary, so that row numbers and their frames stay far from every limit.
 pub const MAX_ROWS: usize = 20_000_000;
-/// The most bytes of one row's text: chosen; far beyond any context window.
+/// The most bytes of one row's text: arbitrary; far beyond any context window.
 pub const MAX_TEXT: usize = 1 << 20;
-/// The most bytes of an id, a group or a class name: chosen.
+/// The most bytes of an id, a group or a class name: arbitrary.
 pub const MAX_NAME: usize = 1 << 10;
-/// The most classes: chosen; labels hold one column of probabilities for each.
+/// The most classes: arbitrary; labels hold one column of probabilities for each.
 pub const MAX_CLASSES: usize = 1000;
 
 impl Source {

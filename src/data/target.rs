@@ -232,8 +232,8 @@ mod tests {
     fn what_prefers_nothing_is_refused() {
         let soft = |values: &[f32]| Target::Preference { truth: Some(values.to_vec()) };
         assert_eq!(why(pairs(1), soft(&[0.5, 0.5])), "row 1 prefers no continuation: 0.5, 0.5");
-        assert_eq!(why(pairs(1), soft(&[0.5, 0.25])), "row 1: `0.5, 0.25` are no probabilities of its continuations");
-        assert!(why(pairs(1), soft(&[f32::NAN, 1.0])).contains("no probabilities"));
+        assert_eq!(why(pairs(1), soft(&[0.5, 0.25])), "row 1: `0.5, 0.25` are not probabilities of its continuations");
+        assert!(why(pairs(1), soft(&[f32::NAN, 1.0])).contains("not probabilities"));
         assert_eq!(why(pairs(2), soft(&[1.0, 0.0])), "the truth of `toy` has 1 rows, the data has 2");
         let same = rows(vec![prompt("p", &["a", "a"])]);
         assert_eq!(
@@ -247,7 +247,10 @@ mod tests {
         );
         assert!(why(rows(vec!["text".into()]), Target::Preference { truth: None }).ends_with("hold text"));
         let classes = Target::Classes { names: vec!["no".into(), "yes".into()], truth: None };
-        assert_eq!(why(pairs(1), classes), "`toy` has classes, which are of whole rows, and 2 continuations a row");
+        assert_eq!(
+            why(pairs(1), classes),
+            "`toy` has classes, which belong to whole rows, but 2 continuations per row"
+        );
     }
 
     #[test]

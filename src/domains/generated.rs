@@ -48,7 +48,7 @@ explained! {
             format!("there are {}", names.join(", "))
         })]
         Unknown { domain: &'static str, set: String, known: Vec<&'static str> },
-        #[error("option `{option}` of `data::load` is not for `{name}`")]
+        #[error("option `{option}` of `data::load` does not apply to `{name}`")]
         #[code(match *option { "pools" => "data/not-pairs", "ask" => "data/not-a-task", _ => "data/not-the-world" })]
         #[hint("leave it out")]
         Option { option: &'static str, name: String },
@@ -126,11 +126,11 @@ mod tests {
         let asked =
             |asked: Asked, set: &str| of_world(&ctx, set, &Asked { n_train: Some(8), n_test: Some(4), ..asked });
         let refused = asked(Asked { ask: true, ..Asked::default() }, PAIRS).map(|_| ()).expect_err("pairs ask nothing");
-        assert_eq!(refused.to_string(), "option `ask` of `data::load` is not for `world/preference`");
+        assert_eq!(refused.to_string(), "option `ask` of `data::load` does not apply to `world/preference`");
         assert_eq!(refused.code(), "data/not-a-task");
         let refused =
             asked(Asked { pools: Some(2), ..Asked::default() }, "era").map(|_| ()).expect_err("a task has no pools");
-        assert_eq!(refused.to_string(), "option `pools` of `data::load` is not for `world/era`");
+        assert_eq!(refused.to_string(), "option `pools` of `data::load` does not apply to `world/era`");
         assert_eq!(asked(Asked { ask: true, ..Asked::default() }, "era").expect("loads").train().len(), 8);
         assert!(find("world/era").is_some() && find("era").is_none() && find("wold/era").is_none());
         assert!(names().contains(&"world/preference".to_owned()));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// The most classes of one frame. Chosen: far above any task, far below what memory cannot hold.
+/// The most classes of one frame. Arbitrary: far above any task, far below what memory cannot hold.
 pub(super) const MAX_CLASSES: usize = 10_000;
 
 /// Class names in order of their index, and the columns that this order is about.

@@ -38,7 +38,7 @@ explained! {
         #[error("id `{id}` occurs twice, in rows {first} and {second}")]
         #[code("frame/duplicate-id")]
         DuplicateId { id: String, first: usize, second: usize },
-        #[error("column `{column}` at id `{id}` is no probability: `{value}`")]
+        #[error("column `{column}` at id `{id}` is not a probability: `{value}`")]
         #[code("frame/not-a-probability")]
         NotProbability { column: String, id: String, value: f64 },
         #[error("probabilities at id `{id}` sum to `{sum}`, not to 1")]
@@ -99,7 +99,7 @@ explained! {
         #[code("frame/two-columns")]
         #[hint("name one with `.alias(\"…\")` or `rename`")]
         TwoColumns { column: String },
-        #[error("column `{column}` cannot be named so")]
+        #[error("a column cannot be named `{column}`")]
         #[code("frame/column-name")]
         ColumnName { column: String },
         #[error("the columns differ in length: `{column}` has {got} rows, the others have {expected}")]

@@ -13,13 +13,13 @@ pub use special::Edges;
 use std::fmt;
 use std::sync::Arc;
 
-/// The deepest nesting of an expression. Chosen: polars recurses on threads with small stacks.
+/// The deepest nesting of an expression. Arbitrary: polars recurses on threads with small stacks.
 const MAX_DEPTH: usize = 200;
 
-/// The most parts of one expression. Chosen: `e + e` doubles at each step of a loop.
+/// The most parts of one expression. Arbitrary: `e + e` doubles at each step of a loop.
 const MAX_PARTS: usize = 5_000;
 
-/// The most values in `is_in`. Chosen.
+/// The most values in `is_in`. Arbitrary.
 const MAX_LISTED: usize = 1_000_000;
 
 /// A value written in an expression.

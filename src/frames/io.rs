@@ -83,7 +83,7 @@ fn warn_of_another_run(ctx: &Context, name: &str, real: &Path) {
     let folders = real.ancestors().skip(1).take_while(|folder| *folder != ctx.access.project);
     let mut others = folders.filter(|folder| own.as_deref() != Some(*folder) && folder.join("record.json").is_file());
     if others.next().is_some() {
-        ctx.warn(format!("`{name}` was left by another run: what it has of sealed truth stands in that run's record"));
+        ctx.warn(format!("`{name}` was left by another run: its readings of sealed truth are in that run's record"));
     }
 }
 

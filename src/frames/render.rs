@@ -19,7 +19,7 @@ pub struct Bounds {
     pub cell: usize,
 }
 
-/// Chosen: a line fits a usual editor, the rows a screen.
+/// Arbitrary: a line fits a usual editor, the rows a screen.
 pub const BOUNDS: Bounds = Bounds { width: 120, rows: 20, cell: 32 };
 
 /// One column as text.
@@ -114,7 +114,7 @@ impl Frame {
     }
 
     fn text_columns(&self, intervals: bool, dress: Dress) -> Result<Vec<Shown>, FrameError> {
-        /// Chosen: a table for a paper, not a data file.
+        /// Arbitrary: a table for a paper, not a data file.
         const MAX_TABLE_ROWS: usize = 10_000;
         if self.height() > MAX_TABLE_ROWS {
             return Err(FrameError::TooManyRows {

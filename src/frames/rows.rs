@@ -5,7 +5,7 @@ use super::{Frame, FrameError, Kind};
 use polars::prelude::{Column, DataFrame, DataType};
 use std::collections::HashMap;
 
-/// How far a row of probabilities may sum from 1. Chosen: labels rounded to three digits still pass.
+/// How far a row of probabilities may sum from 1. Arbitrary: labels rounded to three digits still pass.
 const SUM_TOLERANCE: f64 = 1e-2;
 
 /// Probabilities by row, read from a frame.
@@ -349,8 +349,11 @@ mod tests {
     fn every_doubt_has_its_own_message() {
         let cases = [
             (df!("id" => ["a", "a"], "p0" => [0.5, 0.5], "p1" => [0.5, 0.5]), "id `a` occurs twice, in rows 0 and 1"),
-            (df!("id" => ["a"], "p0" => [f64::NAN], "p1" => [0.5]), "column `p0` at id `a` is no probability: `NaN`"),
-            (df!("id" => ["a"], "p0" => [-0.5], "p1" => [1.5]), "column `p0` at id `a` is no probability: `-0.5`"),
+            (
+                df!("id" => ["a"], "p0" => [f64::NAN], "p1" => [0.5]),
+                "column `p0` at id `a` is not a probability: `NaN`",
+            ),
+            (df!("id" => ["a"], "p0" => [-0.5], "p1" => [1.5]), "column `p0` at id `a` is not a probability: `-0.5`"),
             (df!("id" => ["a"], "p0" => [0.25], "p1" => [0.25]), "probabilities at id `a` sum to `0.5`, not to 1"),
             (df!("id" => ["a"], "p0" => [0.25]), "there are no probabilities: column `p1` is missing"),
             (df!("p0" => [0.25], "p1" => [0.75]), "there is no column `id`"),

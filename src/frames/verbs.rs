@@ -12,7 +12,7 @@ use polars::prelude::{
 };
 use std::collections::{BTreeSet, HashMap};
 
-/// The most rows of a frame that a verb makes. Chosen: above any experiment, below this machine's memory.
+/// The most rows of a frame that a verb makes. Arbitrary: above any experiment, below this machine's memory.
 pub const MAX_ROWS: usize = 20_000_000;
 
 /// How rows of two frames meet.

@@ -39,7 +39,7 @@ const SUMS: usize = SIDE * SIDE * 4 / 64;
 const STEP: usize = 32;
 /// Bytes of a tile.
 const TILE: usize = 1024;
-/// Panels of a group. Chosen: their slice, packed, takes half of a second-level cache.
+/// Panels of a group. Arbitrary: their slice, packed, takes half of a second-level cache.
 const GROUP: usize = 8;
 
 /// Slots of a step of three parts, between which other work is done.
@@ -50,7 +50,7 @@ fn n_slots<const PARTS: usize>(n_steps: usize) -> usize {
     if PARTS == 1 { n_steps } else { THIRDS * n_steps }
 }
 
-/// How many times 32 inner steps are asked for ahead of those that are packed. Chosen.
+/// How many times 32 inner steps are asked for ahead of those that are packed. Arbitrary.
 const AHEAD: usize = 2;
 
 /// Whether this processor has the tiles, and the system lets this process use them.
@@ -150,9 +150,9 @@ pub(crate) struct Shelf {
 /// the weights of a small model take to be packed (measured, LOG.md).
 struct Board(Option<Pages>);
 
-/// Bytes of a board. Chosen: large pages that are not touched take no memory.
+/// Bytes of a board. Arbitrary: large pages that are not touched take no memory.
 const BOARD: usize = 32 << 20;
-/// Boards that are kept, resident until the process ends. Chosen: the weights of MiniLM need two and a half.
+/// Boards that are kept, resident until the process ends. Arbitrary: the weights of MiniLM need two and a half.
 const SPARES: usize = 3;
 
 static SPARE: Mutex<Vec<Pages>> = Mutex::new(Vec::new());

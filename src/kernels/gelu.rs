@@ -12,7 +12,7 @@ pub enum Activation {
     GeluTanh,
 }
 
-/// Floats of a task. Chosen: some ten microseconds of work.
+/// Floats of a task. Arbitrary: some ten microseconds of work.
 const CHUNK: usize = 32_768;
 
 /// `(g, g')` where `g = x·Φ(x)` or its tanh approximation (Hendrycks and Gimpel 2016).

@@ -13,9 +13,9 @@ use super::strip::{self, Lines, Part, Ready, Shape, strips};
 use super::tasks::{Raw, tasks};
 use std::cell::Cell;
 
-/// Inner steps between visits to the output. Chosen: a panel's slice of 128 × 64 floats stays in a first-level cache.
+/// Inner steps between visits to the output. Arbitrary: a panel's slice of 128 × 64 floats stays in a first-level cache.
 const DEPTH: usize = 128;
-/// Rows of a task. Chosen: a multiple of every tile height in use; its part of a weight stays in a second-level cache.
+/// Rows of a task. Arbitrary: a multiple of every tile height in use; its part of a weight stays in a second-level cache.
 const ROWS: usize = 96;
 /// Panels of a task: rows of the left operand are reused over them from cache.
 const GROUP: usize = 4;

@@ -6,13 +6,13 @@ use super::tasks::{Raw, tasks};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Elements per task. Chosen: three buffers of it fit a second-level cache; fixed, so that sums never depend on threads.
+/// Elements per task. Arbitrary: three buffers of it fit a second-level cache; fixed, so that sums never depend on threads.
 const CHUNK: usize = 16_384;
-/// Up to so many parameters stay on the calling thread. Chosen: handing over costs more than they do.
+/// Up to so many parameters stay on the calling thread. Arbitrary: handing over costs more than they do.
 const ALONE: usize = 32 * CHUNK;
 
 /// Parameters that are passed over together while nothing ever moved them: the rows of an embedding whose tokens no batch
-/// has named. Chosen: four lines of the cache; divides a chunk.
+/// has named. Arbitrary: four lines of the cache; divides a chunk.
 const BLOCK: usize = 64;
 
 /// Hyperparameters of AdamW that stay the same from step to step.
@@ -176,7 +176,7 @@ fn norm(values: &[f32], moved: &mut [bool]) -> f64 {
     partial.iter().sum::<f64>().sqrt()
 }
 
-/// Floats whose squares are summed in single precision before they go on in double. Chosen: it costs no digit that
+/// Floats whose squares are summed in single precision before they go on in double. Arbitrary: it costs no digit that
 /// clipping could feel.
 const RUN: usize = 16 * LANES;
 

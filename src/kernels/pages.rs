@@ -1,7 +1,7 @@
 //! Large buffers on large pages: a step walks through gigabytes, and with pages of 4 KB a tenth of its time goes to finding
 //! them (measured, LOG.md). Linux is asked for pages of 2 MB where a buffer is worth it; elsewhere nothing is asked.
 
-/// Floats from which a buffer is worth large pages. Chosen: two of them.
+/// Floats from which a buffer is worth large pages. Arbitrary: two of them.
 const LARGE: usize = 1 << 20;
 
 /// `n` zeros.

@@ -27,7 +27,7 @@ thread_local! {
     static ROUNDED: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Floats of a task that rounds. Chosen: a few microseconds of work.
+/// Floats of a task that rounds. Arbitrary: a few microseconds of work.
 const CHUNK: usize = 16_384;
 
 impl<'a> Prepared<'a> {

@@ -17,12 +17,12 @@ use std::cell::Cell;
 
 /// Rows of a strip: with two vectors of columns, as many as registers hold.
 pub(crate) const STRIP: usize = 14;
-/// The longest slice of the inner dimension. Chosen: a strip of it takes half of a first-level cache; for tiles from 64 to 768:
+/// The longest slice of the inner dimension. Arbitrary: a strip of it takes half of a first-level cache; for tiles from 64 to 768:
 /// see LOG.md.
 const SLICE: usize = 384;
 /// Floats from one packed row to the next. Not a power of two, so that rows do not meet in the same lines of the cache.
 const STRIDE: usize = 400;
-/// Panels of a group. Chosen: their slice (0.8 MB) stays in a second-level cache.
+/// Panels of a group. Arbitrary: their slice (0.8 MB) stays in a second-level cache.
 const GROUP: usize = 8;
 /// Strips of a task.
 const STRIPS: usize = 14;

@@ -49,7 +49,7 @@ pub(crate) fn awake<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// How often a thread looks for a task before it lets other processes have its core. Chosen: some microseconds.
+/// How often a thread looks for a task before it lets other processes have its core. Arbitrary: some microseconds.
 const PATIENCE: usize = 100;
 
 /// A mutable buffer that several tasks write, each in its own place.

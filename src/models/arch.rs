@@ -5,12 +5,12 @@ use crate::kernels::attention::relative;
 pub use crate::kernels::gelu::Activation;
 pub use crate::kernels::rotary::{Rope, Scaling};
 
-/// The most parameters of one trunk: chosen, 8 GB of 32-bit numbers.
+/// The most parameters of one trunk: arbitrary, 8 GB of 32-bit numbers.
 const MAX_PARAMS: usize = 2 << 30;
 
-/// The longest context: chosen.
+/// The longest context: arbitrary.
 pub const MAX_CONTEXT: usize = 1 << 16;
-/// The most token types: chosen.
+/// The most token types: arbitrary.
 const MAX_TOKEN_TYPES: usize = 1 << 10;
 /// The most features of a head: arbitrary, above any published model.
 const MAX_HEAD: usize = 1 << 10;
@@ -262,7 +262,7 @@ impl NeoxConfig {
 }
 
 impl Rope {
-    /// Refuses numbers that cannot be meant. The limits are chosen.
+    /// Refuses numbers that cannot be meant. The limits are arbitrary.
     fn check(&self) -> Result<(), ModelError> {
         let within = |field, must: &str, got: f32, ok: bool| match ok {
             true => Ok(()),
@@ -371,7 +371,7 @@ impl Arch {
         }
     }
 
-    /// Refuses sizes that cannot be meant, before anything of that size is made. The limits are chosen.
+    /// Refuses sizes that cannot be meant, before anything of that size is made. The limits are arbitrary.
     pub fn check(&self) -> Result<(), ModelError> {
         let n_heads = self.n_heads();
         let (norm_eps, n_token_types) = match self {

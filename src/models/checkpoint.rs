@@ -47,7 +47,7 @@ pub const TOKENIZER: &str = "tokenizer.json";
 /// The version of our own format.
 pub const VERSION: u32 = 1;
 
-/// The most bytes of one file that is read: chosen, far above any model that trains here.
+/// The most bytes of one file that is read: arbitrary, far above any model that trains here.
 const MAX_FILE: u64 = 8 << 30;
 
 /// `config.json` of our own checkpoints.

@@ -58,9 +58,9 @@ struct Sequence {
     is_cut: bool,
 }
 
-/// The most tokens that one encoder keeps: chosen, 64 MB.
+/// The most tokens that one encoder keeps: arbitrary, 64 MB.
 const MAX_KEPT: usize = 16 << 20;
-/// Rows between two looks at the interrupt: chosen, a few milliseconds of work.
+/// Rows between two looks at the interrupt: arbitrary, a few milliseconds of work.
 const ROWS_PER_LOOK: usize = 512;
 
 /// What the tokenizers library answers. A panic of it is an error: whatever a stranger's file holds, it is the file's fault.

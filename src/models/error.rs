@@ -61,7 +61,7 @@ explained! {
         #[code("model/no-head")]
         #[hint("finetune it first: model.finetune(data, labels)")]
         NoHead { name: String },
-        #[error("the model `{name}` tells {n_classes} classes apart, the data has {n_data}")]
+        #[error("the model `{name}` has {n_classes} classes, the data has {n_data}")]
         #[code("model/classes")]
         Classes { name: String, n_classes: usize, n_data: usize },
         #[error("`{name}` was trained on the classes {}, `{data}` has {}", listed(.ours), listed(.theirs))]

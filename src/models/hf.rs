@@ -60,7 +60,7 @@ struct PoolingConfig {
     pooling_mode_lasttoken: bool,
 }
 
-/// Rungs of the ladder that is made of MiniLM: its first k layers. Chosen: 5 adds little to 4.
+/// Rungs of the ladder that is made of MiniLM: its first k layers. Arbitrary: 5 adds little to 4.
 const MINILM_RUNGS: [usize; 5] = [1, 2, 3, 4, 6];
 /// Files of a checkpoint beside [`WEIGHTS`] and their like.
 pub const SENTENCE: &str = "sentence_bert_config.json";

@@ -65,7 +65,7 @@ explained! {
         #[error("a bidirectional encoder does not predict next tokens")]
         #[code("model/not-causal")]
         NotCausal,
-        #[error("the checkpoint has no matrix that reads next tokens")]
+        #[error("the checkpoint has no output matrix for next tokens")]
         #[code("model/headless")]
         #[hint(
             "it was saved as a base model: load the checkpoint that has `lm_head.weight`; finetuning on labels works without"
@@ -311,7 +311,7 @@ pub fn lm_logits(arch: &Arch, params: &[f32], batch: &Packed, tape: &mut Tape) -
 const WORTH: [(usize, usize); 3] = [(32_000_000, 8), (16_000_000, 4), (8_000_000, 2)];
 /// Parameters of a task that adds the shards' gradients.
 const CHUNK: usize = 16_384;
-/// Up to so many are added on one thread. Chosen: handing over costs more.
+/// Up to so many are added on one thread. Arbitrary: handing over costs more.
 const ALONE: usize = 8 * CHUNK;
 
 impl Tape {

@@ -107,9 +107,9 @@ impl Blueprint {
     }
 }
 
-/// The most words of a tokenizer made from texts: chosen. Rarer ones become `[UNK]`.
+/// The most words of a tokenizer made from texts: arbitrary. Rarer ones become `[UNK]`.
 const MAX_WORDS: usize = 1 << 16;
-/// The most parameters and the longest context of a model made here: chosen, so that it is made within a second and
+/// The most parameters and the longest context of a model made here: arbitrary, so that it is made within a second and
 /// its attention fits memory.
 const MAX_PARAMS: usize = 1 << 25;
 const MAX_CONTEXT: usize = 1 << 11;

@@ -122,7 +122,7 @@ fn about(record: &Record) -> String {
     };
     let ended = match &record.outcome {
         Outcome::Done => String::new(),
-        Outcome::Running => " It has not ended, or was ended by force.".to_owned(),
+        Outcome::Running => " It is still running, or was killed.".to_owned(),
         Outcome::Interrupted => " It was interrupted.".to_owned(),
         Outcome::Failed { message, .. } => format!(" It failed: {message}."),
     };

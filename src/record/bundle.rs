@@ -23,10 +23,10 @@ const RUN: &str = "run/";
 const DATA: &str = "data/";
 const STDLIB: &str = "stdlib/";
 
-/// The most members of a bundle (chosen: far above any run's files).
+/// The most members of a bundle (arbitrary: far above any run's files).
 const MAX_MEMBERS: usize = 100_000;
 
-/// The most bytes of all members together, unpacked (chosen: a bundle is laid out on the disk).
+/// The most bytes of all members together, unpacked (arbitrary: a bundle is laid out on the disk).
 const MAX_TOTAL: u64 = 16 << 30;
 
 /// How many times its own size a bundle may unpack to, beyond [`FREE`]. Arbitrary: tables and drawings shrink to between a half and a
@@ -372,7 +372,7 @@ mod tests {
             assert!(error.contains("plain file with a plain name"), "{name}: {error}");
         }
         assert!(said(&forged(&kept, &[("run/evil.csv", b"x")])).contains("not named by its record"));
-        assert!(said(b"no zip").contains("b.zip` is no usable bundle"));
+        assert!(said(b"no zip").contains("b.zip` is not a usable bundle"));
         let long = vec![0; (MAX_TEXT + 1) as usize];
         let error = said(&forged(&kept, &[("run/report.html", &long)]));
         assert!(error.contains("more than 67108864 bytes"), "{error}");

@@ -30,17 +30,17 @@ explained! {
         #[code("record/link")]
         #[hint("remove the link, or name the folder that is meant, or a new one, with --run DIR")]
         Link { path: String, link: String },
-        #[error("a run works in the folder `{path}` right now")]
+        #[error("another run is using the folder `{path}`")]
         #[code("record/live")]
         #[hint("wait until it ends, or name another folder with --run DIR")]
         Live { path: String },
-        #[error("a run works in the folder `{path}` or was ended by force: this file system does not tell")]
+        #[error("the folder `{path}` has a run that is still going or was killed: this file system has no locks to tell which")]
         #[code("record/untold")]
-        #[hint("name another folder with --run DIR; if no run works there, its record.json can be removed")]
+        #[hint("name another folder with --run DIR; if no run is using it, remove its record.json")]
         Untold { path: String },
         #[error("the folder `{path}` holds an unfinished run of another command: `{command}`")]
         #[code("record/other-command")]
-        #[hint("that command takes it up where it stopped; for this one name another folder with --run DIR")]
+        #[hint("run that command to continue it; for this one name another folder with --run DIR")]
         OtherCommand { path: String, command: String },
         #[error("`{path}` could not be written: {reason}")]
         #[code("record/write")]
@@ -59,12 +59,12 @@ explained! {
         #[error("`{path}` is damaged: {reason}")]
         #[code("record/damaged")]
         Damaged { path: String, reason: String },
-        #[error("`{path}` is no run folder: it has no `record.json`")]
+        #[error("`{path}` is not a run folder: it has no `record.json`")]
         #[code("record/none")]
         #[hint("`w2s runs` lists run folders")]
         NoRecord { path: String },
         /// Whether it is only what the program makes anew.
-        #[error("`{path}` is not what the run left: changed or gone since then is {files}")]
+        #[error("`{path}` differs from what the run left: changed or missing since then: {files}")]
         #[code("record/altered")]
         #[hint(if *only_pages {
             format!("the page and the appendix are made anew from the rest: w2s appendix {path}")
@@ -80,13 +80,13 @@ explained! {
         #[error("the record names the path `{path}`: {reason}")]
         #[code("record/path")]
         Path { path: String, reason: &'static str },
-        #[error("`{path}` is no usable bundle: {reason}")]
+        #[error("`{path}` is not a usable bundle: {reason}")]
         #[code("bundle/broken")]
         #[hint("a run is named by its folder, the `record.json` in it, or what `w2s bundle` made")]
         Bundle { path: String, reason: String },
-        #[error("the script read `{path}`, and that file is not at hand with the content that the record names")]
+        #[error("the script read `{path}`, but no file with the recorded content was found there")]
         #[code("record/data")]
-        #[hint("name the folder that it was read from, with its content of then: --project DIR")]
+        #[hint("name the folder that holds the file as it was then: --project DIR")]
         Data { path: String },
         #[error("the run used `{id}`, which was not fetched into the store")]
         #[code("store/not-fetched")]
@@ -94,7 +94,7 @@ explained! {
         NotFetched { id: String },
         #[error("the run cannot be verified: {reason}")]
         #[code("verify/unfit")]
-        #[hint("run its script again: what it has computed is looked up, and a stopped training goes on")]
+        #[hint("run its script again: computed results are reused, and an interrupted training continues")]
         Unfit { reason: String },
     }
     from { Access(AccessError) }

@@ -11,10 +11,10 @@ use std::path::{Component, Path, PathBuf};
 /// The record's name in a run folder.
 pub const RECORD: &str = "record.json";
 
-/// The largest record that is read (chosen: several times what the most events take).
+/// The largest record that is read (arbitrary: several times what the most events take).
 pub const MAX_RECORD: u64 = 256 << 20;
 
-/// The largest other file of a run that is read (chosen: it is read whole).
+/// The largest other file of a run that is read (arbitrary: it is read whole).
 pub const MAX_FILE: u64 = 4 << 30;
 
 /// The most characters of a path in a record (chosen).

@@ -4,7 +4,7 @@ use super::schema::Root;
 use crate::core::context::{Access, Settings};
 use std::path::{Component, Path, PathBuf};
 
-/// Levels above the project that a recorded path may climb (chosen: beyond, it says more about the machine than about the
+/// Levels above the project that a recorded path may climb (arbitrary: beyond, it says more about the machine than about the
 /// experiment).
 const MAX_UP: usize = 3;
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// The name and version of the format of `record.json`. Raise the version whenever a field changes its meaning.
 pub const SCHEMA: &str = "w2s-run/3";
 
-/// Events that a record keeps; further ones are only counted (chosen: some tens of megabytes of JSON).
+/// Events that a record keeps; further ones are only counted (arbitrary: some tens of megabytes of JSON).
 pub const MAX_EVENTS: usize = 100_000;
 
 /// What stands before the version in every schema of a record.

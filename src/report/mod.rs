@@ -35,7 +35,7 @@ use crate::core::explain::explained;
 use canvas::Medium;
 use std::sync::Arc;
 
-/// The most rows, series or cells that one figure takes (chosen: beyond, nobody can read it).
+/// The most rows, series or cells that one figure takes (arbitrary: beyond, nobody can read it).
 pub const MAX_MARKS: usize = 20_000;
 
 /// A finished drawing. Cheap to clone.
@@ -139,7 +139,7 @@ explained! {
         #[code("report/limits")]
         #[hint("type {option}: [0.0, 1.0]")]
         Limits { option: &'static str, got: String },
-        #[error("two rows are one bar: {bar}")]
+        #[error("two rows give the same bar: {bar}")]
         #[code("report/one-bar")]
         #[hint("a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`")]
         OneBar { bar: String },

@@ -19,7 +19,7 @@ pub struct PgrRow {
     pub reason: String,
 }
 
-/// How far beyond the points (and 0 and 1) an interval may stretch the axis; beyond, it ends in an arrow (chosen: one gap's width).
+/// How far beyond the points (and 0 and 1) an interval may stretch the axis; beyond, it ends in an arrow (arbitrary: one gap's width).
 const STRETCH: f64 = 1.0;
 
 /// Draws PGR with intervals, grouped by gap, with lines at 0 and 1. `note` says below what the bars are, `order` which methods get

@@ -1,6 +1,5 @@
 //! What can be wrong with what a metric is given.
 
-use super::scores::Metric;
 use crate::core::context::Interrupted;
 use crate::core::explain::explained;
 use crate::data::DataError;
@@ -28,8 +27,8 @@ explained! {
         )]
         #[code("metric/no-probabilities")]
         #[hint(missing.hint())]
-        NeedsProbabilities { metric: Metric, missing: FrameError },
-        #[error("the predictions have no class: neither `prediction` nor p0, p1, … nor `label` is there")]
+        NeedsProbabilities { metric: &'static str, missing: FrameError },
+        #[error("the predictions have no class: there is no `prediction`, no p0, p1, … and no `label`")]
         #[code("metric/no-class")]
         #[hint(format!("columns: {}", columns.join(", ")))]
         NoClass { columns: Vec<String> },
@@ -38,7 +37,7 @@ explained! {
         #[hint("to measure one model by another, say so: frame.rename(#{{ prediction: \"label\" }})")]
         NoLabel,
         #[error(
-            "a bootstrap of ece covers nothing: resampling adds to it, so that its interval lies above the true value"
+            "a bootstrap interval of ece does not cover the true value: resampling raises ece, so the interval lies above it"
         )]
         #[code("metric/no-bootstrap")]
         #[hint(
@@ -55,7 +54,7 @@ explained! {
         #[error("`{name}` has no value")]
         #[code("metric/no-values")]
         NoValues { name: &'static str },
-        #[error("`{name}` holds `{value}`, which is no finite number")]
+        #[error("`{name}` holds `{value}`, which is not a finite number")]
         #[code("metric/not-finite")]
         NotFinite { name: &'static str, value: f64 },
         #[error("`{name}` must be an accuracy from 0 to 1, got `{value}`")]

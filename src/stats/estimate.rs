@@ -63,7 +63,7 @@ fn number(value: f64) -> String {
 }
 
 /// 0.95 as `95`.
-pub(super) fn percent(level: f64) -> String {
+pub(crate) fn percent(level: f64) -> String {
     format!("{:.4}", level * 100.0).trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 

@@ -1,33 +1,20 @@
-//! Metrics and statistics: how good, how sure, how much recovered.
+//! What metrics share, and what other rooms compute with too. A metric itself is a file of `builtins::metric`: formula, record and tests.
 //!
 //! Predictions and truth meet by id and must cover the same rows. What cannot be computed honestly (one class, no gap,
 //! one seed) is refused or explained, never smoothed over.
 
-pub mod agreement;
-pub mod calibration;
 mod error;
 pub mod estimate;
-pub mod holm;
 pub mod intervals;
 pub mod least_squares;
 pub mod logistic;
-pub mod mcnemar;
 pub mod neighbours;
-pub mod one_sample;
 pub mod overlap;
-pub mod paired;
-pub mod pgr;
-pub mod power;
-pub mod proportions;
-mod resample;
 pub mod scores;
-pub mod slope;
-mod wilson;
 
 pub use error::MetricError;
 pub use estimate::Estimate;
-pub use scores::{Metric, Scored};
-pub use wilson::wilson;
+pub use scores::Scored;
 
 /// The mean; 0 of nothing, which callers refuse first.
 pub(crate) fn mean(values: &[f64]) -> f64 {
@@ -51,7 +38,7 @@ pub(crate) fn differences(a: &[f64], b: &[f64]) -> Vec<f64> {
         .zip(b)
         .map(|(x, y)| {
             let difference = x - y;
-            // Chosen: accuracies are ratios of counts below 10^8; 0.9 − 0.8 and 0.8 − 0.7 must count as equal.
+            // Arbitrary: accuracies are ratios of counts below 10^8; 0.9 − 0.8 and 0.8 − 0.7 must count as equal.
             (difference * 1e12).round() / 1e12
         })
         .collect()
@@ -65,7 +52,7 @@ pub(crate) fn is_rounding(a: f64, b: f64) -> bool {
 
 /// Values of statsmodels and scipy, with the code that made them: `tests/reference/comparisons.py`, `claims.py` and `methods.py`.
 #[cfg(test)]
-mod reference {
+pub(crate) mod reference {
     use serde_json::Value;
 
     /// The cases of one test of `comparisons.py`, at least eight.

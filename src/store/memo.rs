@@ -156,7 +156,7 @@ impl<O: Operation> Performance<'_, O> {
     fn answer(&self) -> Named<O> {
         let (ctx, step) = (self.ctx, &self.step);
         if let Some(why) = step.untraceable.as_ref().filter(|_| ctx.settings.memo == Memo::On) {
-            ctx.warn(format!("`{}` of {} is not looked up or kept: {why}", step.operation, step.what));
+            ctx.warn(format!("`{}` of {} is neither looked up nor stored: {why}", step.operation, step.what));
         }
         if ctx.settings.memo == Memo::Off || step.untraceable.is_some() {
             return match ctx.dry_run() {
@@ -189,8 +189,7 @@ impl<O: Operation> Performance<'_, O> {
             LookedUp::Missing => return Ok(None),
             LookedUp::Damaged(file, why) => {
                 if warns {
-                    self.ctx
-                        .warn(format!("`{file}` of the store is damaged and what it held is computed again: {why}"));
+                    self.ctx.warn(format!("`{file}` of the store is damaged; its content is computed again: {why}"));
                 }
                 return Ok(None);
             }

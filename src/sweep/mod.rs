@@ -20,7 +20,7 @@ pub use state::SweepState;
 pub enum SweepError {
     #[error("no worker process could be started: {reason}")]
     Start { reason: String },
-    #[error("a worker process did not arrive at the same cells: {why}")]
+    #[error("a worker process found other cells than this one: {why}")]
     Refused { why: String },
     #[error("a worker process needs about {need} MiB of memory, the workers may hold {budget} MiB")]
     Memory { need: u64, budget: u64 },

@@ -55,7 +55,7 @@ const MAX_TRIES: usize = 2;
 /// Bytes of a worker's last words on standard error that are kept.
 const LAST_WORDS: usize = 2048;
 
-/// How long the last words of a worker that died are waited for. Chosen.
+/// How long the last words of a worker that died are waited for. Arbitrary.
 const LISTENED: Duration = Duration::from_millis(500);
 
 /// Runs the cells; what became of each. A cell that is missing in the answer was not begun.
@@ -364,7 +364,7 @@ impl Scheduler<'_> {
         let tries = self.tries.entry(cell).or_insert(0);
         *tries += 1;
         if *tries < MAX_TRIES {
-            self.ctx.warn(format!("the worker process of cell {cell} died and the cell is tried again ({why})"));
+            self.ctx.warn(format!("the worker process of cell {cell} died; the cell is retried ({why})"));
             self.queue.put_back(id, cell);
             return Ok(());
         }

@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 /// The share of a training's time that saving its state may take.
 const SHARE: f64 = 0.03;
-/// What was done in less time is done again rather than saved: chosen.
+/// What was done in less time is done again rather than saved: arbitrary.
 const LEAST: Duration = Duration::from_secs(2);
-/// Bytes a second, before a save was measured: chosen, a slow disk's.
+/// Bytes a second, before a save was measured: arbitrary, a slow disk's.
 const WRITING: f64 = 1e8;
 /// Raised when the meaning of a state changes.
 const FORMAT: u64 = 1;
-/// Points of a loss curve: chosen, enough for an eye.
+/// Points of a loss curve: arbitrary, enough for an eye.
 const POINTS: usize = 50;
 
 /// A training between two steps, but for its parameters and optimiser.
@@ -104,7 +104,7 @@ impl<'a> Checkpoints<'a> {
                 State { random, ..state }
             }
             Err(why) => {
-                self.ctx.warn(format!("the saved state of this training is not used, it begins anew: {why}"));
+                self.ctx.warn(format!("the saved state of this training cannot be used; training starts again: {why}"));
                 fresh
             }
         };
@@ -138,7 +138,8 @@ impl<'a> Checkpoints<'a> {
         if let Err(error) = self.write(state, weights)
             && !std::mem::replace(&mut self.warned, true)
         {
-            self.ctx.warn(format!("the state of this training could not be saved, it goes on without: {error}"));
+            self.ctx
+                .warn(format!("the state of this training could not be saved; training continues without it: {error}"));
         }
         let cost = started.elapsed();
         (self.at, self.last, self.cost) = (state.step, Instant::now(), Some(cost));

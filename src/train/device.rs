@@ -1,6 +1,7 @@
 //! What a training changes, on a device of candle's: a whole model, adapters or a head alone, as tensors.
 
 use super::TrainError;
+use super::causal::HasLeaves;
 use super::job::{Hold, Learner, decays, dropout_of};
 use super::lora::Adapters;
 use super::predict::{clear, push_row};
@@ -193,6 +194,12 @@ pub(super) struct Speaker<'a> {
     interrupt: &'a Interrupt,
 }
 
+impl HasLeaves for Speaker<'_> {
+    fn leaves(&mut self) -> &mut Leaves {
+        &mut self.leaves
+    }
+}
+
 impl<'a> Speaker<'a> {
     /// A trunk with these parameters.
     pub fn new(
@@ -228,6 +235,12 @@ pub(super) struct Scribe<'a> {
     kept: Kept,
     interrupt: &'a Interrupt,
     held: Option<(Padded, Tape)>,
+}
+
+impl HasLeaves for Scribe<'_> {
+    fn leaves(&mut self) -> &mut Leaves {
+        &mut self.leaves
+    }
 }
 
 impl<'a> Scribe<'a> {

@@ -41,13 +41,13 @@ explained! {
         #[code("train/contradiction")]
         #[hint("training reads p0, p1, …: change those, and drop `label` or change it with them")]
         Contradiction { id: String, label: usize, largest: usize },
-        #[error("`labels` tells {n_labels} classes apart, `data` has {n_data}")]
+        #[error("`labels` has {n_labels} classes, `data` has {n_data}")]
         #[code("train/classes")]
         Classes { n_labels: usize, n_data: usize },
-        #[error("`labels` weighs the row `{id}` with {got}: a weight is 0, or from 1e-9 to 1e9")]
+        #[error("`labels` gives the row `{id}` the weight {got}: a weight must be 0, or from 1e-9 to 1e9")]
         #[code("train/weight")]
         Weight { id: String, got: f64 },
-        #[error("`labels` weighs every one of the {n_rows} rows of `data` with 0: nothing is left to train on")]
+        #[error("`labels` gives each of the {n_rows} rows of `data` the weight 0: nothing is left to train on")]
         #[code("train/weight")]
         NoWeight { n_rows: usize },
         #[error("`{option}` must be {must}, got `{got}`")]
@@ -56,24 +56,24 @@ explained! {
         #[error("the checkpoint `{step}` is not among the steps `1` to `{steps}`")]
         #[code("pretrain/checkpoint")]
         Checkpoint { step: usize, steps: usize },
-        #[error("the model `{model}` reads another vocabulary than this world's")]
+        #[error("the vocabulary of the model `{model}` is not this world's")]
         #[code("pretrain/other-words")]
         OtherWords { model: String },
-        #[error("`{option}` shares {n} rows with the training data, the first with id `{id}`: it must hold others")]
+        #[error("`{option}` shares {n} rows with the training data, the first with id `{id}`: held-out rows must not be trained on")]
         #[code("train/validation")]
         #[hint("split off rows first: let parts = data.split(…)")]
         NotHeldOut { option: &'static str, n: usize, id: String },
-        #[error("`validation` has {n_test} test rows, the first with id `{id}`: an honest stop must not see them")]
+        #[error("`validation` has {n_test} test rows, the first with id `{id}`: early stopping must not use test rows")]
         #[code("train/validation")]
-        #[hint("for a stop that looks at the truth of test rows, and says so: oracle_validation")]
+        #[hint("to stop by the truth of test rows, on the record: oracle_validation")]
         ValidationTestRows { n_test: usize, id: String },
-        #[error("the labels of `validation` have a column `weight`, which is about training")]
+        #[error("the labels of `validation` have a column `weight`, which only training uses")]
         #[code("train/validation")]
         #[hint("labels.drop(\"weight\")")]
         ValidationWeights,
         #[error("`validation` and `oracle_validation` both ask for `keep: \"best\"`")]
         #[code("train/option")]
-        #[hint("one of them is followed, the other with keep: \"last\" is watched")]
+        #[hint("give keep: \"last\" to the one that is only to be recorded")]
         TwoBest,
         #[error("`auroc` of `{option}` is not defined: {why}")]
         #[code("train/validation")]
@@ -82,14 +82,14 @@ explained! {
         #[error("give one of `epochs` and `steps`, got {epochs} epochs and {steps} steps")]
         #[code("train/option")]
         EpochsAndSteps { epochs: usize, steps: usize },
-        #[error("{epochs} epochs of {n_rows} rows are {steps} steps, at most {most} are taken")]
+        #[error("{epochs} epochs of {n_rows} rows are {steps} steps, at most {most} are allowed")]
         #[code("train/option")]
         TooManySteps { epochs: usize, n_rows: usize, steps: usize, most: usize },
         #[error("the optimizer `adam` has no weight decay, got `weight_decay` `{weight_decay}`")]
         #[code("train/option")]
         #[hint("optimizer: \"adamw\"")]
         AdamDecay { weight_decay: f64 },
-        #[error("`{option}` is about training the trunk, and `linear_probe` freezes it")]
+        #[error("`{option}` applies to training the trunk, which `linear_probe` freezes")]
         #[code("train/option")]
         #[hint("leave one of the two out")]
         Frozen { option: &'static str },
@@ -107,9 +107,9 @@ explained! {
         Diverged { step: usize, steps: usize, what: &'static str, lr: f64 },
         #[error("`{model}` is a bidirectional encoder: it does not predict next tokens, so it cannot {asked}")]
         #[code("model/not-causal")]
-        #[hint("causal models speak: those of model::ladder(\"world\"), or a Llama")]
+        #[hint("take a causal model: one of model::ladder(\"world\"), or a Llama")]
         Speechless { model: String, asked: &'static str },
-        #[error("models {asked} on the CPU alone, not on `{device}`")]
+        #[error("models {asked} only on the CPU, not on `{device}`")]
         #[code("model/device")]
         #[hint("leave --device out")]
         CpuOnly { asked: &'static str, device: String },
@@ -145,7 +145,7 @@ explained! {
         #[error("`features` has {n_features} features, `rows` has {n_rows}")]
         #[code("train/features")]
         FeatureWidth { n_features: usize, n_rows: usize },
-        #[error("`{of}` has {got} in `{column}` of the row `{id}`, which is no finite number")]
+        #[error("`{of}` has {got} in `{column}` of the row `{id}`, which is not a finite number")]
         #[code("train/features")]
         Feature { of: &'static str, id: String, column: String, got: f64 },
         #[error("{0}")]
@@ -155,11 +155,11 @@ explained! {
         #[code("model/input")]
         #[hint("rows with `prompt`, `chosen` and `rejected`, or with `prompt` and two `continuations`")]
         NotPairs { data: String, n: usize },
-        #[error("the loss `{loss}` has no reference, and `reference` is given")]
+        #[error("the loss `{loss}` uses no reference, but `reference` is given")]
         #[code("train/reference")]
         #[hint("leave `reference` out")]
         IdleReference { loss: String },
-        #[error("`{reference}` reads other tokens than `{model}`: it cannot be its reference")]
+        #[error("`{reference}` and `{model}` have different tokenizers: it cannot be the reference")]
         #[code("train/reference")]
         #[hint("take a model with the same tokenizer")]
         OtherTokens { model: String, reference: String },

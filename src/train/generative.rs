@@ -1,29 +1,24 @@
 //! Generative finetuning: a causal model trained on as a language model on a data set's inputs, before anybody labels them.
 
+use super::causal::{Engine, MAX_BATCH, MAX_STEPS, Trained, check_lora, settled_steps};
 use super::device::Speaker;
 use super::lora::{Adapters, Lora};
-use super::options::{Limits, choice, declare, derived_text, other_text};
+use super::options::{choice, declare, derived_text, other_text};
 use super::plan::default_lr;
 use super::predict::{clear, push_row};
 use super::schedule::Schedule;
 use super::training::{Course, Training};
-use super::validation::{Evaluation, Watch};
-use super::weights::{OnHost, Weights};
+use super::weights::Weights;
 use super::{Batches, TrainError, trained};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::random::Random;
 use crate::data::{Data, InputKind};
 use crate::kernels::optim::AdamWOptions;
-use crate::models::arch::{Arch, Params};
-use crate::models::trunk::{Packed, Tape, check_lm, decayed, lm_step_on};
+use crate::models::arch::Arch;
+use crate::models::trunk::{Packed, check_lm, lm_step_on};
 use crate::models::{Encoded, Model, ModelError, candle};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
-use std::sync::Arc;
-
-/// The most steps and rows a step: arbitrary, weeks of work on a machine of today.
-const MAX_STEPS: usize = 10_000_000;
-const MAX_BATCH: usize = 1 << 16;
 
 choice! {
     /// Which tokens the loss is about.
@@ -84,19 +79,8 @@ impl GenerativeRecipe {
     /// Checks every option and settles what depends on the model and on the number of sequences.
     fn settled(&self, model: &Model, n: usize) -> Result<GenerativeRecipe, TrainError> {
         self.check()?;
-        if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
-            return Err(TrainError::EpochsAndSteps { epochs, steps });
-        }
-        let batch = self.batch.min(n.max(1));
-        let epochs = self.epochs.unwrap_or(1);
-        let steps = self.steps.unwrap_or_else(|| epochs.saturating_mul(n.div_ceil(batch)));
-        if steps > MAX_STEPS {
-            return Err(TrainError::TooManySteps { epochs, n_rows: n, steps, most: MAX_STEPS });
-        }
-        if let Some(Lora { rank, alpha }) = self.lora {
-            Limits::from(1..=model.inner.arch.width()).check("rank", &rank)?;
-            Limits::from(1e-6..=1e6).check("alpha", &alpha)?;
-        }
+        let (batch, steps) = settled_steps((self.epochs, self.steps), self.batch, n)?;
+        check_lora(self.lora, &model.inner.arch)?;
         Ok(GenerativeRecipe {
             epochs: None,
             steps: Some(steps),
@@ -124,7 +108,7 @@ pub fn finetune_generative(
     let recipe = &recipe.settled(model, data.len() * data.n_sequences())?;
     let model = &model.with_max_tokens(recipe.max_tokens.unwrap_or(model.inner.max_tokens))?;
     let adapters = recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
-    let work = Generative { model, data, recipe, adapters: adapters.as_ref() };
+    let work = Generative { trained: Trained { model, adapters: adapters.as_ref() }, data, recipe };
     let (trained, digest) = perform_named(&work, ctx)?;
     let new = work.model_of(trained, digest);
     trained::note(ctx, given, &new, data);
@@ -133,16 +117,15 @@ pub fn finetune_generative(
 
 /// A generative finetuning before it is computed.
 struct Generative<'a> {
-    model: &'a Model,
+    trained: Trained<'a>,
     data: &'a Data,
     /// Settled.
     recipe: &'a GenerativeRecipe,
-    adapters: Option<&'a Adapters>,
 }
 
 impl Generative<'_> {
     fn digest(&self) -> Digest {
-        let (model, data) = (self.model.inner.digest, self.data.digest());
+        let (model, data) = (self.trained.model.inner.digest, self.data.digest());
         self.recipe.add_to(Digest::of("finetune_generative", 1).digest("model", model).digest("data", data)).finish()
     }
 
@@ -154,30 +137,8 @@ impl Generative<'_> {
 
     /// The new model, called `digest`, from the numbers that were trained.
     fn model_of(&self, trained: Vec<f32>, digest: Digest) -> Model {
-        let inner = &self.model.inner;
-        let values = match self.adapters {
-            None => trained,
-            Some(adapters) => {
-                let mut merged = inner.params.values.clone();
-                adapters.apply(&inner.params.values, &trained, &mut merged);
-                merged
-            }
-        };
-        let (n_rows, name) = (self.data.len(), self.data.name());
-        self.model.with(|changed| {
-            changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
-            changed.head = None;
-            changed.digest = digest;
-            changed.lineage = format!("{}, finetuned generatively on {n_rows} rows of {name}", inner.lineage);
-            changed.recipe = self.options();
-            changed.validation = None;
-            changed.curves = None;
-        })
-    }
-
-    /// What is trained at first.
-    fn first(&self) -> Vec<f32> {
-        self.adapters.map_or_else(|| self.model.inner.params.values.clone(), |all| all.initial(self.recipe.seed))
+        let how = format!("finetuned generatively on {} rows of {}", self.data.len(), self.data.name());
+        self.trained.model(trained, digest, &how, self.options(), None)
     }
 
     fn steps(&self) -> usize {
@@ -212,80 +173,50 @@ impl Generative<'_> {
         device: Option<&candle_core::Device>,
         ctx: &'e Context,
         masks: bool,
-    ) -> Result<Engine<'e>, TrainError> {
-        let (recipe, inner) = (self.recipe, &self.model.inner);
+    ) -> Result<Engine<'e, Speaker<'e>>, TrainError> {
+        let recipe = self.recipe;
         let [beta1, beta2] = recipe.betas;
         let adam = AdamWOptions { beta1, beta2, weight_decay: recipe.weight_decay, ..AdamWOptions::default() };
-        let tape = Box::new(Tape::recomputing(recipe.recompute));
-        let base: &[f32] = &inner.params.values;
-        match (device, self.adapters) {
-            (None, None) => {
-                let weights = OnHost::new(params, adam, decayed(&inner.arch));
-                Ok(Engine::Own { weights, tape })
-            }
-            (None, Some(adapters)) => {
-                let all = 0..params.len();
-                let weights = OnHost::new(params, adam, std::iter::once(all).collect());
-                let (trunk, d_trunk) = (base.to_vec(), vec![0.0; base.len()]);
-                Ok(Engine::Adapted { weights, tape, adapters, base, trunk, d_trunk })
-            }
-            (Some(_), adapters) if masks || adapters.is_some() || recipe.weight_decay > 0.0 => {
+        match device {
+            None => Ok(self.trained.on_host(params, adam, recipe.recompute)),
+            Some(_) if masks || self.trained.adapters.is_some() || recipe.weight_decay > 0.0 => {
                 let asked = "are finetuned generatively with `lora`, `weight_decay` or loss on continuations";
                 Err(TrainError::CpuOnly { asked, device: ctx.settings.device.clone() })
             }
-            (Some(on), _) => Ok(Engine::Device(Speaker::new(&inner.arch, &params, adam, on, &ctx.interrupt)?)),
+            Some(on) => {
+                let speaker = Speaker::new(&self.trained.model.inner.arch, &params, adam, on, &ctx.interrupt)?;
+                Ok(Engine::Device(Box::new(speaker)))
+            }
         }
     }
 }
 
-/// What is trained, on the own kernels or on a device.
-enum Engine<'a> {
-    Own {
-        weights: OnHost,
-        tape: Box<Tape>,
-    },
-    /// Updates of low rank; the effective weights of this step, and their gradients.
-    Adapted {
-        weights: OnHost,
-        tape: Box<Tape>,
-        adapters: &'a Adapters,
-        base: &'a [f32],
-        trunk: Vec<f32>,
-        d_trunk: Vec<f32>,
-    },
-    Device(Speaker<'a>),
-}
-
-impl Engine<'_> {
-    fn weights(&mut self) -> &mut dyn Weights {
-        match self {
-            Engine::Own { weights, .. } | Engine::Adapted { weights, .. } => weights,
-            Engine::Device(speaker) => &mut speaker.leaves,
+/// The batch's loss; its gradients are those that the next step goes along.
+fn gradients(
+    engine: &mut Engine<Speaker>,
+    arch: &Arch,
+    batch: &Packed,
+    counted: Option<&[bool]>,
+) -> Result<f64, ModelError> {
+    match engine {
+        Engine::Own { weights, tape } => {
+            Ok(lm_step_on(arch, &weights.params, batch, counted, tape, &mut weights.grads))
         }
-    }
-
-    /// The batch's loss; its gradients are those that the next step goes along.
-    fn gradients(&mut self, arch: &Arch, batch: &Packed, counted: Option<&[bool]>) -> Result<f64, ModelError> {
-        match self {
-            Engine::Own { weights, tape } => {
-                Ok(lm_step_on(arch, &weights.params, batch, counted, tape, &mut weights.grads))
-            }
-            Engine::Adapted { weights, tape, adapters, base, trunk, d_trunk } => {
-                adapters.apply(base, &weights.params, trunk);
-                let loss = lm_step_on(arch, trunk, batch, counted, tape, d_trunk);
-                weights.grads.fill(0.0);
-                adapters.gradient(&weights.params, d_trunk, &mut weights.grads);
-                Ok(loss)
-            }
-            Engine::Device(speaker) => speaker.gradients(batch),
+        Engine::Adapted { weights, tape, adapters, base, trunk, d_trunk } => {
+            adapters.apply(base, &weights.params, trunk);
+            let loss = lm_step_on(arch, trunk, batch, counted, tape, d_trunk);
+            weights.grads.fill(0.0);
+            adapters.gradient(&weights.params, d_trunk, &mut weights.grads);
+            Ok(loss)
         }
+        Engine::Device(speaker) => speaker.gradients(batch),
     }
 }
 
 /// Steps on the rows of a data set.
 struct OnRows<'a> {
     arch: &'a Arch,
-    engine: Engine<'a>,
+    engine: Engine<'a, Speaker<'a>>,
     packed: &'a Packed,
     counted: Option<&'a [bool]>,
     batches: Batches,
@@ -314,12 +245,7 @@ impl Training for OnRows<'_> {
             }
         }
         let counted = self.counted.map(|_| &*self.counts);
-        Ok(self.engine.gradients(self.arch, &self.batch, counted)?)
-    }
-
-    /// A generative finetuning is not watched.
-    fn evaluate(&mut self, _step: usize, _watch: &Watch) -> Result<Evaluation, TrainError> {
-        Err(ModelError::Engine("a generative finetuning has no held-out rows".to_owned()).into())
+        Ok(gradients(&mut self.engine, self.arch, &self.batch, counted)?)
     }
 }
 
@@ -333,19 +259,19 @@ impl Operation for Generative<'_> {
             (self.steps() * self.recipe.batch) as f64 / (self.data.len() * self.data.n_sequences()).max(1) as f64;
         Step {
             operation: "finetune_generative",
-            what: format!("{} on {} rows of {}", self.model.inner.name, self.data.len(), self.data.name()),
+            what: format!("{} on {} rows of {}", self.trained.model.inner.name, self.data.len(), self.data.name()),
             digest: self.digest(),
-            inputs: vec![("model", self.model.inner.digest), ("data", self.data.digest())],
+            inputs: vec![("model", self.trained.model.inner.digest), ("data", self.data.digest())],
             options: self.options(),
             // Forward, and twice that backward.
-            work: 3.0 * share * super::predict::forward_work(self.model, self.data.n_bytes()),
+            work: 3.0 * share * super::predict::forward_work(self.trained.model, self.data.n_bytes()),
             untraceable: None,
         }
     }
 
     fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Vec<f32>>, TrainError> {
-        let (recipe, inner) = (self.recipe, &self.model.inner);
-        let read = self.model.encoded(self.data, ctx)?;
+        let (recipe, inner) = (self.recipe, &self.trained.model.inner);
+        let read = self.trained.model.encoded(self.data, ctx)?;
         check_lm(&inner.arch, &inner.params.values, &read.packed)?;
         let counted = self.counted(&read);
         self.refuse_silence(&read.packed, counted.as_deref())?;
@@ -368,7 +294,7 @@ impl Operation for Generative<'_> {
         };
         let mut training = OnRows {
             arch: &inner.arch,
-            engine: self.engine(self.first(), device.as_ref(), ctx, counted.is_some())?,
+            engine: self.engine(self.trained.first(recipe.seed), device.as_ref(), ctx, counted.is_some())?,
             packed: &read.packed,
             counted: counted.as_deref(),
             batches: Batches::new(lengths, recipe.batch, recipe.bucket, recipe.seed),
@@ -385,11 +311,11 @@ impl Operation for Generative<'_> {
     }
 
     fn unpack(&self, mut content: Content) -> Result<Vec<f32>, String> {
-        content.take("trained", &[self.adapters.map_or(self.model.inner.params.values.len(), |adapters| adapters.n)])
+        content.take("trained", &[self.trained.n()])
     }
 
     fn stand_in(&self) -> Vec<f32> {
-        self.first()
+        self.trained.first(self.recipe.seed)
     }
 }
 

@@ -221,7 +221,7 @@ fn output_diverged(step: usize, plan: &Plan) -> TrainError {
     TrainError::Diverged { step: step + 1, steps: plan.steps, what: "model's output", lr: plan.lr }
 }
 
-/// Batches that are drawn between two looks at the interrupt: chosen, some milliseconds.
+/// Batches that are drawn between two looks at the interrupt: arbitrary, some milliseconds.
 const DRAWS_PER_LOOK: usize = 1024;
 
 /// Trunk and head together.

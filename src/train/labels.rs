@@ -132,6 +132,6 @@ mod tests {
             assert!(error.contains("`r1`") && error.contains(says), "{error}");
         }
         let error = Labels::read(&data, &weighted(&truth, vec![0.0; 6])).err().expect("refused").to_string();
-        assert!(error.contains("every one of the 6 rows"), "{error}");
+        assert!(error.contains("each of the 6 rows of `data` the weight 0"), "{error}");
     }
 }

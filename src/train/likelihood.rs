@@ -314,7 +314,7 @@ impl Operation for Likelihood<'_> {
         let found = reader.states(packed, inner.arch.n_layers(), &ctx.interrupt, &each)?;
         let value: Vec<Vec<f32>> = found.unwrap_or_default().into_iter().flatten().collect();
         if value.len() != packed.n_rows() || value.iter().flatten().any(|logprob| !logprob.is_finite()) {
-            let what = format!("the logits of `{}` are no finite numbers", inner.name);
+            let what = format!("the logits of `{}` are not finite numbers", inner.name);
             return Err(ModelError::Engine(what).into());
         }
         Ok(Done { value, curve: Vec::new() })

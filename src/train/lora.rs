@@ -42,7 +42,7 @@ struct Site {
     factors: usize,
 }
 
-/// Numbers of a matrix from which on its rows are shared out: chosen, the work that pays for handing it over.
+/// Numbers of a matrix from which on its rows are shared out: arbitrary, the work that pays for handing it over.
 const WORTH_SHARING: usize = 1 << 16;
 
 impl Adapters {
@@ -164,7 +164,7 @@ impl Adapters {
     }
 }
 
-/// Lanes of a sum: chosen, so that the compiler vectorises it; fixed, because they decide its rounding.
+/// Lanes of a sum: arbitrary, so that the compiler vectorises it; fixed, because they decide its rounding.
 const LANES: usize = 16;
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -5,6 +5,7 @@
 
 mod batches;
 mod carried;
+mod causal;
 mod checkpoint;
 mod classify;
 mod device;

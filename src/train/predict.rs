@@ -14,7 +14,7 @@ use crate::models::{Head, HeadKind, Model, ModelError};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform};
 use std::sync::{Mutex, PoisonError};
 
-/// Tokens from which work is long enough for a progress bar: chosen, half a second of the slowest model.
+/// Tokens from which work is long enough for a progress bar: arbitrary, half a second of the slowest model.
 const LONG: usize = 1 << 15;
 
 /// Features of every row, row-major `[n_rows, width]`.
@@ -97,8 +97,19 @@ pub(super) fn outputs(
     Ok(outputs)
 }
 
-/// The model's head, which must be of the kind that the data asks for.
+/// The model's head, which must be of the kind that the data asks for and have its number of classes.
 fn head_for<'a>(model: &'a Model, data: &Data) -> Result<&'a Head, TrainError> {
+    let head = head_of_kind(model, data)?;
+    let n_data = data.classes().len();
+    if head.kind == HeadKind::Class && head.n_classes != n_data {
+        let name = model.inner.name.clone();
+        return Err(ModelError::Classes { name, n_classes: head.n_classes, n_data }.into());
+    }
+    Ok(head)
+}
+
+/// The model's head, which must be of the kind that the data asks for.
+fn head_of_kind<'a>(model: &'a Model, data: &Data) -> Result<&'a Head, ModelError> {
     let name = || model.inner.name.clone();
     let kind = asked_head(data)?;
     let head = model.inner.head.as_ref().ok_or_else(|| ModelError::NoHead { name: name() })?;
@@ -107,11 +118,7 @@ fn head_for<'a>(model: &'a Model, data: &Data) -> Result<&'a Head, TrainError> {
             HeadKind::Scalar => ("classifies", "preferences"),
             HeadKind::Class => ("scores", "classes"),
         };
-        return Err(ModelError::OtherHead { name: name(), data: data.name().to_owned(), has, asks }.into());
-    }
-    let n_data = data.classes().len();
-    if kind == HeadKind::Class && head.n_classes != n_data {
-        return Err(ModelError::Classes { name: name(), n_classes: head.n_classes, n_data }.into());
+        return Err(ModelError::OtherHead { name: name(), data: data.name().to_owned(), has, asks });
     }
     Ok(head)
 }
@@ -142,10 +149,7 @@ pub fn label(model: &Model, data: &Data, hard: bool, precision: Precision, ctx: 
 
 /// The model with its classes in the order of the data's, if its head answers what the data asks.
 fn in_order(model: &Model, data: &Data) -> Result<Model, TrainError> {
-    let asked = asked_head(data)?;
-    if model.inner.head.as_ref().is_some_and(|head| head.kind != asked) {
-        head_for(model, data)?;
-    }
+    head_of_kind(model, data)?;
     Ok(model.in_classes(data.classes(), data.name())?)
 }
 
@@ -262,7 +266,7 @@ pub(super) struct Features<'a> {
     pub packed: &'a Packed,
 }
 
-/// The least work that is worth a file in the store: chosen, a fraction of a second.
+/// The least work that is worth a file in the store: arbitrary, a fraction of a second.
 const WORTH_KEEPING: f64 = 1e10;
 
 impl Features<'_> {

@@ -9,13 +9,14 @@ mod engine;
 mod pairs;
 
 use super::carried::Carried;
+use super::causal::{Engine, MAX_BATCH, MAX_STEPS, Trained, check_lora, settled_steps};
+use super::device::Scribe;
 use super::labels::Labels;
 use super::lora::{Adapters, Lora};
-use super::options::{Limits, declare, derived_text, other_text};
+use super::options::{declare, derived_text, other_text};
 use super::predict::{clear, push_row};
 use super::schedule::Schedule;
 use super::training::{Course, Training};
-use super::validation::{Evaluation, Watch};
 use super::weights::Weights;
 use super::{Batches, TrainError};
 use crate::core::context::Context;
@@ -24,18 +25,12 @@ use crate::core::random::Random;
 use crate::data::{Data, InputKind};
 use crate::domains::preference::loss::{Needs, PairBatch, PairLoss};
 use crate::frames::Frame;
-use crate::models::arch::{Arch, Params};
+use crate::models::arch::Arch;
 use crate::models::trunk::{Packed, check_lm};
-use crate::models::{Model, ModelError, candle};
+use crate::models::{Model, candle};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
 use curves::{Curves, Measured};
-use engine::Engine;
 use pairs::{Pairs, Reference};
-use std::sync::Arc;
-
-/// The most steps and pairs a step: arbitrary, weeks of work on a machine of today.
-const MAX_STEPS: usize = 10_000_000;
-const MAX_BATCH: usize = 1 << 16;
 
 /// The options of a preference finetuning, for a macro that makes something of them.
 macro_rules! preference_options {
@@ -89,19 +84,8 @@ impl PreferenceRecipe {
     /// Checks every option and settles what depends on the model and on the number of pairs.
     fn settled(&self, model: &Model, n_pairs: usize) -> Result<PreferenceRecipe, TrainError> {
         self.check()?;
-        if let (Some(epochs), Some(steps)) = (self.epochs, self.steps) {
-            return Err(TrainError::EpochsAndSteps { epochs, steps });
-        }
-        let batch = self.batch.min(n_pairs.max(1));
-        let epochs = self.epochs.unwrap_or(1);
-        let steps = self.steps.unwrap_or_else(|| epochs.saturating_mul(n_pairs.div_ceil(batch)));
-        if steps > MAX_STEPS {
-            return Err(TrainError::TooManySteps { epochs, n_rows: n_pairs, steps, most: MAX_STEPS });
-        }
-        if let Some(Lora { rank, alpha }) = self.lora {
-            Limits::from(1..=model.inner.arch.width()).check("rank", &rank)?;
-            Limits::from(1e-6..=1e6).check("alpha", &alpha)?;
-        }
+        let (batch, steps) = settled_steps((self.epochs, self.steps), self.batch, n_pairs)?;
+        check_lora(self.lora, &model.inner.arch)?;
         Ok(PreferenceRecipe {
             epochs: None,
             steps: Some(steps),
@@ -156,15 +140,15 @@ pub fn finetune_preferences(
     }
     let recipe = &recipe.settled(model, pairs.all.len())?;
     let adapters = recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
-    let adapters = adapters.as_ref();
-    let work = Preferences { model, data, labels, pairs, loss, reference, recipe, adapters };
+    let of = Trained { model, adapters: adapters.as_ref() };
+    let work = Preferences { of, data, labels, pairs, loss, reference, recipe };
     let (trained, digest) = perform_named(&work, ctx)?;
     work.model_of(trained, digest)
 }
 
 /// A preference finetuning before it is computed.
 struct Preferences<'a> {
-    model: &'a Model,
+    of: Trained<'a>,
     data: &'a Data,
     labels: &'a Frame,
     pairs: &'a Pairs,
@@ -172,11 +156,10 @@ struct Preferences<'a> {
     reference: &'a Model,
     /// Settled.
     recipe: &'a PreferenceRecipe,
-    adapters: Option<&'a Adapters>,
 }
 
 /// What a preference finetuning gives: the trunk's parameters or the adapters, and what was measured of the steps.
-struct Trained {
+struct Found {
     params: Vec<f32>,
     curves: Vec<f64>,
 }
@@ -184,7 +167,7 @@ struct Trained {
 impl Preferences<'_> {
     fn inputs(&self) -> Vec<(&'static str, Digest)> {
         let mut inputs = vec![
-            ("model", self.model.inner.digest),
+            ("model", self.of.model.inner.digest),
             ("data", self.data.digest()),
             ("labels", self.labels.digest()),
             ("loss", self.loss.digest()),
@@ -215,36 +198,15 @@ impl Preferences<'_> {
     }
 
     /// The new model, called `digest`.
-    fn model_of(&self, trained: Trained, digest: Digest) -> Result<Model, TrainError> {
-        let inner = &self.model.inner;
-        let values = match self.adapters {
-            None => trained.params,
-            Some(adapters) => {
-                let mut merged = inner.params.values.clone();
-                adapters.apply(&inner.params.values, &trained.params, &mut merged);
-                merged
-            }
-        };
+    fn model_of(&self, trained: Found, digest: Digest) -> Result<Model, TrainError> {
         let (n_pairs, name, loss) = (self.pairs.all.len(), self.data.name(), self.loss.name());
         let mut recipe = self.options();
         if self.pairs.n_alike > 0 {
             recipe.push_str(&format!(", {} pairs alike left out", self.pairs.n_alike));
         }
         let curves = curves::frame(&trained.curves, digest)?;
-        Ok(self.model.with(|changed| {
-            changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
-            changed.head = None;
-            changed.digest = digest;
-            changed.lineage = format!("{}, finetuned on {n_pairs} preferences of {name} by {loss}", inner.lineage);
-            changed.recipe = recipe;
-            changed.validation = None;
-            changed.curves = Some(curves);
-        }))
-    }
-
-    /// What is trained at first.
-    fn first(&self) -> Vec<f32> {
-        self.adapters.map_or_else(|| self.model.inner.params.values.clone(), |all| all.initial(self.recipe.seed))
+        let how = format!("finetuned on {n_pairs} preferences of {name} by {loss}");
+        Ok(self.of.model(trained.params, digest, &how, recipe, Some(curves)))
     }
 
     fn steps(&self) -> usize {
@@ -253,25 +215,25 @@ impl Preferences<'_> {
 }
 
 impl Operation for Preferences<'_> {
-    type Value = Trained;
+    type Value = Found;
     type Error = TrainError;
 
     fn step(&self) -> Step {
         let share = (self.steps() * self.recipe.batch) as f64 / self.pairs.all.len().max(1) as f64;
         Step {
             operation: "finetune_preferences",
-            what: format!("{} on {} rows of {}", self.model.inner.name, self.data.len(), self.data.name()),
+            what: format!("{} on {} rows of {}", self.of.model.inner.name, self.data.len(), self.data.name()),
             digest: self.digest(),
             inputs: self.inputs(),
             options: self.options(),
             // Forward, and twice that backward.
-            work: 3.0 * share * super::predict::forward_work(self.model, self.data.n_bytes()),
+            work: 3.0 * share * super::predict::forward_work(self.of.model, self.data.n_bytes()),
             untraceable: self.loss.untraceable(),
         }
     }
 
-    fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Trained>, TrainError> {
-        let (recipe, inner, pairs) = (self.recipe, &self.model.inner, self.pairs);
+    fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Found>, TrainError> {
+        let (recipe, inner, pairs) = (self.recipe, &self.of.model.inner, self.pairs);
         check_lm(&inner.arch, &inner.params.values, &pairs.packed)?;
         let device = candle::device(&ctx.settings.device)?;
         let needs = self.loss.needs();
@@ -294,7 +256,7 @@ impl Operation for Preferences<'_> {
         let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
         let mut training = OnPairs {
             arch: &inner.arch,
-            engine: Engine::of(self.model, self.first(), recipe, self.adapters, device.as_ref(), &ctx.interrupt)?,
+            engine: engine::of(self.of, self.of.first(recipe.seed), recipe, device.as_ref(), &ctx.interrupt)?,
             pairs,
             reference: &reference,
             loss: self.loss,
@@ -309,30 +271,29 @@ impl Operation for Preferences<'_> {
         // Nothing is drawn between steps: the order has a stream of its own.
         let ran = course.run(&mut training, Random::new(recipe.seed, "finetune on preferences"))?;
         let curves = training.curves.points();
-        Ok(Done { value: Trained { params: ran.params, curves }, curve: ran.curve })
+        Ok(Done { value: Found { params: ran.params, curves }, curve: ran.curve })
     }
 
-    fn pack(&self, value: &Trained) -> Content {
+    fn pack(&self, value: &Found) -> Content {
         let mut content = Content::default().tensor("trained", &[value.params.len()], value.params.clone());
         content.facts.insert("curves".to_owned(), curves::to_json(&value.curves));
         content
     }
 
-    fn unpack(&self, mut content: Content) -> Result<Trained, String> {
+    fn unpack(&self, mut content: Content) -> Result<Found, String> {
         let curves = content.facts.get("curves").and_then(curves::from_json).ok_or("it has no curves")?;
-        let n = self.adapters.map_or(self.model.inner.params.values.len(), |adapters| adapters.n);
-        Ok(Trained { params: content.take("trained", &[n])?, curves })
+        Ok(Found { params: content.take("trained", &[self.of.n()])?, curves })
     }
 
-    fn stand_in(&self) -> Trained {
-        Trained { params: self.first(), curves: Vec::new() }
+    fn stand_in(&self) -> Found {
+        Found { params: self.of.first(self.recipe.seed), curves: Vec::new() }
     }
 }
 
 /// Steps on pairs.
 struct OnPairs<'a> {
     arch: &'a Arch,
-    engine: Engine<'a>,
+    engine: Engine<'a, Scribe<'a>>,
     pairs: &'a Pairs,
     reference: &'a Reference,
     loss: &'a dyn PairLoss,
@@ -520,11 +481,6 @@ impl Training for OnPairs<'_> {
         let Work { batch, counted, slopes } = &self.work;
         self.engine.backward(self.arch, batch, counted, slopes)?;
         Ok(found.value)
-    }
-
-    /// A preference finetuning is not watched.
-    fn evaluate(&mut self, _step: usize, _watch: &Watch) -> Result<Evaluation, TrainError> {
-        Err(ModelError::Engine("a preference finetuning has no held-out rows".to_owned()).into())
     }
 
     fn carried(&self) -> Carried {

@@ -8,7 +8,6 @@ use super::device::{Speaker, loss_of};
 use super::options::{Limits, declare};
 use super::schedule::rise_and_fall;
 use super::training::{Course, Training};
-use super::validation::{Evaluation, Watch};
 use super::weights::{OnHost, Weights};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
@@ -257,11 +256,6 @@ impl Training for OnDocuments<'_> {
             check_lm(arch, &self.engine.weights().params()?, &batch)?;
         }
         Ok(self.engine.gradients(arch, &batch)?)
-    }
-
-    /// A pretraining is not watched.
-    fn evaluate(&mut self, _step: usize, _watch: &Watch) -> Result<Evaluation, TrainError> {
-        Err(ModelError::Engine("a pretraining has no held-out rows".to_owned()).into())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
 use crate::core::random::Random;
+use crate::models::ModelError;
 use crate::store::memo::Partial;
 
 /// What finds the gradient of each step.
@@ -28,8 +29,11 @@ pub(super) trait Training {
     /// The loss of `step` (from 0) and, in the weights, its gradient. What it draws from `random` belongs to the state.
     fn gradient(&mut self, step: usize, random: &mut Random) -> Result<f64, TrainError>;
 
-    /// What the parameters come to on the held-out rows of a watch after `step` steps; nothing is drawn for it.
-    fn evaluate(&mut self, step: usize, watch: &Watch) -> Result<Evaluation, TrainError>;
+    /// What the parameters come to on the held-out rows of a watch after `step` steps; nothing is drawn for it. Only a
+    /// training on labelled rows is watched.
+    fn evaluate(&mut self, _step: usize, _watch: &Watch) -> Result<Evaluation, TrainError> {
+        Err(ModelError::Engine("this training has no held-out rows".to_owned()).into())
+    }
 
     /// What later steps read of the earlier ones, apart from weights and random numbers.
     fn carried(&self) -> Carried {

@@ -8,11 +8,15 @@
 
 use rayon::prelude::*;
 use std::fmt::Write;
+use w2s::builtins::metric::interval_bootstrap::{Resampling, bootstrap};
+use w2s::builtins::metric::interval_fieller::{Fieller, fieller};
+use w2s::builtins::metric::interval_wilson::wilson;
+use w2s::builtins::metric::{Metric, accuracy::Accuracy, auroc::Auroc, brier::Brier, log_loss::LogLoss};
 use w2s::core::context::Context;
 use w2s::core::random::Random;
 use w2s::frames::Frame;
-use w2s::stats::intervals::{Fieller, Resampling, bootstrap, fieller, t, t_quantile};
-use w2s::stats::{Metric, Scored, wilson};
+use w2s::stats::Scored;
+use w2s::stats::intervals::{t, t_quantile};
 
 /// What is repeated: answers whether the interval covered, or nothing where there was none.
 type Once = Box<dyn Fn(&mut Random) -> Option<bool> + Sync>;
@@ -47,7 +51,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 /// The separation of the classes that gives this accuracy or AUROC, by bisection of Φ.
-fn separation(metric: Metric, value: f64) -> f64 {
+fn separation(metric: &'static dyn Metric, value: f64) -> f64 {
     let (mut low, mut high) = (0.0, 10.0);
     for _ in 0..60 {
         let middle = (low + high) / 2.0;
@@ -57,7 +61,7 @@ fn separation(metric: Metric, value: f64) -> f64 {
 }
 
 /// The value of a metric over all rows that there could be, by the trapezoid rule, exact to 1e-9 for a smooth density.
-fn truth(metric: Metric, d: f64) -> f64 {
+fn truth(metric: &'static dyn Metric, d: f64) -> f64 {
     let normal = |x: f64| (-x * x / 2.0).exp() / std::f64::consts::TAU.sqrt();
     let step = 1.0 / 2048.0;
     let over = |of: &dyn Fn(f64) -> f64, from: f64| -> f64 {
@@ -65,16 +69,16 @@ fn truth(metric: Metric, d: f64) -> f64 {
         let ends = (of(from) + of(14.0)) / 2.0;
         step * ((1..n).map(|i| of(from + i as f64 * step)).sum::<f64>() + ends)
     };
-    match metric {
+    match metric.name() {
         // Half of the rows of each class lie on the right side of 0.
-        Metric::Accuracy => 0.5 + over(&normal, 0.0) - over(&normal, d / 2.0),
-        Metric::Auroc => 0.5 + over(&normal, 0.0) - over(&normal, d / 2f64.sqrt()),
+        "accuracy" => 0.5 + over(&normal, 0.0) - over(&normal, d / 2.0),
+        "auroc" => 0.5 + over(&normal, 0.0) - over(&normal, d / 2f64.sqrt()),
         _ => {
             let density = |x: f64| (normal(x - d / 2.0) + normal(x + d / 2.0)) / 2.0;
             let brier = |p: f64| p * (1.0 - p);
             let loss = |p: f64| -p * p.max(1e-300).ln() - (1.0 - p) * (1.0 - p).max(1e-300).ln();
             let of = |x: f64| {
-                density(x) * if metric == Metric::Brier { brier(sigmoid(d * x)) } else { loss(sigmoid(d * x)) }
+                density(x) * if metric.name() == "brier" { brier(sigmoid(d * x)) } else { loss(sigmoid(d * x)) }
             };
             over(&of, -14.0)
         }
@@ -112,14 +116,14 @@ fn covers(bounds: Option<(f64, f64)>, truth: f64) -> Option<bool> {
 /// The rows of a resampled interval, and the true value.
 fn over_rows(n: usize, n_draws: usize) -> Vec<Case> {
     let mut cases = Vec::new();
-    let of_metric = [
-        (Metric::Accuracy, separation(Metric::Accuracy, 0.6), "accuracy .6"),
-        (Metric::Accuracy, separation(Metric::Accuracy, 0.9), "accuracy .9"),
-        (Metric::Auroc, separation(Metric::Auroc, 0.8), "AUROC .8"),
-        (Metric::Brier, separation(Metric::Auroc, 0.8), "Brier at AUROC .8"),
-        (Metric::LogLoss, separation(Metric::Auroc, 0.8), "log loss at AUROC .8"),
-        (Metric::Brier, separation(Metric::Accuracy, 0.9), "Brier at accuracy .9"),
-        (Metric::LogLoss, separation(Metric::Accuracy, 0.9), "log loss at accuracy .9"),
+    let of_metric: [(&'static dyn Metric, f64, &str); 7] = [
+        (&Accuracy, separation(&Accuracy, 0.6), "accuracy .6"),
+        (&Accuracy, separation(&Accuracy, 0.9), "accuracy .9"),
+        (&Auroc, separation(&Auroc, 0.8), "AUROC .8"),
+        (&Brier, separation(&Auroc, 0.8), "Brier at AUROC .8"),
+        (&LogLoss, separation(&Auroc, 0.8), "log loss at AUROC .8"),
+        (&Brier, separation(&Accuracy, 0.9), "Brier at accuracy .9"),
+        (&LogLoss, separation(&Accuracy, 0.9), "log loss at accuracy .9"),
     ];
     for (metric, d, of) in of_metric {
         let right = truth(metric, d);
@@ -129,14 +133,14 @@ fn over_rows(n: usize, n_draws: usize) -> Vec<Case> {
             covers(bootstrap(&Context::for_tests(), &scored, metric, how).expect("an estimate").bounds, right)
         };
         cases.push(Case { interval: "bootstrap", of: of.to_owned(), n, once: Box::new(once) });
-        if metric == Metric::Accuracy {
+        if metric.name() == "accuracy" {
             cases.push(share(n, of.to_owned(), right, move |random| rows(random, n, d)));
         }
     }
     let once = move |random: &mut Random| {
         let scored = agreeing(random, n);
         let how = Resampling { draws: n_draws, seed: random.below(1 << 30) as u64, level: 0.95 };
-        covers(bootstrap(&Context::for_tests(), &scored, Metric::Accuracy, how).expect("an estimate").bounds, 0.8)
+        covers(bootstrap(&Context::for_tests(), &scored, &Accuracy, how).expect("an estimate").bounds, 0.8)
     };
     cases.push(Case { interval: "bootstrap", of: "agreement .8".to_owned(), n, once: Box::new(once) });
     cases.push(share(n, "agreement .8".to_owned(), 0.8, move |random| agreeing(random, n)));
@@ -223,9 +227,9 @@ fn intervals_cover_what_they_say() {
 fn the_true_values_are_those_of_the_normal_distribution() {
     let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6, "{a} {b}");
     // scipy.stats.norm.cdf(1), .cdf(2 / 2 ** .5); scipy.integrate.quad of the same integrands.
-    near(truth(Metric::Accuracy, 2.0), 0.841_344_746);
-    near(truth(Metric::Auroc, 2.0), 0.921_350_396);
-    near(separation(Metric::Accuracy, 0.9), 2.563_103_131);
-    near(truth(Metric::Brier, separation(Metric::Auroc, 0.8)), 0.182_472_012);
-    near(truth(Metric::LogLoss, separation(Metric::Auroc, 0.8)), 0.542_028_510);
+    near(truth(&Accuracy, 2.0), 0.841_344_746);
+    near(truth(&Auroc, 2.0), 0.921_350_396);
+    near(separation(&Accuracy, 0.9), 2.563_103_131);
+    near(truth(&Brier, separation(&Auroc, 0.8)), 0.182_472_012);
+    near(truth(&LogLoss, separation(&Auroc, 0.8)), 0.542_028_510);
 }

@@ -178,7 +178,7 @@ fn pairs_are_read_from_files_and_trained_on() {
         ),
         ("data::load(\"world/preference\", #{ ask: true })", "data/not-a-task", "leave it out"),
         ("data::load(\"world/preference\", #{ chosen: \"a\" })", "data/not-a-file", "is for files"),
-        ("data::load(\"p.csv\", #{ version: 1 })", "data/not-the-world", "is not for `p.csv`"),
+        ("data::load(\"p.csv\", #{ version: 1 })", "data/not-the-world", "does not apply to `p.csv`"),
         ("data::load(\"world/era\", #{ version: 3 })", "world/version", "versions: 1 to 2"),
         (
             "m.predict(data::load(\"world/subject\", #{ seed: 0, n_train: 4, n_test: 2 }))",

@@ -69,7 +69,7 @@ fn expressions_are_checked_before_they_run() {
         ("frame::of(#{ p1: [0.5] }).select(col(\"P1\"))", "there is no column `P1`"),
         ("frame::of(#{ p1: [0.5] }).filter(|row| row.p1 > 0.5)", "must be an Expr"),
         ("frame::of(#{ p1: [0.5] }).select(col(\"^p.*$\"))", "there is no column `^p.*$`"),
-        ("frame::of(#{ p1: [0.5] }).select(col(\"p1\").alias(\"*\"))", "cannot be named so"),
+        ("frame::of(#{ p1: [0.5] }).select(col(\"p1\").alias(\"*\"))", "a column cannot be named `*`"),
         ("let e = col(\"a\"); for i in 0..1000 { e = e + 1; } e", "nested at most 200 deep"),
         ("let e = col(\"a\"); for i in 0..100 { e = e + e; } e", "at most 5000 parts"),
         ("frame::of(#{ a: [1, 2] }).select(col(\"a\").cast(\"string\").sum())", "`sum` does not take string"),

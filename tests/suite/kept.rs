@@ -294,7 +294,7 @@ fn the_same_command_takes_over_what_a_killed_one_left() {
     std::fs::write(folder.join("exp/endless.rhai"), ENDLESS.replace("while", "if")).expect("written");
     let (code, out, err) = again(&["long"]);
     assert_eq!((code, out.as_str()), (0, "begun\n"), "{err}");
-    assert!(err.contains("takes over the run that was interrupted"), "{err}");
+    assert!(err.contains("continues the run of ") && err.contains(", which was interrupted"), "{err}");
     assert_eq!(record(folder, "mine")["outcome"]["kind"], "done");
     let (code, _, err) = again(&["long"]);
     assert!(code == 3 && err.contains("error[record/taken]") && err.contains("--run DIR"), "{err}");

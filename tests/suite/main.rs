@@ -25,6 +25,7 @@ mod real_text;
 mod record;
 mod registry;
 mod scripts;
+mod snapshots;
 mod store;
 mod support;
 mod sweep;

@@ -320,7 +320,7 @@ fn a_setting_that_cannot_be_read_is_said_before_the_run() {
     let Output { status, stdout, stderr } = command.env("W2S_STORE_MAX", "banana").output().expect("runs");
     let err = String::from_utf8_lossy(&stderr);
     assert!(status.code() == Some(2) && stdout.is_empty(), "{err}");
-    assert!(err.contains("store/setting") && err.contains("`banana` is no size") && err.contains("20GB"), "{err}");
+    assert!(err.contains("store/setting") && err.contains("invalid size `banana`") && err.contains("20GB"), "{err}");
     assert!(!folder.path().join("runs").exists() && !folder.path().join("store").exists(), "nothing was begun");
 }
 

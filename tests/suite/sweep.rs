@@ -147,7 +147,7 @@ fn a_killed_worker_costs_nothing_but_time() {
     let ended = child.wait_with_output().expect("ends");
     let (out, err) = said(&ended);
     assert!(ended.status.success(), "{err}");
-    assert!(err.contains("died and the cell is tried again (signal: 9"), "{err}");
+    assert!(err.contains("died; the cell is retried (signal: 9"), "{err}");
     let other = folder();
     assert_eq!(out, said(&run(other.path(), &LONG.replace("workers: 2", "workers: 1"), &[])).0);
 }
@@ -188,7 +188,11 @@ fn an_interrupted_sweep_goes_on_with_what_is_missing() {
 fn where_no_worker_can_help_one_process_does_it() {
     let cases = [
         // A worker may not write there, so it does not come to the call.
-        ("truth.write_csv(\"PROJECT/out.csv\");", "|n| trained(model, data, truth, n, 30).n_classes", "did not arrive"),
+        (
+            "truth.write_csv(\"PROJECT/out.csv\");",
+            "|n| trained(model, data, truth, n, 30).n_classes",
+            "found other cells",
+        ),
         ("let sum = 0;", "|n| { sum += n; trained(model, data, truth, n, 30).n_classes }", "outer variable `sum`"),
         (
             "let sum = 0; model.finetune(data, truth, #{ steps: 2, loss: |z, w, at| { sum += 1; z.cross_entropy(w) } });",
@@ -216,7 +220,9 @@ fn where_no_worker_can_help_one_process_does_it() {
     let ended = run(here.path(), untraceable, &[]);
     assert_eq!(said(&ended).0, "[2, 2]\n", "{}", said(&ended).1);
     assert!(
-        said(&ended).1.contains("is not looked up or kept: of the loss, it changes the outer variable `mine`, line")
+        said(&ended)
+            .1
+            .contains("is neither looked up nor stored: of the loss, it changes the outer variable `mine`, line")
     );
     assert_eq!(found(here.path(), 1, "finetune").join(" "), "computed computed");
 }

@@ -206,7 +206,7 @@ fn expand_and_maps_of_files_refuse_what_they_cannot_mean() {
     );
     let said = fails(&mut session, "data::load(\"a.jsonl\", #{ expand: |row, drawn| [row.qq] })");
     assert!(said.contains("no field `qq`"), "{said}");
-    assert!(fails(&mut session, "data::load(#{ valid: \"a.jsonl\" })").contains("`valid` is no split"));
+    assert!(fails(&mut session, "data::load(#{ valid: \"a.jsonl\" })").contains("there is no split `valid`"));
     assert!(fails(&mut session, "data::load(#{})").contains("no file is named"));
     assert!(fails(&mut session, "data::load(#{ train: 3 })").contains("`train` must be a path or an array of paths"));
     assert!(

@@ -86,7 +86,7 @@ fn a_loss_that_is_none_is_explained() {
         assert!(said.contains(must), "{loss}: {said}");
     }
     assert!(with("|logits, weak, at| logits.detach().sum()").contains("does not depend"));
-    assert!(with("|logits, weak, at| logits.cross_entropy(weak.column(0))").contains("cannot bring"));
+    assert!(with("|logits, weak, at| logits.cross_entropy(weak.column(0))").contains("cannot broadcast"));
     assert!(with("|logits, weak, at| (logits.sum() - logits.sum()).log()").contains("diverged at step 1"));
     assert!(with("|logits| logits.sum()").contains("takes three parameters, this function takes 1"));
     assert!(with("1").contains("must be one of Loss, function"));

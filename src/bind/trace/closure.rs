@@ -8,7 +8,7 @@ use crate::core::digest::{Digest, DigestBuilder};
 use rhai::{Dynamic, FnPtr, Module, NativeCallContext, ScriptFuncDef};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How deep modules in modules are looked into: chosen.
+/// How deep modules in modules are looked into: arbitrary.
 const MAX_MODULES: usize = 16;
 
 /// Script functions by name.

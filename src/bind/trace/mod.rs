@@ -19,7 +19,7 @@ use rhai::{Array, Blob, Dynamic, FnPtr, Map, Module, NativeCallContext, Shared};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How deep values in values are looked into (chosen: far above what anyone writes, far below what a stack holds).
+/// How deep values in values are looked into (arbitrary: far above what anyone writes, far below what a stack holds).
 const MAX_DEPTH: usize = 64;
 
 /// How many values one digest looks into (chosen): beyond, values hold each other over and over.
@@ -124,7 +124,7 @@ impl<'a> Trace<'a> {
 /// Makes the names that Rhai gives to closures, and the labels of its `switch`, the same in every process, so that what
 /// is keyed by a tree is found again. Called before the first engine is built.
 pub fn steady_names() {
-    // Chosen, any four numbers would do. Refused where it was set before, which is to the same.
+    // Arbitrary, any four numbers would do. Refused where it was set before, which is to the same.
     let _ = rhai::config::hashing::set_hashing_seed(Some([0x77, 0x32, 0x73, 0x01]));
 }
 

@@ -35,31 +35,67 @@ pub struct Columns {
     between: Option<String>,
 }
 
-/// The columns that the options of `data::load` or `data::of` name: both have them all.
-macro_rules! columns_of {
-    ($options:ident) => {
-        columns_of!($options: text tokens features prompt continuations chosen rejected label preference answer id group split difficulty)
-    };
-    ($options:ident: $($column:ident)*) => {
-        $crate::builtins::data::columns::Columns::new(
-            [$((stringify!($column), $options.$column)),*],
-            $options.classes,
-            $options.between,
-        )
-    };
+crate::options! {
+    /// What the columns of rows mean.
+    pub struct ColumnOptions {
+        /// The column, or the function of a row, that gives the text: `text` without it.
+        text: Option<Column> = None,
+        /// The column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
+        tokens: Option<Column> = None,
+        /// The column or function that gives features, an array of numbers, instead of text.
+        features: Option<Column> = None,
+        /// The column or function that gives the prompt before continuations: `prompt` if there is one.
+        prompt: Option<Column> = None,
+        /// The column or function that gives continuations of the prompt, an array of texts.
+        continuations: Option<Column> = None,
+        /// The column or function that gives the preferred continuation of a pair: `chosen` if there is one.
+        chosen: Option<Column> = None,
+        /// The column or function that gives the other continuation, or an array of several: `rejected` if there is one.
+        rejected: Option<Column> = None,
+        /// What stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
+        between: Option<String> = None,
+        /// The column or function that says which of `continuations` is preferred: its index, or a probability for each.
+        preference: Option<Column> = None,
+        /// The column or function that gives an answer as text, sealed like a label.
+        answer: Option<Column> = None,
+        /// The column or function that gives the class, by name in every row or by index in every row: `label` without it.
+        label: Option<Column> = None,
+        /// The column or function that gives the id: `id` if there is one, else the row's number.
+        id: Option<Column> = None,
+        /// The column or function that gives the group: `group` if there is one, else rows with the same text.
+        group: Option<Column> = None,
+        /// The column or function that says `train`, `test` or `vault`: `split` if there is one, else it is drawn.
+        split: Option<Column> = None,
+        /// The column or function that gives the difficulty, 0 to 1: `difficulty` if there is one.
+        difficulty: Option<Column> = None,
+        /// Class names in order of their index; without them the labels themselves, sorted.
+        classes: Option<Vec<String>> = None,
+    }
 }
-pub(super) use columns_of;
+
+impl From<ColumnOptions> for Columns {
+    fn from(options: ColumnOptions) -> Columns {
+        let named = vec![
+            ("text", options.text),
+            ("tokens", options.tokens),
+            ("features", options.features),
+            ("prompt", options.prompt),
+            ("continuations", options.continuations),
+            ("chosen", options.chosen),
+            ("rejected", options.rejected),
+            ("label", options.label),
+            ("preference", options.preference),
+            ("answer", options.answer),
+            ("id", options.id),
+            ("group", options.group),
+            ("split", options.split),
+            ("difficulty", options.difficulty),
+        ];
+        Columns { named, classes: options.classes, between: options.between }
+    }
+}
 
 impl Columns {
-    /// These columns, and what goes with them.
-    pub fn new<const N: usize>(
-        named: [(&'static str, Option<Column>); N],
-        classes: Option<Vec<String>>,
-        between: Option<String>,
-    ) -> Columns {
-        Columns { named: named.into(), classes, between }
-    }
-
     /// The names of the options that were given, for a refusal where they do not apply.
     pub fn given(&self) -> Vec<&'static str> {
         let named = self.named.iter().filter(|(_, column)| column.is_some()).map(|(name, _)| *name);

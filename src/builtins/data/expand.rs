@@ -68,7 +68,7 @@ impl Files {
         let mut files = Vec::new();
         for (key, value) in map.iter() {
             let split = [TRAIN, TEST, DRAWN].into_iter().find(|split| *split == key.as_str()).ok_or_else(|| {
-                Fault::new("data/split", format!("`{key}` is no split"))
+                Fault::new("data/split", format!("there is no split `{key}`"))
                     .hint("name files of `train` and `test`, or of `rows`")
             })?;
             let paths =

@@ -1,6 +1,6 @@
 //! `data::load`
 
-use super::columns::{Column, columns_of};
+use super::columns::{ColumnOptions, Columns};
 use super::expand::{Files, expanded, in_split, without_test_groups};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
@@ -18,38 +18,6 @@ options! {
         n_train: Option<usize> = None,
         /// How many test rows, as many of each class: all without it.
         n_test: Option<usize> = None,
-        /// Files: the column, or the function of a row, that gives the text: `text` without it.
-        text: Option<Column> = None,
-        /// Files: the column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
-        tokens: Option<Column> = None,
-        /// Files: the column or function that gives features, an array of numbers, instead of text.
-        features: Option<Column> = None,
-        /// Files: the column or function that gives the prompt before continuations: `prompt` if there is one.
-        prompt: Option<Column> = None,
-        /// Files: the column or function that gives continuations of the prompt, an array of texts.
-        continuations: Option<Column> = None,
-        /// Files: the column or function that gives the preferred continuation of a pair: `chosen` if there is one.
-        chosen: Option<Column> = None,
-        /// Files: the column or function that gives the other continuation, or an array of several: `rejected` if there is one.
-        rejected: Option<Column> = None,
-        /// Files: what stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
-        between: Option<String> = None,
-        /// Files: the column or function that says which of `continuations` is preferred: its index, or a probability for each.
-        preference: Option<Column> = None,
-        /// Files: the column or function that gives an answer as text, sealed like a label.
-        answer: Option<Column> = None,
-        /// Files: the column or function that gives the class, by name in every row or by index in every row: `label` without it.
-        label: Option<Column> = None,
-        /// Files: the column or function that gives the id: `id` if there is one, else the row's number.
-        id: Option<Column> = None,
-        /// Files: the column or function that gives the group: `group` if there is one, else rows with the same text.
-        group: Option<Column> = None,
-        /// Files: the column or function that says `train`, `test` or `vault`: `split` if there is one, else it is drawn.
-        split: Option<Column> = None,
-        /// Files: the column or function that gives the difficulty, 0 to 1: `difficulty` if there is one.
-        difficulty: Option<Column> = None,
-        /// Files: class names in order of their index; without them the labels themselves, sorted.
-        classes: Option<Vec<String>> = None,
         /// Files and fetched sets: the share of test rows where no column says which they are, 0 to below 1: 0.2 without it.
         test_share: Option<f64> = None,
         /// World, preference: into how many pools of words the train rows are cut, as `world::pairs` says; 1 without it.
@@ -70,6 +38,7 @@ options! {
         /// How many of the test rows are a vault, whose truth `metric::vault` scores and nothing reads: a share of them, such as 0.25, or about so many rows; whole groups, drawn without a look at classes.
         vault: Option<VaultSize> = None,
     }
+    with columns: ColumnOptions
 }
 
 /// The record.
@@ -108,8 +77,8 @@ fn run(call: &mut Call) -> Answer {
     let (seed, n_train, n_test) = (call.ctx().seed(options.seed), options.n_train, options.n_test);
     let (test_share, keep_test) = (options.test_share.unwrap_or(TEST_SHARE), options.keep_test);
     let vault = options.vault.map(|size| (size, seed));
-    let has_split = options.split.is_some();
-    let columns = columns_of!(options);
+    let has_split = options.columns.split.is_some();
+    let columns = Columns::from(options.columns);
     let (ask, pools, version) = (options.ask, options.pools, options.version);
     let asked = Asked { seed, n_train, n_test, ask, pools, version, vault };
     let (expand, mut reading) = (options.expand, Reading::default());
@@ -189,7 +158,7 @@ fn run(call: &mut Call) -> Answer {
     }
 }
 
-/// Of rows whose split nobody stated: chosen.
+/// Of rows whose split nobody stated: arbitrary.
 const TEST_SHARE: f64 = 0.2;
 
 fn is_file(name: &str) -> bool {

@@ -1,6 +1,6 @@
 //! `data::of`
 
-use super::columns::{Column, columns_of};
+use super::columns::{Column, ColumnOptions, Columns};
 use super::rows::from_maps;
 use crate::bind::prelude::*;
 use crate::data::read::{Records, from_table};
@@ -12,38 +12,6 @@ options! {
     pub struct OfOptions {
         /// The data set's name.
         name: String = "rows".to_owned(),
-        /// The column, or the function of a row, that gives the text: `text` without it.
-        text: Option<Column> = None,
-        /// The column or function that gives token ids of the model's tokenizer, an array of integers, instead of text.
-        tokens: Option<Column> = None,
-        /// The column or function that gives features, an array of numbers, instead of text.
-        features: Option<Column> = None,
-        /// The column or function that gives the prompt before continuations: `prompt` if there is one.
-        prompt: Option<Column> = None,
-        /// The column or function that gives continuations of the prompt, an array of texts.
-        continuations: Option<Column> = None,
-        /// The column or function that gives the preferred continuation of a pair: `chosen` if there is one.
-        chosen: Option<Column> = None,
-        /// The column or function that gives the other continuation, or an array of several: `rejected` if there is one.
-        rejected: Option<Column> = None,
-        /// What stands between a prompt and `chosen` or `rejected` where neither has white space: a space without it.
-        between: Option<String> = None,
-        /// The column or function that says which of `continuations` is preferred: its index, or a probability for each.
-        preference: Option<Column> = None,
-        /// The column or function that gives an answer as text, sealed like a label.
-        answer: Option<Column> = None,
-        /// The column or function that gives the class, by name in every row or by index in every row: `label` without it.
-        label: Option<Column> = None,
-        /// The column or function that gives the id: `id` if there is one, else the row's number.
-        id: Option<Column> = None,
-        /// The column or function that gives the group: `group` if there is one, else rows with the same text.
-        group: Option<Column> = None,
-        /// The column or function that says `train`, `test` or `vault`: `split` if there is one, else it is drawn.
-        split: Option<Column> = None,
-        /// The column or function that gives the difficulty, 0 to 1: `difficulty` if there is one.
-        difficulty: Option<Column> = None,
-        /// Class names in order of their index; without them the labels themselves, sorted.
-        classes: Option<Vec<String>> = None,
         /// The share of test rows where no column says which they are, 0 to below 1.
         test_share: f64 = 0.2,
         /// Draws the test rows.
@@ -53,6 +21,7 @@ options! {
         /// How many of the test rows are a vault, whose truth `metric::vault` scores and nothing reads: a share of them, such as 0.25, or about so many rows; whole groups, drawn without a look at classes.
         vault: Option<VaultSize> = None,
     }
+    with columns: ColumnOptions
 }
 
 /// The record.
@@ -114,7 +83,7 @@ fn run(call: &mut Call) -> Answer {
     let seed = call.ctx().seed(options.seed);
     let (name, test_share, keep_test) = (options.name, options.test_share, options.keep_test);
     let vault = options.vault.map(|size| (size, seed));
-    let columns = columns_of!(options);
+    let columns = Columns::from(options.columns);
     // Rows without a name of their own are no set in which an id means one row.
     let is_set = name != UNNAMED && columns.has(&records, "id");
     let ids_of = is_set.then(|| name.clone());
@@ -130,7 +99,7 @@ const UNNAMED: &str = "rows";
 fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
     let given: Dynamic = call.arg(0)?;
     if let Some(mut frame) = given.clone().try_cast::<Frame>() {
-        let label = match &options.label {
+        let label = match &options.columns.label {
             None => Some("label"),
             Some(Column::Named(name)) => Some(name.as_str()),
             Some(Column::Computed(_)) => None,
@@ -138,7 +107,7 @@ fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
         // Indices of a frame mean its own classes, whatever order or names the options have.
         if let Some((spelled, names)) = label.map(|label| frame.spelled(label)).transpose()?.flatten() {
             frame = spelled;
-            options.classes.get_or_insert(names);
+            options.columns.classes.get_or_insert(names);
         }
         let sealed = frame.sealed().cloned().unwrap_or_default();
         return Ok(Records { sealed, ..from_table(call.ctx(), "frame", frame.table())? });

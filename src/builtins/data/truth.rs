@@ -21,7 +21,7 @@ pub fn function() -> Function {
         .fails(
             "let data = data::of([#{ text: \"good\", label: 1 }, #{ text: \"bad\", label: 0 }], #{ test_share: 0.0 });\n\
              data.truth(\"\")",
-            "truth is read for a purpose",
+            "reading truth needs a purpose",
         )
         .fails("data::of([#{ text: \"good\" }], #{ classes: [\"no\", \"yes\"], test_share: 0.0 }).truth(\"ceiling\")", "has no truth")
 }

@@ -20,7 +20,7 @@ pub fn function() -> Function {
         let edges = Edges { at: call.arg(0)?, labels, left_closed };
         Ok(Dynamic::from(call.receiver::<Expr>()?.cut(edges)?))
     })
-    .about("The class of size that a value is in, as text.")
+    .about("The bin that a value falls into, as text.")
     .details("Null and NaN are in no class: null.")
     .source("polars; text here, a category there")
     .param::<Vec<f64>>("edges", "numbers that rise; a class ends at each")

@@ -18,7 +18,7 @@ options! {
 /// The record.
 pub fn function() -> Function {
     Function::method::<Expr>("qcut", run)
-        .about("The class of size that a value is in, with edges at quantiles of the values.")
+        .about("The bin that a value falls into, with edges at quantiles of the values.")
         .details("A number of classes of about one size, or the quantiles themselves. Null and NaN are in no class: null.")
         .source("polars; text here, a category there")
         .param_typed("quantiles", "integer|array of float", "how many classes, or shares between 0 and 1 that rise")

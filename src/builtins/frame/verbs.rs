@@ -451,7 +451,7 @@ fn stacked(call: &Call, frames: &[Frame]) -> Answer {
     Ok(Dynamic::from(Frame::concat(frames)?))
 }
 
-/// The most values that a frame gives a script one by one. Chosen: some hundred megabytes as Rhai holds them.
+/// The most values that a frame gives a script one by one. Arbitrary: some hundred megabytes as Rhai holds them.
 const MAX_CELLS: usize = 5_000_000;
 
 fn column(call: &mut Call) -> Answer {

@@ -71,7 +71,7 @@ pub fn functions() -> Vec<Function> {
             .example("judge::scalar([[1, 0]]).scaled(2.0).rewards().column(\"reward\")", "[2.0, 0.0]")
             .fails("judge::scalar([[1, 0]]).scaled(1.0 / 0.0)", "`factor` must be a finite number, got `inf`"),
         Function::new("judge", "intransitive", intransitive)
-            .about("A judge whose preferences may run in circles: to the log-odds of every pair a normal number is added.")
+            .about("A judge whose preferences may be cyclic: a normal number is added to the log-odds of every pair.")
             .details(
                 "log-odds(y ≻ y′) = those of the judge + scale · ε(y, y′), with ε(y′, y) = −ε(y, y′). No rewards have such \
                  preferences, which is what separates IPO from DPO. Up to 2 000 responses.",

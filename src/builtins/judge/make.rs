@@ -24,7 +24,7 @@ pub fn functions() -> Vec<Function> {
             .returns("Judge")
             .example("judge::scalar([[0, 1], [2, 0]])", "Judge: 2 prompts of 2 responses, by rewards")
             .example("judge::scalar([[0, 0]]).preference(0, 0, 1)", "0.5")
-            .fails("judge::scalar([[0, 0.0 / 0.0]])", "`reward` of prompt 0, response 1 is `NaN`, which is no finite number"),
+            .fails("judge::scalar([[0, 0.0 / 0.0]])", "`reward` of prompt 0, response 1 is `NaN`, which is not a finite number"),
         Function::new("judge", "pairwise", pairwise)
             .about("A judge with a probability for every pair, averaged over the order in which it is shown.")
             .details(

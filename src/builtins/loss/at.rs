@@ -83,7 +83,7 @@ pub fn functions() -> Vec<Function> {
     let number = |name, run: fn(&mut Call) -> Answer| Function::getter::<Batch>(name, run);
     vec![
         number("step", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.step as INT)))
-            .about("Steps of the training that are done, from 0.")
+            .about("Completed steps of the training, from 0.")
             .returns("integer")
             .example(shown!("at.step"), "[0, 1]"),
         number("steps", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.steps as INT)))
@@ -95,7 +95,7 @@ pub fn functions() -> Vec<Function> {
             .returns("float")
             .example(shown!("at.progress"), "[0.0, 0.5]"),
         number("epoch", |call| Ok(Dynamic::from(call.receiver::<Batch>()?.inner.epoch as INT)))
-            .about("Passes over the rows that are done, from 0.")
+            .about("Completed passes over the rows, from 0.")
             .returns("integer")
             .example(shown!("at.epoch"), "[0, 1]"),
         Function::getter::<Batch>("rows", |call| {

@@ -23,7 +23,7 @@ use crate::bind::prelude::*;
 use crate::train::{Loss as HostLoss, LossError};
 use std::sync::Arc;
 
-pub use closure::ClosureLoss;
+pub use closure::{AnyLoss, ClosureLoss, Form, Kind, NAME};
 
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {
@@ -72,36 +72,4 @@ impl Value for Loss {
 /// A loss as a script's value, if its options are possible.
 fn built<L: HostLoss + Send + Sync + 'static>(loss: Result<L, LossError>) -> Answer {
     Ok(Dynamic::from(Loss(Arc::new(loss?))))
-}
-
-/// What an option `loss` can be: a built-in, or a closure over tensors.
-#[derive(Clone)]
-pub enum AnyLoss {
-    Built(Loss),
-    Closure(FnPtr),
-}
-
-impl std::fmt::Debug for AnyLoss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            AnyLoss::Built(loss) => f.write_str(&loss.show()),
-            AnyLoss::Closure(_) => f.write_str("closure"),
-        }
-    }
-}
-
-impl FromDynamic for AnyLoss {
-    fn type_name() -> String {
-        "Loss|function".to_owned()
-    }
-
-    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
-        if let Some(loss) = value.clone().try_cast::<Loss>() {
-            return Ok(AnyLoss::Built(loss));
-        }
-        match value.clone().try_cast::<FnPtr>() {
-            Some(closure) => Ok(AnyLoss::Closure(closure)),
-            None => Err(Self::mismatch(value)),
-        }
-    }
 }

@@ -1,8 +1,10 @@
 //! `metric::accuracy`
 
 use super::truth::{Truth, scored};
+use super::{Metric, Resampler, averaged};
 use crate::bind::prelude::*;
 use crate::frames::Frame;
+use crate::stats::{MetricError, Scored, mean};
 
 /// The record.
 pub fn function() -> Function {
@@ -40,5 +42,39 @@ pub fn function() -> Function {
 }
 
 fn run(call: &mut Call) -> Answer {
-    Ok(Dynamic::from(scored(call)?.accuracy()?))
+    Ok(Dynamic::from(Accuracy.value(&scored(call)?)?))
+}
+
+/// The share of rows whose predicted class is the true one.
+pub struct Accuracy;
+
+impl Metric for Accuracy {
+    fn name(&self) -> &'static str {
+        "accuracy"
+    }
+
+    fn value(&self, scored: &Scored) -> Result<f64, MetricError> {
+        scored.refuse_empty()?;
+        Ok(mean(&scored.is_right()))
+    }
+
+    fn resampler<'a>(&'a self, scored: &'a Scored) -> Result<Resampler<'a>, MetricError> {
+        Ok(averaged(scored.is_right()))
+    }
+
+    fn is_share(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{near, scored};
+    use super::*;
+
+    #[test]
+    fn a_tie_predicts_the_first_class() {
+        let scored = scored(&[0.125, 0.5, 0.5, 0.875, 0.25, 0.25], &[0, 0, 1, 1, 1, 0]);
+        assert!(near(Accuracy.value(&scored).expect("rows"), 4.0 / 6.0));
+    }
 }

@@ -1,40 +1,18 @@
-//! `metric::agreement`, `metric::agreement_rates`, `metric::confident_errors`, `metric::kappa`, `metric::capa`
+//! `metric::agreement`, and what its neighbours share with it: two models beside truth.
 
 use super::truth::Truth;
 use crate::bind::prelude::*;
-use crate::builtins::data::{note_use, readings_of};
 use crate::builtins::frame::warn_of_indices;
 use crate::frames::Frame;
-use crate::stats::agreement;
+use crate::stats::MetricError;
+use crate::stats::scores::{gather, in_order_of, meet, predicted, truth_beside};
+use polars::prelude::Column;
 
-/// Lists the functions.
-pub fn register(registry: &mut Registry) {
-    registry.add(rows());
-    registry.add(rates());
-    registry.add(confident_errors());
-    registry.add(kappa());
-    registry.add(capa());
-}
-
-/// Two models' predictions and the truth; a side that is read by index is told.
-fn three(call: &Call, [a_name, b_name]: [&str; 2]) -> Result<[Frame; 3], Fault> {
-    let (a, b, truth): (Frame, Frame, Truth) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-    let truth = truth.labels(call)?;
-    warn_of_indices(call, &[(a_name, &a), (b_name, &b), ("`truth`", &truth)]);
-    Ok([a, b, truth])
-}
-
-fn of_two(function: Function) -> Function {
-    function
-        .param::<Frame>("weak", "the supervisor's predictions")
-        .param::<Frame>("student", "the student's predictions, on the same rows")
-        .param::<Truth>("truth", "data, whose truth is read and the read recorded, or a frame with `id` and `label`")
-}
-
-fn rows() -> Function {
+/// The record.
+pub fn function() -> Function {
     of_two(Function::new("metric", "agreement", |call| {
         let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
-        Ok(Dynamic::from(agreement::rows(&weak, &student, &truth)?.made_from(&truth)))
+        Ok(Dynamic::from(rows(&weak, &student, &truth)?.made_from(&truth)))
     }))
     .about("The rows of a supervisor and its student beside truth, for grouping.")
     .details(
@@ -57,135 +35,107 @@ fn rows() -> Function {
     )
 }
 
-fn rates() -> Function {
-    of_two(Function::new("metric", "agreement_rates", |call| {
-        let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
-        let rates = agreement::rates(&weak, &student, &truth)?;
-        let share = |value: Option<f64>| value.map_or(Dynamic::UNIT, Dynamic::from);
-        let map: Map = [
-            ("overall".into(), Dynamic::from(rates.overall)),
-            ("when_weak_is_right".into(), share(rates.when_weak_is_right)),
-            ("when_weak_is_wrong".into(), share(rates.when_weak_is_wrong)),
-            ("n_right".into(), Dynamic::from(rates.n_right as INT)),
-            ("n_wrong".into(), Dynamic::from(rates.n_wrong as INT)),
-        ]
-        .into_iter()
-        .collect();
-        Ok(Dynamic::from(map))
-    }))
-    .about("How often the student says what its supervisor says, split by the supervisor right and wrong.")
-    .details(
-        "`overall`, `when_weak_is_right`, `when_weak_is_wrong` (the rate at which errors are imitated) in 0..1, `()` where \
-         there is no such row; `n_right` and `n_wrong` count the rows.",
-    )
-    .source("Burns et al. 2023")
-    .returns("object map: shares and counts")
-    .example(
-        "let weak = frame::of(#{ id: [\"a\", \"b\"], prediction: [1, 0] });\n\
-         let student = frame::of(#{ id: [\"a\", \"b\"], prediction: [1, 1] });\n\
-         metric::agreement_rates(weak, student, frame::of(#{ id: [\"a\", \"b\"], label: [1, 1] })).when_weak_is_wrong",
-        "0.0",
-    )
-    .fails(
-        "let none = frame::of(#{ id: [\"a\"], prediction: [1] }).head(0);\n\
-         metric::agreement_rates(none, none, frame::of(#{ id: [\"a\"], label: [1] }).head(0))",
-        "there is no row to measure",
-    )
+/// The rows of a supervisor and a student beside truth: `id`, `weak_prediction`, `student_prediction`, `label`,
+/// `weak_is_right`, `student_is_right`, `agrees`.
+pub fn rows(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Frame, MetricError> {
+    let names = [weak, student, truth].into_iter().find_map(|frame| frame.class_names().map(<[String]>::to_vec));
+    let Beside { ids, weak, student, truth } = beside(weak, student, truth)?;
+    let ints = |values: &[usize]| values.iter().map(|value| *value as i64).collect::<Vec<_>>();
+    let same = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(x, y)| x == y).collect::<Vec<bool>>();
+    let frame = Frame::from_columns(vec![
+        Column::new("id".into(), ids),
+        Column::new("weak_prediction".into(), ints(&weak)),
+        Column::new("student_prediction".into(), ints(&student)),
+        Column::new("label".into(), ints(&truth)),
+        Column::new("weak_is_right".into(), same(&weak, &truth)),
+        Column::new("student_is_right".into(), same(&student, &truth)),
+        Column::new("agrees".into(), same(&weak, &student)),
+    ])?;
+    Ok(match names {
+        Some(names) => frame.named_over(&names, &["weak_prediction", "student_prediction"]),
+        None => frame,
+    })
 }
 
-options! {
-    /// Options of `metric::confident_errors`.
-    pub struct ConfidentOptions {
-        /// From this probability on a model is called sure. Arbitrary.
-        threshold: f64 = 0.75,
+/// Two models' classes and the true ones, row by row, in the order of the first model's rows and classes.
+pub struct Beside {
+    pub ids: Vec<String>,
+    pub weak: Vec<usize>,
+    pub student: Vec<usize>,
+    pub truth: Vec<usize>,
+}
+
+/// Joins the three by id, and classes by name.
+pub fn beside(weak: &Frame, student: &Frame, truth: &Frame) -> Result<Beside, MetricError> {
+    const SIDES: (&str, &str) = ("the student's predictions", "the supervisor's predictions");
+    // Names that the supervisor does not have may be known to the student.
+    let named = if weak.class_names().is_some() { weak } else { student };
+    let student = predicted(&in_order_of(weak, student, SIDES)?)?;
+    let truth = truth_beside(named, truth)?;
+    let weak = predicted(weak)?;
+    let student = gather(
+        &student.classes,
+        &meet(&weak.ids, &student.ids, ("supervisor's predictions", "student's predictions"))?,
+    );
+    let truth = gather(&truth.values, &meet(&weak.ids, &truth.ids, ("predictions", "truth"))?);
+    Ok(Beside { ids: weak.ids, weak: weak.classes, student, truth })
+}
+
+/// Two models' predictions and the truth; a side that is read by index is told.
+pub fn three(call: &Call, [a_name, b_name]: [&str; 2]) -> Result<[Frame; 3], Fault> {
+    let (a, b, truth): (Frame, Frame, Truth) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
+    let truth = truth.labels(call)?;
+    warn_of_indices(call, &[(a_name, &a), (b_name, &b), ("`truth`", &truth)]);
+    Ok([a, b, truth])
+}
+
+/// The parameters of a supervisor, its student and the truth.
+pub fn of_two(function: Function) -> Function {
+    function
+        .param::<Frame>("weak", "the supervisor's predictions")
+        .param::<Frame>("student", "the student's predictions, on the same rows")
+        .param::<Truth>("truth", "data, whose truth is read and the read recorded, or a frame with `id` and `label`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::agreement_rates::rates;
+    use super::super::capa::capa;
+    use super::super::kappa::kappa;
+    use super::super::tests::{hard, soft};
+    use super::*;
+
+    #[test]
+    fn models_meet_by_class_name() {
+        let named = |frame: &Frame, names: [&str; 2]| frame.clone().named(&names.map(str::to_owned));
+        let (weak, student, truth) = (hard(&[1, 0, 0]), hard(&[0, 1, 0]), hard(&[1, 0, 1]));
+        let weak = named(&weak, ["neg", "pos"]);
+        let (student, truth) = (named(&student, ["pos", "neg"]), named(&truth, ["neg", "pos"]));
+        let found = rates(&weak, &student, &truth).expect("the same names");
+        assert_eq!((found.n_right, found.overall), (2, 2.0 / 3.0));
+        let rows = rows(&weak, &student, &truth).expect("the same names");
+        assert_eq!(rows.floats("student_prediction").expect("classes"), [1.0, 0.0, 1.0]);
+        assert_eq!(rows.class_names(), Some(&["neg".to_owned(), "pos".to_owned()][..]));
+        let again = kappa(&weak, &weak.in_classes(&["pos".into(), "neg".into()], ("a", "b")).expect("turned"));
+        assert_eq!(again.expect("two classes"), 1.0);
+        let (a, b) = (named(&soft(&[0.75, 0.25]), ["x", "y"]), named(&soft(&[0.25, 0.75]), ["y", "x"]));
+        let truth = named(&hard(&[1, 0]), ["x", "y"]);
+        let alike = capa(&a, &named(&soft(&[0.75, 0.25]), ["x", "y"]), &truth).expect("the same names");
+        assert_eq!(capa(&a, &b, &truth).expect("the same names"), alike);
+        let other = named(&hard(&[1, 0, 0]), ["no", "yes"]);
+        for said in [
+            rates(&weak, &other, &weak).expect_err("other names").to_string(),
+            rates(&weak, &weak, &other).expect_err("other names").to_string(),
+            kappa(&weak, &other).expect_err("other names").to_string(),
+        ] {
+            assert!(said.contains("`no`, `yes`") && said.contains("`neg`, `pos`"), "{said}");
+        }
     }
-}
 
-fn confident_errors() -> Function {
-    of_two(Function::new("metric", "confident_errors", |call| {
-        let options: ConfidentOptions = call.options()?;
-        let [weak, student, truth] = three(call, ["`weak`", "`student`"])?;
-        let found = agreement::confident_errors(&weak, &student, &truth, options.threshold)?;
-        let share = |value: Option<f64>| value.map_or(Dynamic::UNIT, Dynamic::from);
-        let map: Map = [
-            ("n_wrong".into(), Dynamic::from(found.n_wrong as INT)),
-            ("imitated".into(), share(found.imitated)),
-            ("student_is_sure".into(), share(found.student_is_sure)),
-            ("both_are_sure".into(), share(found.both_are_sure)),
-        ]
-        .into_iter()
-        .collect();
-        Ok(Dynamic::from(map))
-    }))
-    .about("How sure a student is of its supervisor's errors.")
-    .details(
-        "Of the `n_wrong` rows on which the supervisor is wrong: `imitated` is the share on which the student says the same wrong class, \
-         `student_is_sure` that on which it also gives that class `threshold` or more, `both_are_sure` that on which the \
-         supervisor does so too. `()` where the supervisor is never wrong. A class is the first largest probability.",
-    )
-    .options::<ConfidentOptions>()
-    .source("error imitation: Burns et al. 2023, section 5.1.3; the threshold is ours")
-    .returns("object map: a count and shares")
-    .example(
-        "let weak = frame::of(#{ id: [\"a\", \"b\"], p0: [0.25, 0.125], p1: [0.75, 0.875] });\n\
-         let student = frame::of(#{ id: [\"a\", \"b\"], p0: [0.375, 0.125], p1: [0.625, 0.875] });\n\
-         let found = metric::confident_errors(weak, student, frame::of(#{ id: [\"a\", \"b\"], label: [0, 0] }));\n\
-         [found.imitated, found.student_is_sure]",
-        "[1.0, 0.5]",
-    )
-    .fails(
-        "let p = frame::of(#{ id: [\"a\"], p0: [0.25], p1: [0.75] });\n\
-         metric::confident_errors(p, p, frame::of(#{ id: [\"a\"], label: [0] }), #{ threshold: 1.5 })",
-        "`threshold` must be a probability from 0 to 1, got `1.5`",
-    )
-}
-
-fn kappa() -> Function {
-    Function::new("metric", "kappa", |call| {
-        let (a, b): (Frame, Frame) = (call.arg(0)?, call.arg(1)?);
-        [&a, &b].into_iter().for_each(|frame| note_use(call, readings_of(frame), ""));
-        warn_of_indices(call, &[("`a`", &a), ("`b`", &b)]);
-        Ok(Dynamic::from(agreement::kappa(&a, &b)?))
-    })
-    .about("Cohen's κ: agreement of two models' classes beyond what their class shares would give.")
-    .details("`(observed − expected) / (1 − expected)`; 1 is full agreement, 0 is chance.")
-    .source("Cohen 1960; scikit-learn's `cohen_kappa_score`")
-    .param::<Frame>("a", "predictions")
-    .param::<Frame>("b", "predictions on the same rows")
-    .returns("float: −1..1")
-    .example(
-        "let a = frame::of(#{ id: [\"x\", \"y\", \"z\", \"w\"], prediction: [1, 1, 0, 0] });\n\
-         let b = frame::of(#{ id: [\"x\", \"y\", \"z\", \"w\"], prediction: [1, 1, 0, 1] });\nmetric::kappa(a, b)",
-        "0.5",
-    )
-    .fails(
-        "let a = frame::of(#{ id: [\"x\"], prediction: [1] });\nmetric::kappa(a, a)",
-        "both models always predict the same one class",
-    )
-}
-
-fn capa() -> Function {
-    Function::new("metric", "capa", |call| {
-        let [a, b, truth] = three(call, ["`a`", "`b`"])?;
-        Ok(Dynamic::from(agreement::capa(&a, &b, &truth)?))
-    })
-    .about("CAPA κ_p: how alike two models err, adjusted for their accuracies and weighted by their probabilities.")
-    .details(
-        "Observed `mean Σ_k a_k·b_k`; expected, from the mean probabilities ā and b̄ of the true class, \
-         `ā·b̄ + (1−ā)(1−b̄)/(K−1)`; `κ_p = (observed − expected) / (1 − expected)`. 0 means that errors are independent.",
-    )
-    .source("Goel et al. 2025, Great Models Think Alike and this Undermines AI Oversight")
-    .param::<Frame>("a", "predictions with probabilities")
-    .param::<Frame>("b", "predictions with probabilities on the same rows")
-    .param::<Truth>("truth", "data, whose truth is read and the read recorded, or a frame with `id` and `label`")
-    .returns("float: at most 1")
-    .example(
-        "let a = frame::of(#{ id: [\"x\", \"y\"], p0: [0.25, 0.75], p1: [0.75, 0.25] });\n\
-         metric::capa(a, a, frame::of(#{ id: [\"x\", \"y\"], label: [1, 0] }))",
-        "0.0",
-    )
-    .fails(
-        "let a = frame::of(#{ id: [\"x\"], prediction: [1] });\nmetric::capa(a, a, frame::of(#{ id: [\"x\"], label: [1] }))",
-        "there are no probabilities: columns `p0`, `p1` are missing",
-    )
+    #[test]
+    fn rows_stand_beside_truth() {
+        let frame = rows(&hard(&[1, 0]), &hard(&[1, 1]), &hard(&[1, 1])).expect("the same rows");
+        assert_eq!(frame.columns().len(), 7);
+        assert_eq!(frame.height(), 2);
+    }
 }

@@ -1,8 +1,10 @@
 //! `metric::equivalence`
 
-use super::t_test::{map, number};
+use super::t_test::t_test;
+use super::{map, number};
 use crate::bind::prelude::*;
-use crate::stats::one_sample;
+use crate::stats::MetricError;
+use crate::stats::intervals::{check, t_above, t_quantile};
 
 /// The record.
 pub fn function() -> Function {
@@ -23,7 +25,7 @@ pub fn function() -> Function {
 }
 
 fn run(call: &mut Call) -> Answer {
-    let found = one_sample::equivalence(&call.arg::<Vec<f64>>(0)?, call.arg(1)?)?;
+    let found = equivalence(&call.arg::<Vec<f64>>(0)?, call.arg(1)?)?;
     Ok(Dynamic::from(map([
         ("n", Dynamic::from(found.n as i64)),
         ("mean", Dynamic::from(found.mean)),
@@ -34,4 +36,88 @@ fn run(call: &mut Call) -> Answer {
         ("high", number(found.bounds.map(|(_, high)| high))),
         ("reason", found.reason.map_or(Dynamic::UNIT, Dynamic::from)),
     ])))
+}
+
+/// What two one-sided tests say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Equivalence {
+    pub n: usize,
+    pub mean: f64,
+    /// The larger of the two: that the mean is within the margin.
+    pub p: Option<f64>,
+    /// That the mean is above −margin.
+    pub p_lower: Option<f64>,
+    /// That the mean is below the margin.
+    pub p_upper: Option<f64>,
+    /// The 90 % interval, which lies within the margin where `p` is below 5 %.
+    pub bounds: Option<(f64, f64)>,
+    pub reason: Option<String>,
+}
+
+/// Two one-sided t tests (Schuirmann 1987) that the mean of `values` lies within `±margin`.
+pub fn equivalence(values: &[f64], margin: f64) -> Result<Equivalence, MetricError> {
+    check("margin", &[margin])?;
+    if margin <= 0.0 {
+        return Err(MetricError::NotPositive { name: "margin", value: margin });
+    }
+    let test = t_test(values)?;
+    let mut found = Equivalence {
+        n: test.n,
+        mean: test.mean,
+        p: None,
+        p_lower: None,
+        p_upper: None,
+        bounds: None,
+        reason: test.reason,
+    };
+    if let (Some(sd), None) = (test.sd, &found.reason) {
+        let error = sd / (test.n as f64).sqrt();
+        let above = |bound: f64| t_above((test.mean - bound) / error, test.n - 1);
+        let (lower, upper) = (above(-margin), 1.0 - above(margin));
+        // 1 − sf loses what is below 1e-16; the other side keeps it.
+        let upper = if upper < 1e-3 { t_above((margin - test.mean) / error, test.n - 1) } else { upper };
+        let half = t_quantile(0.95, test.n - 1) * error;
+        found.p = Some(lower.max(upper));
+        found.p_lower = Some(lower);
+        found.p_upper = Some(upper);
+        found.bounds = Some((test.mean - half, test.mean + half));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::reference::{claims, numbers};
+
+    fn near(found: Option<f64>, expected: f64) {
+        assert!(
+            found.is_some_and(|found| (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)),
+            "{found:?} {expected}"
+        );
+    }
+
+    /// By statsmodels' `DescrStatsW.ttost_mean`: `tests/reference/claims.py`.
+    #[test]
+    fn two_one_sided_tests_agree_with_statsmodels() {
+        for case in claims("equivalence") {
+            let number = |name: &str| case[name].as_f64().expect("a number");
+            let found = equivalence(&numbers(&case, "values"), number("margin")).expect("a test");
+            near(found.p, number("p"));
+            near(found.p_lower, number("p_lower"));
+            near(found.p_upper, number("p_upper"));
+            let (low, high) = found.bounds.expect("an interval");
+            let is_within = -number("margin") < low && high < number("margin");
+            assert_eq!(is_within, number("p") < 0.05, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_spread_has_no_test_and_says_why() {
+        let same = equivalence(&[0.0, 0.0], 0.1).expect("a mean");
+        assert!(same.p.is_none() && same.reason.is_some());
+        for margin in [0.0, -0.1, f64::NAN] {
+            assert!(equivalence(&[0.1, 0.2], margin).is_err());
+        }
+    }
 }

@@ -59,7 +59,7 @@ pub fn register(registry: &mut Registry) {
     );
     registry.add(
         getter("reason", |call| Ok(call.receiver::<Estimate>()?.reason.map_or(Dynamic::UNIT, Dynamic::from)))
-            .about("Why there is no number, no interval or no bound; `()` where nothing is amiss.")
+            .about("Why there is no number, no interval or no bound; `()` otherwise.")
             .returns("string or (): the reason")
             .example(
                 "metric::pgr(0.5, 0.6, 0.5).reason",
@@ -100,17 +100,17 @@ fn of(value: Option<f64>) -> Dynamic {
 
 fn refused(function: Function, code: &'static str) -> Function {
     function
-        .about("Refused: an estimate is no number, for its doubt would be lost.")
+        .about("Refused: an estimate is not a number; arithmetic would lose its interval.")
         .param::<Dynamic>("other", "anything")
         .returns("any: nothing, it fails")
         .example(code, "metric/estimate")
-        .fails("metric::pgr(0.5, 0.6, 0.7) * 100", "an estimate is no number")
+        .fails("metric::pgr(0.5, 0.6, 0.7) * 100", "an estimate is not a number")
 }
 
 fn refuse(call: &mut Call) -> Answer {
     Err(Fault::new(
         "metric/estimate",
-        format!("an estimate is no number: `{}` is not defined for it", call.function.name),
+        format!("an estimate is not a number: `{}` is not defined for it", call.function.name),
     )
     .hint("take its `.value`, which is `()` where it is undefined, or compare methods with `metric::paired`"))
 }

@@ -1,8 +1,10 @@
 //! `metric::log_loss`
 
 use super::truth::{Truth, scored};
+use super::{Metric, Resampler, averaged};
 use crate::bind::prelude::*;
 use crate::frames::Frame;
+use crate::stats::{MetricError, Scored, mean};
 
 /// The record.
 pub fn function() -> Function {
@@ -25,5 +27,57 @@ pub fn function() -> Function {
 }
 
 fn run(call: &mut Call) -> Answer {
-    Ok(Dynamic::from(scored(call)?.log_loss()?))
+    Ok(Dynamic::from(LogLoss.value(&scored(call)?)?))
+}
+
+/// The mean of `−ln p` of the true class, in nats; infinite where a true class had probability 0.
+pub struct LogLoss;
+
+impl Metric for LogLoss {
+    fn name(&self) -> &'static str {
+        "log_loss"
+    }
+
+    fn value(&self, scored: &Scored) -> Result<f64, MetricError> {
+        scored.refuse_empty()?;
+        Ok(mean(&row_losses(scored)?))
+    }
+
+    fn resampler<'a>(&'a self, scored: &'a Scored) -> Result<Resampler<'a>, MetricError> {
+        Ok(averaged(row_losses(scored)?))
+    }
+}
+
+/// The loss of each row.
+fn row_losses(scored: &Scored) -> Result<Vec<f64>, MetricError> {
+    let rows = scored.probabilities_for("log_loss")?.chunks(scored.n_classes).zip(&scored.truth);
+    let loss = |(row, truth): (&[f64], &usize)| {
+        let sum: f64 = row.iter().sum();
+        // Of a certain row −ln 1 is −0.
+        (-(row.get(*truth).copied().unwrap_or(0.0) / sum).ln()).max(0.0)
+    };
+    Ok(rows.map(loss).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{near, scored};
+    use super::*;
+
+    /// ```python
+    /// from sklearn.metrics import log_loss
+    /// y = [0, 0, 1, 1, 1, 0]; p = [0.125, 0.5, 0.5, 0.875, 0.25, 0.25]
+    /// log_loss(y, p)  # 0.5545555966567678
+    /// ```
+    #[test]
+    fn it_agrees_with_scikit_learn() {
+        let scored = scored(&[0.125, 0.5, 0.5, 0.875, 0.25, 0.25], &[0, 0, 1, 1, 1, 0]);
+        assert!(near(LogLoss.value(&scored).expect("rows"), 0.554_555_596_656_767_8));
+    }
+
+    #[test]
+    fn certainty_costs_nothing_or_everything() {
+        assert!(near(LogLoss.value(&scored(&[1.0, 0.0], &[1, 0])).expect("rows"), 0.0));
+        assert!(LogLoss.value(&scored(&[1.0, 0.0], &[0, 0])).expect("rows").is_infinite());
+    }
 }

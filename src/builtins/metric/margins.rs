@@ -8,7 +8,7 @@ use crate::frames::Frame;
 /// The record.
 pub fn function() -> Function {
     Function::new("metric", "margins", run)
-        .about("By how much the preferred continuation of each row is scored above the best of the others.")
+        .about("The margin of each row: the score of the preferred continuation minus the best of the others.")
         .details(
             "Positive exactly where the row is ranked right, so that the share above 0 is the pair accuracy, which \
              `metric::accuracy` of predictions is too (but for ties, which predict the first). `metric::log_loss` is the mean \

@@ -1,19 +1,18 @@
-//! `metric::pgr`, `metric::gap`, `metric::interval_fieller`
+//! `metric::pgr`
+//!
+//! A ratio is reported only where its denominator, the gap, is above zero, and, where there are seeds or rows to tell, significantly
+//! so (one-sided t test, 5 %).
 
+use super::accuracy::Accuracy;
+use super::gap::{gap, is_no_gap, no_gap};
+use super::interval_fieller::{check_lengths, ratio};
 use super::truth::Truth;
+use super::{LevelOptions, Metric};
 use crate::bind::prelude::*;
 use crate::builtins::frame::warn_of_indices;
 use crate::frames::Frame;
-use crate::stats::intervals::LEVEL;
-use crate::stats::{Estimate, Scored, pgr};
-
-options! {
-    /// How sure an interval is.
-    pub struct LevelOptions {
-        /// The interval's coverage.
-        level: f64 = LEVEL,
-    }
-}
+use crate::stats::intervals::{check, check_level};
+use crate::stats::{Estimate, MetricError, Scored};
 
 /// What a model is measured by: accuracies, or predictions that give them.
 enum Measured {
@@ -44,14 +43,8 @@ impl FromDynamic for Measured {
     }
 }
 
-/// The records.
-pub fn register(registry: &mut Registry) {
-    registry.add(function());
-    registry.add(gap());
-    registry.add(fieller());
-}
-
-fn function() -> Function {
+/// The record.
+pub fn function() -> Function {
     Function::new("metric", "pgr", run)
         .about("Performance gap recovered: (student − weak) / (ceiling − weak), never clamped.")
         .details(
@@ -86,16 +79,16 @@ fn run(call: &mut Call) -> Answer {
     let labels = |what: Option<Truth>| -> Result<Frame, Fault> {
         match what {
             Some(truth) => truth.labels(call),
-            None => Err(Fault::new("metric/no-truth", "predictions need truth to be measured by")
+            None => Err(Fault::new("metric/no-truth", "predictions are measured against truth, and none was given")
                 .hint("metric::pgr(weak, student, ceiling, task.test)")),
         }
     };
     let estimate = match (call.arg(0)?, call.arg(1)?, call.arg(2)?) {
         (Measured::Number(weak), Measured::Number(student), Measured::Number(ceiling)) => {
-            pgr::of_numbers(weak, student, ceiling)?
+            of_numbers(weak, student, ceiling)?
         }
         (Measured::Numbers(weak), Measured::Numbers(student), Measured::Numbers(ceiling)) => {
-            pgr::of_seeds(&weak, &student, &ceiling, options.level)?
+            of_seeds(&weak, &student, &ceiling, options.level)?
         }
         (Measured::Predictions(weak), Measured::Predictions(student), Measured::Predictions(ceiling)) => {
             let truth = labels(truth)?;
@@ -104,7 +97,7 @@ fn run(call: &mut Call) -> Answer {
                 &[("`weak`", &weak), ("`student`", &student), ("`ceiling`", &ceiling), ("`truth`", &truth)],
             );
             let scored = |frame: &Frame| Scored::new(frame, &truth);
-            pgr::of_rows(&scored(&weak)?, &scored(&student)?, &scored(&ceiling)?, options.level)?
+            of_rows(&scored(&weak)?, &scored(&student)?, &scored(&ceiling)?, options.level)?
         }
         (
             Measured::PredictionsBySeed(weak),
@@ -116,62 +109,135 @@ fn run(call: &mut Call) -> Answer {
             let sides = sides.into_iter().filter_map(|(side, frame)| Some((side, frame?)));
             warn_of_indices(call, &sides.chain([("`truth`", &truth)]).collect::<Vec<_>>());
             let accuracies = |frames: &[Frame]| -> Result<Vec<f64>, Fault> {
-                frames.iter().map(|frame| Ok(Scored::new(frame, &truth)?.accuracy()?)).collect()
+                frames.iter().map(|frame| Ok(Accuracy.value(&Scored::new(frame, &truth)?)?)).collect()
             };
-            pgr::of_seeds(&accuracies(&weak)?, &accuracies(&student)?, &accuracies(&ceiling)?, options.level)?
+            of_seeds(&accuracies(&weak)?, &accuracies(&student)?, &accuracies(&ceiling)?, options.level)?
         }
         _ => {
-            return Err(Fault::new("metric/pgr", "`weak`, `student` and `ceiling` must be of one kind")
+            return Err(Fault::new("metric/pgr", "`weak`, `student` and `ceiling` must be of the same kind")
                 .hint("three numbers, three arrays of numbers, three frames, or three arrays of frames"));
         }
     };
     Ok(Dynamic::from(estimate))
 }
 
-fn gap() -> Function {
-    Function::new("metric", "gap", |call| {
-        let (weak, ceiling): (Vec<f64>, Vec<f64>) = (call.arg(0)?, call.arg(1)?);
-        let gap = pgr::gap_of_seeds(&weak, &ceiling)?;
-        let map: Map = [
-            ("value".into(), Dynamic::from(gap.value)),
-            ("p".into(), gap.p.map_or(Dynamic::UNIT, Dynamic::from)),
-            ("significant".into(), Dynamic::from(gap.is_significant)),
-            ("reason".into(), Dynamic::from(gap.reason)),
-        ]
-        .into_iter()
-        .collect();
-        Ok(Dynamic::from(map))
-    })
-    .about("Whether the ceiling is above the weak model: the gap over seeds and its one-sided paired t test.")
-    .details("`value` is mean(ceiling) − mean(weak); `p` is `()` where the seeds have no spread; significant at 5 %.")
-    .param::<Vec<f64>>("weak", "accuracies, one per seed")
-    .param::<Vec<f64>>("ceiling", "accuracies, paired by position")
-    .returns("object map: `value`, `p`, `significant`, `reason`")
-    .example("metric::gap([0.60, 0.62, 0.61], [0.80, 0.82, 0.84]).significant", "true")
-    .example("metric::gap([0.6], [0.8]).reason", "gap not significant: one seed cannot tell a gap of 0.2000 from noise")
-    .fails("metric::gap([], [])", "`weak` has no value")
+/// PGR of three numbers on one scale where more is better: there is nothing to test, so it is undefined only where the
+/// ceiling is not above the weak model, by more than rounding.
+pub fn of_numbers(weak: f64, student: f64, ceiling: f64) -> Result<Estimate, MetricError> {
+    for (name, value) in [("weak", weak), ("student", student), ("ceiling", ceiling)] {
+        check(name, &[value])?;
+    }
+    if is_no_gap(weak, ceiling) {
+        return Ok(Estimate::undefined("PGR", no_gap(weak, ceiling)));
+    }
+    let value = (student - weak) / (ceiling - weak);
+    check("student", &[value])?;
+    Ok(Estimate::plain("PGR", value))
 }
 
-fn fieller() -> Function {
-    Function::new("metric", "interval_fieller", |call| {
-        let options: LevelOptions = call.options()?;
-        let (weak, student, ceiling): (Vec<f64>, Vec<f64>, Vec<f64>) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-        let estimate: Estimate = pgr::with_fieller(&weak, &student, &ceiling, options.level)?;
-        Ok(Dynamic::from(estimate))
-    })
-    .about("PGR over seeds with Fieller's interval, whether or not the gap is significant.")
-    .details(
-        "All ratios θ for which `mean(student − weak) − θ·mean(ceiling − weak)` is within t standard errors of zero. Where \
-         the gap itself could be zero, the interval has no bounds, and says so. `metric::pgr` gives the same interval where \
-         the gap is significant, and no number elsewhere.",
-    )
-    .source("Fieller 1954")
-    .param::<Vec<f64>>("weak", "accuracies, one per seed")
-    .param::<Vec<f64>>("student", "accuracies, paired by position")
-    .param::<Vec<f64>>("ceiling", "accuracies, paired by position")
-    .options::<LevelOptions>()
-    .returns("Estimate: the ratio with its interval")
-    .example("metric::interval_fieller([0.60, 0.62, 0.58], [0.61, 0.60, 0.59], [0.62, 0.61, 0.60]).reason", "")
-    .example("metric::interval_fieller([0.5, 0.5, 0.5], [0.6, 0.6, 0.6], [0.6, 0.7, 0.2]).defined", "false")
-    .fails("metric::interval_fieller([0.6], [0.7], [0.8, 0.9])", "`weak` has 1 values, `ceiling` has 2")
+/// PGR over seeds, paired by position: the ratio of mean differences, with Fieller's interval.
+pub fn of_seeds(weak: &[f64], student: &[f64], ceiling: &[f64], level: f64) -> Result<Estimate, MetricError> {
+    of_pairs(weak, student, ceiling, level, "seed")
+}
+
+/// PGR within one seed: every test row is a unit, right or wrong in each of the three models. The interval covers the
+/// draw of test rows and nothing else.
+pub fn of_rows(weak: &Scored, student: &Scored, ceiling: &Scored, level: f64) -> Result<Estimate, MetricError> {
+    let (_, weak) = by_id(weak);
+    let (_, student) = by_id(student);
+    let (_, ceiling) = by_id(ceiling);
+    of_pairs(&weak, &student, &ceiling, level, "test row")
+}
+
+/// Rows in the order of their ids, so that three models' rows stand beside one another.
+fn by_id(scored: &Scored) -> (Vec<String>, Vec<f64>) {
+    let mut rows: Vec<(String, f64)> = scored.ids.iter().cloned().zip(scored.is_right()).collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    rows.into_iter().unzip()
+}
+
+fn of_pairs(weak: &[f64], student: &[f64], ceiling: &[f64], level: f64, unit: &str) -> Result<Estimate, MetricError> {
+    check_level(level)?;
+    check_lengths(weak, student, ceiling)?;
+    let gap = gap(weak, ceiling, unit)?;
+    if !gap.is_significant {
+        return Ok(Estimate::undefined("PGR", gap.reason));
+    }
+    ratio(weak, student, ceiling, level, unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::interval_fieller::with_fieller;
+    use super::super::tests::scored;
+    use super::*;
+
+    #[test]
+    fn three_numbers_are_never_clamped() {
+        let of = |weak, student, ceiling| of_numbers(weak, student, ceiling).expect("numbers").value;
+        assert!(of(0.65, 0.78, 0.95).is_some_and(|value| (value - 13.0 / 30.0).abs() < 1e-12));
+        assert!(of(0.65, 0.6, 0.95).is_some_and(|value| value < 0.0));
+        assert!(of(0.65, 0.99, 0.95).is_some_and(|value| value > 1.0));
+        let equal = of_numbers(0.5, 0.5, 0.5).expect("numbers");
+        assert_eq!(equal.to_string(), "undefined: no gap to recover: the ceiling `0.5` equals the weak model `0.5`");
+        assert!(of_numbers(0.6, 0.7, 0.5).expect("numbers").to_string().contains("is below"));
+        assert!(of_numbers(f64::NAN, 0.7, 0.5).is_err());
+        assert!(of_numbers(0.0, 1e308, 1e-308).is_err(), "the ratio overflows");
+        let rounding = of_numbers(0.3, 0.4, 0.1 + 0.2).expect("numbers");
+        assert!(rounding.to_string().contains("is, but for rounding, the weak model `0.3`"), "{rounding}");
+        assert!(of(0.3, 0.4, 0.3 + 1e-9).is_some_and(|value| (value / 1e8 - 1.0).abs() < 1e-6), "small, and a gap");
+        let cancels = with_fieller(&[0.5; 3], &[0.6; 3], &[0.6, 0.7, 0.2], 0.95).expect("paired");
+        assert_eq!(cancels.value, None, "{cancels}");
+    }
+
+    #[test]
+    fn a_gap_of_noise_has_no_ratio() {
+        let weak = [0.50, 0.52, 0.49, 0.51, 0.50];
+        let chance = [0.51, 0.50, 0.50, 0.50, 0.51];
+        let pgr = of_seeds(&weak, &[0.51; 5], &chance, 0.95).expect("paired");
+        assert_eq!(pgr.value, None);
+        assert!(
+            pgr.to_string().contains("gap not significant (ceiling − weak = 0.0000, one-sided p = 0.5000"),
+            "{pgr}"
+        );
+        let one = of_seeds(&[0.5], &[0.6], &[0.9], 0.95).expect("paired");
+        assert!(one.to_string().contains("one seed cannot tell"), "{one}");
+    }
+
+    #[test]
+    fn a_clear_gap_has_a_ratio_with_an_interval_around_it() {
+        let pgr = of_seeds(
+            &[0.65, 0.66, 0.64, 0.65, 0.67],
+            &[0.78, 0.77, 0.79, 0.76, 0.78],
+            &[0.95, 0.94, 0.95, 0.96, 0.94],
+            0.95,
+        )
+        .expect("paired");
+        let (low, high) = pgr.bounds.expect("an interval");
+        assert!(pgr.value.is_some_and(|value| low < value && value < high));
+        assert!(pgr.to_string().contains("(95 %, Fieller, 5 seeds)"), "{pgr}");
+    }
+
+    #[test]
+    fn a_gap_that_is_barely_there_has_a_ratio_without_bounds() {
+        // One-sided p between 0.025 and 0.05: the ratio is reported, Fieller's two-sided interval has no bounds.
+        let ceiling = [0.56, 0.50, 0.55, 0.50, 0.55];
+        let pgr = of_seeds(&[0.5; 5], &[0.51, 0.5, 0.52, 0.5, 0.51], &ceiling, 0.95).expect("paired");
+        assert!(gap(&[0.5; 5], &ceiling, "seed").expect("paired").p.is_some_and(|p| p > 0.025 && p < 0.05));
+        assert_eq!(pgr.bounds, Some((f64::NEG_INFINITY, f64::INFINITY)));
+        assert!(pgr.to_string().contains("has no bounds"), "{pgr}");
+    }
+
+    #[test]
+    fn rows_are_paired_by_id() {
+        let truth: Vec<usize> = (0..100).map(|row| row % 2).collect();
+        let right = |share: usize| -> Vec<f32> {
+            (0..100).map(|row| if (row % 10 < share) == (row % 2 == 1) { 0.75 } else { 0.25 }).collect()
+        };
+        let (weak, student, ceiling) =
+            (scored(&right(6), &truth), scored(&right(8), &truth), scored(&right(10), &truth));
+        let pgr = of_rows(&weak, &student, &ceiling, 0.95).expect("rows");
+        assert!(pgr.value.is_some_and(|value| (value - 0.5).abs() < 1e-12), "{pgr}");
+        assert!(pgr.to_string().contains("100 test rows, within one seed"), "{pgr}");
+    }
 }

@@ -1,7 +1,7 @@
 //! `metric::pgr_percent`
 
 use crate::bind::prelude::*;
-use crate::stats::pgr;
+use crate::stats::{MetricError, is_rounding};
 
 /// The record.
 pub fn function() -> Function {
@@ -26,5 +26,41 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let (weak, student, ceiling): (f64, f64, f64) = (call.arg(0)?, call.arg(1)?, call.arg(2)?);
-    Ok(Dynamic::from(pgr::percent(weak, student, ceiling)?))
+    Ok(Dynamic::from(percent(weak, student, ceiling)?))
+}
+
+/// PGR of three accuracies in percent, clamped to 0..100. Without a gap 100 if the student reaches the two, else 0; refused
+/// where the ceiling is below the weak model, for there the clamp gives 100 to the worst of the three.
+pub fn percent(weak: f64, student: f64, ceiling: f64) -> Result<f64, MetricError> {
+    for (name, value) in [("weak", weak), ("student", student), ("ceiling", ceiling)] {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(MetricError::Accuracy { name, value });
+        }
+    }
+    if is_rounding(ceiling, weak) {
+        return Ok(if student >= ceiling.min(weak) { 100.0 } else { 0.0 });
+    }
+    if ceiling < weak {
+        return Err(MetricError::CeilingBelow { weak, ceiling });
+    }
+    Ok(100.0 * ((student - weak) / (ceiling - weak)).clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentage_has_a_domain() {
+        assert!(percent(0.65, 0.78, 0.95).is_ok_and(|value| (value - 1300.0 / 30.0).abs() < 1e-9));
+        assert_eq!([0.6, 0.99].map(|student| percent(0.65, student, 0.95).ok()), [Some(0.0), Some(100.0)]);
+        assert_eq!([0.2, 0.3, 0.4].map(|s| percent(0.3, s, 0.1 + 0.2).ok()), [Some(0.0), Some(100.0), Some(100.0)]);
+        let worst = percent(0.9, 0.4, 0.5).expect_err("the ceiling is below").to_string();
+        assert_eq!(worst, "no gap to recover: the ceiling `0.5` is below the weak model `0.9`");
+        for odd in [f64::NAN, f64::INFINITY, -0.1, 1.1, 65.0] {
+            assert!(
+                percent(odd, 0.5, 0.9).is_err() && percent(0.1, odd, 0.9).is_err() && percent(0.1, 0.5, odd).is_err()
+            );
+        }
+    }
 }

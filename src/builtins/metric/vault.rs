@@ -1,12 +1,13 @@
 //! `metric::vault`
 
+use super::by_name;
 use crate::bind::prelude::*;
 use crate::builtins::frame::warn_of_indices;
 use crate::core::context::{DryRun, Event};
 use crate::core::digest::Digest;
 use crate::data::Data;
 use crate::frames::Frame;
-use crate::stats::{Metric, Scored};
+use crate::stats::Scored;
 use crate::store::Store;
 
 options! {
@@ -60,7 +61,7 @@ pub fn function() -> Function {
 fn run(call: &mut Call) -> Answer {
     let (predictions, task): (Frame, Data) = (call.arg(0)?, call.arg(1)?);
     let options: VaultOptions = call.options()?;
-    let metric: Metric = options.metric.parse()?;
+    let metric = by_name(&options.metric)?;
     if options.budget == 0 {
         return Err(Fault::new("call/option", "`budget` of `metric::vault` must be at least 1, got `0`"));
     }
@@ -68,7 +69,7 @@ fn run(call: &mut Call) -> Answer {
     let by = call.function.path();
     let scored = task.score_vault(&by, |vault, truth| -> Result<_, Fault> {
         let scored = Scored::new(&of_rows(&predictions, vault)?, truth)?;
-        Ok((scored.value(metric)?, opened_by(&scored), vault.digest()))
+        Ok((metric.value(&scored)?, opened_by(&scored), vault.digest()))
     });
     let ((value, predicted, vault), reading) = scored?;
     let ctx = call.ctx();

@@ -21,7 +21,7 @@ options! {
 /// The record.
 pub fn function() -> Function {
     Function::new("model", "features", run)
-        .about("What a model makes of each row: its hidden states after a layer, as a frame.")
+        .about("A model's hidden states after a layer as features: a frame with a row per row.")
         .details(
             "Columns `id`, `x0`, `x1`, … (as many as the model's `width`); of rows with several continuations `continuation` as well, and with \
              `pool: \"none\"` `position` and `token`. Heads of a causal model read the last token, those of a BERT the mean over the row's \

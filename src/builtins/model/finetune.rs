@@ -4,7 +4,7 @@ use super::predict::warn_of_indices;
 use crate::bind::accepted;
 use crate::bind::prelude::*;
 use crate::builtins::data::{note_use, readings_in, readings_of};
-use crate::builtins::loss::{AnyLoss, ClosureLoss};
+use crate::builtins::loss::{self, AnyLoss};
 use crate::data::Data;
 use crate::frames::{Frame, read_by_index};
 use crate::models::Model;
@@ -45,7 +45,7 @@ options! {
     /// Options of `model::finetune`.
     pub struct FinetuneOptions {
         /// `loss::…` or a closure `|logits, weak, at|` over tensors; left out, `loss::cross_entropy()`.
-        loss: Option<AnyLoss> = None,
+        loss: Option<AnyLoss<loss::Loss>> = None,
         /// Evaluate now and then on held-out rows with weak labels: `#{ data, labels, every, metric, keep, patience }`.
         validation: Option<Map> = None,
         /// Evaluate on rows whose truth is read, test rows too: `#{ data, every, metric, keep, patience }`. A model that depends on it says so.
@@ -165,7 +165,7 @@ pub fn function() -> Function {
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
              let labels = rows.truth(\"example\").with_columns(lit(-1).alias(\"weight\"));\n\
              model::untrained(rows).finetune(rows, labels)",
-            "a weight is 0, or from 1e-9 to 1e9",
+            "a weight must be 0, or from 1e-9 to 1e9",
         )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
@@ -198,17 +198,10 @@ fn run(call: &mut Call) -> Answer {
     let mut readings = readings_of(&labels);
     readings.extend(watched.validation.iter().flat_map(|validation| readings_of(&validation.labels)));
     readings.extend(watched.oracle.iter().flat_map(|oracle| readings_of(&oracle.truth)));
-    if let Some(AnyLoss::Closure(closure)) = &options.loss {
-        readings.extend(readings_in(&Dynamic::from(closure.clone())));
-    }
+    readings.extend(options.loss.as_ref().and_then(AnyLoss::closure).iter().flat_map(readings_in));
     let trained = match options.loss {
         None => train(&CrossEntropy)?,
-        Some(AnyLoss::Built(loss)) => train(&*loss.0)?,
-        Some(AnyLoss::Closure(closure)) => {
-            let loss = ClosureLoss::new(call, closure)?;
-            let trained = train(&loss);
-            trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
-        }
+        Some(loss) => loss.train(call, train)?,
     };
     note_use(call, readings, &trained.inner.digest.to_hex());
     Ok(Dynamic::from(trained))

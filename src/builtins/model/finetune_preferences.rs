@@ -2,8 +2,9 @@
 
 use crate::bind::prelude::*;
 use crate::builtins::data::{note_use, readings_in, readings_of};
+use crate::builtins::loss::AnyLoss;
+use crate::builtins::preference::PreferenceLoss;
 use crate::builtins::preference::dpo::{Dpo, DpoOptions};
-use crate::builtins::preference::{AnyPairLoss, ClosurePairLoss};
 use crate::data::Data;
 use crate::domains::preference::loss::PairLoss;
 use crate::frames::{Frame, read_by_index};
@@ -17,7 +18,7 @@ options! {
     /// Options of `model::finetune_preferences`.
     pub struct FinetunePreferencesOptions {
         /// `preference::…` or a closure `|batch|` over log-probabilities; left out, `preference::dpo()`.
-        loss: Option<AnyPairLoss> = None,
+        loss: Option<AnyLoss<PreferenceLoss>> = None,
         /// The model that log-ratios are against; left out, the model before this training.
         reference: Option<Reference> = None,
     }
@@ -99,7 +100,7 @@ pub fn function() -> Function {
             "let pairs = data::of([#{ prompt: \"a\", chosen: \"b\", rejected: \"c\" }], #{ test_share: 0.0 });\n\
              let model = model::untrained(pairs);\n\
              model.finetune_preferences(pairs, pairs.truth(\"example\"), #{ loss: preference::simpo(), reference: model })",
-            "the loss `simpo` has no reference, and `reference` is given",
+            "the loss `simpo` uses no reference, but `reference` is given",
         )
         .fails(
             "let pairs = data::of([#{ prompt: \"a\", chosen: \"b\", rejected: \"c\" }], #{ test_share: 0.0 });\n\
@@ -132,17 +133,10 @@ fn run(call: &mut Call) -> Answer {
         train::finetune_preferences(&model, &data, &labels, loss, reference, &recipe, ctx)
     };
     let mut readings = readings_of(&labels);
-    if let Some(AnyPairLoss::Closure(closure)) = &options.loss {
-        readings.extend(readings_in(&Dynamic::from(closure.clone())));
-    }
+    readings.extend(options.loss.as_ref().and_then(AnyLoss::closure).iter().flat_map(readings_in));
     let trained = match options.loss {
         None => train(&Dpo::new(DpoOptions::default().beta)?)?,
-        Some(AnyPairLoss::Built(loss)) => train(&*loss.0)?,
-        Some(AnyPairLoss::Closure(closure)) => {
-            let loss = ClosurePairLoss::new(call, closure)?;
-            let trained = train(&loss);
-            trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
-        }
+        Some(loss) => loss.train(call, train)?,
     };
     note_use(call, readings, &trained.inner.digest.to_hex());
     Ok(Dynamic::from(trained))

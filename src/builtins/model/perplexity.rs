@@ -8,7 +8,7 @@ use crate::train;
 /// The record.
 pub fn function() -> Function {
     Function::new("model", "perplexity", run)
-        .about("How many equally likely next tokens a causal model hesitates between, on average.")
+        .about("Perplexity: among how many equally likely next tokens a causal model chooses, on average.")
         .details(
             "exp(−1/N Σ log p(token | all tokens before it)) over all N tokens that `logprobs` counts: those of each text but its \
              first, or those of the continuations alone. 1 for a model that is always right and certain, the vocabulary's size for a \

@@ -1,9 +1,9 @@
 //! `plot::bar`
 
-use super::panels::{Columns, named_panels};
+use super::panels::{Columns, PlaneOptions, named_panels};
 use crate::bind::prelude::*;
 use crate::frames::Frame;
-use crate::report::{self, Axis, Look, Plane};
+use crate::report::Look;
 
 crate::options! {
     /// Which columns are drawn, and how.
@@ -20,19 +20,8 @@ crate::options! {
         low: Option<String> = None,
         /// Column of the interval's upper end; without it, the column `Y_high` where there is one.
         high: Option<String> = None,
-        /// Ends of the y axis; without them, from 0 to beyond the longest bar.
-        y_limits: Option<Vec<f64>> = None,
-        /// What stands along the x axis; without it, the column's name.
-        x_label: Option<String> = None,
-        /// What stands along the y axis; without it, the column's name.
-        y_label: Option<String> = None,
-        /// The heading of the legend; without it, the name of the column `by`.
-        legend: Option<String> = None,
-        /// Names in the order in which they get their colours; others follow.
-        order: Vec<String> = vec![],
-        /// The heading; without it, the names of the columns.
-        title: Option<String> = None,
     }
+    with plane: PlaneOptions
 }
 
 /// The record.
@@ -54,7 +43,7 @@ pub fn function() -> Function {
         )
         .fails(
             "let one = #{ method: \"naive\", y: 0.7 };\nplot::bar(frame::of([one, one]))",
-            "two rows are one bar: method `naive`",
+            "two rows give the same bar: method `naive`",
         )
 }
 
@@ -70,16 +59,8 @@ fn run(call: &mut Call) -> Answer {
         facet: options.facet.as_deref(),
     };
     let (facets, names) = named_panels(&frame, &columns)?;
-    let plane = Plane {
-        look: Look::Bars,
-        title: options.title.unwrap_or_else(|| format!("{} by {}", options.y, options.x)),
-        x: Axis::new(options.x_label.as_ref().unwrap_or(&options.x), false, None, "x_limits")?,
-        y: Axis::new(options.y_label.as_ref().unwrap_or(&options.y), false, options.y_limits.as_deref(), "y_limits")?,
-        names,
-        legend: options.legend.or(options.by.clone()).unwrap_or_default(),
-        order: options.order,
-        note: String::new(),
-        facets,
-    };
-    Ok(Dynamic::from(report::plane(&plane)?))
+    let x = options.plane.x_axis(&options.x, false, None)?;
+    let y = options.plane.y_axis(&options.y, false)?;
+    let title = format!("{} by {}", options.y, options.x);
+    options.plane.draw(Look::Bars, [x, y], (title, options.by), (facets, names))
 }

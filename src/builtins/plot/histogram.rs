@@ -1,10 +1,10 @@
 //! `plot::histogram`
 
-use super::panels::grouped;
+use super::panels::{PlaneOptions, grouped};
 use crate::bind::prelude::*;
 use crate::frames::Frame;
 use crate::report::histogram::{Bins, checked, usual};
-use crate::report::{self, Axis, Facet, Plane, ReportError, columns};
+use crate::report::{Facet, ReportError, columns};
 
 crate::options! {
     /// Which column is counted, and how.
@@ -21,25 +21,14 @@ crate::options! {
         shares: bool = false,
         /// Ends of the x axis and of the bins; without them, the least and the greatest value.
         x_limits: Option<Vec<f64>> = None,
-        /// Ends of the y axis.
-        y_limits: Option<Vec<f64>> = None,
-        /// What stands along the x axis; without it, the column's name.
-        x_label: Option<String> = None,
-        /// What stands along the y axis; without it, `rows` or `share of rows`.
-        y_label: Option<String> = None,
-        /// The heading of the legend; without it, the name of the column `by`.
-        legend: Option<String> = None,
-        /// Names in the order in which they get their colours; others follow.
-        order: Vec<String> = vec![],
-        /// The heading; without it, the name of the column.
-        title: Option<String> = None,
     }
+    with plane: PlaneOptions
 }
 
 /// The record.
 pub fn function() -> Function {
     Function::new("plot", "histogram", run)
-        .about("How often values fall where: the confidence of a student, the lengths of texts.")
+        .about("Histograms: the confidence of a student, the lengths of texts.")
         .details(
             "Bins have one width and hold their lower end; the last one has its upper end too. Nulls and NaN are not counted, nor is \
              what lies beyond `x_limits`.",
@@ -61,26 +50,15 @@ fn run(call: &mut Call) -> Answer {
     let values = columns::numbers(&frame, &options.x)?;
     let finite = values.iter().filter(|value| value.is_finite()).count();
     let n = checked(options.bins.unwrap_or_else(|| usual(finite)))?;
-    let x_label = options.x_label.as_ref().unwrap_or(&options.x);
-    let mut x = Axis::new(x_label, false, options.x_limits.as_deref(), "x_limits")?;
+    let mut x = options.plane.x_axis(&options.x, false, options.x_limits.as_deref())?;
     let bins = Bins::over(&values, x.limits, n).ok_or_else(|| ReportError::NoNumbers { name: options.x.clone() })?;
     x.limits = Some((bins.low, bins.low + bins.width * bins.n as f64));
-    let y_label = options.y_label.as_deref().unwrap_or(if options.shares { "share of rows" } else { "rows" });
+    let y = options.plane.y_axis(if options.shares { "share of rows" } else { "rows" }, false)?;
     let facets = grouped(&frame, options.by.as_deref(), options.facet.as_deref(), &values)?;
     let counted = |facet: (String, Vec<(String, Vec<f64>)>)| Facet {
         heading: facet.0,
         series: facet.1.iter().map(|(name, values)| bins.count(name, values, options.shares)).collect(),
     };
-    let plane = Plane {
-        look: bins.into(),
-        title: options.title.unwrap_or_else(|| options.x.clone()),
-        x,
-        y: Axis::new(y_label, false, options.y_limits.as_deref(), "y_limits")?,
-        names: Vec::new(),
-        legend: options.legend.or(options.by).unwrap_or_default(),
-        order: options.order,
-        note: String::new(),
-        facets: facets.into_iter().map(counted).collect(),
-    };
-    Ok(Dynamic::from(report::plane(&plane)?))
+    let facets = facets.into_iter().map(counted).collect();
+    options.plane.draw(bins.into(), [x, y], (options.x, options.by), (facets, Vec::new()))
 }

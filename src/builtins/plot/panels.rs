@@ -1,9 +1,100 @@
-//! A frame's rows as panels of named series, for the figures with two axes.
+//! What the figures with two axes have in common: their options, and a frame's rows as panels of named series.
 
 use crate::bind::prelude::*;
 use crate::frames::Frame;
-use crate::report::{Facet, Point, ReportError, Series, columns, is_share, share_ends};
+use crate::report::{self, Axis, Facet, Look, Plane, Point, ReportError, Series, columns, is_share, share_ends};
 use std::collections::{BTreeMap, BTreeSet};
+
+crate::options! {
+    /// What all figures with two axes say beside and above them.
+    pub struct PlaneOptions {
+        /// Ends of the y axis; without them, round numbers around the data, and 0 for bars.
+        y_limits: Option<Vec<f64>> = None,
+        /// What stands along the x axis; without it, the column's name.
+        x_label: Option<String> = None,
+        /// What stands along the y axis; without it, the column's name, and of a histogram `rows` or `share of rows`.
+        y_label: Option<String> = None,
+        /// The heading of the legend; without it, the name of the column `by`.
+        legend: Option<String> = None,
+        /// Names in the order in which they get their colours; others follow.
+        order: Vec<String> = vec![],
+        /// The heading; without it, the names of the columns.
+        title: Option<String> = None,
+    }
+}
+
+crate::options! {
+    /// Which columns are drawn as lines or points, and how.
+    pub struct SeriesOptions {
+        /// Column of numbers along the bottom.
+        x: String = "x".to_owned(),
+        /// Column of numbers upwards.
+        y: String = "y".to_owned(),
+        /// Column whose values name lines, or kinds of points by colour and shape; without it there is one.
+        by: Option<String> = None,
+        /// Column whose values name panels beside one another, which share their axes.
+        facet: Option<String> = None,
+        /// Column of the lower edge of the band, or of the lower end of the interval.
+        low: Option<String> = None,
+        /// Column of the upper edge of the band, or of the upper end of the interval.
+        high: Option<String> = None,
+        /// Whether the x axis is logarithmic, as for model sizes.
+        log_x: bool = false,
+        /// Whether the y axis is logarithmic, as for losses.
+        log_y: bool = false,
+        /// Ends of the x axis, such as `[0, 100]`; without them, round numbers around the data.
+        x_limits: Option<Vec<f64>> = None,
+    }
+    with plane: PlaneOptions
+}
+
+impl PlaneOptions {
+    /// The x axis of a column.
+    pub fn x_axis(&self, column: &str, log: bool, limits: Option<&[f64]>) -> Result<Axis, Fault> {
+        Ok(Axis::new(self.x_label.as_deref().unwrap_or(column), log, limits, "x_limits")?)
+    }
+
+    /// The y axis of a column, or of what is counted.
+    pub fn y_axis(&self, column: &str, log: bool) -> Result<Axis, Fault> {
+        Ok(Axis::new(self.y_label.as_deref().unwrap_or(column), log, self.y_limits.as_deref(), "y_limits")?)
+    }
+
+    /// The figure of these panels.
+    pub fn draw(
+        self,
+        look: Look,
+        [x, y]: [Axis; 2],
+        (title, by): (String, Option<String>),
+        (facets, names): (Vec<Facet>, Vec<String>),
+    ) -> Answer {
+        let title = self.title.unwrap_or(title);
+        let legend = self.legend.or(by).unwrap_or_default();
+        let plane = Plane { look, title, x, y, names, legend, order: self.order, note: String::new(), facets };
+        Ok(Dynamic::from(report::plane(&plane)?))
+    }
+}
+
+impl SeriesOptions {
+    /// Which columns say what.
+    pub fn columns(&self) -> Columns<'_> {
+        Columns {
+            x: &self.x,
+            y: &self.y,
+            low: self.low.as_deref(),
+            high: self.high.as_deref(),
+            by: self.by.as_deref(),
+            facet: self.facet.as_deref(),
+        }
+    }
+
+    /// The figure of these panels, headed by the columns' names with `word` between them.
+    pub fn draw(self, look: Look, word: &str, facets: Vec<Facet>) -> Answer {
+        let x = self.plane.x_axis(&self.x, self.log_x, self.x_limits.as_deref())?;
+        let y = self.plane.y_axis(&self.y, self.log_y)?;
+        let title = format!("{} {word} {}", self.y, self.x);
+        self.plane.draw(look, [x, y], (title, self.by), (facets, Vec::new()))
+    }
+}
 
 /// Which columns of a frame say what.
 pub struct Columns<'a> {

@@ -1,8 +1,9 @@
 //! Training a policy step by step: `finetune`, `finetune_online`, `reinforce`; and what a training left.
 
 use crate::bind::prelude::*;
+use crate::builtins::loss::AnyLoss;
+use crate::builtins::preference::PreferenceLoss;
 use crate::builtins::preference::dpo::Dpo;
-use crate::builtins::preference::{AnyPairLoss, ClosurePairLoss};
 use crate::core::random::Random;
 use crate::domains::policy::{Judge, Labels, Pairs, Policy, PolicyError, Trained};
 use crate::domains::preference::loss::PairLoss;
@@ -20,7 +21,7 @@ options! {
     /// Options of `policy::finetune`.
     pub struct FinetuneOptions {
         /// `preference::…` or a closure `|batch|` over tensors; left out, `preference::dpo()`.
-        loss: Option<AnyPairLoss> = None,
+        loss: Option<AnyLoss<PreferenceLoss>> = None,
         /// π_ref; left out, the policy that is trained.
         reference: Option<Policy> = None,
     }
@@ -31,7 +32,7 @@ options! {
     /// Options of `policy::finetune_online`.
     pub struct OnlineOptions {
         /// `preference::…` or a closure `|batch|` over tensors; left out, `preference::dpo()`.
-        loss: Option<AnyPairLoss> = None,
+        loss: Option<AnyLoss<PreferenceLoss>> = None,
         /// π_ref; left out, the policy that is trained.
         reference: Option<Policy> = None,
         /// What pairs are drawn from; left out, the policy as it is at each refresh.
@@ -134,7 +135,7 @@ pub fn functions() -> Vec<Function> {
                 "`n_samples` must be at least 2: a sample is compared with the others of its prompt",
             ),
         Function::new("policy", "shuffled", shuffled)
-            .about("Pairs in another order, drawn within blocks: from the order that they have to no order at all.")
+            .about("Shuffles pairs within blocks: blocks of one row keep the order, one block of all rows is a full shuffle.")
             .details("The frame is cut into blocks of `window` rows, and each is shuffled by itself: 1 changes nothing, all rows are a full shuffle.")
             .param::<Frame>("pairs", "such as a run's `stream`")
             .options::<ShuffledOptions>()
@@ -160,17 +161,12 @@ pub fn functions() -> Vec<Function> {
 /// Runs a training with a loss that may be a closure.
 fn with_loss(
     call: &Call,
-    loss: Option<AnyPairLoss>,
+    loss: Option<AnyLoss<PreferenceLoss>>,
     train: impl Fn(&dyn PairLoss) -> Result<Policy, PolicyError>,
 ) -> Answer {
     let trained = match loss {
         None => train(&Dpo::new(0.1)?)?,
-        Some(AnyPairLoss::Built(loss)) => train(&*loss.0)?,
-        Some(AnyPairLoss::Closure(closure)) => {
-            let loss = ClosurePairLoss::new(call, closure)?;
-            let trained = train(&loss);
-            trained.map_err(|error| loss.fault().unwrap_or_else(|| error.into()))?
-        }
+        Some(loss) => loss.train(call, train)?,
     };
     Ok(Dynamic::from(trained))
 }

@@ -9,7 +9,7 @@ use polars::prelude::{Column, DataFrame};
 pub fn functions() -> Vec<Function> {
     vec![
         Function::new("policy", "kl", kl)
-            .about("The divergence of Kullback and Leibler from another policy, exactly: Σ π ln π/π′, the mean over prompts, in nats.")
+            .about("The exact KL divergence from another policy: Σ π ln π/π′, the mean over prompts, in nats.")
             .param::<Policy>("policy", "π, whose responses are averaged over")
             .param::<Policy>("other", "π′, such as the reference")
             .returns("float: at least 0")

@@ -32,7 +32,7 @@ pub fn functions() -> Vec<Function> {
                 "pair 0 names the response 2, the policy has 2 of them",
             ),
         Function::new("policy", "margins", margins)
-            .about("What a policy says of each pair: its log-probabilities, and the implicit reward's margin over a reference.")
+            .about("A policy's log-probabilities of each pair, and the implicit reward's margin over a reference.")
             .details(
                 "`margin` is ln π/π_ref of the chosen response minus that of the rejected one: β times it is the difference of DPO's implicit rewards, and \
                  the pair is classified right where it is positive.",

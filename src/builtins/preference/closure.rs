@@ -1,86 +1,46 @@
-//! A loss on pairs that a script wrote: a closure over tensors, called at every step.
+//! A loss on pairs that a script wrote: what its closure is given, and what of its answer a training takes.
 
+use super::PreferenceLoss;
 use crate::autograd::Tensor;
 use crate::bind::prelude::*;
-use crate::core::context::Interrupted;
+use crate::builtins::loss::{ClosureLoss, Form, Kind, NAME};
 use crate::domains::preference::loss::{Needs, PairBatch, PairLoss, PairLossError, PairValue};
-use std::cell::RefCell;
 
-/// A closure `|batch|` as a training sees it.
-pub struct ClosurePairLoss<'a, 'c> {
-    call: &'a Call<'c>,
-    closure: FnPtr,
-    digest: Digest,
-    untraceable: Option<String>,
-    /// What the closure raised: the host cannot carry it, so it waits here.
-    fault: RefCell<Option<Fault>>,
-}
+impl Kind for PreferenceLoss {
+    type Host<'h> = dyn PairLoss + 'h;
+    /// A closure `|batch|`.
+    const FORM: &'static Form = &Form {
+        derivation: || Digest::of("preference/closure", 1),
+        n_parameters: 1,
+        takes: "a preference loss takes one parameter",
+        hint: "|batch| -((batch.chosen - batch.rejected) * 0.1).log_sigmoid().mean()",
+        depends_on: "`batch.chosen` or `batch.rejected`",
+    };
 
-impl<'a, 'c> ClosurePairLoss<'a, 'c> {
-    /// The closure, to be called within `call`. Fails unless it takes one parameter.
-    pub fn new(call: &'a Call<'c>, closure: FnPtr) -> Result<Self, Fault> {
-        if let Some(taken) = call.other_arity(&closure, 1) {
-            let what = format!("a preference loss takes one parameter, this function takes {taken}");
-            let hint = "|batch| -((batch.chosen - batch.rejected) * 0.1).log_sigmoid().mean()";
-            return Err(Fault::new("loss/closure", what).hint(hint));
-        }
-        let mut trace = Trace::new(call.context);
-        let made = Digest::of("preference/closure", 1).digest("closure", trace.closure(&closure));
-        // What it draws without a seed of its own moves with the session's.
-        let digest = made.int("seed", call.ctx().seed(None) as i64).finish();
-        let untraceable = trace.untraceable().map(|why| format!("of the loss, {why}"));
-        Ok(ClosurePairLoss { call, closure, digest, untraceable, fault: RefCell::new(None) })
+    fn host(&self) -> &Self::Host<'_> {
+        &*self.0
     }
 
-    /// What the closure raised, if it did.
-    pub fn fault(&self) -> Option<Fault> {
-        self.fault.borrow_mut().take()
-    }
-
-    fn ask(&self, batch: &PairBatch) -> Result<PairValue, Fault> {
-        batch.check(self)?;
-        let chosen = Tensor::variable(batch.chosen.to_vec(), 1)?;
-        let rejected = Tensor::variable(batch.rejected.to_vec(), 1)?;
-        let map = batch_map(batch, &chosen, &rejected)?;
-        let answer = self.call.call_back(&self.closure, vec![map.into()])?;
-        let Some(loss) = answer.clone().try_cast::<Tensor>() else {
-            return Err(misfit(&format!("it returned {}", crate::bind::describe(&answer))));
-        };
-        let [rows, columns] = loss.shape();
-        if rows * columns != 1 {
-            return Err(
-                misfit(&format!("it returned one of {rows} × {columns}")).hint("`.mean()` makes one number of it")
-            );
-        }
-        let (value, by_chosen, by_rejected) = (loss.one()?, loss.gradient(&chosen)?, loss.gradient(&rejected)?);
-        if by_chosen.is_none() && by_rejected.is_none() {
-            let why = "what it returned does not depend on them";
-            return Err(misfit(why).hint("`.detach()`, `.hard()`, comparisons and `.median()` cut the gradient"));
-        }
-        let n = batch.n_pairs();
-        let (by_chosen, by_rejected) =
-            (by_chosen.unwrap_or_else(|| vec![0.0; n]), by_rejected.unwrap_or_else(|| vec![0.0; n]));
-        // No margin of its own is known: the pull is that along the difference of both log-probabilities, without the mean's 1/n.
-        let pull = by_chosen.iter().zip(&by_rejected).map(|(w, l)| 0.5 * (l - w) * n as f64).collect();
-        Ok(PairValue { value, by_chosen, by_rejected, by_prompt: Vec::new(), pull })
+    fn closure<'l>(loss: &'l ClosureLoss) -> &'l Self::Host<'l> {
+        loss
     }
 }
 
-impl PairLoss for ClosurePairLoss<'_, '_> {
+impl PairLoss for ClosureLoss<'_, '_> {
     fn name(&self) -> String {
-        "a loss of the script".to_owned()
+        NAME.to_owned()
     }
 
     fn show(&self) -> String {
-        format!("a loss of the script ({})", self.digest.short())
+        self.text()
     }
 
     fn digest(&self) -> Digest {
-        self.digest
+        self.derivation().0
     }
 
     fn untraceable(&self) -> Option<String> {
-        self.untraceable.clone()
+        self.derivation().1
     }
 
     fn needs(&self) -> Needs {
@@ -88,18 +48,21 @@ impl PairLoss for ClosurePairLoss<'_, '_> {
     }
 
     fn step(&self, batch: &PairBatch) -> Result<PairValue, PairLossError> {
-        self.ask(batch).map_err(|fault| {
-            let interrupted = fault.interruption;
-            let text = fault.message.clone();
-            *self.fault.borrow_mut() = Some(fault);
-            if interrupted { Interrupted.into() } else { PairLossError::Script(text) }
-        })
+        self.carried(on_pairs(self, batch), PairLossError::Script)
     }
 }
 
-fn misfit(why: &str) -> Fault {
-    let must = "the loss must return a tensor with one element that depends on `batch.chosen` or `batch.rejected`";
-    Fault::new("loss/closure", format!("{must}: {why}"))
+fn on_pairs(loss: &ClosureLoss, batch: &PairBatch) -> Result<PairValue, Fault> {
+    batch.check(loss)?;
+    let chosen = Tensor::variable(batch.chosen.to_vec(), 1)?;
+    let rejected = Tensor::variable(batch.rejected.to_vec(), 1)?;
+    let map = batch_map(batch, &chosen, &rejected)?;
+    let (value, slopes) = loss.ask(vec![map.into()], [&chosen, &rejected])?;
+    let n = batch.n_pairs();
+    let [by_chosen, by_rejected] = slopes.map(|slope| slope.unwrap_or_else(|| vec![0.0; n]));
+    // No margin of its own is known: the pull is that along the difference of both log-probabilities, without the mean's 1/n.
+    let pull = by_chosen.iter().zip(&by_rejected).map(|(w, l)| 0.5 * (l - w) * n as f64).collect();
+    Ok(PairValue { value, by_chosen, by_rejected, by_prompt: Vec::new(), pull })
 }
 
 /// What the closure gets: columns of a row per pair, and where the training stands.

@@ -19,8 +19,6 @@ use crate::bind::prelude::*;
 use crate::domains::preference::loss::{PairLoss, PairLossError};
 use std::sync::Arc;
 
-pub use closure::ClosurePairLoss;
-
 /// Lists the module's functions.
 pub fn register(registry: &mut Registry) {
     registry.module(
@@ -67,36 +65,4 @@ impl Value for PreferenceLoss {
 /// A loss as a script's value, if its options are possible.
 fn built<L: PairLoss + Send + Sync + 'static>(loss: Result<L, PairLossError>) -> Answer {
     Ok(Dynamic::from(PreferenceLoss(Arc::new(loss?))))
-}
-
-/// What an option `loss` can be: a built-in, or a closure over tensors.
-#[derive(Clone)]
-pub enum AnyPairLoss {
-    Built(PreferenceLoss),
-    Closure(FnPtr),
-}
-
-impl std::fmt::Debug for AnyPairLoss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            AnyPairLoss::Built(loss) => f.write_str(&loss.show()),
-            AnyPairLoss::Closure(_) => f.write_str("closure"),
-        }
-    }
-}
-
-impl FromDynamic for AnyPairLoss {
-    fn type_name() -> String {
-        "PreferenceLoss|function".to_owned()
-    }
-
-    fn from_dynamic(value: &Dynamic) -> Result<Self, Mismatch> {
-        if let Some(loss) = value.clone().try_cast::<PreferenceLoss>() {
-            return Ok(AnyPairLoss::Built(loss));
-        }
-        match value.clone().try_cast::<FnPtr>() {
-            Some(closure) => Ok(AnyPairLoss::Closure(closure)),
-            None => Err(Self::mismatch(value)),
-        }
-    }
 }

@@ -8,7 +8,7 @@ const MAX_DECIMALS: usize = 17;
 /// The record.
 pub fn function() -> Function {
     Function::new("report", "number", run)
-        .about("A number as text with a fixed count of decimals.")
+        .about("A number as text with a fixed number of decimals.")
         .param_typed("value", "float|()", "the number; `()` and NaN give a dash")
         .optional::<usize>("decimals", "how many, 0 to 17; 3 if left out")
         .returns("string: the text; infinities as ∞")

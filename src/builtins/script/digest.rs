@@ -5,7 +5,7 @@ use crate::bind::prelude::*;
 /// The record.
 pub fn function() -> Function {
     Function::new("script", "digest", run)
-        .about("The digest of any value: what tells it from every other, on every machine.")
+        .about("The digest of any value: a hash of its content, the same on every machine.")
         .details(
             "Of a model, a frame or labels that were computed, it names how they came to be: the operation, its inputs, its options and \
              its seed; of data and tables that were read, their content; of plain values, arrays and maps, every bit; of a closure, its \

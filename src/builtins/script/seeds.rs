@@ -2,7 +2,7 @@
 
 use crate::bind::prelude::*;
 
-/// The most seeds (chosen: far more than anyone runs, far fewer than memory holds).
+/// The most seeds (arbitrary: far more than anyone runs, far fewer than memory holds).
 const MAX_SEEDS: usize = 100_000;
 
 /// The record.

@@ -20,11 +20,11 @@ options! {
     }
 }
 
-/// Floating-point operations above which workers are started at once without being asked for: chosen, about a second of
+/// Floating-point operations above which workers are started at once without being asked for: arbitrary, about a second of
 /// training small models, several times what it takes a worker to come to the call.
 const WORTH_IT: f64 = 1e11;
 
-/// Seconds that the remaining cells would take one after the other, above which workers are started: chosen as above.
+/// Seconds that the remaining cells would take one after the other, above which workers are started: arbitrary as above.
 const WORTH_SECONDS: f64 = 1.0;
 
 /// The record.

@@ -41,7 +41,7 @@ pub fn functions() -> Vec<Function> {
                 .param::<Operand>("other", "the second operand")
                 .returns("Tensor")
                 .example(code, result)
-                .fails(misfit(name), "cannot bring [2, 1] and [3, 1] together"),
+                .fails(misfit(name), "cannot broadcast [2, 1] with [3, 1]"),
         );
     }
     let backward: [(&'static str, Run, &'static str, &'static str); 4] = [
@@ -60,13 +60,13 @@ pub fn functions() -> Vec<Function> {
     }
     records.push(
         Function::operator::<Tensor>("-", minus)
-            .about("The difference, number by number; without a second operand the negative.")
+            .about("The elementwise difference; with one operand, the negative.")
             .details(BROADCASTING)
             .optional::<Operand>("other", "the second operand")
             .returns("Tensor")
             .example("tensor::of([1, 2]) - 1", "Tensor 2×1 [[0.0], [1.0]]")
             .example("-tensor::of([1, -2])", "Tensor 2×1 [[-1.0], [2.0]]")
-            .fails("tensor::of([1, 2]) - tensor::of([1, 2, 3])", "cannot bring [2, 1] and [3, 1] together"),
+            .fails("tensor::of([1, 2]) - tensor::of([1, 2, 3])", "cannot broadcast [2, 1] with [3, 1]"),
     );
     records
 }

@@ -26,7 +26,7 @@ pub fn functions() -> Vec<Function> {
             .example("tensor::full(2, 3, 0.5)", "Tensor 2×3 [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]")
             .fails("tensor::full(0, 3, 0.5)", "a tensor has at least one number"),
         Function::new("tensor", "one_hot", one_hot)
-            .about("A row per class index: 1 in the column of the class, 0 elsewhere.")
+            .about("One-hot rows: 1 in the column of each class index, 0 elsewhere.")
             .param::<Vec<usize>>("classes", "class indices from 0")
             .param::<usize>("n_classes", "how many columns")
             .returns("Tensor")

@@ -18,12 +18,12 @@ pub fn functions() -> Vec<Function> {
             .source("Burns et al. 2023, arXiv 2312.09390")
             .param::<Tensor>("target", target)
             .example("tensor::of([[0, 0]]).cross_entropy(tensor::of([[0.5, 0.5]]))", "Tensor 0.693147")
-            .fails("tensor::of([[0, 0]]).cross_entropy(tensor::of([1]))", "cannot bring [1, 2] and [1, 1] together"),
+            .fails("tensor::of([[0, 0]]).cross_entropy(tensor::of([1]))", "cannot broadcast [1, 2] with [1, 1]"),
         method("cross_entropy_rows", |call| answer(rows(call)?), "Soft-label cross-entropy of each row of logits, for weighting rows oneself.")
             .details("One column: `−Σ target · log softmax(logits)` of each row, in nats.")
             .param::<Tensor>("target", target)
             .example("tensor::of([[0, 0], [0, 1000]]).cross_entropy_rows(tensor::of([[0, 1], [0, 1]]))", "Tensor 2×1 [[0.693147], [0.0]]")
-            .fails("tensor::of([[0, 0]]).cross_entropy_rows(tensor::of([1]))", "cannot bring [1, 2] and [1, 1] together"),
+            .fails("tensor::of([[0, 0]]).cross_entropy_rows(tensor::of([1]))", "cannot broadcast [1, 2] with [1, 1]"),
         method("entropy", |call| answer(call.receiver::<Tensor>()?.entropy_rows()?.mean(Axis::All)?), "Mean entropy of the softmax of each row of logits, in nats.")
             .example("tensor::of([[0, 0]]).entropy()", "Tensor 0.693147"),
         method("entropy_rows", |call| answer(call.receiver::<Tensor>()?.entropy_rows()?), "Entropy of the softmax of each row of logits, in nats; one column.")
@@ -32,11 +32,11 @@ pub fn functions() -> Vec<Function> {
             .details("The mean over rows of `Σ target · (log target − log softmax(logits))`, in nats; 0 · log 0 is 0.")
             .param::<Tensor>("target", target)
             .example("tensor::of([[0, 0]]).kl(tensor::of([[0.5, 0.5]]))", "Tensor 0.0")
-            .fails("tensor::of([[0, 0]]).kl(tensor::of([1]))", "cannot bring [1, 2] and [1, 1] together"),
+            .fails("tensor::of([[0, 0]]).kl(tensor::of([1]))", "cannot broadcast [1, 2] with [1, 1]"),
         method("kl_rows", |call| answer(divergence(call)?), "Kullback–Leibler divergence of the target from the softmax of each row of logits; one column.")
             .param::<Tensor>("target", target)
             .example("tensor::of([[0, 0]]).kl_rows(tensor::of([[0, 1]]))", "Tensor 0.693147")
-            .fails("tensor::of([[0, 0]]).kl_rows(tensor::of([1]))", "cannot bring [1, 2] and [1, 1] together"),
+            .fails("tensor::of([[0, 0]]).kl_rows(tensor::of([1]))", "cannot broadcast [1, 2] with [1, 1]"),
         method("hard", |call| answer(call.receiver::<Tensor>()?.hard()?), "A 1 at each row's largest number, 0 elsewhere; a constant.")
             .details("The first of ties. No gradient flows through it.")
             .example("tensor::of([[0.2, 0.8], [0.5, 0.5]]).hard()", "Tensor 2×2 [[0.0, 1.0], [1.0, 0.0]]"),

@@ -14,7 +14,7 @@ pub fn function() -> Function {
         .param::<Operand>("no", "taken where the mask is 0")
         .returns("Tensor")
         .example("let x = tensor::of([-1, 2]); tensor::where(x.greater(0), x, 0)", "Tensor 2×1 [[0.0], [2.0]]")
-        .fails("tensor::where(tensor::of([1, 0]), tensor::of([1, 2, 3]), 0)", "cannot bring [2, 1] and [3, 1] together")
+        .fails("tensor::where(tensor::of([1, 0]), tensor::of([1, 2, 3]), 0)", "cannot broadcast [2, 1] with [3, 1]")
 }
 
 fn run(call: &mut Call) -> Answer {

@@ -3,7 +3,7 @@
 use crate::bind::prelude::*;
 use crate::domains::world::World;
 
-/// The most documents of one call: chosen, for a look and for statistics, not for a corpus on disk.
+/// The most documents of one call: arbitrary, for a look and for statistics, not for a corpus on disk.
 const MAX_DOCUMENTS: usize = 100_000;
 
 /// The record.

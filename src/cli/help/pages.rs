@@ -99,7 +99,9 @@ fn type_page(reference: &Reference, record: &TypeRecord, style: Style) -> String
             continue;
         }
         heading(&mut out, title, style);
-        let rows: Vec<(String, String)> = members.iter().map(|f| (member_name(f), f.about.to_owned())).collect();
+        let mut rows: Vec<(String, String)> = members.iter().map(|f| (member_name(f), f.about.to_owned())).collect();
+        // An operator has a record for each kind of operand.
+        rows.dedup();
         out.push_str(&text::terms(&rows, 2, style));
     }
     out

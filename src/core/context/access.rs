@@ -44,7 +44,7 @@ explained! {
             format!("it was looked for in {}", looked.iter().map(place).collect::<Vec<_>>().join(", then in "))
         })]
         NotFound { path: String, looked: Vec<(&'static str, PathBuf)> },
-        #[error("`{path}` is not written: its name must end in {endings}, as what is written does")]
+        #[error("`{path}` was not written: its name must end in {endings}")]
         #[code("access/name")]
         #[hint("such as \"{such}\"")]
         Ending { path: String, endings: String, such: String },

@@ -19,7 +19,7 @@ explained! {
         #[error("prompt {prompt} has {got} responses, prompt 0 has {expected}")]
         #[code("policy/ragged")]
         Ragged { prompt: usize, got: usize, expected: usize },
-        #[error("`{of}` of prompt {prompt}, response {response} is `{value}`, which is no finite number")]
+        #[error("`{of}` of prompt {prompt}, response {response} is `{value}`, which is not a finite number")]
         #[code("policy/not-finite")]
         NotFinite { of: String, prompt: usize, response: usize, value: f64 },
         #[error("`{column}` holds `{value}` in row {row}: prompts and responses are numbered from 0")]
@@ -68,7 +68,7 @@ explained! {
         #[error("pair {row} names the {what} {value}, the policy has {n} of them")]
         #[code("policy/pair-index")]
         OutOfPolicy { row: usize, what: &'static str, value: usize, n: usize },
-        #[error("pair {row} has the preference `{value}`, which is no probability")]
+        #[error("pair {row} has the preference `{value}`, which is not a probability")]
         #[code("policy/preference")]
         Preference { row: usize, value: f64 },
         #[error("pair {row} has the weight `{value}`: a weight is a finite number of at least 0")]

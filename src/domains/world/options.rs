@@ -100,7 +100,7 @@ impl WorldOptions {
     }
 }
 
-/// The most words of one class: chosen far above any use, so that a slip in a script cannot exhaust memory.
+/// The most words of one class: arbitrary far above any use, so that a slip in a script cannot exhaust memory.
 const MAX_WORDS: usize = 20_000;
 
 impl WorldOptions {

@@ -14,7 +14,7 @@ const CODAS: [&str; 10] = ["k", "l", "m", "n", "nd", "r", "rk", "sk", "st", "t"]
 /// A word of the class. Frequent words are short and rare ones long, as in natural languages, so that a reader sees
 /// which rows are hard; the ending tells the class (`-ous`, `-ish`: adjectives; `-ates`, `-ens`: verbs).
 pub fn word(random: &mut Random, class: WordClass, rank: usize) -> String {
-    // Ranks at which words get longer: chosen near the tenth and the hundredth word.
+    // Ranks at which words get longer: arbitrary near the tenth and the hundredth word.
     let n_syllables = 1 + usize::from(rank > 12) + usize::from(rank > 120);
     let mut text = String::new();
     for _ in 0..n_syllables {

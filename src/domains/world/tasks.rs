@@ -104,11 +104,11 @@ pub struct TaskRows {
     pub digest: Digest,
 }
 
-/// The most rows of a split: chosen, some gigabytes of text below exhausting a machine's memory.
+/// The most rows of a split: arbitrary, some gigabytes of text below exhausting a machine's memory.
 const MAX_ROWS: usize = 1_000_000;
 /// Version 1 raises frequencies to this power in rows, so that rare words count: the square root.
 const FLATNESS: f64 = 0.5;
-/// What rarity, a negation and a `but` add to a row's difficulty: chosen.
+/// What rarity, a negation and a `but` add to a row's difficulty: arbitrary.
 const DIFFICULTY: [f64; 3] = [0.5, 0.3, 0.2];
 
 /// The task called `name`.

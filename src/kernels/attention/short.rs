@@ -8,7 +8,7 @@ use super::{Scores, softmax_any};
 
 /// The most queries of a short row: two vectors.
 pub(super) const MOST: usize = 2 * LANES;
-/// Rows of a tile of scores or outputs. Chosen: with two vectors of columns as many sums as hide each other's latency.
+/// Rows of a tile of scores or outputs. Arbitrary: with two vectors of columns as many sums as hide each other's latency.
 const ROWS: usize = 8;
 
 /// One row of a batch, head after head.

@@ -8,7 +8,7 @@ use crate::models::arch::Arch;
 use crate::models::trunk::Packed;
 use candle_core::Device;
 
-/// Positions of a batch, padding among them. Chosen: enough to keep a graphics processor busy, little enough that attention's
+/// Positions of a batch, padding among them. Arbitrary: enough to keep a graphics processor busy, little enough that attention's
 /// scores of the longest rows stay below a gigabyte.
 const POSITIONS: usize = 1 << 13;
 

@@ -7,7 +7,7 @@ use crate::kernels::panel::PANEL;
 use crate::kernels::tasks::{Raw, tasks};
 use std::ops::Range;
 
-/// Features of a task that adds gradients. Chosen: a few cache lines.
+/// Features of a task that adds gradients. Arbitrary: a few cache lines.
 const FEATURES: usize = 64;
 
 /// The sum of each token's embeddings, row-major `[tokens, width]`, into `sum`. `starts` says how many tokens stand before

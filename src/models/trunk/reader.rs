@@ -28,11 +28,11 @@ use std::sync::{Mutex, PoisonError};
 
 /// Floats of a batch's widest activation. Chosen (LOG.md: from 256 to 512 tokens of MiniLM make no difference): a second-level cache.
 const BATCH: usize = 1 << 19;
-/// Tokens of a batch, at least and at most. Chosen: fewer do not pay for reading the weights, more keep an interrupt waiting.
+/// Tokens of a batch, at least and at most. Arbitrary: fewer do not pay for reading the weights, more keep an interrupt waiting.
 const TOKENS: [usize; 2] = [256, 2048];
-/// The part of a batch by which it may be longer or shorter, so that it ends well: chosen.
+/// The part of a batch by which it may be longer or shorter, so that it ends well: arbitrary.
 const SWAY: usize = 12;
-/// Batches below which a big model's operations split their work too: chosen.
+/// Batches below which a big model's operations split their work too: arbitrary.
 const FEW: usize = 8;
 
 /// A trunk that only reads.

@@ -8,7 +8,7 @@ use crate::frames::{Frame, NULL, Shown, escape_markdown};
 use crate::report::canvas::{Style, text_width};
 use std::fmt::Write;
 
-/// The most rows (chosen: a page); the files hold all.
+/// The most rows (arbitrary: a page); the files hold all.
 const MAX_ROWS: usize = 40;
 
 /// Digits of a number: what a reader compares.

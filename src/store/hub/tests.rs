@@ -215,7 +215,7 @@ fn a_redirect_is_followed_and_the_stated_hash_compared() {
     assert_eq!(at.weights(), body);
     let at = place();
     let said = at.refused(&redirect("0".repeat(64)).0);
-    assert!(said.contains("the hub states the SHA-256 `000") && said.contains("nothing was kept"), "{said}");
+    assert!(said.contains("the hub states the SHA-256 `000") && said.contains("nothing was stored"), "{said}");
     assert!(!at.id.is_fetched(&at.store));
     let round = with_large(|request, _| reply("302 Found", b"").with("Location", request.path.clone())).0;
     assert!(place().refused(&round).contains("too many redirects"));

@@ -90,7 +90,7 @@ impl Transfer<'_> {
         let stated = self.stated().filter(|tag| is_sha256(tag));
         if let Some(stated) = stated.filter(|stated| *stated != sha256) {
             self.forget();
-            let reason = format!("the hub states the SHA-256 `{stated}`, and `{sha256}` arrived: nothing was kept");
+            let reason = format!("the hub states the SHA-256 `{stated}`, and `{sha256}` arrived: nothing was stored");
             return Err(self.fails(reason));
         }
         let _ = std::fs::remove_file(self.beside("etag"));

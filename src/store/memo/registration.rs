@@ -100,7 +100,7 @@ impl Registration {
 /// Says that a collection may take what this session needs. Where nothing can be written nothing can be collected either.
 fn failed(ctx: &Context, error: &StoreError) -> RegistrationState {
     if !matches!(error, StoreError::ReadOnly { .. } | StoreError::Denied { .. }) {
-        ctx.warn(format!("`w2s store gc` may remove what this run needs, for the store cannot note it: {error}"));
+        ctx.warn(format!("`w2s store gc` may remove what this run needs: the store could not register it: {error}"));
     }
     RegistrationState::Failed
 }

@@ -181,7 +181,7 @@ fn rows_and_labels_that_do_not_fit_are_refused() {
         "{message}"
     );
     let three = Frame::hard_labels(data.rows().map(|r| &r.id), &[2; 20], 3).expect("valid");
-    assert!(fails(&data.train(), &three, &recipe()).contains("3 classes apart, `data` has 2"));
+    assert!(fails(&data.train(), &three, &recipe()).contains("has 3 classes, `data` has 2"));
     let keep = Recipe { head: HeadStart::Keep, ..recipe() };
     assert!(fails(&data.train(), &labels, &keep).contains("no head"));
 }

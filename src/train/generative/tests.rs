@@ -4,7 +4,7 @@ use super::*;
 use crate::core::explain::Explain;
 use crate::data::Split;
 use crate::models::testing::{prompt, rows as data, tiny, tiny_bert, tiny_llama};
-use crate::models::trunk::lm_step;
+use crate::models::trunk::{Tape, lm_step};
 
 /// Thirty-two rows: an odd word is followed by one that its prompt decides.
 fn pairs() -> Data {
@@ -128,7 +128,7 @@ fn every_option_is_in_the_derivation() {
     let (model, rows, plain) = (tiny(0), pairs(), recipe());
     let digest = |recipe: &GenerativeRecipe| {
         let settled = recipe.settled(&model, rows.len()).expect("fits");
-        Generative { model: &model, data: &rows, recipe: &settled, adapters: None }.digest()
+        Generative { trained: Trained { model: &model, adapters: None }, data: &rows, recipe: &settled }.digest()
     };
     let variants = GenerativeRecipe { epochs: None, steps: Some(7), ..plain.clone() }.variants();
     for (name, says, changed) in variants {

@@ -1,75 +1,38 @@
 //! What is trained on preferences, on the own kernels or on a device: log-probabilities of tokens, and the way back.
 
+use super::super::causal::{Engine, Trained};
 use super::super::device::Scribe;
-use super::super::lora::Adapters;
 use super::super::predict::{clear, push_row};
-use super::super::weights::{OnHost, Weights};
+use super::super::weights::OnHost;
 use super::{PreferenceRecipe, TrainError};
 use crate::core::context::{Context, Interrupt};
 use crate::kernels::optim::AdamWOptions;
 use crate::models::arch::Arch;
-use crate::models::trunk::{Packed, Tape, decayed, logprobs, logprobs_backward};
+use crate::models::trunk::{Packed, logprobs, logprobs_backward};
 use crate::models::{Model, ModelError};
 use candle_core::Device;
 
 /// Tokens that go through a reference together on a device: arbitrary, some hundred megabytes of a large vocabulary's logits.
 const TOKENS: usize = 2048;
 
-pub(super) enum Engine<'a> {
-    Own {
-        weights: OnHost,
-        tape: Box<Tape>,
-    },
-    /// Updates of low rank; the effective weights of this step, and their gradients.
-    Adapted {
-        weights: OnHost,
-        tape: Box<Tape>,
-        adapters: &'a Adapters,
-        base: &'a [f32],
-        trunk: Vec<f32>,
-        d_trunk: Vec<f32>,
-    },
-    Device(Box<Scribe<'a>>),
+/// Over what is trained, beginning with these numbers.
+pub(super) fn of<'a>(
+    trained: Trained<'a>,
+    params: Vec<f32>,
+    recipe: &PreferenceRecipe,
+    device: Option<&Device>,
+    interrupt: &'a Interrupt,
+) -> Result<Engine<'a, Scribe<'a>>, TrainError> {
+    let inner = &trained.model.inner;
+    let [beta1, beta2] = recipe.betas;
+    let adam = AdamWOptions { beta1, beta2, weight_decay: recipe.weight_decay, ..AdamWOptions::default() };
+    let Some(on) = device else { return Ok(trained.on_host(params, adam, recipe.recompute)) };
+    let adapted = trained.adapters.map(|adapters| (adapters, &*inner.params.values));
+    let scribe = Scribe::new(&inner.arch, &params, adapted, adam, recipe.recompute, on, interrupt)?;
+    Ok(Engine::Device(Box::new(scribe)))
 }
 
-impl<'a> Engine<'a> {
-    /// Over a model's trunk; `params` are its parameters or the adapters.
-    pub fn of(
-        model: &'a Model,
-        params: Vec<f32>,
-        recipe: &PreferenceRecipe,
-        adapters: Option<&'a Adapters>,
-        device: Option<&Device>,
-        interrupt: &'a Interrupt,
-    ) -> Result<Self, TrainError> {
-        let inner = &model.inner;
-        let [beta1, beta2] = recipe.betas;
-        let adam = AdamWOptions { beta1, beta2, weight_decay: recipe.weight_decay, ..AdamWOptions::default() };
-        let tape = Box::new(Tape::recomputing(recipe.recompute));
-        let base: &[f32] = &inner.params.values;
-        Ok(match (device, adapters) {
-            (None, None) => Engine::Own { weights: OnHost::new(params, adam, decayed(&inner.arch)), tape },
-            (None, Some(adapters)) => {
-                let all = 0..params.len();
-                let weights = OnHost::new(params, adam, std::iter::once(all).collect());
-                let (trunk, d_trunk) = (base.to_vec(), vec![0.0; base.len()]);
-                Engine::Adapted { weights, tape, adapters, base, trunk, d_trunk }
-            }
-            (Some(on), adapters) => {
-                let adapted = adapters.map(|adapters| (adapters, base));
-                let scribe = Scribe::new(&inner.arch, &params, adapted, adam, recipe.recompute, on, interrupt)?;
-                Engine::Device(Box::new(scribe))
-            }
-        })
-    }
-
-    pub fn weights(&mut self) -> &mut dyn Weights {
-        match self {
-            Engine::Own { weights, .. } | Engine::Adapted { weights, .. } => weights,
-            Engine::Device(scribe) => &mut scribe.leaves,
-        }
-    }
-
+impl Engine<'_, Scribe<'_>> {
     /// Makes ready for a step.
     pub fn prepare(&mut self) -> Result<(), ModelError> {
         match self {
@@ -154,7 +117,7 @@ pub(super) fn read_on(
         }
     }
     if sums.iter().any(|sum: &f64| !sum.is_finite()) {
-        return Err(ModelError::Engine(format!("the logits of `{}` are no finite numbers", inner.name)).into());
+        return Err(ModelError::Engine(format!("the logits of `{}` are not finite numbers", inner.name)).into());
     }
     Ok(sums)
 }

@@ -10,6 +10,7 @@ use crate::core::explain::Explain;
 use crate::data::{Input, Source, Split, Target};
 use crate::domains::preference::loss::PairValue;
 use crate::models::testing::{prompt, rows as plain_rows, tiny, tiny_bert, tiny_llama};
+use std::sync::Arc;
 
 /// Rows of prompts with two continuations; the first is the better one where its number is even.
 fn pairs(n: usize) -> (Data, Frame) {
@@ -103,7 +104,8 @@ impl Bench {
         params: &[f32],
         ctx: &'a Context,
     ) -> OnPairs<'a> {
-        let engine = Engine::of(model, params.to_vec(), recipe, adapters, None, &ctx.interrupt).expect("an engine");
+        let engine =
+            engine::of(Trained { model, adapters }, params.to_vec(), recipe, None, &ctx.interrupt).expect("an engine");
         OnPairs {
             arch: &model.inner.arch,
             engine,
@@ -370,7 +372,7 @@ fn what_cannot_be_trained_on_is_refused() {
     assert!(why(&tiny(0), &texts, &labels, &dpo(), None).contains("has 1 continuations a row"));
     let test = plain_rows(vec![prompt("w1", &[" w2", " w3"])], Split::Test);
     assert!(why(&tiny(0), &test, &labels, &dpo(), None).contains("test rows"));
-    assert!(why(&tiny(0), &rows, &labels, &BestOf2, Some(&tiny(1))).contains("has no reference"));
+    assert!(why(&tiny(0), &rows, &labels, &BestOf2, Some(&tiny(1))).contains("uses no reference"));
     let one: Vec<Input> = (0..3).map(|n| prompt("w1 w2", &[&format!(" w{n}"), " w9"])).collect();
     let (one, labels_of_one) = data(one, vec![0; 3]);
     let kto = Kto::new(0.1, 1.0, 1.0).expect("valid");
@@ -418,7 +420,7 @@ fn every_option_is_in_the_derivation() {
     let digest = |recipe: &PreferenceRecipe, loss: &dyn PairLoss, reference: &Model| {
         let (recipe, data, labels) = (&recipe.settled(&model, 8).expect("fits"), &rows, &labels);
         let (model, pairs) = (&model, &pairs);
-        Preferences { model, data, labels, pairs, loss, reference, recipe, adapters: None }.digest()
+        Preferences { of: Trained { model, adapters: None }, data, labels, pairs, loss, reference, recipe }.digest()
     };
     let first = PreferenceRecipe { epochs: None, steps: Some(7), ..recipe() };
     for (name, says, changed) in first.variants() {

@@ -4,12 +4,12 @@ use super::super::checkpoint::testing::{curves_and_warnings, heard, lab_in, on, 
 use super::super::finetune::tests::task;
 use super::super::{CrossEntropy, Lora, Recipe, Schedule, Warmup, finetune, finetune_watched, logits};
 use super::*;
+use crate::builtins::metric::by_name;
 use crate::core::context::{Access, Context};
 use crate::core::explain::Explain;
 use crate::kernels::Precision;
 use crate::models::Model;
 use crate::models::testing::{tiny, tiny_bert};
-use crate::stats::Metric;
 
 /// A rate that stays, so that a shorter training is the beginning of a longer one.
 fn steady(steps: usize) -> Recipe {
@@ -79,8 +79,9 @@ fn a_watch_that_is_not_followed_changes_nothing_and_says_what_predictions_say() 
     let predicted = super::super::predict(&watched, &held_out, Precision::F32, &ctx).expect("predicts");
     let truth = held_out.truth(&ctx, "test", "test").expect("there");
     let scored = Scored::new(&predicted, &truth).expect("they meet");
-    for (name, metric) in [("accuracy", Metric::Accuracy), ("auroc", Metric::Auroc), ("loss", Metric::LogLoss)] {
-        let (got, want) = (column(&watched, name)[2], scored.value(metric).expect("defined"));
+    for (name, metric) in [("accuracy", "accuracy"), ("auroc", "auroc"), ("loss", "log_loss")] {
+        let (got, want) =
+            (column(&watched, name)[2], by_name(metric).and_then(|metric| metric.value(&scored)).expect("defined"));
         assert!((got - want).abs() < 1e-5, "{name}: {got} {want}");
     }
 }

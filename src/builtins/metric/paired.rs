@@ -1,11 +1,45 @@
-//! Tests of one method against another, paired by seed.
+//! `metric::paired`
 
-use super::intervals::{check, t_above};
-use super::scores::mid_ranks;
-use super::{MetricError, covariance, differences, mean};
+use crate::bind::prelude::*;
+use crate::frames::Frame;
+use crate::stats::intervals::{check, counted, t_above};
+use crate::stats::scores::mid_ranks;
+use crate::stats::{MetricError, covariance, differences, mean};
+use polars::prelude::Column;
 use statrs::distribution::{Binomial, ContinuousCDF, DiscreteCDF, Normal};
 
-/// The most pairs whose Wilcoxon distribution is counted out; beyond, the normal approximation is exact enough. Chosen.
+/// The record.
+pub fn function() -> Function {
+    Function::new("metric", "paired", |call| {
+        let (a, b): (Vec<f64>, Vec<f64>) = (call.arg(0)?, call.arg(1)?);
+        let answer = paired(&a, &b)?;
+        let tests = &answer.tests;
+        let frame = Frame::from_columns(vec![
+            Column::new("test".into(), tests.iter().map(|test| test.name).collect::<Vec<_>>()),
+            Column::new("n".into(), tests.iter().map(|test| test.n as i64).collect::<Vec<_>>()),
+            Column::new("difference".into(), vec![answer.difference; tests.len()]),
+            Column::new("statistic".into(), tests.iter().map(|test| test.statistic).collect::<Vec<_>>()),
+            Column::new("p".into(), tests.iter().map(|test| test.p).collect::<Vec<_>>()),
+            Column::new("reason".into(), tests.iter().map(|test| test.note.clone()).collect::<Vec<_>>()),
+        ])?;
+        Ok(Dynamic::from(frame))
+    })
+    .about("Whether two methods differ over the same seeds: paired t test, sign test and Wilcoxon's signed ranks.")
+    .details(
+        "Two-sided. `n` counts the pairs that a test uses (signs and ranks leave out equal pairs); `statistic` is t, the \
+         number of pairs where `a` is larger, or the smaller sum of ranks. Up to 200 pairs Wilcoxon's distribution is \
+         counted out exactly, shared ranks included. With five pairs neither signs nor ranks can reach p < 0.05: `reason` \
+         says so.",
+    )
+    .source("scipy's `ttest_rel`, `binomtest`, `wilcoxon`; Demšar 2006 on comparing methods")
+    .param::<Vec<f64>>("a", "one number per seed")
+    .param::<Vec<f64>>("b", "paired by position")
+    .returns("Frame: a row per test")
+    .example("metric::paired([0.7, 0.8, 0.9, 0.8, 0.7], [0.6, 0.6, 0.6, 0.4, 0.2]).column(\"p\")[2]", "0.0625")
+    .fails("metric::paired([0.7, 0.8], [0.6])", "`a` has 2 values, `b` has 1")
+}
+
+/// The most pairs whose Wilcoxon distribution is counted out; beyond, the normal approximation is exact enough. Arbitrary.
 const MAX_EXACT: usize = 200;
 
 /// One test's answer.
@@ -66,7 +100,7 @@ fn t_test(differences: &[f64]) -> Test {
 fn limit(n: usize) -> Option<String> {
     let smallest = 2.0 / 2f64.powi(n.min(1000) as i32);
     (smallest > 0.05).then(|| {
-        let pairs = super::intervals::counted(n, "pair");
+        let pairs = counted(n, "pair");
         format!(
             "with {pairs} that differ, no outcome reaches p < 0.05 (the smallest possible is {:.4})",
             smallest.min(1.0)
@@ -130,8 +164,8 @@ fn approximate(ranks: &[f64], statistic: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::reference::{cases, numbers};
     use super::*;
+    use crate::stats::reference::{cases, numbers};
 
     fn near(test: &Test, statistic: f64, p: f64) {
         assert!(test.statistic.is_some_and(|value| (value - statistic).abs() < 1e-9), "{test:?}");

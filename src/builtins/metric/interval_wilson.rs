@@ -1,8 +1,45 @@
-//! Wilson's score interval of a share.
+//! `metric::interval_wilson`
 
-use super::intervals::{check_level, counted};
-use super::{Estimate, MetricError};
+use super::LevelOptions;
+use super::truth::{Truth, scored};
+use crate::bind::prelude::*;
+use crate::frames::Frame;
+use crate::stats::intervals::{check_level, counted};
+use crate::stats::{Estimate, MetricError};
 use statrs::distribution::{ContinuousCDF, Normal};
+
+/// The record.
+pub fn function() -> Function {
+    Function::new("metric", "interval_wilson", |call| {
+        let options: LevelOptions = call.options()?;
+        let right = scored(call)?.is_right();
+        let n_right = right.iter().filter(|is_right| **is_right > 0.5).count();
+        Ok(Dynamic::from(wilson(n_right, right.len(), options.level)?))
+    })
+    .about("The accuracy of one seed's predictions with Wilson's interval over the test rows.")
+    .details(
+        "The shares that the rows do not contradict, by the normal approximation under each share itself: within 0 to 1, not \
+         symmetric near the ends, and with a width where all rows are right. It covers the draw of test rows only, not the seeds \
+         of training. Of the agreement of two models: give the one's predictions as truth, \
+         `p.rename(#{ prediction: \"label\" })`.",
+    )
+    .source("Wilson 1927; Brown, Cai and DasGupta 2001")
+    .param::<Frame>("predictions", "`id`, and `p0`, `p1`, … or `prediction`")
+    .param::<Truth>("truth", "data, whose truth is read and the read recorded, or a frame with `id` and `label`")
+    .options::<LevelOptions>()
+    .returns("Estimate: the accuracy, 0 to 1, with its interval")
+    .example(
+        "let ids = [\"a\", \"b\", \"c\", \"d\"];\n\
+         metric::interval_wilson(frame::of(#{ id: ids, prediction: [0, 1, 1, 0] }), frame::of(#{ id: ids, label: [0, 1, 1, 1] }))",
+        "0.7500 [0.3006, 0.9544] (95 %, Wilson, 4 test rows of one seed)",
+    )
+    .fails(
+        "let ids = [\"a\", \"b\"];\n\
+         let p = frame::of(#{ id: ids, prediction: [0, 1] });\n\
+         metric::interval_wilson(p, frame::of(#{ id: ids, label: [0, 1] }), #{ level: 95 })",
+        "the level must be between 0.5 and 1, got `95`",
+    )
+}
 
 /// The share `n_right` of `n` test rows with Wilson's score interval: the shares that a test with the normal approximation under
 /// the share itself does not refuse. It stays within 0 to 1 and has a width where all rows are alike.

@@ -8,7 +8,7 @@ use entry::Entry;
 
 /// Reads `bytes`; an answer that is a fault is a crash.
 pub fn read(name: &str, entry: Entry, bytes: &[u8]) {
-    if let Some(why) = entry::complaint(name, &entry(bytes)) {
+    if let Some(why) = entry::complaint(name, bytes, &entry(bytes)) {
         panic!("{why}");
     }
 }

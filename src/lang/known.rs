@@ -8,6 +8,7 @@ use crate::bind::{Function, Kind, Registry};
 use crate::report::scan::{Scan, Token};
 use rhai::Engine;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// Functions that the language's interpreter provides itself; they appear in no list.
 pub(super) const SYNTACTIC: &[&str] =
@@ -208,9 +209,11 @@ impl Known {
 }
 
 /// The functions of the script stdlib, by module. A test holds that every module compiles; one that does not would be there without them.
-pub(super) fn stdlib() -> BTreeMap<String, Vec<ScriptFunction>> {
+/// Read once in a process: every error of a session asks for them.
+pub(super) fn stdlib() -> &'static BTreeMap<String, Vec<ScriptFunction>> {
+    static READ: OnceLock<BTreeMap<String, Vec<ScriptFunction>>> = OnceLock::new();
     let functions = |text| resolve::compile_shipped(text).map(|ast| resolve::functions_of(&ast)).unwrap_or_default();
-    STDLIB.iter().map(|(name, text)| ((*name).to_owned(), functions(text))).collect()
+    READ.get_or_init(|| STDLIB.iter().map(|(name, text)| ((*name).to_owned(), functions(text))).collect())
 }
 
 /// The language's own functions: each is a function, and a method of its first argument's type.

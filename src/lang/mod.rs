@@ -118,7 +118,7 @@ impl Session {
         print::apply(&mut engine, &(Arc::new(move |text: &str| held.print(text, &printer)) as Output));
         print::remove(&mut engine);
         guard::apply(&mut engine);
-        numbers::apply(&mut engine);
+        numbers::apply(&mut engine, &ctx);
         sorting::apply(&mut engine);
         engine.set_strict_variables(true);
         engine.set_module_resolver(resolver.clone());

@@ -1,14 +1,24 @@
-//! Functions of the language on floats that give a wrong number without a word: `to_int` of NaN, which would be 0, and `range` with a
-//! step whose sum misses the end by rounding, which would have one number too many.
+//! Functions of the language on floats that give a wrong number without a word: `to_int` of NaN, which would be 0, `range` with a step
+//! whose sum misses the end by rounding, which would have one number too many, and `log`, which is to base 10 here, of numbers alone.
 
 use crate::bind::Fault;
+use crate::core::context::Context;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, INT, NativeCallContext};
+use std::sync::Arc;
 
 /// The part of a step by which the last number may miss the end and still be it. Arbitrary: far above rounding, far below any step.
 const SLACK: f64 = 1e-9;
 
 /// Registers the functions.
-pub fn apply(engine: &mut Engine) {
+pub fn apply(engine: &mut Engine, ctx: &Arc<Context>) {
+    let told = ctx.clone();
+    engine.register_fn("log", move |x: f64| {
+        told.warn_once(
+            "log to base 10",
+            "`log` of a number is to base 10, that of a tensor or a column is natural; `x.ln()` is natural, `x.log(10.0)` says its base",
+        );
+        x.log10()
+    });
     engine.register_fn("to_int", |context: NativeCallContext, x: f64| -> Result<INT, Box<EvalAltResult>> {
         // The largest float below 2⁶³, and −2⁶³ itself.
         let fits = x >= INT::MIN as f64 && x < -(INT::MIN as f64);
@@ -53,7 +63,7 @@ mod tests {
     fn engine() -> Engine {
         let mut engine = Engine::new();
         engine.set_max_array_size(1000);
-        apply(&mut engine);
+        apply(&mut engine, &Arc::new(Context::for_tests()));
         engine
     }
 
@@ -78,6 +88,20 @@ mod tests {
         for wrong in ["range(0.0, 1.0, 0.0)", "range(0.0, 1.0, 1e-9)", "range(0.0, 1.0 / 0.0, 1.0)"] {
             assert!(engine().eval::<Array>(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_logarithm_keeps_its_base_and_says_it_once() {
+        let ctx = Arc::new(Context::for_tests());
+        let said = Arc::new(std::sync::Mutex::new(0));
+        let kept = said.clone();
+        ctx.listen(move |_| *kept.lock().expect("not poisoned") += 1);
+        let mut engine = Engine::new();
+        apply(&mut engine, &ctx);
+        assert_eq!(engine.eval::<f64>("log(1000.0) + 100.0.log()").expect("a number"), 5.0);
+        assert_eq!(*said.lock().expect("not poisoned"), 1);
+        assert_eq!(engine.eval::<f64>("8.0.log(2.0)").expect("a number"), 3.0);
+        assert_eq!(*said.lock().expect("not poisoned"), 1);
     }
 
     #[test]

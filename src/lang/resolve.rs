@@ -141,7 +141,7 @@ impl Resolver {
 
     /// The language's own names, and the functions of the script stdlib by module.
     pub(super) fn plain_names(&self, engine: &Engine) -> &PlainNames {
-        self.plain.get_or_init(|| (known::plain(engine), known::stdlib()))
+        self.plain.get_or_init(|| (known::plain(engine), known::stdlib().clone()))
     }
 
     /// Every name that the script stdlib gives to a field of a map, and every property of a type.

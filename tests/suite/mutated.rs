@@ -142,7 +142,7 @@ fn fault(reader: &str, read: entry::Entry, bytes: &[u8]) -> Result<bool, String>
     if took > SLOW {
         return Err(format!("it takes {took:?}"));
     }
-    match entry::complaint(reader, &answer) {
+    match entry::complaint(reader, bytes, &answer) {
         Some(why) => Err(why),
         None => Ok(answer.is_ok()),
     }
@@ -154,6 +154,13 @@ fn replay(reader: &str, read: entry::Entry) {
     for (nth, seed) in seeds.iter().enumerate() {
         let answer = read(seed);
         assert!(answer.is_ok(), "seed {nth} of {reader}: {answer:?}");
+    }
+    // What fuzzing found, minimised.
+    let kept = crate::support::files_below(&crate::support::root().join("fuzz/kept").join(reader), "bin");
+    for path in &kept {
+        if let Err(why) = fault(reader, read, &std::fs::read(path).expect("there")) {
+            panic!("{}, {why}", path.display());
+        }
     }
     let (mut n_read, mut n_refused) = (0, 0);
     for nth in 0..n_mutations(reader) {
@@ -179,7 +186,7 @@ fn replay(reader: &str, read: entry::Entry) {
         }
     }
     let most = high_water();
-    println!("{reader}: {n_read} read, {n_refused} refused, {} MiB", most >> 20);
+    println!("{reader}: {n_read} read, {n_refused} refused, {} kept ones, {} MiB", kept.len(), most >> 20);
     assert!(most < MEMORY, "{reader} took {} MiB", most >> 20);
     assert!(n_refused > n_mutations(reader) / 10, "mutations of {reader} are hardly ever noticed: {n_refused}");
 }

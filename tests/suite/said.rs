@@ -37,7 +37,8 @@ fn says(code: &str) -> (String, Vec<String>) {
 
 #[test]
 fn a_field_that_is_not_there_is_said_and_stays_nothing() {
-    let (answer, said) = says("let found = metric::t_test([0.1, 0.2, 0.4]);\n---\nfound.mena == () || found.mean > 0.0");
+    let (answer, said) =
+        says("let found = metric::t_test([0.1, 0.2, 0.4]);\n---\nfound.mena == () || found.mean > 0.0");
     assert_eq!((answer.as_str(), said.len()), ("true", 0), "{said:?}");
     let (answer, said) = says("let found = metric::t_test([0.1, 0.2, 0.4]);\n---\ntype_of([found.mena][0])");
     assert_eq!(answer, "()");
@@ -81,7 +82,10 @@ fn classes_that_differ_in_how_they_are_written_are_said() {
 #[test]
 fn a_closure_of_another_arity_is_told_as_one() {
     let (answer, _) = says("let f = |a, b| a + b; [1].map(|x| f.call(x))");
-    assert_eq!(answer, "call/arity: a closure of `input` is called with 1 argument (integer), and takes another number of them");
+    assert_eq!(
+        answer,
+        "call/arity: a closure of `input` is called with 1 argument (integer), and takes another number of them"
+    );
     let (answer, _) = says(
         "w2s::transfer(model::ladder(\"world\")[0], model::ladder(\"world\")[1], || data::load(\"world/subject\"), #{ seeds: [0] })",
     );

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use w2s::core::context::{Access, Context, Settings};
+use w2s::core::context::{Access, Context, Memo, Settings};
 use w2s::frames::parquet::{Choice, read as read_parquet};
 use w2s::frames::{Format, Frame, Reading};
 use w2s::lang::limits::Limits;
@@ -30,6 +30,25 @@ pub const ALL: &[(&str, Entry)] = &[
     ("archive", archive),
     ("script", script),
 ];
+
+/// What is wrong with what the reader called `name` answered to `bytes`, if anything.
+pub fn complaint(name: &str, bytes: &[u8], answer: &Result<String, String>) -> Option<String> {
+    let error = answer.as_ref().err()?;
+    // An error quotes what was read: fuzzing learns these words and puts them there.
+    let says = |words: &str| error.contains(words) && !bytes.windows(words.len()).any(|part| part == words.as_bytes());
+    if says("panicked") || error.starts_with("bug/") || says("defect of w2s") {
+        return Some(format!("a panic behind a wall: {error}"));
+    }
+    // Of a binary file whatever its library says of it; of text a file, a field or a line.
+    let is_text = ["csv", "tsv", "jsonl", "config", "record", "tokenizer"].contains(&name);
+    if error.trim().len() < 10 || (is_text && !error.contains('`') && !error.contains("line ")) {
+        return Some(format!("its error says nothing: `{error}`"));
+    }
+    if name == "script" && error.contains("nowhere") {
+        return Some(format!("its error has no place: {error}"));
+    }
+    None
+}
 
 fn text(error: impl ToString) -> String {
     error.to_string()
@@ -127,18 +146,31 @@ pub fn record(bytes: &[u8]) -> Result<String, String> {
 pub fn bundle(bytes: &[u8]) -> Result<String, String> {
     let folder = as_file("run.w2s.zip", bytes)?;
     let kept = Kept::open(&folder.path().join("run.w2s.zip")).map_err(text)?;
+    let n_altered = w2s::record::altered(&kept, true).len();
+    let n_bytes: usize = w2s::record::pages(kept.folder(), &kept.record).iter().map(|(_, page)| page.len()).sum();
     let mut n_rows = 0;
     for name in kept.tables() {
         n_rows += kept.table(name).map_err(text)?.table().height();
     }
-    Ok(format!("{} events, {n_rows} rows of tables", kept.record.events.len()))
+    let n_events = kept.record.events.len();
+    Ok(format!("{n_events} events, {n_altered} altered, pages of {n_bytes} bytes, {n_rows} rows of tables"))
 }
 
 pub fn archive(bytes: &[u8]) -> Result<String, String> {
     let folder = as_file("results.zip", bytes)?;
-    let ctx = context(folder.path());
-    let imported = Store::of(&ctx).import(&folder.path().join("results.zip"), &ctx).map_err(text)?;
-    Ok(format!("{imported:?}"))
+    let mut ctx = context(folder.path());
+    ctx.settings.memo = Memo::On;
+    let ctx = Arc::new(Arc::new(StoreSession::default()).lend(ctx));
+    let store = Store::of(&ctx);
+    let imported = store.import(&folder.path().join("results.zip"), &ctx).map_err(text)?;
+    let damaged = store.audit(&ctx).map_err(text)?.damaged;
+    if !damaged.is_empty() {
+        return Err(format!("panicked: an import left damage: {damaged:?}"));
+    }
+    // The script whose results the seed holds: what came in is looked up, and computed where it does not fit.
+    let mut session = Session::with(ctx, Setup::default());
+    let answer = session.eval(super::seeds::TRAINING).map_err(|error| format!("{}: {}", error.code, error.message))?;
+    Ok(format!("{imported:?}, {}", w2s::bind::show(&answer)))
 }
 
 /// Few operations and little memory of its own, so that a loop is not mistaken for a fault.

@@ -1,5 +1,6 @@
 //! Valid inputs of every reader: what mutations begin from.
 
+use super::members;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
@@ -14,6 +15,8 @@ use w2s::models::HfFiles;
 use w2s::store::{Store, StoreSession};
 
 const CSV: &str = "id,text,label,score\nr1,\"a, quoted \"\"text\"\"\",0,1.5\nr2,plain,1,-2e-3\nr3,\"two\nlines\",0,\nr4,Ünï 漢字,1,0.25\n";
+/// A drawing with the parts that figures have.
+const SVG: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 10 10\"><rect x=\"1\" y=\"1\" width=\"2\" height=\"2\"/><text x=\"1\" y=\"9\">a &amp; b</text></svg>\n";
 const JSONL: &str = "{\"id\": \"r1\", \"text\": \"a \\\"b\\\" \\u00fc\", \"label\": 0, \"score\": 1.5}\n\
     {\"id\": \"r2\", \"text\": \"plain\", \"label\": 1, \"score\": null}\n\
     {\"id\": \"r3\", \"text\": \"\", \"label\": 0, \"score\": -2e-3}\n";
@@ -22,6 +25,10 @@ const SCRIPTS: [&str; 3] = [
     "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().to_float(), metric::mean([0.5, 0.7]).low]",
     "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.9, 0.2], p1: [0.1, 0.8] });\ntry { metric::auroc(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 1] })) } catch (e) { e.code }",
 ];
+/// A small training, whose results are the archive.
+pub const TRAINING: &str = "let rows = data::of([0, 1, 2, 3, 4, 5, 6, 7].map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2 }), #{ test_share: 0.0 });\n\
+    let trained = model::untrained(rows, #{ width: 8, layers: 1, heads: 2 }).finetune(rows, rows.truth(\"a seed\"), #{ steps: 2, seed: 0 });\n\
+    trained.predict(rows)";
 const BUNDLES: [&[u8]; 2] = [
     include_bytes!("../../tests/reference/bundles/05_own_data-001.w2s.zip"),
     include_bytes!("../../tests/reference/bundles/04_own_loss-001.w2s.zip"),
@@ -43,8 +50,12 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "config" => vec![llama().config],
         "gguf" => vec![gguf()],
         "tokenizer" => tokenizers().into_iter().map(|json| json.to_string().into()).collect(),
-        "record" => BUNDLES.iter().map(|bundle| member(bundle, "run/record.json")).collect(),
-        "bundle" => BUNDLES.iter().map(|bundle| bundle.to_vec()).collect(),
+        "record" => {
+            let small = members::open(&small_bundle()).expect("a zip");
+            let small = small.into_iter().find(|(name, _)| name == "run/record.json").expect("in it").1;
+            [small].into_iter().chain(BUNDLES.iter().map(|bundle| member(bundle, "run/record.json"))).collect()
+        }
+        "bundle" => [small_bundle()].into_iter().chain(BUNDLES.iter().map(|bundle| bundle.to_vec())).collect(),
         "archive" => vec![archive()],
         "script" => SCRIPTS.iter().map(|code| code.as_bytes().to_vec()).collect(),
         other => panic!("there is no reader `{other}`"),
@@ -254,16 +265,83 @@ fn gguf() -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// A run with an event of each kind and a table, small enough that mutations meet what matters.
+fn small_bundle() -> Vec<u8> {
+    let table = Frame::from_bytes(CSV.into(), Format::Csv).and_then(|frame| frame.to_bytes(Format::Parquet));
+    let table = table.expect("a table");
+    let hash = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    let digest = hash(b"any");
+    let (script, data) = ("print(1);\n", "a\n1\n");
+    let file =
+        |path: &str, bytes: &[u8]| json!({ "root": "run", "path": path, "blake3": hash(bytes), "bytes": bytes.len() });
+    let operation = |name: &str, found: serde_json::Value| {
+        json!({
+            "at": 0.5, "event": "operation", "name": name, "what": "m on 2 rows of d", "digest": digest, "key": digest,
+            "inputs": [["model", digest]], "options": "steps 2, seed 0", "found": found, "seconds": 0.25,
+            "curve": [[1, 0.7], [2, 0.6]],
+        })
+    };
+    let reading = |split: &str, form: &str| json!({ "data": "d", "digest": digest, "n_rows": 2, "split": split, "by": "Data.truth", "purpose": "p", "form": form });
+    let with = |mut event: serde_json::Value, more: serde_json::Value| {
+        let fields = event.as_object_mut().expect("a map");
+        fields.extend(more.as_object().expect("a map").clone());
+        event
+    };
+    let events = json!([
+        with(reading("train", "classes"), json!({ "at": 0.1, "event": "truth_read" })),
+        with(reading("test", "draw"), json!({ "at": 0.1, "event": "truth_read" })),
+        json!({ "at": 0.2, "event": "truth_used", "reading": reading("train", "classes"), "by": "finetune", "result": digest }),
+        json!({ "at": 0.2, "event": "test_rows", "data": "d", "digest": digest, "n_rows": 1, "known_by": "text", "became": "test" }),
+        json!({
+            "at": 0.3, "event": "vault_opened", "data": "d", "digest": digest, "n_rows": 2, "predictions": digest,
+            "metric": "accuracy", "opening": 1, "budget": 3, "is_new": true,
+        }),
+        json!({ "at": 0.3, "event": "warning", "text": "two rows are alike" }),
+        operation("finetune", json!({ "kind": "computed" })),
+        operation("finetune", json!({ "kind": "stored", "seconds": 2.0, "imported": true })),
+        operation("predict", json!({ "kind": "worker", "seconds": 1.0 })),
+        operation("pretrain", json!({ "kind": "ahead", "seconds": 1.0 })),
+        operation("generate", json!({ "kind": "planned" })),
+        json!({
+            "at": 0.4, "event": "written", "kind": "table", "name": "t", "caption": "A table",
+            "files": [file("t.parquet", &table), file("t.csv", CSV.as_bytes())],
+        }),
+        json!({ "at": 0.4, "event": "written", "kind": "figure", "name": "f", "files": [file("f.svg", SVG.as_bytes())] }),
+    ]);
+    let record = json!({
+        "schema": "w2s-run/3", "program": "w2s 0.1.0", "build": "", "versions": [["finetune", 1]],
+        "formats": { "model": 1, "bundle": "w2s-bundle/1" }, "name": "small-001",
+        "stdlib": [{ "name": "w2s", "digest": digest }], "script": "small.rhai", "arguments": ["--n=1"],
+        "settings": { "seed_offset": 0, "world": 2, "device": "cpu", "kernels": "avx512-3", "n_threads": 2, "memo": "on" },
+        "grants": { "read": ["d.csv"], "write": [] }, "project": null,
+        "machine": { "os": "linux", "arch": "x86_64", "n_cores": 2, "features": ["avx2"] },
+        "started": "2026-11-28T01:51:29Z", "seconds": 0.5, "outcome": { "kind": "done" },
+        "sources": [{ "name": "small.rhai", "path": "small.rhai", "file": "script.rhai", "digest": hash(script.as_bytes()) }],
+        "reads": [{ "root": "project", "path": "d.csv", "blake3": hash(data.as_bytes()), "bytes": data.len() }],
+        "fetched": [{ "id": "pypi:a", "file": "f", "sha256": digest, "bytes": 3 }], "seeds": [0, 1],
+        "printed": { "lines": ["1"], "n_lines": 1, "blake3": hash(b"1\n") }, "events": events, "n_events_dropped": 0, "pages": [],
+    });
+    let record = serde_json::to_string_pretty(&record).expect("text");
+    // `members` seals what ends where a record's last field does.
+    let record = record.trim_end_matches(['}', '\n']).to_owned();
+    let bytes = members::close(vec![
+        (format!("data/{}-d.csv", hash(data.as_bytes())), data.into()),
+        ("run/f.svg".to_owned(), SVG.into()),
+        ("run/record.json".to_owned(), record.into()),
+        ("run/script.rhai".to_owned(), script.into()),
+        ("run/t.csv".to_owned(), CSV.into()),
+        ("run/t.parquet".to_owned(), table),
+    ]);
+    members::change(&bytes.expect("a zip"), 0, |_| {}).expect("sealed")
+}
+
 /// The results of a small training, as `w2s store export` writes them.
 fn archive() -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = Settings { store: folder.path().join("store"), memo: Memo::On, ..Context::for_tests().settings };
     let access = Access { read: Vec::new(), write: Vec::new(), project: folder.path().to_owned(), ..Access::default() };
     let ctx = Arc::new(Arc::new(StoreSession::default()).lend(Context::new(settings, access)));
-    let code = "let rows = data::of([0, 1, 2, 3, 4, 5, 6, 7].map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2 }), #{ test_share: 0.0 });\n\
-        let trained = model::untrained(rows, #{ width: 8, layers: 1, heads: 2 }).finetune(rows, rows.truth(\"a seed\"), #{ steps: 2, seed: 0 });\n\
-        trained.predict(rows);";
-    drop(Session::with(ctx.clone(), Setup::default()).eval(code).expect("trains"));
+    drop(Session::with(ctx.clone(), Setup::default()).eval(TRAINING).expect("trains"));
     let store = Store::of(&ctx);
     let keys = store
         .results()

@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = w2s_fuzz::entry::tokenizer(bytes);
+    w2s_fuzz::read("tokenizer", w2s_fuzz::entry::tokenizer, bytes);
 });

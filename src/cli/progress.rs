@@ -18,6 +18,7 @@ pub struct Progress {
 struct State {
     work: BTreeMap<String, Work>,
     warned: BTreeSet<String>,
+    n_wrote: usize,
 }
 
 /// Work that has begun and not ended.
@@ -32,6 +33,9 @@ struct Work {
 
 /// Where there is no terminal, work that takes longer says so this often, and shorter work than a tenth of it says nothing.
 const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// How many written files are said one by one (arbitrary).
+const SAY_WROTE: usize = 5;
 
 impl Progress {
     /// Bars if standard error is a terminal; nothing but warnings if `quiet`.
@@ -53,16 +57,42 @@ impl Progress {
                     self.note(&format!("warning: {text}"));
                 }
             }
+            // What a script writes by name; what the report writes stands in the run's folder anyway.
+            Event::Written { kind, files, .. } if kind == "frame" || kind == "model" || files.len() == 1 => {
+                self.wrote(files);
+            }
+            Event::Written { .. } => {}
             Event::Operation { .. }
             | Event::Ahead(_)
             | Event::TruthRead(_)
             | Event::TruthUsed { .. }
             | Event::TestRows { .. }
             | Event::VaultOpened { .. }
-            | Event::Written { .. }
             | Event::FileRead { .. }
             | Event::FetchedRead { .. }
             | Event::Seed { .. } => {}
+        }
+    }
+
+    /// Says of no file where it landed: those of a rerun lie in a folder that goes again.
+    pub fn keep_files_quiet(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).n_wrote = SAY_WROTE + 1;
+    }
+
+    /// Says where files landed, of the first few.
+    fn wrote(&self, files: &[std::path::PathBuf]) {
+        if self.quiet {
+            return;
+        }
+        let n_before = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.n_wrote += 1;
+            state.n_wrote - 1
+        };
+        match files.first().map(|file| crate::lang::resolve::shown(file)) {
+            Some(file) if n_before < SAY_WROTE => self.note(&format!("wrote {file}")),
+            Some(_) if n_before == SAY_WROTE => self.note("wrote more files: the record names all"),
+            _ => {}
         }
     }
 

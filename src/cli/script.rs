@@ -41,6 +41,9 @@ pub fn run(global: &Global, plan: bool, is_rerun: bool, file: &Path, args: &[Str
             return exit::FILE;
         }
     };
+    if is_rerun {
+        runtime.progress.keep_files_quiet();
+    }
     let mut session = runtime.session("input", false, args);
     global.modules.iter().for_each(|(name, text)| session.sources.pin_module(name, text));
     worker::enable(&runtime, &session.sources, global, file, args);

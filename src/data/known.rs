@@ -252,6 +252,7 @@ impl Data {
         let known = ctx.state::<TestRows>();
         let mut known = known.0.lock().unwrap_or_else(PoisonError::into_inner);
         warn_of_repeats(ctx, &source);
+        warn_of_alike_classes(ctx, &source);
         let mut met = known.met(&source, origin, own);
         // A vault is for good.
         let let_in = if origin.lets_in { met.let_in() } else { 0 };
@@ -454,6 +455,23 @@ impl Known {
         }
         if !is_look {
             self.add_words(words_of, here);
+        }
+    }
+}
+
+/// Warns of classes whose names differ in case, in spaces or in how a number is written: one class was probably meant.
+fn warn_of_alike_classes(ctx: &Context, source: &Source) {
+    let plain = |name: &str| {
+        let plain = name.trim().to_lowercase();
+        plain.parse::<f64>().map(|number| number.to_string()).unwrap_or(plain)
+    };
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for class in &source.classes {
+        if let Some(other) = seen.insert(plain(class), class) {
+            let name = &source.name;
+            ctx.warn(format!(
+                "`{name}` has the classes `{other}` and `{class}`: where one is meant, write it in one way"
+            ));
         }
     }
 }

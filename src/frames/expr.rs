@@ -3,6 +3,7 @@
 //! An expression is checked against a frame's columns before polars sees it, so that a misspelt column or an addition of
 //! a text and a number is explained in the frame's own words.
 
+mod exact;
 mod special;
 
 use super::content::Kind;
@@ -468,7 +469,10 @@ impl Expr {
                     Unary::LenChars => plan.str().len_chars().strict_cast(DataType::Int64),
                 }
             }
-            Node::Binary(op, a, b) => op.plan(a.plan(columns)?, b.plan(columns)?),
+            Node::Binary(op, a, b) => {
+                let kinds = (kind_of(a)?, kind_of(b)?);
+                exact::binary(*op, (a.plan(columns)?, kinds.0), (b.plan(columns)?, kinds.1))
+            }
             Node::Aggregate(op, of) => op.plan(of.plan(columns)?, kind_of(of)?),
             Node::Log(of, base) => of.plan(columns)?.strict_cast(DataType::Float64).log(pl::lit(*base)),
             Node::Round(of, decimals) => of.plan(columns)?.round(*decimals, pl::RoundMode::HalfAwayFromZero),
@@ -675,6 +679,7 @@ impl Aggregate {
         match self {
             Aggregate::Mean => float(of).mean(),
             Aggregate::Sum if kind == Some(Kind::Bool) => of.strict_cast(DataType::Int64).sum(),
+            Aggregate::Sum if kind == Some(Kind::Int) => exact::sum(of),
             Aggregate::Sum => of.sum(),
             Aggregate::Min => of.min(),
             Aggregate::Max => of.max(),

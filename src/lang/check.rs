@@ -7,6 +7,7 @@ use super::explain::{unknown_global, unknown_in_module, wrong_arity};
 use super::known::{Callable, Known, SYNTACTIC, is_guard};
 use super::resolve::{Target, functions_of};
 use super::shares::cut_shares;
+use super::slips::slips;
 use super::{Session, source};
 use crate::bind::{nearest, renamed};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, OptimizationLevel, Position, Stmt};
@@ -88,6 +89,19 @@ impl Findings<'_> {
                 Diagnostic::new("check/dropped", format!("what `{method}` gives is not taken, and it changes nothing"))
                     .hint("values are never changed: `let sorted = frame.sort(…);`");
             self.add(name, position, Diagnostic { severity: Severity::Warning, ..finding });
+        }
+        for missing in self.session.missing_fields(name, ast) {
+            let finding = Diagnostic::new("check/no-field", missing.message()).hint(missing.hint());
+            self.add(name, missing.position, Diagnostic { severity: Severity::Warning, ..finding });
+        }
+        let text = self.session.sources.find(name).map(|source| source.text).unwrap_or_default();
+        for slip in slips(&text) {
+            let before = text.get(..slip.start).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            let column = 1 + before.rsplit('\n').next().unwrap_or_default().chars().count();
+            let place = Place { source: name.to_owned(), line, column, text: self.session.sources.line(name, line) };
+            let finding = Diagnostic::new("check/sign", slip.message.to_owned()).hint(slip.hint);
+            self.found.push(Diagnostic { severity: Severity::Warning, place: Some(place), ..finding });
         }
         for position in cut_shares(ast) {
             let finding = Diagnostic::new("check/integer-division", "`/` of two integers drops the fraction")
@@ -315,6 +329,26 @@ mod tests {
         let found = findings(script, "");
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].0.as_str(), found[0].2), ("check/integer-division", 3));
+    }
+
+    #[test]
+    fn signs_of_other_languages_are_warned_of() {
+        let found = findings("let n = 7;\nlet half = n // 2;\n;\nprint(half ^ 2);", "");
+        let found: Vec<(&str, usize)> = found.iter().map(|(code, _, line, _)| (code.as_str(), *line)).collect();
+        assert_eq!(found, [("check/sign", 2), ("check/sign", 4)]);
+    }
+
+    #[test]
+    fn a_field_that_no_answer_has_is_warned_of() {
+        let script = "import \"w2s\" as w2s;\nlet t = metric::t_test([0.1, 0.2, 0.4]);\nprint(t.pvalue);\nprint(t.p_greater);\n\
+                      let r = w2s::transfer(1, 2, 3);\nprint(r.runs[0].weak_acuracy);\nprint(r.runs[0].weak_accuracy);";
+        let found: Vec<(String, usize, String)> =
+            findings(script, "").into_iter().map(|(code, _, line, message)| (code, line, message)).collect();
+        let said = |line, of: &str, field: &str| {
+            let message = format!("`{of}` has no field `{field}`: reading it gives nothing, `()`");
+            ("check/no-field".to_owned(), line, message)
+        };
+        assert_eq!(found, [said(3, "metric::t_test", "pvalue"), said(6, "w2s::transfer", "weak_acuracy")]);
     }
 
     #[test]

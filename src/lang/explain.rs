@@ -352,6 +352,9 @@ impl Scene<'_> {
         if let Some((module, name)) = path.rsplit_once("::") {
             return unknown_in_module(&known, module, name, types.len());
         }
+        if path.contains("anon$") {
+            return self.closure_of_other_arity(path, &types);
+        }
         if !path.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return self.unknown_operator(path, &types);
         }
@@ -360,6 +363,16 @@ impl Scene<'_> {
         } else {
             unknown_global(&known, path, &types)
         }
+    }
+
+    /// A closure that is not found by its name and these arguments is there, with other ones.
+    fn closure_of_other_arity(&self, closure: &str, types: &[String]) -> Diagnostic {
+        let got = format!("{} ({})", count(types.len(), "argument"), types.join(", "));
+        let home = self.session.sources.home_of(closure).map(|home| format!(" of `{home}`")).unwrap_or_default();
+        let written: Vec<&str> = ["a", "b", "c", "d"].into_iter().cycle().take(types.len()).collect();
+        let written = if written.len() == 1 { "x".to_owned() } else { written.join(", ") };
+        Diagnostic::new("call/arity", format!("a closure{home} is called with {got}, and takes another number of them"))
+            .hint(format!("write it as `|{written}| …`, also where it does not use what it is called with"))
     }
 
     fn unknown_operator(&self, operator: &str, types: &[String]) -> Diagnostic {

@@ -8,6 +8,7 @@ use crate::bind::{Function, Kind, Registry};
 use crate::report::scan::{Scan, Token};
 use rhai::Engine;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// Functions that the language's interpreter provides itself; they appear in no list.
 pub(super) const SYNTACTIC: &[&str] =
@@ -152,7 +153,7 @@ impl Known {
     pub fn shipped(registry: &Registry, engine: &Engine, prelude: bool) -> Known {
         let mut known = Known::builtins(registry);
         known.add_plain(&plain(engine));
-        for (name, functions) in stdlib(engine).iter().filter(|_| prelude) {
+        for (name, functions) in stdlib().iter().filter(|_| prelude) {
             let public = functions.iter().filter(|function| !function.is_private);
             known.callables.extend(public.map(|function| Callable::script(Some(name), function)));
             known.modules.insert(name.clone());
@@ -207,10 +208,12 @@ impl Known {
     }
 }
 
-/// The functions of the script stdlib, by module.
-pub(super) fn stdlib(engine: &Engine) -> BTreeMap<String, Vec<ScriptFunction>> {
-    let compiled = STDLIB.iter().filter_map(|(name, text)| Some((*name, engine.compile(text).ok()?)));
-    compiled.map(|(name, ast)| (name.to_owned(), resolve::functions_of(&ast))).collect()
+/// The functions of the script stdlib, by module. A test holds that every module compiles; one that does not would be there without them.
+/// Read once in a process: every error of a session asks for them.
+pub(super) fn stdlib() -> &'static BTreeMap<String, Vec<ScriptFunction>> {
+    static READ: OnceLock<BTreeMap<String, Vec<ScriptFunction>>> = OnceLock::new();
+    let functions = |text| resolve::compile_shipped(text).map(|ast| resolve::functions_of(&ast)).unwrap_or_default();
+    READ.get_or_init(|| STDLIB.iter().map(|(name, text)| ((*name).to_owned(), functions(text))).collect())
 }
 
 /// The language's own functions: each is a function, and a method of its first argument's type.
@@ -323,6 +326,28 @@ pub(super) fn declarations(text: &str) -> Vec<(usize, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_shipped_module_is_known_with_all_its_public_functions() {
+        let shown = |text: &str| -> BTreeSet<String> {
+            let heads = text.lines().filter_map(|line| line.strip_prefix("fn "));
+            heads.filter_map(|head| head.split_once('(')).map(|(name, _)| name.to_owned()).collect()
+        };
+        let registry = crate::builtins::registry();
+        let known = Known::shipped(&registry, &Engine::new(), true);
+        for (name, text) in resolve::shipped() {
+            let written = shown(text);
+            assert!(!written.is_empty(), "{name}");
+            let module = crate::lang::resolve::compile_shipped(text).expect(name);
+            let read: BTreeSet<String> =
+                resolve::functions_of(&module).into_iter().filter(|f| !f.is_private).map(|f| f.name).collect();
+            assert_eq!(read, written, "{name}");
+            if STDLIB.iter().any(|(shipped, _)| *shipped == name) {
+                let named: BTreeSet<String> = known.functions(Some(name)).map(|c| c.name.clone()).collect();
+                assert_eq!(named, written, "{name} at the prompt");
+            }
+        }
+    }
 
     #[test]
     fn imports_are_read_from_text() {

@@ -6,28 +6,32 @@ pub mod described;
 pub mod diagnostic;
 mod dropped;
 mod explain;
+mod fields;
 mod growth;
 mod guard;
 mod habits;
 pub mod known;
 pub mod limits;
+mod numbers;
 pub mod print;
 pub mod resolve;
 mod rewrite;
 mod shares;
+mod slips;
 mod sorting;
 pub mod source;
 pub mod stack;
 
 use crate::bind::Registry;
 use crate::bind::trace::{self, ScriptModules};
-use crate::core::context::Context;
+use crate::core::context::{Context, Event};
 use crate::core::memory::Watch;
 use diagnostic::Diagnostic;
 use limits::Limits;
 use resolve::{Resolver, ScriptFunction};
 use rhai::{AST, Array, Dynamic, Engine, EvalAltResult, Expr, Scope, Stmt};
 use source::Sources;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -114,6 +118,7 @@ impl Session {
         print::apply(&mut engine, &(Arc::new(move |text: &str| held.print(text, &printer)) as Output));
         print::remove(&mut engine);
         guard::apply(&mut engine);
+        numbers::apply(&mut engine, &ctx);
         sorting::apply(&mut engine);
         engine.set_strict_variables(true);
         engine.set_module_resolver(resolver.clone());
@@ -220,6 +225,8 @@ impl Session {
         self.import_prelude(text).map_err(|error| self.explain(error, name))?;
         let mut ast = self.compile_text(name, text, goes_on)?;
         ast.set_source(name);
+        self.warn_of_missing_fields(name, &ast);
+        self.warn_of_slips(name, text);
         let imports = top_imports(&ast);
         let mut whole = self.functions.merge(&ast);
         whole.set_source(name);
@@ -242,6 +249,48 @@ impl Session {
                 None => told,
             }
         })
+    }
+
+    /// Says which fields are read that the map has not: nothing, `()`, would go on in their place.
+    fn warn_of_missing_fields(&self, name: &str, ast: &AST) {
+        for missing in self.missing_fields(name, ast) {
+            let line = missing.position.line().filter(|_| !self.setup.prelude);
+            let place = line.map(|line| format!("{name}:{line}: ")).unwrap_or_default();
+            let text = format!("{place}{}; {}", missing.message(), missing.hint());
+            self.ctx.tell(Event::Warning { text });
+        }
+        if self.setup.prelude {
+            for missing in fields::missing_now(ast, &self.scope) {
+                self.ctx.tell(Event::Warning { text: format!("{}; {}", missing.message(), missing.hint()) });
+            }
+        }
+    }
+
+    /// Says which signs mean something else here than in other languages.
+    fn warn_of_slips(&self, name: &str, text: &str) {
+        for slip in slips::slips(text) {
+            let line = 1 + text.get(..slip.start).unwrap_or_default().matches('\n').count();
+            let place = if self.setup.prelude { String::new() } else { format!("{name}:{line}: ") };
+            self.ctx.tell(Event::Warning { text: format!("{place}{}; {}", slip.message, slip.hint) });
+        }
+    }
+
+    /// Fields that a source reads of what a builtin or a module of the program returned, and that none of its maps has.
+    fn missing_fields(&self, source: &str, ast: &AST) -> Vec<fields::Missing> {
+        let text = self.sources.find(source).map(|source| source.text).unwrap_or_default();
+        let mut imports: BTreeMap<String, String> =
+            known::imports_of(&text).into_iter().map(|(path, alias)| (alias, path)).collect();
+        if self.setup.prelude {
+            imports.entry("w2s".to_owned()).or_insert_with(|| "w2s".to_owned());
+        }
+        let fields_of = |module: &str, name: &str| match imports.get(module) {
+            Some(path) if resolve::STDLIB.iter().any(|(shipped, _)| shipped == path) => {
+                Some(self.resolver.stdlib_fields(&self.engine, &self.registry))
+            }
+            Some(_) => None,
+            None => fields::of_builtin(&self.registry, module, name),
+        };
+        fields::missing(ast, &fields_of)
     }
 
     /// Makes `w2s` known where it is there without an import and `text` may mean it; reading it costs some milliseconds.

@@ -1,10 +1,11 @@
 //! `import`: the script stdlib first, then files of the project, relative to the file that imports.
 
 use super::described::OptionName;
+use super::fields;
 use super::known::{self, Callable};
 use super::rewrite;
 use super::source::Sources;
-use crate::bind::Fault;
+use crate::bind::{Fault, Kind, Registry};
 use crate::core::context::Context;
 use rhai::{
     AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
@@ -60,6 +61,13 @@ pub fn shipped() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
     STDLIB.iter().chain(TASKS).copied()
 }
 
+/// Compiles the text of a module that comes with the program, for its names: how deep expressions may be is a bound for strangers'.
+pub fn compile_shipped(text: &str) -> Result<AST, rhai::ParseError> {
+    let mut engine = Engine::new_raw();
+    engine.set_max_expr_depths(0, 0);
+    engine.compile(text)
+}
+
 /// Files importing files importing files (chosen).
 const MAX_DEPTH: usize = 16;
 
@@ -100,6 +108,7 @@ pub struct Resolver {
     /// Names of every function that is there without an import.
     global: Arc<OnceLock<BTreeSet<String>>>,
     plain: Arc<OnceLock<PlainNames>>,
+    fields: Arc<OnceLock<BTreeSet<String>>>,
 }
 
 #[derive(Default)]
@@ -120,12 +129,32 @@ pub enum Target {
 
 impl Resolver {
     pub(super) fn new(ctx: Arc<Context>, sources: Sources) -> Self {
-        Resolver { ctx, sources, state: Arc::default(), global: Arc::default(), plain: Arc::default() }
+        Resolver {
+            ctx,
+            sources,
+            state: Arc::default(),
+            global: Arc::default(),
+            plain: Arc::default(),
+            fields: Arc::default(),
+        }
     }
 
     /// The language's own names, and the functions of the script stdlib by module.
     pub(super) fn plain_names(&self, engine: &Engine) -> &PlainNames {
-        self.plain.get_or_init(|| (known::plain(engine), known::stdlib(engine)))
+        self.plain.get_or_init(|| (known::plain(engine), known::stdlib().clone()))
+    }
+
+    /// Every name that the script stdlib gives to a field of a map, and every property of a type.
+    pub(super) fn stdlib_fields(&self, engine: &Engine, registry: &Registry) -> BTreeSet<String> {
+        let collect = || {
+            let texts = STDLIB.iter().map(|(_, text)| compile_shipped(text));
+            let mut names: BTreeSet<String> = texts.flatten().flat_map(|ast| fields::names_in(&ast)).collect();
+            names.extend(self.plain_names(engine).0.iter().filter(|c| c.is_getter).map(|c| c.name.clone()));
+            let getters = registry.functions.iter().filter(|function| function.kind == Kind::Getter);
+            names.extend(getters.map(|function| function.name.to_owned()));
+            names
+        };
+        self.fields.get_or_init(collect).clone()
     }
 
     /// Whether a function called `name` is there without an import.

@@ -6,6 +6,7 @@ use super::families::{in_layer, llama};
 use super::{Encoder, Model, ModelError};
 use crate::core::digest::Digest;
 use crate::core::explain::first_line;
+use crate::core::guard::guarded;
 use candle_core::Device;
 use candle_core::quantized::gguf_file::{Content, Value};
 use serde_json::json;
@@ -22,7 +23,10 @@ impl Model {
     /// A model without a head from a GGUF file. Its digest is that of the file's content.
     pub fn from_gguf(name: &str, bytes: &[u8]) -> Result<Model, ModelError> {
         let mut reader = Cursor::new(bytes);
-        let content = Content::read(&mut reader).map_err(|error| unusable(&first_line(&error)))?;
+        // The library divides by the alignment that the file names.
+        let content = guarded(|| Content::read(&mut reader));
+        let content = content.map_err(|_| unusable("its header cannot be read"))?;
+        let content = content.map_err(|error| unusable(&first_line(&error)))?;
         let file = File { content };
         let config = file.config()?;
         let arch = Arch::Llama(config.clone());
@@ -32,12 +36,14 @@ impl Model {
         let values = llama::values(&config, |piece, shape| {
             let tensor_name = gguf_name(piece);
             let broken = |reason: &str| unusable(&format!("the tensor `{tensor_name}` {reason}"));
+            // Before it is read: the library multiplies the lengths of a shape without looking whether they fit.
+            let found = file.content.tensor_infos.get(&tensor_name).map(|info| info.shape.dims().to_vec());
+            if let Some(found) = found.filter(|found| found.as_slice() != shape) {
+                return Err(broken(&format!("has shape {found:?}, expected {shape:?}")));
+            }
             let tensor = file.content.tensor(&mut reader, &tensor_name, &Device::Cpu);
             let tensor = tensor.and_then(|tensor| tensor.dequantize(&Device::Cpu));
             let tensor = tensor.map_err(|error| broken(&format!("cannot be read: {}", first_line(&error))))?;
-            if tensor.dims() != shape {
-                return Err(broken(&format!("has shape {:?}, expected {shape:?}", tensor.dims())));
-            }
             let values = tensor.flatten_all().and_then(|flat| flat.to_vec1::<f32>());
             let values = values.map_err(|error| broken(&first_line(&error)))?;
             if !values.iter().all(|value| value.is_finite()) {
@@ -402,5 +408,27 @@ mod tests {
         assert!(with("tokenizer.ggml.pre", text("qwen2")).contains("gpt-2 or smollm, got `qwen2`"));
         assert!(with("tokenizer.ggml.add_bos_token", Value::Bool(true)).contains("before each text"));
         assert!(with("tokenizer.ggml.tokens", Value::U32(1)).contains("no list"));
+    }
+
+    /// Found by fuzzing: the library panics on both.
+    #[test]
+    fn a_shape_beyond_all_memory_and_an_alignment_of_nothing_are_refused() {
+        let fails = |bytes: &[u8]| Model::from_gguf("toy", bytes).err().expect("broken").to_string();
+        let mut bytes = file(&metadata(), "");
+        let name = b"blk.0.attn_norm.weight";
+        let at = bytes.windows(name.len()).position(|part| part == name).expect("named");
+        // Behind the name stand the number of lengths and the length: its bytes times four are none in 64 bits.
+        let length = at + name.len() + 4;
+        assert_eq!(bytes[length..length + 8], 8u64.to_le_bytes());
+        bytes[length..length + 8].copy_from_slice(&(1u64 << 63).to_le_bytes());
+        let error = fails(&bytes);
+        assert!(error.contains("`blk.0.attn_norm.weight` has shape [9223372036854775808], expected [8]"), "{error}");
+        let mut metadata = metadata();
+        metadata.push(("general.alignment", Value::U32(0)));
+        let mut bytes = Vec::new();
+        let mut cursor = Cursor::new(&mut bytes);
+        let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+        gguf_file::write(&mut cursor, &metadata, &[]).expect("written");
+        assert!(fails(&bytes).contains("its header cannot be read"));
     }
 }

@@ -24,6 +24,7 @@ mod readers;
 mod real_text;
 mod record;
 mod registry;
+mod said;
 mod scripts;
 mod snapshots;
 mod store;

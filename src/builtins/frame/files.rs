@@ -141,8 +141,10 @@ fn writing(registry: &mut Registry) {
             Function::method::<Frame>(name, run)
                 .about(about)
                 .details(
-                    "A relative path starts at the run's folder, or at the project where there is no run. The file appears \
-                     whole or not at all; one of the same name is replaced.",
+                    "A relative path starts at the run's folder, such as `runs/NAME-001`, which `w2s script` makes: a line on standard \
+                     error says where the file is. Where there is no run it starts at the project, and writing wants \
+                     `--allow-write FOLDER`; the prompt has a run with `w2s --run DIR`. The file appears whole or not at all; one \
+                     of the same name is replaced.",
                 )
                 .source("polars")
                 .param::<String>("path", "in the run's folder, or where writing was granted")

@@ -103,7 +103,13 @@ fn type_page(reference: &Reference, of: &TypeRecord) -> String {
             continue;
         }
         out.push_str(&format!("\n## {title}\n"));
+        let mut seen: Vec<(&str, &str)> = Vec::new();
         for function in members {
+            // An operator stands in the registry for each type on its other side.
+            if function.kind == Kind::Operator && seen.contains(&(function.name, function.about)) {
+                continue;
+            }
+            seen.push((function.name, function.about));
             if function.kind == Kind::Function {
                 let page = if function.module.is_empty() { "global" } else { function.module };
                 let path = function.path();

@@ -102,9 +102,23 @@ fn type_page(reference: &Reference, record: &TypeRecord, style: Style) -> String
         let mut rows: Vec<(String, String)> = members.iter().map(|f| (member_name(f), f.about.to_owned())).collect();
         // An operator has a record for each kind of operand.
         rows.dedup();
+        let rows = if title == "Operators" { joined(rows) } else { rows };
         out.push_str(&text::terms(&rows, 2, style));
     }
     out
+}
+
+/// Rows that say the same as one: an operator stands there for each type on its other side.
+fn joined(rows: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut said: Vec<(Vec<String>, String)> = Vec::new();
+    for (name, about) in rows {
+        match said.iter_mut().find(|(_, held)| *held == about) {
+            Some((names, _)) if names.contains(&name) => {}
+            Some((names, _)) => names.push(name),
+            None => said.push((vec![name], about)),
+        }
+    }
+    said.into_iter().map(|(names, about)| (names.join(" "), about)).collect()
 }
 
 /// What values of `type_name` have: properties, methods, operators; and the module functions that make or take them.

@@ -1,7 +1,7 @@
 //! What a script module says about itself: its public functions and their doc comments.
 
 use crate::lang::described::OptionName;
-use crate::lang::resolve::functions_of;
+use crate::lang::resolve::{compile_shipped, functions_of};
 
 /// A module written in Rhai.
 pub struct ScriptModule {
@@ -36,26 +36,29 @@ impl ScriptFunction {
 }
 
 impl ScriptModule {
-    /// Reads `source`. One that does not parse has no functions: the module's own tests say why.
+    /// Reads `source`. Of one that does not compile the page says so.
     pub fn read(name: &str, source: &str) -> Self {
-        let mut engine = rhai::Engine::new_raw();
-        engine.set_max_expr_depths(0, 0);
-        let mut functions: Vec<ScriptFunction> = Vec::new();
-        if let Ok(ast) = engine.compile(source) {
-            let described = functions_of(&ast);
-            for function in ast.iter_functions() {
-                if function.access == rhai::FnAccess::Private || function.name.starts_with("anon$") {
-                    continue;
-                }
-                let own = described.iter().find(|f| f.name == function.name && f.params.len() == function.params.len());
-                functions.push(ScriptFunction {
-                    options: own.map(|own| own.described.clone()).unwrap_or_default(),
-                    path: format!("{name}::{}", function.name),
-                    name: function.name.to_owned(),
-                    params: function.params.iter().map(|param| (*param).to_owned()).collect(),
-                    doc: plain_comment(&function.comments),
-                });
+        let ast = match compile_shipped(source) {
+            Ok(ast) => ast,
+            Err(error) => {
+                let about = format!("Its text does not compile, so that nothing in it can be called: {error}");
+                return ScriptModule { name: name.to_owned(), about, functions: Vec::new() };
             }
+        };
+        let mut functions: Vec<ScriptFunction> = Vec::new();
+        let described = functions_of(&ast);
+        for function in ast.iter_functions() {
+            if function.access == rhai::FnAccess::Private || function.name.starts_with("anon$") {
+                continue;
+            }
+            let own = described.iter().find(|f| f.name == function.name && f.params.len() == function.params.len());
+            functions.push(ScriptFunction {
+                options: own.map(|own| own.described.clone()).unwrap_or_default(),
+                path: format!("{name}::{}", function.name),
+                name: function.name.to_owned(),
+                params: function.params.iter().map(|param| (*param).to_owned()).collect(),
+                doc: plain_comment(&function.comments),
+            });
         }
         functions.sort_by_key(|function| (place(source, &function.name), function.params.len()));
         ScriptModule { name: name.to_owned(), about: head(source), functions }

@@ -30,10 +30,7 @@ pub struct Names {
 impl Names {
     /// The names of a session that has run nothing yet.
     pub fn new(reference: Arc<Reference>) -> Self {
-        // The script modules' expressions are deeper than a plain engine reads.
-        let mut engine = rhai::Engine::new();
-        engine.set_max_expr_depths(0, 0);
-        let known = Known::shipped(&reference.registry, &engine, true);
+        let known = Known::shipped(&reference.registry, &rhai::Engine::new(), true);
         Names { reference, variables: Vec::new(), known }
     }
 

@@ -32,7 +32,7 @@ explained! {
         Read { path: String },
         #[error("writing `{path}` is outside this run's folder")]
         #[code("access/write")]
-        #[hint("grant it on the command line: --allow-write {path}")]
+        #[hint("a plain name goes into the folder of a run, which `w2s script` makes; elsewhere grant it: --allow-write {path}")]
         Write { path: String },
         #[error("`{path}`: {reason}")]
         #[code("access/path")]

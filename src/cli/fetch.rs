@@ -83,6 +83,9 @@ mod tests {
         let hub = Hub::at("http://127.0.0.1:1");
         let error = fetch("minilmm", &store, &Context::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
-        assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, smollm2, sarcasm, and hub:OWNER/NAME"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("there are minilm, mpnet, smollm2, sarcasm, newsgroups, and hub:OWNER/NAME")
+        );
     }
 }

@@ -34,8 +34,8 @@ pub fn run(runtime: &Runtime, ids: &[String]) -> u8 {
 
 /// Brings one artefact into the store unless it is there; what to tell.
 fn fetch(id: &str, store: &Store, ctx: &Context, hub: &Hub) -> Result<String, StoreError> {
-    if id.starts_with("hub:") {
-        let id = HubId::parse(id)?;
+    if let Some(id) = of_hub(id) {
+        let id = id?;
         hub.fetch(&id, store, ctx)?;
         return Ok(format!("{id}: in the store"));
     }
@@ -51,6 +51,14 @@ fn fetch(id: &str, store: &Store, ctx: &Context, hub: &Hub) -> Result<String, St
     Ok(format!("{id}: fetched from {}, checked", package.requirements()))
 }
 
+/// The hub's id that a name is: with `hub:`, or as the hub writes it, which has a slash and is no package.
+fn of_hub(id: &str) -> Option<Result<HubId, StoreError>> {
+    match id.starts_with("hub:") {
+        true => Some(HubId::parse(id)),
+        false => id.contains('/').then(|| HubId::parse(&format!("hub:{id}"))),
+    }
+}
+
 fn list(store: &Store) -> String {
     let mut text = String::new();
     for package in PACKAGES {
@@ -64,7 +72,7 @@ fn list(store: &Store) -> String {
             package.bytes() / 1_000_000
         );
     }
-    text += "\nhub:OWNER/NAME[@REVISION]\n         a checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names; `w2s help model::load` lists the families.\n         HF_TOKEN is told to that host alone; HF_HOME's cache is used; HF_HUB_OFFLINE=1 asks nobody\n";
+    text += "\nhub:OWNER/NAME[@REVISION], or OWNER/NAME\n         a checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names; `w2s help model::load` lists the families.\n         HF_TOKEN is told to that host alone; HF_HOME's cache is used; HF_HUB_OFFLINE=1 asks nobody\n";
     text += "\nhub:datasets/OWNER/NAME[/CONFIG]\n         a data set of the same host as Parquet; `tasks` in `w2s help` says which are read as tasks\n";
     text += &format!("\nThe store is {}", store.root().display());
     text
@@ -75,6 +83,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_with_a_slash_is_the_hubs() {
+        let said = |id: &str| of_hub(id).map(|id| id.map(|id| id.to_string()).map_err(|error| error.to_string()));
+        assert_eq!(said("org/name"), said("hub:org/name"));
+        assert_eq!(said("org/name@v1"), Some(Ok("hub:org/name@v1".to_owned())));
+        assert_eq!(said("datasets/org/name"), said("hub:datasets/org/name"));
+        assert!(said("minilm").is_none());
+        assert!(said("../name").expect("a slash").is_err());
+    }
+
+    #[test]
     fn the_list_says_what_there_is_and_an_unknown_name_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::at(folder.path());
@@ -83,6 +101,9 @@ mod tests {
         let hub = Hub::at("http://127.0.0.1:1");
         let error = fetch("minilmm", &store, &Context::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
-        assert_eq!(error.hint().as_deref(), Some("there are minilm, mpnet, smollm2, sarcasm, and hub:OWNER/NAME"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("there are minilm, mpnet, smollm2, sarcasm, newsgroups, and hub:OWNER/NAME")
+        );
     }
 }

@@ -3,19 +3,48 @@
 use super::read::{Record, Records, parse_jsonl};
 use super::{DataError, Source, columns};
 use crate::core::context::Context;
+use crate::frames::Sealed;
 use crate::store::StoreError;
 use crate::store::packages::{self, Package};
 use serde_json::Value;
 
-/// A fetched data set: which package it is in, and how its file is read.
+/// A fetched data set: which files of its package it is, and how they are read.
 pub struct Set {
     pub name: &'static str,
-    rows: fn(&Records) -> Vec<Record>,
-    classes: [&'static str; 2],
+    files: &'static [&'static str],
+    rows: fn(&Context, &Set, &[Vec<u8>]) -> Result<Records, DataError>,
+    classes: &'static [&'static str],
 }
 
 /// Data sets by name; each is also the name of its package.
-const SETS: [Set; 1] = [Set { name: "sarcasm", rows: headlines, classes: ["plain", "sarcastic"] }];
+const SETS: [Set; 2] = [
+    Set { name: "sarcasm", files: &["samples.jsonl"], rows: headlines, classes: &["plain", "sarcastic"] },
+    Set { name: "newsgroups", files: &["train.tab", "test.tab"], rows: messages, classes: &GROUPS },
+];
+
+/// The newsgroups, as `stdlib/tasks/newsgroups.rhai` has them.
+const GROUPS: [&str; 20] = [
+    "alt.atheism",
+    "comp.graphics",
+    "comp.os.ms-windows.misc",
+    "comp.sys.ibm.pc.hardware",
+    "comp.sys.mac.hardware",
+    "comp.windows.x",
+    "misc.forsale",
+    "rec.autos",
+    "rec.motorcycles",
+    "rec.sport.baseball",
+    "rec.sport.hockey",
+    "sci.crypt",
+    "sci.electronics",
+    "sci.med",
+    "sci.space",
+    "soc.religion.christian",
+    "talk.politics.guns",
+    "talk.politics.mideast",
+    "talk.politics.misc",
+    "talk.religion.misc",
+];
 
 /// The data set called `name`.
 pub fn find(name: &str) -> Option<&'static Set> {
@@ -32,17 +61,21 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 pub fn load(ctx: &Context, set: &Set, test_share: f64, seed: u64) -> Result<Source, DataError> {
     let missing = || StoreError::Missing { id: set.name.to_owned() };
     let package: &Package = packages::find(set.name).ok_or_else(missing)?;
-    let bytes = package.read_for(ctx, "samples.jsonl")?;
-    let read = parse_jsonl(ctx, set.name, &bytes)?;
-    let columns = ["text", "label"].map(str::to_owned).to_vec();
-    let records = Records { columns, records: (set.rows)(&read), ..read };
-    let mapping =
-        columns::Mapping { classes: Some(set.classes.map(str::to_owned).to_vec()), ..columns::Mapping::default() };
+    let files = set.files.iter().map(|file| package.read_for(ctx, file)).collect::<Result<Vec<_>, _>>()?;
+    let records = (set.rows)(ctx, set, &files)?;
+    let classes = Some(set.classes.iter().map(|class| (*class).to_owned()).collect());
+    let mapping = columns::Mapping { classes, ..columns::Mapping::default() };
     columns::source(&records, set.name, &mapping, test_share, seed)
 }
 
+/// The columns of every set.
+fn column_names() -> Vec<String> {
+    ["text", "label"].map(str::to_owned).to_vec()
+}
+
 /// Chat-formatted rows: the headline is the user's message, the answer `1` where it is sarcastic.
-fn headlines(read: &Records) -> Vec<Record> {
+fn headlines(ctx: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, DataError> {
+    let read = parse_jsonl(ctx, set.name, files.first().map(Vec::as_slice).unwrap_or_default())?;
     let at = |name: &str| read.columns.iter().position(|column| column == name);
     let (input, ideal) = (at("input"), at("ideal"));
     let cell = |record: &Record, column: Option<usize>| record.cells.get(column?)?.clone();
@@ -51,10 +84,25 @@ fn headlines(read: &Records) -> Vec<Record> {
         let user = messages.as_array()?.iter().find(|message| message.get("role") == Some(&Value::from("user")))?;
         user.get("content").cloned()
     };
-    read.records
-        .iter()
-        .map(|record| Record { at: record.at, cells: vec![message(record), cell(record, ideal)] })
-        .collect()
+    let rows = read.records.iter();
+    let records =
+        rows.map(|record| Record { at: record.at, cells: vec![message(record), cell(record, ideal)] }).collect();
+    Ok(Records { columns: column_names(), records, ..read })
+}
+
+/// Lines of a group, a tab and a message, behind three lines that describe the columns; all files together.
+fn messages(_: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, DataError> {
+    let mut records = Vec::new();
+    for file in files {
+        let text = String::from_utf8_lossy(file);
+        for (at, line) in text.lines().enumerate().skip(3) {
+            let Some((group, message)) = line.split_once('\t') else { continue };
+            let cells = [message, group].map(|cell| Some(Value::from(cell.trim()))).to_vec();
+            records.push(Record { at: at + 1, cells });
+        }
+    }
+    let (name, sealed) = (set.name.to_owned(), Sealed::default());
+    Ok(Records { name, columns: column_names(), records, counted: "line", is_text: true, content: Vec::new(), sealed })
 }
 
 #[cfg(test)]
@@ -64,8 +112,27 @@ mod tests {
     #[test]
     fn headlines_are_the_users_messages() {
         let line = r#"{"input": [{"role": "system", "content": "s"}, {"role": "user", "content": "h"}], "ideal": "1"}"#;
-        let read = parse_jsonl(&Context::for_tests(), "a", line.as_bytes()).expect("well-formed");
-        assert_eq!(headlines(&read)[0].cells, [Some(Value::from("h")), Some(Value::from("1"))]);
+        let set = find("sarcasm").expect("known");
+        let read = headlines(&Context::for_tests(), set, &[line.as_bytes().to_vec()]).expect("well-formed");
+        assert_eq!(read.records[0].cells, [Some(Value::from("h")), Some(Value::from("1"))]);
+    }
+
+    #[test]
+    fn messages_stand_behind_their_group_and_three_lines() {
+        let files = [
+            "Category\tText\nd\tstring\nclass\t\n\nsci.med\ta b \n",
+            "Category\tText\nd\tstring\nclass\t\n\nsci.space\tc\n",
+        ];
+        let set = find("newsgroups").expect("known");
+        let files = files.map(|file| file.as_bytes().to_vec());
+        let read = messages(&Context::for_tests(), set, &files).expect("well-formed");
+        let cells: Vec<[&str; 2]> = read
+            .records
+            .iter()
+            .map(|row| [0, 1].map(|at| row.cells[at].as_ref().expect("there").as_str().expect("text")))
+            .collect();
+        assert_eq!(cells, [["a b", "sci.med"], ["c", "sci.space"]]);
+        assert_eq!(read.records[0].at, 5);
     }
 
     #[test]

@@ -28,6 +28,16 @@ explained! {
             format!("name the columns that are needed: #{{ columns: [{}] }}", quoted(others, 8))
         })]
         Unheld { column: String, dtype: String, others: Vec<String> },
+        #[error("there are no features: no column `x0`")]
+        #[code("frame/no-features")]
+        #[hint(format!("`model.features(data)` gives columns x0, x1, …; there are: {}", columns.join(", ")))]
+        NoFeatures { columns: Vec<String> },
+        #[error("column `{column}` holds `{holds}`: features are lists or arrays of numbers")]
+        #[code("frame/not-features")]
+        NotFeatures { column: String, holds: String },
+        #[error("column `{column}` has {got} numbers in row {row}, in the first row {expected}: features have one length")]
+        #[code("frame/ragged")]
+        Ragged { column: String, row: usize, got: usize, expected: usize },
         #[error("{place}: {what}")]
         #[code("frame/malformed")]
         #[hint(hint.clone())]

@@ -8,7 +8,7 @@ use super::json::{Fault, Reader, Token};
 use super::sealed;
 use super::sources::Sources;
 use super::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
-use super::{Frame, MAX_ROWS, parquet};
+use super::{Frame, MAX_ROWS, features, npy, parquet};
 use crate::core::context::{Context, Interrupt, plain};
 use crate::core::digest::Digest;
 use crate::core::files;
@@ -36,6 +36,8 @@ pub enum Format {
     Csv,
     /// An array of objects, or one object per line.
     Json,
+    /// NumPy's array: the features `x0`, `x1`, … alone, in 32 bits.
+    Npy,
 }
 
 impl Format {
@@ -45,6 +47,7 @@ impl Format {
             Format::Parquet => &["parquet"],
             Format::Csv => &["csv"],
             Format::Json => &["json"],
+            Format::Npy => &["npy"],
         }
     }
 }
@@ -58,6 +61,10 @@ pub struct Reading {
     pub quote: Option<String>,
     /// Parquet: the columns that are read.
     pub columns: Option<Vec<String>>,
+    /// Parquet: the column of lists or arrays that becomes `x0`, `x1`, ….
+    pub features: Option<String>,
+    /// NumPy: the rows' ids.
+    pub ids: Option<Vec<String>>,
 }
 
 /// The bytes of the file at `real`, which errors call `name`. The caller has checked that it may be read.
@@ -102,6 +109,7 @@ impl Frame {
             Format::Csv => "frame::read_csv",
             Format::Json => "frame::read_json",
             Format::Parquet => "frame::read_parquet",
+            Format::Npy => "frame::read_npy",
         };
         Ok(ctx.state::<Sources>().note_table(ctx, hash, by, frame))
     }
@@ -152,6 +160,7 @@ impl Frame {
                 CsvWriter::new(&mut bytes).n_threads(1).finish(&mut table)?;
             }
             Format::Json => bytes = to_json(self)?,
+            Format::Npy => bytes = npy::to_npy(self)?,
         }
         Ok(bytes)
     }
@@ -171,7 +180,8 @@ fn parsed(
     interrupt: &Interrupt,
 ) -> Result<Frame, FrameError> {
     match format {
-        Format::Parquet => from_parquet(bytes, reading.columns.as_deref()),
+        Format::Parquet => from_parquet(bytes, reading.columns.as_deref(), reading.features.as_deref()),
+        Format::Npy => npy::from_npy(&bytes, reading.ids.as_deref()),
         Format::Csv => {
             let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
             from_csv(name, &bytes, dialect.map_err(|misread| malformed(name, misread))?, interrupt)
@@ -184,8 +194,18 @@ fn malformed(name: &str, misread: Misread) -> FrameError {
     FrameError::Malformed { place: misread.place(name), what: misread.what, hint: misread.hint }
 }
 
-fn from_parquet(bytes: Vec<u8>, only: Option<&[String]>) -> Result<Frame, FrameError> {
-    let stored = parquet::read(bytes, parquet::Choice { only, ..parquet::Choice::default() })?;
+fn from_parquet(bytes: Vec<u8>, only: Option<&[String]>, features: Option<&str>) -> Result<Frame, FrameError> {
+    let nested = features.is_some();
+    let mut stored = parquet::read(bytes, parquet::Choice { only, nested, ..parquet::Choice::default() })?;
+    if let Some(name) = features {
+        if stored.table.column(name).is_err() {
+            return Err(FrameError::NoColumn {
+                column: name.to_owned(),
+                columns: only.map_or(stored.names, <[String]>::to_vec),
+            });
+        }
+        stored.table = features::expanded(&stored.table, name)?;
+    }
     let class_names = stored.note(KEY).map(str::to_owned);
     let sealed = stored.note(sealed::KEY).map(sealed::stored).transpose()?;
     let mut frame = Frame::tidy(stored.table)?.with_sealed(sealed.unwrap_or_default());
@@ -197,7 +217,13 @@ fn from_parquet(bytes: Vec<u8>, only: Option<&[String]>) -> Result<Frame, FrameE
         return Err(FrameError::NoColumn { column: column.clone(), columns: stored.names });
     }
     // In the order in which they were asked for.
-    let columns: Result<Vec<Column>, FrameError> = only.iter().map(|name| frame.column(name).cloned()).collect();
+    let n_others = only.iter().filter(|name| features != Some(name.as_str())).count();
+    let n_features = frame.width().saturating_sub(n_others);
+    let columns = only.iter().flat_map(|name| match features == Some(name.as_str()) {
+        true => (0..n_features).map(|at| format!("x{at}")).collect(),
+        false => vec![name.clone()],
+    });
+    let columns: Result<Vec<Column>, FrameError> = columns.map(|name| frame.column(&name).cloned()).collect();
     Ok(Frame::from_columns(columns?)?.made_from(&frame))
 }
 

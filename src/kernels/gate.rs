@@ -1,16 +1,55 @@
-//! SiLU-gated feed-forward: of one product's two halves, the first opens the second, `silu(g) · u` (Shazeer 2020).
+//! Gated feed-forward: of one product's two halves, the first opens the second, `silu(g) · u` or `gelu(g) · u` (Shazeer 2020).
 
+use super::gelu::{Activation, value_and_slope};
 use super::panel::{Cols, PANEL};
 use super::simd::{LANES, Simd, dispatch};
 use super::tasks::{Raw, tasks};
 
+/// What a gate makes of its half.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gate {
+    Silu,
+    Gelu(Activation),
+}
+
+const SILU: u8 = 0;
+const GELU_ERF: u8 = 1;
+const GELU_TANH: u8 = 2;
+
+/// A gate's value and slope.
+#[inline(always)]
+unsafe fn opened<S: Simd, const KIND: u8>(x: S::V) -> (S::V, S::V) {
+    unsafe {
+        match KIND {
+            SILU => {
+                let (silu, open) = silu::<S>(x);
+                // silu' = σ + silu · (1 - σ)
+                (silu, S::fma(silu, S::sub(S::splat(1.0), open), open))
+            }
+            GELU_ERF => value_and_slope::<S, true>(x),
+            _ => value_and_slope::<S, false>(x),
+        }
+    }
+}
+
 /// Of each half `n` floats, a multiple of 16: the gate from `gate` on, what it opens from `gate + n` on.
 #[inline(always)]
-unsafe fn forward_any<S: Simd>(gate: *const f32, n: usize, y: *mut f32) {
+unsafe fn forward_any<S: Simd>(kind: Gate, gate: *const f32, n: usize, y: *mut f32) {
+    unsafe {
+        match kind {
+            Gate::Silu => forward_of::<S, SILU>(gate, n, y),
+            Gate::Gelu(Activation::GeluErf) => forward_of::<S, GELU_ERF>(gate, n, y),
+            Gate::Gelu(Activation::GeluTanh) => forward_of::<S, GELU_TANH>(gate, n, y),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn forward_of<S: Simd, const KIND: u8>(gate: *const f32, n: usize, y: *mut f32) {
     unsafe {
         for at in (0..n).step_by(LANES) {
             let (g, u) = (S::load(gate.add(at)), S::load(gate.add(n + at)));
-            S::store(y.add(at), S::mul(silu::<S>(g).0, u));
+            S::store(y.add(at), S::mul(opened::<S, KIND>(g).0, u));
         }
     }
 }
@@ -27,50 +66,67 @@ unsafe fn silu<S: Simd>(x: S::V) -> (S::V, S::V) {
 }
 
 dispatch! {
-    /// `y = silu(g) · u`.
-    forward = forward_any(gate: *const f32, n: usize, y: *mut f32)
+    /// `y = silu(g) · u`, or by the gate that `kind` says.
+    forward = forward_any(kind: Gate, gate: *const f32, n: usize, y: *mut f32)
 }
 
 #[inline(always)]
-unsafe fn backward_any<S: Simd>(gate: *const f32, n: usize, d: *mut f32, d_gate: *mut f32) {
+unsafe fn backward_any<S: Simd>(kind: Gate, gate: *const f32, n: usize, d: *mut f32, d_gate: *mut f32) {
+    unsafe {
+        match kind {
+            Gate::Silu => backward_of::<S, SILU>(gate, n, d, d_gate),
+            Gate::Gelu(Activation::GeluErf) => backward_of::<S, GELU_ERF>(gate, n, d, d_gate),
+            Gate::Gelu(Activation::GeluTanh) => backward_of::<S, GELU_TANH>(gate, n, d, d_gate),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn backward_of<S: Simd, const KIND: u8>(gate: *const f32, n: usize, d: *mut f32, d_gate: *mut f32) {
     unsafe {
         for at in (0..n).step_by(LANES) {
             let (g, u, d_y) = (S::load(gate.add(at)), S::load(gate.add(n + at)), S::load(d.add(at)));
-            let (silu, open) = silu::<S>(g);
-            // silu' = σ + silu · (1 - σ)
-            let slope = S::fma(silu, S::sub(S::splat(1.0), open), open);
-            S::store(d.add(at), S::mul(silu, u));
+            let (value, slope) = opened::<S, KIND>(g);
+            S::store(d.add(at), S::mul(value, u));
             S::store(d_gate.add(at), S::mul(S::mul(d_y, u), slope));
-            S::store(d_gate.add(n + at), S::mul(d_y, silu));
+            S::store(d_gate.add(n + at), S::mul(d_y, value));
         }
     }
 }
 
 dispatch! {
     /// From the gradient in `d`, the gradients of both halves into `d_gate`, and the value again into `d`.
-    backward = backward_any(gate: *const f32, n: usize, d: *mut f32, d_gate: *mut f32)
+    backward = backward_any(kind: Gate, gate: *const f32, n: usize, d: *mut f32, d_gate: *mut f32)
 }
 
-/// `y = silu(g) · u`, `inner` features, of `x`, which has the `inner` features of `g` and behind them those of `u`; all in
+/// `y = silu(g) · u` (or another gate's), `inner` features, of `x`, which has the `inner` features of `g` and behind them those of `u`; all in
 /// panels over `cols`.
-pub(crate) fn gate(par: bool, x: &[f32], inner: usize, cols: Cols, y: &mut [f32]) {
+pub(crate) fn gate(par: bool, kind: Gate, x: &[f32], inner: usize, cols: Cols, y: &mut [f32]) {
     assert!(x.len() >= cols.len(2 * inner) && y.len() >= cols.len(inner));
     let y = Raw::new(y);
     // Safety: lengths were checked above; tasks write their own panels.
     tasks(par, cols.n_panels(), |p| unsafe {
         let gate = x.as_ptr().add(p * PANEL * 2 * inner);
-        forward(gate, inner * cols.width(p), y.at(p * PANEL * inner));
+        forward(kind, gate, inner * cols.width(p), y.at(p * PANEL * inner));
     });
 }
 
 /// From the input `x` of [`gate`] and the gradient `d` of its value, the gradient of `x` into `d_x`; `d` becomes the value.
-pub(crate) fn gate_gradient(par: bool, x: &[f32], inner: usize, cols: Cols, d: &mut [f32], d_x: &mut [f32]) {
+pub(crate) fn gate_gradient(
+    par: bool,
+    kind: Gate,
+    x: &[f32],
+    inner: usize,
+    cols: Cols,
+    d: &mut [f32],
+    d_x: &mut [f32],
+) {
     assert!(x.len() >= cols.len(2 * inner) && d.len() >= cols.len(inner) && d_x.len() >= cols.len(2 * inner));
     let (d, d_x) = (Raw::new(d), Raw::new(d_x));
     // Safety: lengths were checked above; tasks write their own panels.
     tasks(par, cols.n_panels(), |p| unsafe {
         let gate = x.as_ptr().add(p * PANEL * 2 * inner);
-        backward(gate, inner * cols.width(p), d.at(p * PANEL * inner), d_x.at(p * PANEL * 2 * inner));
+        backward(kind, gate, inner * cols.width(p), d.at(p * PANEL * inner), d_x.at(p * PANEL * 2 * inner));
     });
 }
 
@@ -78,8 +134,15 @@ pub(crate) fn gate_gradient(par: bool, x: &[f32], inner: usize, cols: Cols, d: &
 mod tests {
     use super::*;
 
-    fn silu(x: f64) -> f64 {
-        x / (1.0 + (-x).exp())
+    /// The gates in double precision: `x · σ(x)`, `x · Φ(x)` by the error function, and its approximation by tanh.
+    fn exact(kind: Gate, x: f64) -> f64 {
+        match kind {
+            Gate::Silu => x / (1.0 + (-x).exp()),
+            Gate::Gelu(Activation::GeluErf) => 0.5 * x * (1.0 + libm::erf(x / 2f64.sqrt())),
+            Gate::Gelu(Activation::GeluTanh) => {
+                0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+            }
+        }
     }
 
     #[test]
@@ -94,10 +157,12 @@ mod tests {
                 d[at(row, token, inner)] = 0.5 + row as f32;
             }
         }
-        for par in [false, true] {
+        let kinds = [Gate::Silu, Gate::Gelu(Activation::GeluErf), Gate::Gelu(Activation::GeluTanh)];
+        for (kind, par) in kinds.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+            let silu = |x: f64| exact(kind, x);
             let (mut y, mut again, mut d_x) = (vec![f32::NAN; d.len()], d.clone(), vec![f32::NAN; x.len()]);
-            gate(par, &x, inner, cols, &mut y);
-            gate_gradient(par, &x, inner, cols, &mut again, &mut d_x);
+            gate(par, kind, &x, inner, cols, &mut y);
+            gate_gradient(par, kind, &x, inner, cols, &mut again, &mut d_x);
             assert_eq!(y, again);
             for token in 0..cols.n {
                 for row in 0..inner {
@@ -120,7 +185,7 @@ mod tests {
         x[..4].copy_from_slice(&[-1e30, -1e3, 1e3, 1e6]);
         x[LANES..].fill(2.0);
         let (mut d, mut d_x) = (vec![1.0; LANES], vec![0.0; 2 * LANES]);
-        gate_gradient(false, &x, 1, Cols { n: LANES }, &mut d, &mut d_x);
+        gate_gradient(false, Gate::Silu, &x, 1, Cols { n: LANES }, &mut d, &mut d_x);
         assert!(d.iter().chain(&d_x).all(|v| v.is_finite()), "{d:?} {d_x:?}");
         assert!(d[0].abs() < 1e-10 && d[1].abs() < 1e-10, "{d:?}");
         assert_eq!((d[3], d_x[3]), (2e6, 2.0));

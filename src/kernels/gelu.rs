@@ -18,7 +18,7 @@ const CHUNK: usize = 32_768;
 /// `(g, g')` where `g = x·Φ(x)` or its tanh approximation (Hendrycks and Gimpel 2016).
 #[inline(always)]
 #[allow(clippy::excessive_precision)] // Constants as their sources print them.
-unsafe fn value_and_slope<S: Simd, const ERF: bool>(x: S::V) -> (S::V, S::V) {
+pub(super) unsafe fn value_and_slope<S: Simd, const ERF: bool>(x: S::V) -> (S::V, S::V) {
     unsafe {
         let one = S::splat(1.0);
         if ERF {

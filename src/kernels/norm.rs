@@ -170,7 +170,7 @@ dispatch! {
 #[derive(Clone, Copy)]
 pub(crate) struct Norm<'a> {
     pub weight: &'a [f32],
-    /// Empty for RMS norm, which knows none.
+    /// Empty for RMS norm, which knows none; zeros for a layer norm that has none.
     pub bias: &'a [f32],
     pub eps: f32,
 }
@@ -228,7 +228,7 @@ impl Norm<'_> {
         });
     }
 
-    /// Adds the parameters' gradients to `dw` and (empty for RMS norm) `db`; then `dx = …`, or `dx += …` if `onto`.
+    /// Adds the parameters' gradients to `dw` and `db` (empty for a norm that has no bias); then `dx = …`, or `dx += …` if `onto`.
     #[allow(clippy::too_many_arguments)]
     pub(crate) fn backward(
         &self,
@@ -244,8 +244,13 @@ impl Norm<'_> {
     ) {
         let rows = self.check(x, cols, stats);
         assert!(
-            dy.len() >= cols.len(rows) && dx.len() >= cols.len(rows) && dw.len() >= rows && db.len() >= self.bias.len()
+            dy.len() >= cols.len(rows)
+                && dx.len() >= cols.len(rows)
+                && dw.len() >= rows
+                && (db.is_empty() || db.len() >= self.bias.len())
         );
+        let mut unused = vec![0.0; if db.is_empty() { self.bias.len() } else { 0 }];
+        let db = if db.is_empty() { &mut unused[..] } else { db };
         let (mean, rstd) = (Raw::new(&mut stats.mean), Raw::new(&mut stats.rstd));
         let (dw, db, dx) = (Raw::new(dw), Raw::new(db), Raw::new(dx));
         tasks(par, rows.div_ceil(LANES), |task| {

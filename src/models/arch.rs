@@ -131,6 +131,29 @@ pub struct NeoxConfig {
     pub headless: bool,
 }
 
+/// A pre-norm bidirectional encoder as ModernBERT: rotary positions, a GELU-gated feed-forward layer, layer norms, none of it with a
+/// bias. The first block has no norm before its attention, which reads what the embedding's norm gives. Some blocks see whole
+/// rows, the others a window, and these turn by another angle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModernConfig {
+    pub vocab: usize,
+    pub context: usize,
+    pub width: usize,
+    pub n_layers: usize,
+    pub n_heads: usize,
+    pub inner: usize,
+    pub activation: Activation,
+    pub norm_eps: f32,
+    /// Of the blocks that see whole rows, and of those that do not.
+    pub theta: f32,
+    pub local_theta: f32,
+    /// Every so many-th block sees whole rows, from the first on.
+    pub global_every: usize,
+    /// How many tokens to either side a query of the other blocks sees.
+    pub window: usize,
+    pub pooling: Pooling,
+}
+
 /// What a trunk computes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Arch {
@@ -142,6 +165,8 @@ pub enum Arch {
     Llama(LlamaConfig),
     /// Features are read at the last token, after the final norm.
     Neox(NeoxConfig),
+    /// Features are what [`Pooling`] says, after the final norm.
+    Modern(ModernConfig),
 }
 
 /// One named tensor in the flat buffer.
@@ -261,6 +286,39 @@ impl NeoxConfig {
     }
 }
 
+impl ModernConfig {
+    /// Features of a head.
+    pub fn head(&self) -> usize {
+        self.width / self.n_heads.max(1)
+    }
+
+    /// Whether a block sees a window alone.
+    pub fn is_local(&self, nth: usize) -> bool {
+        nth.checked_rem(self.global_every) != Some(0)
+    }
+
+    /// The turns of a block.
+    pub fn rope(&self, is_local: bool) -> Rope {
+        Rope { theta: if is_local { self.local_theta } else { self.theta }, scaling: None }
+    }
+
+    /// What no other architecture has; sizes and `n_heads` were checked.
+    fn check(&self) -> Result<(), ModelError> {
+        if !self.head().is_multiple_of(2) {
+            let must = "such that a head's features make pairs, which turn together".to_owned();
+            let got = format!("{}: {} features a head", self.n_heads, self.head());
+            return Err(ModelError::Arch { field: "n_heads", must, got });
+        }
+        for (field, got) in [("global_every", self.global_every), ("window", self.window)] {
+            if got == 0 || got > MAX_CONTEXT {
+                return Err(ModelError::Arch { field, must: format!("from 1 to {MAX_CONTEXT}"), got: got.to_string() });
+            }
+        }
+        self.rope(false).check()?;
+        self.rope(true).check()
+    }
+}
+
 impl Rope {
     /// Refuses numbers that cannot be meant. The limits are arbitrary.
     fn check(&self) -> Result<(), ModelError> {
@@ -292,6 +350,7 @@ impl Arch {
             Arch::Bert(config) => config.width,
             Arch::Llama(config) => config.width,
             Arch::Neox(config) => config.width,
+            Arch::Modern(config) => config.width,
         }
     }
 
@@ -302,6 +361,7 @@ impl Arch {
             Arch::Bert(config) => config.context,
             Arch::Llama(config) => config.context,
             Arch::Neox(config) => config.context,
+            Arch::Modern(config) => config.context,
         }
     }
 
@@ -312,6 +372,7 @@ impl Arch {
             Arch::Bert(config) => config.vocab,
             Arch::Llama(config) => config.vocab,
             Arch::Neox(config) => config.vocab,
+            Arch::Modern(config) => config.vocab,
         }
     }
 
@@ -322,6 +383,7 @@ impl Arch {
             Arch::Bert(config) => config.n_layers,
             Arch::Llama(config) => config.n_layers,
             Arch::Neox(config) => config.n_layers,
+            Arch::Modern(config) => config.n_layers,
         }
     }
 
@@ -332,6 +394,16 @@ impl Arch {
             Arch::Bert(config) => config.inner,
             Arch::Llama(config) => config.inner,
             Arch::Neox(config) => config.inner,
+            Arch::Modern(config) => config.inner,
+        }
+    }
+
+    /// What an encoder's features are made of; none of a causal trunk's.
+    pub fn pooling(&self) -> Option<Pooling> {
+        match self {
+            Arch::Bert(config) => Some(config.pooling),
+            Arch::Modern(config) => Some(config.pooling),
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => None,
         }
     }
 
@@ -342,25 +414,26 @@ impl Arch {
             Arch::Bert(config) => config.n_heads,
             Arch::Llama(config) => config.n_heads,
             Arch::Neox(config) => config.n_heads,
+            Arch::Modern(config) => config.n_heads,
         }
     }
 
     /// Whether tokens see only those before them, so that the next one can be predicted.
     pub fn is_causal(&self) -> bool {
-        !matches!(self, Arch::Bert(_))
+        !matches!(self, Arch::Bert(_) | Arch::Modern(_))
     }
 
     /// Whether next tokens can be read: a causal trunk with what reads them.
     pub fn predicts_tokens(&self) -> bool {
         match self {
             Arch::Causal(_) => true,
-            Arch::Bert(_) => false,
+            Arch::Bert(_) | Arch::Modern(_) => false,
             Arch::Llama(config) => !config.changes.headless,
             Arch::Neox(config) => !config.headless,
         }
     }
 
-    /// `causal`, `bert`, `mpnet`, `llama` or `neox`.
+    /// `causal`, `bert`, `mpnet`, `llama`, `neox` or `modernbert`.
     pub fn kind(&self) -> &'static str {
         match self {
             Arch::Causal(_) => "causal",
@@ -368,6 +441,7 @@ impl Arch {
             Arch::Bert(_) => "bert",
             Arch::Llama(_) => "llama",
             Arch::Neox(_) => "neox",
+            Arch::Modern(_) => "modernbert",
         }
     }
 
@@ -379,6 +453,7 @@ impl Arch {
             Arch::Bert(c) => (c.norm_eps, c.n_token_types),
             Arch::Llama(c) => (c.norm_eps, 0),
             Arch::Neox(c) => (c.norm_eps, 0),
+            Arch::Modern(c) => (c.norm_eps, 0),
         };
         let sizes = [
             ("vocab", self.vocab(), 1 << 20),
@@ -404,6 +479,7 @@ impl Arch {
         match self {
             Arch::Llama(config) => config.check()?,
             Arch::Neox(config) => config.check()?,
+            Arch::Modern(config) => config.check()?,
             Arch::Causal(_) | Arch::Bert(_) => (),
         }
         if !(norm_eps > 0.0 && norm_eps < 1.0) {
@@ -456,9 +532,14 @@ impl Arch {
                     layout.push("embed.out", &[config.vocab, config.width]);
                 }
             }
+            Arch::Modern(config) => {
+                layout.push("embed.token", &[config.vocab, config.width]);
+                layout.norm("embed.norm", config.width, false);
+            }
         }
         let (n_qkv, n_up, qkv_bias, biases) = match self {
             Arch::Llama(config) => (config.q_width() + 2 * config.kv_width(), 2 * inner, config.qkv_bias, false),
+            Arch::Modern(_) => (3 * width, 2 * inner, false, false),
             _ => (3 * width, inner, true, true),
         };
         let (q_width, qk_norms) = match self {
@@ -466,7 +547,9 @@ impl Arch {
             _ => (width, None),
         };
         for idx in 0..n_layers {
-            layout.norm(&format!("{idx}.norm1"), width, biases);
+            if !(idx == 0 && matches!(self, Arch::Modern(_))) {
+                layout.norm(&format!("{idx}.norm1"), width, biases);
+            }
             layout.linear(&format!("{idx}.qkv"), n_qkv, width, qkv_bias);
             if let Some([q, k]) = qk_norms {
                 layout.norm(&format!("{idx}.q_norm"), q, false);
@@ -477,7 +560,7 @@ impl Arch {
             layout.linear(&format!("{idx}.up"), n_up, width, biases);
             layout.linear(&format!("{idx}.down"), width, inner, biases);
         }
-        if self.is_causal() {
+        if self.is_causal() || matches!(self, Arch::Modern(_)) {
             layout.norm("norm", width, biases);
         }
         layout

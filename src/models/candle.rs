@@ -21,7 +21,7 @@ pub use reading::read;
 pub use tape::{Kept, Tape};
 
 use super::ModelError;
-use super::arch::{Arch, Pooling};
+use super::arch::{Arch, BertConfig, ModernConfig, Pooling};
 use super::trunk::Packed;
 use crate::kernels::Precision;
 use candle_core::{D, DType, Device, Result, Tensor};
@@ -88,7 +88,7 @@ impl Trunk {
     pub fn pooled(&self, states: &Tensor, batch: &Padded) -> Result<Tensor> {
         match self.arch {
             Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => batch.last_tokens(states),
-            Arch::Bert(ref config) => match config.pooling {
+            Arch::Bert(BertConfig { pooling, .. }) | Arch::Modern(ModernConfig { pooling, .. }) => match pooling {
                 Pooling::Mean => batch.means(states),
                 Pooling::First => batch.first_tokens(states),
             },
@@ -127,7 +127,7 @@ impl Trunk {
         let apart = match &self.arch {
             Arch::Llama(config) => !config.tied,
             Arch::Neox(config) => !config.tied,
-            Arch::Causal(_) | Arch::Bert(_) => false,
+            Arch::Causal(_) | Arch::Bert(_) | Arch::Modern(_) => false,
         };
         self.tensor(if apart { "embed.out" } else { "embed.token" })
     }

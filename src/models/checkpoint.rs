@@ -1,7 +1,8 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
 use super::arch::{
-    Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope, Scaling,
+    Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, ModernConfig, NeoxConfig, Pooling, QkNorm, Rope,
+    Scaling,
 };
 use super::hf::hf_files;
 use super::{Chat, Encoder, Head, HeadKind, Model, ModelError};
@@ -75,6 +76,8 @@ struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     neox: Option<Neox>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    modern: Option<Modern>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     n_token_types: Option<usize>,
     /// `first` of an encoder that is read at its first token; nothing of one that is read at the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +134,15 @@ struct Neox {
     tied: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     headless: bool,
+}
+
+/// What only a ModernBERT has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Modern {
+    theta: f32,
+    local_theta: f32,
+    global_every: usize,
+    window: usize,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -300,12 +312,12 @@ impl Model {
 
     fn config(&self) -> Config {
         let inner = &self.inner;
-        let (mut llama, mut neox, mut n_token_types, mut pooling) = (None, None, None, None);
+        let (mut llama, mut neox, mut modern, mut n_token_types) = (None, None, None, None);
+        let pooling = inner.arch.pooling().filter(|pooling| *pooling == Pooling::First).map(|_| FIRST.to_owned());
         let (activation, norm_eps) = match &inner.arch {
             Arch::Causal(c) => (name_of(c.activation), c.norm_eps),
             Arch::Bert(c) => {
                 n_token_types = Some(c.n_token_types);
-                pooling = (c.pooling == Pooling::First).then(|| FIRST.to_owned());
                 (name_of(c.activation), c.norm_eps)
             }
             Arch::Llama(c) => {
@@ -314,6 +326,11 @@ impl Model {
             }
             Arch::Neox(c) => {
                 neox = Some(Neox::of(c));
+                (name_of(c.activation), c.norm_eps)
+            }
+            Arch::Modern(c) => {
+                let &ModernConfig { theta, local_theta, global_every, window, .. } = c;
+                modern = Some(Modern { theta, local_theta, global_every, window });
                 (name_of(c.activation), c.norm_eps)
             }
         };
@@ -334,6 +351,7 @@ impl Model {
             norm_eps,
             llama,
             neox,
+            modern,
             n_token_types,
             pooling,
             max_tokens: inner.max_tokens,
@@ -437,17 +455,29 @@ impl Config {
                     headless,
                 }))
             }
+            "modernbert" => {
+                let own = self.modern.as_ref().ok_or_else(|| file(CONFIG, "missing field `modern`"))?;
+                let Modern { theta, local_theta, global_every, window } = *own;
+                Ok(Arch::Modern(ModernConfig {
+                    vocab,
+                    context,
+                    width,
+                    n_layers,
+                    n_heads,
+                    inner,
+                    activation,
+                    norm_eps,
+                    theta,
+                    local_theta,
+                    global_every,
+                    window,
+                    pooling: self.pooling()?,
+                }))
+            }
             kind @ ("bert" | "mpnet") => {
                 let relative = kind == "mpnet";
                 let n_token_types = self.n_token_types.unwrap_or(if relative { 0 } else { 2 });
-                let pooling = match self.pooling.as_deref() {
-                    None => Pooling::Mean,
-                    Some(FIRST) => Pooling::First,
-                    Some(other) => {
-                        let reason = format!("`pooling` must be \"{FIRST}\" or left out, got `{other}`");
-                        return Err(file(CONFIG, &reason));
-                    }
-                };
+                let pooling = self.pooling()?;
                 Ok(Arch::Bert(BertConfig {
                     vocab,
                     context,
@@ -463,9 +493,18 @@ impl Config {
                 }))
             }
             other => {
-                let reason = format!("`architecture` must be causal, bert, mpnet, llama or neox, got `{other}`");
+                let reason =
+                    format!("`architecture` must be causal, bert, mpnet, modernbert, llama or neox, got `{other}`");
                 Err(file(CONFIG, &reason))
             }
+        }
+    }
+
+    fn pooling(&self) -> Result<Pooling, ModelError> {
+        match self.pooling.as_deref() {
+            None => Ok(Pooling::Mean),
+            Some(FIRST) => Ok(Pooling::First),
+            Some(other) => Err(file(CONFIG, &format!("`pooling` must be \"{FIRST}\" or left out, got `{other}`"))),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Checkpoints as transformers reads them: the parameters under a family's names, its `config.json`, and what a tokenizer
 //! and sentence-transformers need beside it. [`super::families`] names the tensors.
 
-use super::arch::{Arch, Pooling};
+use super::arch::Pooling;
 use super::checkpoint::{CONFIG, Precision, TOKENIZER, WEIGHTS, weights_file};
 use super::families::{FAMILIES, Family};
 use super::hf::{POOLING, SCORE, SENTENCE};
@@ -33,8 +33,8 @@ impl Model {
             (TOKENIZER.to_owned(), self.tokenizer_file()?),
             ("tokenizer_config.json".to_owned(), pretty(&self.tokenizer_config())),
         ];
-        if let Arch::Bert(config) = arch {
-            files.extend(sentence_files(inner.max_tokens, config.width, config.pooling));
+        if let Some(pooling) = arch.pooling() {
+            files.extend(sentence_files(inner.max_tokens, arch.width(), pooling));
         }
         Ok(files)
     }
@@ -139,6 +139,7 @@ mod tests {
     use super::super::hf::hf_files;
     use super::super::testing::{tiny, tiny_bert, tiny_llama, tiny_mpnet, tiny_others};
     use super::*;
+    use crate::models::arch::Arch;
     use crate::store::StoreError;
     use std::collections::BTreeMap;
     use std::sync::Arc;

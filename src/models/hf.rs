@@ -5,7 +5,7 @@
 //! else the position embeddings. Where `1_Pooling/config.json` is there, an encoder's features are what it says, else the mean
 //! of its states. Weights may lie in several files, which `model.safetensors.index.json` lists. A pickle is never read.
 
-use super::arch::{Arch, Pooling};
+use super::arch::{Arch, BertConfig, ModernConfig, Pooling};
 use super::chat::{Chat, TEMPLATE, TOKENIZER_CONFIG};
 use super::checkpoint::{CONFIG, TOKENIZER, WEIGHTS};
 use super::families::{self, Stored, from_config, unusable};
@@ -155,7 +155,7 @@ fn digest(files: &HfFiles, arch: &Arch, has_head: bool) -> Digest {
     digest = digest
         .bytes("tokenizer", &files.tokenizer)
         .bytes("sentence_config", files.sentence_config.as_deref().unwrap_or_default());
-    if matches!(arch, Arch::Bert(config) if config.pooling != Pooling::Mean) {
+    if arch.pooling() == Some(Pooling::First) {
         digest = digest.text("pooling", "first");
     }
     if has_head { digest.text("head", SCORE).finish() } else { digest.finish() }
@@ -178,8 +178,12 @@ fn pooled(arch: &mut Arch, config: Option<&[u8]>) -> Result<(), ModelError> {
         None => flags.iter().filter(|(_, set)| *set).map(|(mode, _)| *mode).collect(),
     };
     match (arch, set.as_slice()) {
-        (Arch::Bert(config), ["cls"]) => config.pooling = Pooling::First,
-        (Arch::Bert(config), ["mean"]) => config.pooling = Pooling::Mean,
+        (Arch::Bert(BertConfig { pooling, .. }) | Arch::Modern(ModernConfig { pooling, .. }), ["cls"]) => {
+            *pooling = Pooling::First;
+        }
+        (Arch::Bert(BertConfig { pooling, .. }) | Arch::Modern(ModernConfig { pooling, .. }), ["mean"]) => {
+            *pooling = Pooling::Mean;
+        }
         (Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_), ["lasttoken"]) => (),
         (arch, modes) => {
             let can = if arch.is_causal() { "lasttoken" } else { "cls or mean" };

@@ -253,7 +253,9 @@ fn thousands(n: usize) -> String {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::arch::{Activation, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope};
+    use super::arch::{
+        Activation, BertConfig, CausalConfig, Changes, LlamaConfig, ModernConfig, NeoxConfig, Pooling, QkNorm, Rope,
+    };
     pub(crate) use super::hf::tests::{drawn, drawn_model};
     use super::*;
     use crate::core::random::Random;
@@ -362,12 +364,28 @@ pub(crate) mod testing {
             tied: false,
             headless: false,
         };
+        let modern = ModernConfig {
+            vocab: llama.vocab,
+            context: llama.context,
+            width: 16,
+            n_layers: 3,
+            n_heads: 2,
+            inner: 24,
+            activation: Activation::GeluErf,
+            norm_eps: 1e-5,
+            theta: 1e5,
+            local_theta: 1e4,
+            global_every: 2,
+            window: 3,
+            pooling: Pooling::Mean,
+        };
         let archs = [
             ("tiny-qwen3", changed(Changes { head: Some(6), qk_norm: QkNorm::Heads, ..Changes::default() })),
             ("tiny-olmo2", changed(Changes { norm_after: true, qk_norm: QkNorm::Whole, ..Changes::default() })),
             ("tiny-mistral", changed(Changes { window: Some(5), ..Changes::default() })),
             ("tiny-neox", Arch::Neox(neox)),
             ("tiny-first", Arch::Bert(BertConfig { pooling: Pooling::First, ..bert })),
+            ("tiny-modern", Arch::Modern(modern)),
         ];
         archs.into_iter().map(|(name, arch)| random_model(seed, name, arch)).collect()
     }

@@ -93,6 +93,12 @@ pub fn check(arch: &Arch, params: &[f32], batch: &Packed) -> Result<(), TrunkErr
         let what = format!("{} turned features of {} in a head", config.n_turned, config.head());
         return Err(TrunkError::Architecture { what });
     }
+    if let Arch::Modern(config) = arch
+        && (config.global_every == 0 || config.head() % 2 != 0)
+    {
+        let what = format!("heads of {} features, and every {}-th block sees all", config.head(), config.global_every);
+        return Err(TrunkError::Architecture { what });
+    }
     if let Arch::Llama(config) = arch
         && (config.n_kv_heads == 0 || n_heads % config.n_kv_heads != 0 || config.head() % 2 != 0)
     {

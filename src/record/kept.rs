@@ -160,6 +160,7 @@ pub fn format_of(path: &str) -> Option<Format> {
         "parquet" => Some(Format::Parquet),
         "csv" => Some(Format::Csv),
         "json" => Some(Format::Json),
+        "npy" => Some(Format::Npy),
         _ => None,
     }
 }

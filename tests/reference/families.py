@@ -52,6 +52,8 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
 GPT2 = {"vocab_size": 40, "n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 64}
 NEOX = {**SMALL, "num_attention_heads": 3, "max_position_embeddings": 64, "hidden_size": 48}
 BERT = {**SMALL, "num_attention_heads": 3}
+MODERN = {"vocab_size": 40, "hidden_size": 24, "intermediate_size": 20, "num_attention_heads": 3, "max_position_embeddings": 64,
+          "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "cls_token_id": 2, "sep_token_id": 1}
 MODELS = {
     "gpt2": (t.GPT2LMHeadModel, t.GPT2Config(**GPT2)),
     "gpt2-wide": (t.GPT2LMHeadModel, t.GPT2Config(**GPT2, n_inner=36, activation_function="gelu")),
@@ -73,6 +75,12 @@ MODELS = {
     "olmo2": (t.Olmo2ForCausalLM, t.Olmo2Config(**LLAMA, tie_word_embeddings=False, rope_parameters=rope(5e5))),
     "bert": (t.BertModel, t.BertConfig(**BERT, max_position_embeddings=64)),
     "roberta": (t.RobertaModel, t.RobertaConfig(**BERT, max_position_embeddings=66, type_vocab_size=1)),
+    "modernbert": (t.ModernBertModel, t.ModernBertConfig(
+        **MODERN, num_hidden_layers=4, global_attn_every_n_layers=3, local_attention=8, classifier_pooling="mean")),
+    "modernbert-wide": (t.ModernBertModel, t.ModernBertConfig(
+        **MODERN, num_hidden_layers=3, global_attn_every_n_layers=2, local_attention=40, classifier_pooling="mean",
+        hidden_activation="gelu_pytorch_tanh", norm_eps=1e-6,
+        rope_parameters={"full_attention": rope(500.0), "sliding_attention": rope(100.0)})),
     "distilbert": (t.DistilBertModel, t.DistilBertConfig(
         vocab_size=40, dim=24, n_layers=2, n_heads=3, hidden_dim=44, max_position_embeddings=64)),
 }
@@ -122,7 +130,8 @@ for name, (kind, config) in MODELS.items():
             "intermediate_size", "max_position_embeddings", "hidden_act", "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon",
             "rope_parameters", "rotary_pct", "use_parallel_residual", "attention_bias", "tie_word_embeddings", "sliding_window",
             "use_sliding_window", "type_vocab_size", "pad_token_id", "n_embd", "n_layer", "n_head", "n_positions", "n_inner",
-            "activation_function", "dim", "n_layers", "n_heads", "hidden_dim", "activation", "model_type"]
+            "activation_function", "hidden_activation", "norm_eps", "norm_bias", "mlp_bias", "layer_types", "local_attention",
+            "global_attn_every_n_layers", "classifier_pooling", "dim", "n_layers", "n_heads", "hidden_dim", "activation", "model_type"]
     config = {key: full[key] for key in keep if full.get(key) is not None}
     models[name] = {"config": config, "shapes": shapes, "rows": rows, "loss": float(f"{loss:.9g}"), "gradients": gradients}
 json.dump(models, sys.stdout)

@@ -218,6 +218,26 @@ fn parquet_types_become_what_a_frame_holds() {
 }
 
 #[test]
+fn a_column_of_arrays_or_lists_becomes_features_and_features_one_column() {
+    let (folder, mut session) = with_file("t.parquet", &stored("types.parquet"));
+    // `pair` is a list of fixed size of pyarrow's, `items` one of any size with nulls among the rows.
+    let code = "frame::read_parquet(\"t.parquet\", #{ columns: [\"pair\", \"label\"], features: \"pair\" }).row(3)";
+    assert_eq!(says(&mut session, code), "#{label: 1, x0: 1.0, x1: 2.0}");
+    let code = "frame::read_parquet(\"t.parquet\", #{ columns: [\"items\"], features: \"items\" })";
+    let said = says(&mut session, code);
+    assert!(said.contains("column `items` has 0 numbers in row 1, in the first row 2: features have one length"), "{said}");
+    let said = says(&mut session, "frame::read_parquet(\"t.parquet\", #{ columns: [\"label\"], features: \"pair\" })");
+    assert!(said.contains("there is no column `pair`"), "{said}");
+    let code = "let f = frame::of(#{ id: [\"a\", \"b\"], x0: [1.5, -2.0], x1: [0.0, 0.25], label: [0, 1] });\n\
+                f.write_parquet(\"f.parquet\", #{ features: \"embedding\" });\n\
+                frame::read_parquet(\"f.parquet\", #{ features: \"embedding\" }).digest == f.digest";
+    assert_eq!(says(&mut session, code), "true");
+    let written = std::fs::read(folder.path().join("f.parquet")).expect("written");
+    let choice = Choice { nested: true, ..Choice::default() };
+    assert_eq!(read(written, choice).expect("reads").table.column("embedding").expect("there").dtype().to_string(), "array[f32, 2]");
+}
+
+#[test]
 fn a_data_set_reads_the_columns_that_it_needs() {
     let (_folder, mut session) = with_file("t.parquet", &stored("types.parquet"));
     assert_eq!(says(&mut session, "data::load(\"t.parquet\", #{ test_share: 0.0 })"), "t.parquet: train 4 (0 2, 1 2)");

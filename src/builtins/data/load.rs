@@ -49,6 +49,7 @@ pub fn function() -> Function {
             "- `world/TASK`: rows of the generated world, as `world::task` draws them.\n\
              - `world/preference`: pairs of the generated world, as `world::pairs` draws them.\n\
              - `sarcasm`: 28 614 headlines, plain or sarcastic; `w2s fetch sarcasm` brings them.\n\
+             - `newsgroups`: 18 821 messages of 20 newsgroups, test rows drawn from all of them; `w2s fetch newsgroups` brings them.\n\
              - a file ending in `.jsonl`, `.ndjson`, `.csv`, `.tsv` or `.parquet`: `text`, `label` and the other options \
              name columns, or are functions of a row. Labels are read in one way for the whole column: by name, or, where \
              `classes` are given and no label is the name of one, by index. Class names that `write_parquet` stored are used. \

@@ -28,6 +28,24 @@ options! {
     pub struct ParquetOptions {
         /// The columns, in this order; all without it. Others are not decoded.
         columns: Option<Vec<String>> = None,
+        /// The column of lists or arrays of numbers that becomes `x0`, `x1`, …; every row must have as many.
+        features: Option<String> = None,
+    }
+}
+
+options! {
+    /// How features are written.
+    pub struct WriteParquetOptions {
+        /// What one column of arrays of 32-bit floats is called that takes the place of `x0`, `x1`, …; columns without it.
+        features: Option<String> = None,
+    }
+}
+
+options! {
+    /// What is known of the rows.
+    pub struct NpyOptions {
+        /// An id for each row, in the order of the array: the column `id`. Without it there is none.
+        ids: Option<Vec<String>> = None,
     }
 }
 
@@ -40,7 +58,7 @@ fn reading(registry: &mut Registry) {
     registry.add(
         Function::new("frame", "read_csv", |call| {
             let CsvOptions { separator, quote } = call.options()?;
-            read(call, Format::Csv, &Reading { separator, quote, columns: None })
+            read(call, Format::Csv, &Reading { separator, quote, ..Reading::default() })
         })
         .about("Reads separated text with a header: CSV, or TSV where the name ends in `.tsv`.")
         .details(
@@ -64,14 +82,15 @@ fn reading(registry: &mut Registry) {
     );
     registry.add(
         Function::new("frame", "read_parquet", |call| {
-            let ParquetOptions { columns } = call.options()?;
-            read(call, Format::Parquet, &Reading { columns, ..Reading::default() })
+            let ParquetOptions { columns, features } = call.options()?;
+            read(call, Format::Parquet, &Reading { columns, features, ..Reading::default() })
         })
         .about("Reads a Parquet file.")
         .details(
             "Integers of any width become `int`, or text where they go beyond 64 bits with a sign, floats `float`, categories text, \
              dates and times ISO text, in UTC where they have a zone, decimals of at most 15 digits `float` and longer ones text, which loses none. \
-             Lists, structs, durations, bytes and floats of 16 bits are refused by name: name the columns that are needed. A file that would take more than \
+             Lists, structs, durations, bytes and floats of 16 bits are refused by name: name the columns that are needed, or with `features` the one that \
+             holds features as other programs write them. A file that would take more than \
              2 GiB as a table is refused before it is decoded.",
         )
         .source("polars")
@@ -87,7 +106,41 @@ fn reading(registry: &mut Registry) {
              frame::read_parquet(\"t.parquet\", #{ columns: [\"c\", \"a\"] }).columns",
             "[\"c\", \"a\"]",
         )
-        .fails("frame::read_parquet(\"none.parquet\")", "no such file or folder"),
+        .example(
+            "frame::of(#{ id: [\"a\"], x0: [1.0], x1: [2.5] }).write_parquet(\"t.parquet\", #{ features: \"embedding\" });\n\
+             frame::read_parquet(\"t.parquet\", #{ features: \"embedding\" }).row(0)",
+            "#{id: \"a\", x0: 1.0, x1: 2.5}",
+        )
+        .fails("frame::read_parquet(\"none.parquet\")", "no such file or folder")
+        .fails(
+            "frame::of(#{ a: [1] }).write_parquet(\"t.parquet\"); frame::read_parquet(\"t.parquet\", #{ features: \"a\" })",
+            "features are lists or arrays of numbers",
+        ),
+    );
+    registry.add(
+        Function::new("frame", "read_npy", |call| {
+            let NpyOptions { ids } = call.options()?;
+            read(call, Format::Npy, &Reading { ids, ..Reading::default() })
+        })
+        .about("Reads an array of NumPy, rows × features, as columns `x0`, `x1`, ….")
+        .details(
+            "Floats of 16, 32 and 64 bits and integers of up to 32 bits, of either byte order, by rows or by columns; an array of one dimension \
+             is one feature. Objects are never unpickled. Of `.npz` archives take an array out first.",
+        )
+        .source("numpy.lib.format, versions 1 to 3")
+        .param::<String>("path", path)
+        .options::<NpyOptions>()
+        .returns("Frame: `id` where `ids` says so, `x0`, `x1`, …")
+        .example(
+            "frame::of(#{ id: [\"a\", \"b\"], x0: [1.0, 2.0] }).write_npy(\"t.npy\");\n\
+             frame::read_npy(\"t.npy\", #{ ids: [\"a\", \"b\"] }).row(1)",
+            "#{id: \"b\", x0: 2.0}",
+        )
+        .fails("frame::read_npy(\"none.npy\")", "no such file or folder")
+        .fails(
+            "frame::of(#{ x0: [1.0, 2.0] }).write_npy(\"t.npy\"); frame::read_npy(\"t.npy\", #{ ids: [\"a\"] })",
+            "has 2 rows, `ids` has 1",
+        ),
     );
     registry.add(
         Function::new("frame", "read_json", |call| read(call, Format::Json, &Reading::default()))
@@ -113,20 +166,13 @@ fn write(call: &Call, format: Format) -> Answer {
 }
 
 fn writing(registry: &mut Registry) {
-    let rows: [Row; 3] = [
+    let rows: [Row; 2] = [
         (
             "write_csv",
             |call| write(call, Format::Csv),
             "Writes comma-separated text with a header; class names have no place in it.",
             "frame::of(#{ a: [1] }).write_csv(\"t.csv\")",
             "frame::of(#{ a: [1] }).write_csv(\"/t.csv\")",
-        ),
-        (
-            "write_parquet",
-            |call| write(call, Format::Parquet),
-            "Writes a Parquet file, which keeps every kind, every null and the names of classes.",
-            "frame::of(#{ a: [1] }).write_parquet(\"t.parquet\")",
-            "frame::of(#{ a: [1] }).write_parquet(\"/t.parquet\")",
         ),
         (
             "write_json",
@@ -136,6 +182,7 @@ fn writing(registry: &mut Registry) {
             "frame::of(#{ a: [1] }).write_json(\"/t.json\")",
         ),
     ];
+    let path = "in the run's folder, or where writing was granted";
     for (name, run, about, code, failing) in rows {
         registry.add(
             Function::method::<Frame>(name, run)
@@ -147,11 +194,44 @@ fn writing(registry: &mut Registry) {
                      of the same name is replaced.",
                 )
                 .source("polars")
-                .param::<String>("path", "in the run's folder, or where writing was granted")
+                .param::<String>("path", path)
                 .example(code, "")
                 .fails(failing, "writing `/t."),
         );
     }
+    registry.add(
+        Function::method::<Frame>("write_parquet", |call| {
+            let WriteParquetOptions { features } = call.options()?;
+            let frame = call.receiver::<Frame>()?;
+            let frame = features.map_or_else(|| Ok(frame.clone()), |name| frame.with_features_as(&name))?;
+            frame.write(call.ctx(), &call.arg::<String>(0)?, Format::Parquet)?;
+            Ok(Dynamic::UNIT)
+        })
+        .about("Writes a Parquet file, which keeps every kind, every null and the names of classes.")
+        .details(
+            "As `write_csv`. With `features` the columns `x0`, `x1`, … become one column of arrays of 32-bit floats, as other programs hold embeddings.",
+        )
+        .source("polars")
+        .param::<String>("path", path)
+        .options::<WriteParquetOptions>()
+        .example("frame::of(#{ a: [1] }).write_parquet(\"t.parquet\")", "")
+        .example("frame::of(#{ id: [\"a\"], x0: [1.0], x1: [2.0] }).write_parquet(\"t.parquet\", #{ features: \"embedding\" })", "")
+        .fails("frame::of(#{ a: [1] }).write_parquet(\"/t.parquet\")", "writing `/t.")
+        .fails("frame::of(#{ a: [1] }).write_parquet(\"t.parquet\", #{ features: \"e\" })", "there are no features: no column `x0`"),
+    );
+    registry.add(
+        Function::method::<Frame>("write_npy", |call| write(call, Format::Npy))
+            .about("Writes the features `x0`, `x1`, … as an array of NumPy: rows × features, 32-bit floats, in the order of the rows.")
+            .details(
+                "As `write_csv`. Other columns, `id` among them, have no place in an array: write them beside it as CSV. Hidden states are floats of \
+                 32 bits and lose nothing; other numbers are rounded, and those beyond 32 bits refused. `numpy.load(path)` reads it.",
+            )
+            .source("numpy.save, byte for byte")
+            .param::<String>("path", path)
+            .example("frame::of(#{ id: [\"a\"], x0: [1.0], x1: [2.0] }).write_npy(\"t.npy\")", "")
+            .fails("frame::of(#{ x0: [1.0] }).write_npy(\"/t.npy\")", "writing `/t.")
+            .fails("frame::of(#{ a: [1] }).write_npy(\"t.npy\")", "there are no features: no column `x0`"),
+    );
 }
 
 options! {

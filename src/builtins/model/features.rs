@@ -25,8 +25,8 @@ pub fn function() -> Function {
         .details(
             "Columns `id`, `x0`, `x1`, … (as many as the model's `width`); of rows with several continuations `continuation` as well, and with \
              `pool: \"none\"` `position` and `token`. Heads of a causal model read the last token, those of a BERT the mean over the row's \
-             tokens: that is what `pool` and `layer` left out give. `frame.save(\"features.parquet\")` writes them for other \
-             programs. Looked up once computed; test rows may be read.",
+             tokens: that is what `pool` and `layer` left out give. `features.write_npy(\"x.npy\")` and \
+             `features.write_parquet(\"x.parquet\", #{ features: \"embedding\" })` write them for other programs. Looked up once computed; test rows may be read.",
         )
         .source("layers are counted as in transformers' `hidden_states`")
         .param::<Model>("model", "any model, with or without a head")

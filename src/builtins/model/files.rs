@@ -1,9 +1,11 @@
 //! Models from the program, from folders and into folders: `model::ladder`, `model::load`, `model::save`.
 
 use crate::bind::prelude::*;
-use crate::core::context::AccessError;
+use crate::core::context::{AccessError, Context};
 use crate::core::explain::nearest;
 use crate::models::{Format, Model, Precision, ladder, world_ladder};
+use crate::store::Store;
+use crate::store::hub::HubId;
 use std::path::Path;
 
 options! {
@@ -62,7 +64,8 @@ pub fn functions() -> Vec<Function> {
                  - `smollm2`: SmolLM2-135M-Instruct, its weights quantised to 4 bits, after `w2s fetch smollm2`. Say `max_tokens`: \
                  it reads 8192.\n\
                  - `hub:OWNER/NAME` or `hub:OWNER/NAME@REVISION`: a checkpoint of GPT-2, GPT-NeoX (Pythia), Llama (SmolLM2), Mistral, \
-                 Qwen2 and 2.5, Qwen3, OLMo-2, BERT, DistilBERT, RoBERTa or MPNet, after `w2s fetch` of the same name.\n\
+                 Qwen2 and 2.5, Qwen3, OLMo-2, BERT, DistilBERT, RoBERTa, MPNet or ModernBERT, after `w2s fetch` of the same name. \
+                 `OWNER/NAME` alone is the same where no folder is called so.\n\
                  - a folder with `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its files) and \
                  `tokenizer.json`: as `model::save` writes them, or such a checkpoint with Hugging Face names (64, 32, 16 or \
                  bfloat16 bits; computed in 32). A relative path is looked for in the \
@@ -83,6 +86,7 @@ pub fn functions() -> Vec<Function> {
             )
             .fails("model::load(\"/etc\")", "outside this script's project")
             .fails("model::load(\"smolm2\")", "`smolm2`: no such file or folder")
+            .fails("model::load(\"nobody/nothing\")", "`nobody/nothing`: no such file or folder")
             .fails("model::load(\"hub:nobody/nothing\")", "`hub:nobody/nothing` was not fetched into the store"),
         Function::new("model", "save", |call| {
             let (model, path): (Model, String) = (call.arg(0)?, call.arg(1)?);
@@ -104,7 +108,7 @@ pub fn functions() -> Vec<Function> {
             "`config.json`, `model.safetensors` and `tokenizer.json`; each appears whole or not at all. A relative path \
              starts at the run's folder, or at the project where there is no run.\n\n\
              With `format: \"transformers\"` a folder that `AutoModel.from_pretrained` and its kin load with the same results: \
-             the parameters under the names of GPT-2, GPT-NeoX, Llama, Mistral, Qwen2, Qwen3, OLMo-2, BERT, DistilBERT or MPNet, \
+             the parameters under the names of GPT-2, GPT-NeoX, Llama, Mistral, Qwen2, Qwen3, OLMo-2, BERT, DistilBERT, MPNet or ModernBERT, \
              by the architecture (a RoBERTa becomes a BERT). A causal model's head becomes that of \
              `AutoModelForSequenceClassification`; an encoder's has no place there and is refused. Name, lineage and, of a causal \
              model, `max_tokens` are not kept.",
@@ -139,6 +143,10 @@ pub fn functions() -> Vec<Function> {
 /// What is said of a path that cannot be read: a name that was mistyped is named rightly.
 fn not_there(name: &str, error: AccessError) -> Fault {
     let fault = Fault::from(error);
+    if let Some(id) = hub_id(name) {
+        let grant = fault.hint.as_deref().map_or(String::new(), |grant| format!("\n{grant}"));
+        return fault.hint(format!("of the hub? type: w2s fetch {id}{grant}"));
+    }
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if !is_name {
         return fault;
@@ -149,6 +157,19 @@ fn not_there(name: &str, error: AccessError) -> Fault {
     let grant = fault.hint.as_deref().map_or(String::new(), |grant| format!("\n{grant}"));
     let names = known.join(", ");
     fault.hint(format!("{meant}models by name: {names}; others are folders, or `hub:OWNER/NAME`{grant}"))
+}
+
+/// The checkpoint that the hub calls `name`, where it was fetched.
+fn of_hub(name: &str, ctx: &Context) -> Result<Option<Model>, Fault> {
+    match hub_id(name).filter(|id| id.is_fetched(&Store::of(ctx))) {
+        Some(id) => Ok(Model::fetched(&id.to_string(), ctx)?),
+        None => Ok(None),
+    }
+}
+
+/// The hub's id of a checkpoint, as the hub writes it: without `hub:`.
+fn hub_id(name: &str) -> Option<HubId> {
+    HubId::parse(&format!("hub:{name}")).ok().filter(|id| !id.is_data())
 }
 
 fn rungs(call: &mut Call) -> Answer {
@@ -172,7 +193,10 @@ fn load(call: &mut Call) -> Answer {
     let options: LoadOptions = call.options()?;
     let mut model = match Model::fetched(&name, call.ctx())? {
         Some(model) => model,
-        None => Model::load(&call.ctx().readable(&name).map_err(|error| not_there(&name, error))?, call.ctx())?,
+        None => match call.ctx().readable(&name) {
+            Ok(folder) => Model::load(&folder, call.ctx())?,
+            Err(error) => of_hub(&name, call.ctx())?.ok_or_else(|| not_there(&name, error))?,
+        },
     };
     if let Some(layers) = options.layers {
         model = model.first_layers(layers)?;

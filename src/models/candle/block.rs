@@ -19,12 +19,14 @@ impl Trunk {
     fn summed(&self, batch: &Padded) -> Result<Tensor> {
         let x = self.tensor("embed.token")?.index_select(&batch.tokens, 0)?;
         let x = x.reshape((batch.n_rows, batch.n_positions, self.arch.width()))?;
-        if let Arch::Llama(_) | Arch::Neox(_) = self.arch {
-            return Ok(x);
+        match self.arch {
+            Arch::Llama(_) | Arch::Neox(_) => return Ok(x),
+            Arch::Modern(_) => return self.norm("embed.norm", &x),
+            Arch::Causal(_) | Arch::Bert(_) => (),
         }
         let x = x.broadcast_add(&self.tensor("embed.position")?.narrow(0, 0, batch.n_positions)?)?;
         match self.arch {
-            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => Ok(x),
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) | Arch::Modern(_) => Ok(x),
             Arch::Bert(ref config) if config.n_token_types == 0 => self.norm("embed.norm", &x),
             Arch::Bert(_) => {
                 let x = x.broadcast_add(&self.tensor("embed.type")?.narrow(0, 0, 1)?)?;
@@ -49,7 +51,11 @@ impl Trunk {
                 let beside = feed_forward(&self.norm(&norm2, x)?)?;
                 (x + attention(&self.norm(&norm1, x)?)?)? + beside
             }
-            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => {
+            Arch::Modern(_) if idx == 0 => {
+                let x = (x + attention(x)?)?;
+                &x + feed_forward(&self.norm(&norm2, &x)?)?
+            }
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) | Arch::Modern(_) => {
                 let x = (x + attention(&self.norm(&norm1, x)?)?)?;
                 &x + feed_forward(&self.norm(&norm2, &x)?)?
             }
@@ -63,7 +69,7 @@ impl Trunk {
     /// What follows the last block.
     pub(super) fn ended(&self, x: &Tensor) -> Result<Tensor> {
         match self.arch {
-            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) => self.norm("norm", x),
+            Arch::Causal(_) | Arch::Llama(_) | Arch::Neox(_) | Arch::Modern(_) => self.norm("norm", x),
             Arch::Bert(_) => Ok(x.clone()),
         }
     }
@@ -74,6 +80,10 @@ impl Trunk {
             Arch::Bert(c) => c.norm_eps,
             Arch::Neox(c) => c.norm_eps,
             Arch::Llama(c) => return rms_norm(x, self.tensor(&format!("{name}.weight"))?, c.norm_eps),
+            Arch::Modern(c) => {
+                let weight = self.tensor(&format!("{name}.weight"))?;
+                return layer_norm_slow(x, weight, &weight.zeros_like()?, c.norm_eps);
+            }
         };
         layer_norm_slow(x, self.tensor(&format!("{name}.weight"))?, self.tensor(&format!("{name}.bias"))?, eps)
     }
@@ -105,11 +115,12 @@ impl Trunk {
                 let (gate, up) = (x.narrow(D::Minus1, 0, c.inner)?, x.narrow(D::Minus1, c.inner, c.inner)?);
                 return gate.silu()? * up;
             }
+            Arch::Modern(c) => {
+                let (gate, up) = (x.narrow(D::Minus1, 0, c.inner)?, x.narrow(D::Minus1, c.inner, c.inner)?);
+                return bent(c.activation, &gate)? * up;
+            }
         };
-        match activation {
-            Activation::GeluErf => x.gelu_erf(),
-            Activation::GeluTanh => x.gelu(),
-        }
+        bent(activation, x)
     }
 
     fn attention(&self, idx: usize, x: &Tensor, batch: &Padded) -> Result<Tensor> {
@@ -127,10 +138,10 @@ impl Trunk {
         };
         let q = self.normed(idx, "q_norm", part(0, n_heads)?)?;
         let k = self.normed(idx, "k_norm", part(n_heads, n_kv_heads)?)?;
-        let (q, k) = (self.turned(q, batch)?, of_each(self.turned(k, batch)?, n_heads)?);
+        let (q, k) = (self.turned(idx, q, batch)?, of_each(self.turned(idx, k, batch)?, n_heads)?);
         let v = of_each(part(n_heads + n_kv_heads, n_kv_heads)?, n_heads)?;
         let scores = (q.matmul(&k.t()?)? * (per_head as f64).sqrt().recip())?;
-        let shares = softmax(&scores.broadcast_add(&self.attention_bias(batch)?)?, D::Minus1)?;
+        let shares = softmax(&scores.broadcast_add(&self.attention_bias(idx, batch)?)?, D::Minus1)?;
         let o = shares.matmul(&v)?.transpose(1, 2)?.reshape((n_rows, n_positions, n_heads * per_head))?;
         self.linear(&format!("{idx}.out"), &o)
     }
@@ -152,11 +163,12 @@ impl Trunk {
     }
 
     /// Queries or keys, `[n_rows, n_heads, n_positions, per_head]`, turned by their positions where these are rotary.
-    fn turned(&self, x: Tensor, batch: &Padded) -> Result<Tensor> {
+    fn turned(&self, idx: usize, x: Tensor, batch: &Padded) -> Result<Tensor> {
         let (_, _, n, head) = x.dims4()?;
         let (rope, n_turned) = match &self.arch {
             Arch::Llama(config) => (config.rope, head),
             Arch::Neox(config) => (config.rope, config.n_turned),
+            Arch::Modern(config) => (config.rope(config.is_local(idx)), head),
             Arch::Causal(_) | Arch::Bert(_) => return Ok(x),
         };
         let half = n_turned / 2;
@@ -170,7 +182,8 @@ impl Trunk {
             };
             Ok([table(math::cos)?, table(math::sin)?])
         };
-        let [cos, sin] = once(&batch.turns, tables)?;
+        let is_local = matches!(&self.arch, Arch::Modern(config) if config.is_local(idx));
+        let [cos, sin] = once(if is_local { &batch.local_turns } else { &batch.turns }, tables)?;
         let (a, b) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
         let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
         let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
@@ -181,7 +194,7 @@ impl Trunk {
     }
 
     /// What is added to attention's scores, broadcast to `[n_rows, n_heads, n_positions, n_positions]`.
-    fn attention_bias(&self, batch: &Padded) -> Result<Tensor> {
+    fn attention_bias(&self, idx: usize, batch: &Padded) -> Result<Tensor> {
         match &self.arch {
             Arch::Bert(config) if config.relative => {
                 let (n, table) = (batch.n_positions, self.tensor("embed.relative")?);
@@ -195,19 +208,32 @@ impl Trunk {
             }
             Arch::Llama(config) => match config.changes.window {
                 None => Ok(batch.mask.clone()),
-                Some(window) => {
-                    let n = batch.n_positions;
-                    let hidden = once(&batch.window, || {
-                        let hidden = (0..n * n).map(|at| at / n >= at % n + window);
-                        let hidden: Vec<f32> = hidden.map(|far| if far { f32::NEG_INFINITY } else { 0.0 }).collect();
-                        let hidden = Tensor::from_vec(hidden, (n, n), &Device::Cpu)?;
-                        hidden.to_dtype(batch.mask.dtype())?.to_device(batch.mask.device())
-                    })?;
-                    batch.mask.broadcast_add(&hidden)
-                }
+                Some(window) => hidden_beyond(batch, |query, key| query >= key + window),
             },
+            // −∞ beside padding's −∞ stays so.
+            Arch::Modern(config) if config.is_local(idx) => {
+                hidden_beyond(batch, |query, key| query.abs_diff(key) > config.window)
+            }
             _ => Ok(batch.mask.clone()),
         }
+    }
+}
+
+/// The batch's mask without the keys that are too far from a query.
+fn hidden_beyond(batch: &Padded, is_far: impl Fn(usize, usize) -> bool) -> Result<Tensor> {
+    let n = batch.n_positions;
+    let hidden = once(&batch.window, || {
+        let hidden = (0..n * n).map(|at| if is_far(at / n, at % n) { f32::NEG_INFINITY } else { 0.0 });
+        let hidden = Tensor::from_vec(hidden.collect::<Vec<f32>>(), (n, n), &Device::Cpu)?;
+        hidden.to_dtype(batch.mask.dtype())?.to_device(batch.mask.device())
+    })?;
+    batch.mask.broadcast_add(&hidden)
+}
+
+fn bent(activation: Activation, x: &Tensor) -> Result<Tensor> {
+    match activation {
+        Activation::GeluErf => x.gelu_erf(),
+        Activation::GeluTanh => x.gelu(),
     }
 }
 

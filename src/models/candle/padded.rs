@@ -27,6 +27,8 @@ pub struct Padded {
     pub(super) window: OnceLock<Tensor>,
     /// Cosines and sines of the positions' angles, where these turn queries and keys.
     pub(super) turns: OnceLock<[Tensor; 2]>,
+    /// The same in blocks that see a window alone, where they turn otherwise.
+    pub(super) local_turns: OnceLock<[Tensor; 2]>,
 }
 
 /// What `place` holds, made by the first who asks.
@@ -70,6 +72,7 @@ impl Padded {
             buckets: OnceLock::new(),
             window: OnceLock::new(),
             turns: OnceLock::new(),
+            local_turns: OnceLock::new(),
         })
     }
 

@@ -10,6 +10,7 @@ mod form;
 mod gpt2;
 pub(super) mod llama;
 mod mistral;
+mod modernbert;
 mod mpnet;
 mod neox;
 mod olmo2;
@@ -54,6 +55,7 @@ pub const FAMILIES: &[Family] = &[
     qwen2::FAMILY,
     qwen3::FAMILY,
     olmo2::FAMILY,
+    modernbert::FAMILY,
 ];
 
 /// One tensor of a checkpoint.

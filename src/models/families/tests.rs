@@ -69,7 +69,7 @@ fn close(got: &[f32], expected: &[f32], within: f32, what: &str) {
 #[test]
 fn every_family_computes_what_transformers_computes() {
     let references = references();
-    assert_eq!(references.len(), 14);
+    assert_eq!(references.len(), 16);
     for (name, reference) in references {
         let model = model(&reference);
         let (arch, params) = (&model.inner.arch, &model.inner.params.values);

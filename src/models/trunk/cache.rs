@@ -86,7 +86,7 @@ impl Past<'_, '_> {
             (first..offsets[r + 1]).for_each(|token| cache.layers[nth].put(start + token - first, k, v, cols, token));
         }
         let past: Vec<&KeysValues> = self.caches.iter().map(|cache| &cache.layers[nth]).collect();
-        let Map { n_heads, window, .. } = *map;
+        let (n_heads, window) = (map.n_heads, map.window_of(nth));
         let fresh = Fresh { offsets, starts: self.starts, n_heads, width: map.q_width(), window };
         cached::forward(par, fresh, q, &past, out);
     }

@@ -69,7 +69,7 @@ impl Own {
         };
         let (width, q_width, columns) = (map.width, map.q_width(), pooled.unwrap_or(cols));
         let (n_q, n_qkv) = pooled.map_or((0, map.n_qkv()), |columns| (columns.len(q_width), 2 * map.kv()));
-        let n_after = if map.causal && !map.norm_after { 0 } else { columns.len(width) };
+        let n_after = if map.pre && !map.norm_after { 0 } else { columns.len(width) };
         let (n_raw_q, n_raw_k) = if map.qk_norm { (columns.len(q_width), cols.len(map.kv())) } else { (0, 0) };
         let Own([qkv, up, o, mid, normed, end, q, raw_q, raw_k]) = self;
         let (qkv, up) = (take(qkv, cols.len(n_qkv)), take(up, columns.len(map.n_up())));

@@ -1,6 +1,7 @@
 //! Where each tensor of a trunk lies, without names: the same order as [`Arch::layout`], cheap enough for every step.
 
 use crate::kernels::attention::relative::BUCKETS;
+use crate::kernels::gate::Gate;
 use crate::models::arch::{Activation, Arch, Pooling, Rope};
 use std::ops::Range;
 
@@ -12,8 +13,8 @@ pub(super) const BIG: usize = 1_000_000;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Feed {
     Bent(Activation),
-    /// SiLU opens one half of the features for the other.
-    Gated,
+    /// One half of the features opens the other.
+    Gated(Gate),
 }
 
 /// A weight (or a norm's scale) and its bias, which is empty where there is none.
@@ -65,6 +66,8 @@ impl Layer {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Map {
     pub causal: bool,
+    /// Whether a block's halves read their input through a norm and a norm ends the trunk; else norms follow the sums (BERT).
+    pub pre: bool,
     pub vocab: usize,
     pub width: usize,
     pub n_heads: usize,
@@ -85,6 +88,8 @@ pub(super) struct Map {
     pub norm_after: bool,
     /// How many tokens a query sees, its own included, if not all before it.
     pub window: Option<usize>,
+    /// Blocks that see another window and turn by another rope than the others.
+    pub local: Option<Local>,
     /// What an encoder's features are.
     pub pooling: Pooling,
     pub eps: f32,
@@ -99,8 +104,22 @@ pub(super) struct Map {
     pub relative: Range<usize>,
     /// The embedding's norm (BERT) or the last one (causal).
     pub norm: Pair,
+    /// The last norm where the embedding has one too (ModernBERT).
+    pub ends: Pair,
+    /// What layer norms add that have no bias; empty where norms have one, or are RMS norms.
+    pub zeros: Vec<f32>,
     pub layers: Vec<Layer>,
     pub n_params: usize,
+}
+
+/// What differs in blocks that see a window alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Local {
+    pub rope: Rope,
+    /// As [`Map::window`], on either side.
+    pub window: usize,
+    /// All blocks are local but every so many-th, from the first on.
+    pub every: usize,
 }
 
 /// Hands out consecutive ranges.
@@ -132,19 +151,21 @@ impl Map {
         let token = cursor.take(vocab * width);
         let mut map = Map {
             causal,
+            pre: causal,
             vocab,
             width,
             n_heads,
             n_kv_heads: n_heads,
             head: width / n_heads.max(1),
             inner,
-            feed: Feed::Gated,
+            feed: Feed::Gated(Gate::Silu),
             rope: None,
             n_turned: 0,
             parallel: false,
             qk_norm: false,
             norm_after: false,
             window: None,
+            local: None,
             pooling: Pooling::Mean,
             eps: 0.0,
             unembed: token.clone(),
@@ -153,6 +174,8 @@ impl Map {
             types: 0..0,
             relative: 0..0,
             norm: Pair::default(),
+            ends: Pair::default(),
+            zeros: Vec::new(),
             layers: Vec::new(),
             n_params: 0,
         };
@@ -183,6 +206,7 @@ impl Map {
                     map.unembed = cursor.take(vocab * width);
                 }
             }
+            Arch::Modern(_) => (),
             Arch::Neox(config) => {
                 (map.feed, map.eps) = (Feed::Bent(config.activation), config.norm_eps);
                 (map.rope, map.n_turned, map.parallel) = (Some(config.rope), config.n_turned, config.parallel);
@@ -191,12 +215,21 @@ impl Map {
                 }
             }
         }
+        if let Arch::Modern(config) = arch {
+            (map.pre, map.feed, map.eps) = (true, Feed::Gated(Gate::Gelu(config.activation)), config.norm_eps);
+            (map.rope, map.n_turned) = (Some(config.rope(false)), map.head);
+            // A window has its query's own token too.
+            map.local = Some(Local { rope: config.rope(true), window: config.window + 1, every: config.global_every });
+            (map.norm, map.pooling, map.zeros) = (cursor.pair(width, 0), config.pooling, vec![0.0; width]);
+            (qkv_bias, biases) = (false, false);
+        }
+        let first_norm = if matches!(arch, Arch::Modern(_)) { 0 } else { width };
         let (n_qkv, n_up, q_width) = (map.n_qkv(), map.n_up(), map.q_width());
         let some = |biased: bool, n: usize| if biased { n } else { 0 };
         map.layers = (0..arch.n_layers())
             .map(|nth| Layer {
                 nth,
-                norm1: cursor.pair(width, some(biases, width)),
+                norm1: cursor.pair(if nth == 0 { first_norm } else { width }, some(biases, width)),
                 qkv: cursor.pair(n_qkv * width, some(qkv_bias, n_qkv)),
                 q_norm: cursor.take(qk_norms[0]),
                 k_norm: cursor.take(qk_norms[1]),
@@ -208,6 +241,8 @@ impl Map {
             .collect();
         if causal {
             map.norm = cursor.pair(width, some(biases, width));
+        } else if map.pre {
+            map.ends = cursor.pair(width, 0);
         }
         map.n_params = cursor.0;
         map
@@ -230,7 +265,27 @@ impl Map {
 
     /// Features of a feed-forward layer's first half: a gated one's gate has as many as what it opens.
     pub(super) fn n_up(&self) -> usize {
-        if self.feed == Feed::Gated { 2 * self.inner } else { self.inner }
+        if self.is_gated() { 2 * self.inner } else { self.inner }
+    }
+
+    /// Whether one half of a feed-forward layer's features opens the other.
+    pub(super) fn is_gated(&self) -> bool {
+        matches!(self.feed, Feed::Gated(_))
+    }
+
+    /// Whether a block sees a window alone where others do not.
+    pub(super) fn is_local(&self, nth: usize) -> bool {
+        self.local.is_some_and(|local| nth.checked_rem(local.every) != Some(0))
+    }
+
+    /// How many tokens a query of a block sees, if not all that the mask lets it.
+    pub(super) fn window_of(&self, nth: usize) -> Option<usize> {
+        self.local.filter(|_| self.is_local(nth)).map_or(self.window, |local| Some(local.window))
+    }
+
+    /// The norm behind the last block, where there is one.
+    pub(super) fn last_norm(&self) -> Option<&Pair> {
+        self.pre.then_some(if self.causal { &self.norm } else { &self.ends })
     }
 
     /// Where the embeddings of tokens, on the way in and out, end.

@@ -12,6 +12,9 @@ pub(super) struct Places {
     angles: Angles,
     all: Turns,
     last: Turns,
+    /// Of the blocks that see a window alone, where they turn by another rope.
+    local_angles: Angles,
+    local: Turns,
 }
 
 impl Places {
@@ -23,15 +26,20 @@ impl Places {
         let before = |row: usize| starts.get(row).copied().unwrap_or(0);
         let spans = offsets.windows(2).enumerate().map(|(row, ends)| before(row)..before(row) + ends[1] - ends[0]);
         self.all.lay(par, &self.angles, spans.clone().flatten());
+        if let Some(local) = map.local {
+            self.local_angles.reach(local.rope, map.n_turned, longest);
+            self.local.lay(par, &self.local_angles, spans.clone().flatten());
+        }
         self.last.lay(par, &self.angles, spans.map(|span| span.end - 1));
     }
 
-    /// Turns `features` of `x`, which has `rows` of them for each token, or turns them `back`.
+    /// Turns `features` of `x` in block `nth`, which has `rows` of them for each token, or turns them `back`.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn turn(
         &self,
         par: bool,
         map: &Map,
+        nth: usize,
         x: &mut [f32],
         rows: usize,
         features: Range<usize>,
@@ -39,7 +47,8 @@ impl Places {
         back: bool,
     ) {
         if map.rope.is_some() {
-            self.all.turn(par, x, rows, features, map.head, cols, back);
+            let turns = if map.is_local(nth) { &self.local } else { &self.all };
+            turns.turn(par, x, rows, features, map.head, cols, back);
         }
     }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::indexing_slicing)] // Ranges come from the map and the batch, both checked at the trunk's door.
 
 use super::cache::{Cache, Past};
-use super::map::{Feed, Layer, Map};
+use super::map::{Feed, Layer, Map, Pair};
 use super::places::Places;
 use super::residual::{add, pool};
 use super::shard::Trunk;
@@ -115,7 +115,7 @@ impl<'m> Room<'m> {
         let (all, each) = (cols.len(map.width), rows.len(map.width));
         let (attended, queries) = (cols.len(map.q_width()), rows.len(map.q_width()));
         let states = [map.width * cols.n + LANES, all, all, all, attended, each, queries, cols.len(map.n_qkv())];
-        let bent = if map.feed == Feed::Gated { cols.len(map.inner) } else { 0 };
+        let bent = if map.is_gated() { cols.len(map.inner) } else { 0 };
         let sizes = states.into_iter().chain([cols.len(map.n_up()), bent]).map(|n| n.next_multiple_of(LANES));
         // One piece, which is then worth large pages.
         pages::grow(memory, sizes.clone().sum());
@@ -397,13 +397,14 @@ impl<'a> Reader<'a> {
         }
 
         match end {
-            End::States(n) if map.causal && n == map.layers.len() => {
-                trunk.norm(&map.norm).forward(par, room.x, cols, stats, room.normed);
-                to_tokens(par, room.normed, width, cols, out);
+            End::States(n) => {
+                let last = map.last_norm().filter(|_| n == map.layers.len());
+                let states = ended(par, trunk, last, room.x, cols, stats, room.normed);
+                to_tokens(par, states, width, cols, out);
             }
-            End::States(_) => to_tokens(par, room.x, width, cols, out),
             End::Features if !map.causal => {
-                to_tokens(par, room.x, width, cols, room.tokens);
+                let states = ended(par, trunk, map.last_norm(), room.x, cols, stats, room.normed);
+                to_tokens(par, states, width, cols, room.tokens);
                 pool(map.pooling, room.tokens, width, offsets, out);
             }
             End::Features | End::Last => {
@@ -418,6 +419,21 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// `x` behind the norm, which is laid into `normed`; `x` itself where there is none.
+fn ended<'x>(
+    par: bool,
+    trunk: Trunk,
+    norm: Option<&Pair>,
+    x: &'x [f32],
+    cols: Cols,
+    stats: &mut Stats,
+    normed: &'x mut [f32],
+) -> &'x [f32] {
+    let Some(norm) = norm else { return x };
+    trunk.norm(norm).forward(par, x, cols, stats, normed);
+    normed
 }
 
 impl Block<'_> {
@@ -446,12 +462,12 @@ impl Block<'_> {
         let Room { x, normed, mid, o, picked, q, qkv, up, bent, .. } = room;
         let (o, mid) = (&mut o[..columns.len(q_width)], &mut mid[..columns.len(width)]);
 
-        let norm_before = map.causal && !map.norm_after;
+        let norm_before = map.pre && !map.norm_after && !layer.norm1.weight.is_empty();
         if norm_before {
             trunk.norm(&layer.norm1).forward(par, x, cols, stats, normed);
         }
         let fed = if norm_before { &**normed } else { &**x };
-        let Map { causal, window, n_heads, n_kv_heads, .. } = *map;
+        let (&Map { causal, n_heads, n_kv_heads, .. }, window) = (map, map.window_of(layer.nth));
         let rows = Rows { offsets, last_only: pooled, causal, window, n_heads, n_kv_heads, width: q_width, bias };
         if let Some(queries) = &self.queries {
             gather(fed, width, cols, last, picked);
@@ -461,7 +477,7 @@ impl Block<'_> {
             trunk.norm_heads(par, &layer.q_norm, q, &Place::all(q_width), columns, rstd, None);
             trunk.norm_heads(par, &layer.k_norm, qkv, &Place { rows: 2 * kv, features: 0..kv }, cols, rstd, None);
             places.turn_last(par, map, q, columns, false);
-            places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
+            places.turn(par, map, layer.nth, qkv, 2 * kv, 0..kv, cols, false);
             let q = Part { values: q, rows: q_width, first: 0 };
             let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, softmax, o);
@@ -470,7 +486,7 @@ impl Block<'_> {
             let [queries, keys] = [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
             trunk.norm_heads(par, &layer.q_norm, qkv, &queries, cols, rstd, None);
             trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, rstd, None);
-            places.turn(par, map, qkv, n_qkv, 0..q_width + kv, cols, false);
+            places.turn(par, map, layer.nth, qkv, n_qkv, 0..q_width + kv, cols, false);
             let [q, k, v] = [0, q_width, q_width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             match past {
                 None => attention::forward(par, rows, q, k, v, softmax, o),
@@ -490,7 +506,7 @@ impl Block<'_> {
             add((par, columns.len(width)), residual, normed);
         } else {
             self.out.times(par, o, columns, trunk.onto_and(&layer.out, residual), mid);
-            let norm = if map.causal { &layer.norm2 } else { &layer.norm1 };
+            let norm = if map.pre { &layer.norm2 } else { &layer.norm1 };
             trunk.norm(norm).forward(par, if map.parallel { residual } else { mid }, columns, stats, normed);
         }
         let up = &mut up[..columns.len(map.n_up())];
@@ -499,10 +515,10 @@ impl Block<'_> {
                 self.up.times(par, normed, columns, trunk.onto_bent(&layer.up, activation), up);
                 up
             }
-            Feed::Gated => {
+            Feed::Gated(kind) => {
                 self.up.times(par, normed, columns, trunk.onto(&layer.up), up);
                 let bent = &mut bent[..columns.len(map.inner)];
-                gate(par, up, map.inner, columns, bent);
+                gate(par, kind, up, map.inner, columns, bent);
                 bent
             }
         };
@@ -510,7 +526,7 @@ impl Block<'_> {
             self.down.times(par, up, columns, trunk.onto(&layer.down), mid);
             trunk.norm(&layer.norm2).forward(par, mid, columns, stats, x);
             add((par, columns.len(width)), normed, x);
-        } else if map.causal {
+        } else if map.pre {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, mid), x);
         } else {
             self.down.times(par, up, columns, trunk.onto_and(&layer.down, normed), mid);

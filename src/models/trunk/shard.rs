@@ -47,6 +47,9 @@ pub(super) struct Shard {
     /// Input and statistics of the norm outside the blocks: the last (causal) or the embedding's (BERT).
     outer: Vec<f32>,
     outer_stats: Stats,
+    /// The same of the last norm where the embedding has one too (ModernBERT).
+    ended: Vec<f32>,
+    ended_stats: Stats,
     /// The final states, or features, in panels.
     y: Vec<f32>,
     /// The same, row-major.
@@ -94,7 +97,8 @@ pub(super) struct Trunk<'a> {
 
 impl<'a> Trunk<'a> {
     pub(super) fn norm(&self, pair: &Pair) -> Norm<'a> {
-        Norm { weight: &self.params[pair.weight.clone()], bias: &self.params[pair.bias.clone()], eps: self.map.eps }
+        let bias = if pair.bias.is_empty() { &self.map.zeros } else { &self.params[pair.bias.clone()] };
+        Norm { weight: &self.params[pair.weight.clone()], bias, eps: self.map.eps }
     }
 
     /// A product that adds the pair's bias, if it has one.
@@ -371,6 +375,10 @@ impl Shard {
             }
             let y = room(&mut self.y, columns.len(width));
             trunk.norm(&map.norm).forward(self.how.par, &self.outer, columns, &mut self.outer_stats, y);
+        } else if map.pre {
+            std::mem::swap(&mut self.ended, &mut self.y);
+            let y = room(&mut self.y, cols.len(width));
+            trunk.norm(&map.ends).forward(self.how.par, &self.ended, cols, &mut self.ended_stats, y);
         }
     }
 
@@ -392,6 +400,16 @@ impl Shard {
                 scatter_add(&self.d, width, &self.last, cols, d);
                 std::mem::swap(&mut self.d, &mut self.work.a);
             }
+        }
+        if map.pre && !map.causal {
+            if set {
+                grads.free(map.ends.weight.start, map.ends.bias.end).fill(0.0);
+            }
+            let (dw, db) = grads.pair(&map.ends);
+            let dx = room(&mut self.work.a, cols.len(width));
+            let norm = trunk.norm(&map.ends);
+            norm.backward(par, &self.ended, cols, &mut self.ended_stats, &self.d, dw, db, false, dx);
+            std::mem::swap(&mut self.d, &mut self.work.a);
         }
         room(&mut self.d_distances, self.distances.len()).fill(0.0);
         for (idx, layer) in map.layers.iter().enumerate().rev() {
@@ -415,7 +433,7 @@ impl Shard {
             }
             let free = if lent { &mut kept[saved.free - grads.from..] } else { &mut [][..] };
             let own = &mut Grads { values: own, from: layer.start() };
-            if map.causal {
+            if map.pre {
                 self.causal_block_backward(trunk, layer, &mut saved, pooled, free, own);
             } else {
                 self.bert_block_backward(trunk, layer, &mut saved, free, own);
@@ -450,15 +468,21 @@ impl Shard {
         std::mem::swap(&mut self.d, &mut self.work.a);
     }
 
-    fn attention_rows<'b>(offsets: &'b [usize], bias: Option<Bias<'b>>, map: &Map, last_only: bool) -> Rows<'b> {
-        let Map { causal, window, n_heads, n_kv_heads, .. } = *map;
+    fn attention_rows<'b>(
+        offsets: &'b [usize],
+        bias: Option<Bias<'b>>,
+        map: &Map,
+        nth: usize,
+        last_only: bool,
+    ) -> Rows<'b> {
+        let (&Map { causal, n_heads, n_kv_heads, .. }, window) = (map, map.window_of(nth));
         Rows { offsets, last_only, causal, window, n_heads, n_kv_heads, width: map.q_width(), bias }
     }
 
     /// The forward pass of a block, from `saved.x` to `self.y`; how much of `free` it keeps something in. `pooled`: only
     /// the rows' last tokens go on after attention.
     fn block(&mut self, trunk: Trunk, layer: &Layer, saved: &mut Saved, pooled: bool, free: &mut [f32]) -> usize {
-        if trunk.map.causal {
+        if trunk.map.pre {
             self.causal_block(trunk, layer, saved, pooled, free)
         } else {
             self.bert_block(trunk, layer, saved, free)
@@ -484,7 +508,8 @@ impl Shard {
         let Kept { qkv, up, o, mid, normed: stream, end, q, raw_q, raw_k, n_lent } =
             saved.own.kept(map, cols, self.pooled_cols(pooled), free);
         let Work { a, b, c, inner: bent, .. } = &mut self.work;
-        let normed = if map.norm_after {
+        let bare = map.norm_after || layer.norm1.weight.is_empty();
+        let normed = if bare {
             &saved.x[..]
         } else {
             let normed = room(a, cols.len(width));
@@ -494,7 +519,7 @@ impl Shard {
 
         let weight = trunk.weight(&layer.qkv);
         let (n_qkv, kv) = (map.n_qkv(), map.kv());
-        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled);
+        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, layer.nth, pooled);
         let (q_rstd, k_rstd) = (&mut saved.q_rstd, &mut saved.k_rstd);
         if pooled {
             let last = room(b, columns.len(width));
@@ -507,7 +532,7 @@ impl Shard {
             let keys = Place { rows: 2 * kv, features: 0..kv };
             trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, k_rstd, Some(raw_k));
             self.places.turn_last(par, map, q, columns, false);
-            self.places.turn(par, map, qkv, 2 * kv, 0..kv, cols, false);
+            self.places.turn(par, map, layer.nth, qkv, 2 * kv, 0..kv, cols, false);
             let q = Part { values: q, rows: q_width, first: 0 };
             let [k, v] = [0, kv].map(|first| Part { values: qkv, rows: 2 * kv, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
@@ -516,7 +541,7 @@ impl Shard {
             let [queries, keys] = [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
             trunk.norm_heads(par, &layer.q_norm, qkv, &queries, cols, q_rstd, Some(raw_q));
             trunk.norm_heads(par, &layer.k_norm, qkv, &keys, cols, k_rstd, Some(raw_k));
-            self.places.turn(par, map, qkv, n_qkv, 0..q_width + kv, cols, false);
+            self.places.turn(par, map, layer.nth, qkv, n_qkv, 0..q_width + kv, cols, false);
             let [q, k, v] = [0, q_width, q_width + kv].map(|first| Part { values: qkv, rows: n_qkv, first });
             attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         }
@@ -556,7 +581,7 @@ impl Shard {
         let bent = room(bent, columns.len(inner));
         match map.feed {
             Feed::Bent(activation) => gelu(par, activation, up, bent),
-            Feed::Gated => gate(par, up, inner, columns, bent),
+            Feed::Gated(kind) => gate(par, kind, up, inner, columns, bent),
         }
         let y = room(&mut self.y, columns.len(width));
         if map.norm_after {
@@ -595,7 +620,7 @@ impl Shard {
         };
         // `inner` takes the gradients of q, k, v; `d_inner` that of the pooled queries.
         let (rows, softmax) =
-            (Self::attention_rows(&self.offsets, self.distances.bias(), map, pooled), &mut saved.softmax);
+            (Self::attention_rows(&self.offsets, self.distances.bias(), map, layer.nth, pooled), &mut saved.softmax);
         let d_out = room(b, columns.len(q_width));
         let out = Left::transposed(trunk.weight(&layer.out), q_width, width);
         product(par, out, d_added, columns, Onto::Nothing, d_out);
@@ -603,7 +628,8 @@ impl Shard {
             // What the other half left for the block's input.
             add((par, columns.len(width)), c, d);
         }
-        let normed = if map.norm_after {
+        let bare = map.norm_after || layer.norm1.weight.is_empty();
+        let normed = if bare {
             &saved.x[..]
         } else {
             let normed = room(a, cols.len(width));
@@ -619,7 +645,7 @@ impl Shard {
             let [dq, dk, dv] = [0, q_width, q_width + kv].map(|first| Into { values, rows: n_qkv, first });
             attention::backward(par, rows, q, k, v, softmax, d_out, dq, dk, dv, &mut self.d_distances);
             zero_padding(n_qkv, cols, d_qkv);
-            self.places.turn(par, map, d_qkv, n_qkv, 0..q_width + kv, cols, true);
+            self.places.turn(par, map, layer.nth, d_qkv, n_qkv, 0..q_width + kv, cols, true);
             if map.qk_norm {
                 let [queries, keys] =
                     [0..q_width, q_width..q_width + kv].map(|features| Place { rows: n_qkv, features });
@@ -632,7 +658,7 @@ impl Shard {
             let (dw, db) = grads.pair(&layer.qkv);
             weight_gradient(par, d_qkv, n_qkv, normed, width, cols, set, dw, some(db), tokens);
             let qkv = Left::transposed(weight, width, n_qkv);
-            if map.norm_after {
+            if bare {
                 product(par, qkv, d_qkv, cols, Onto::Itself, d);
                 return;
             }
@@ -654,7 +680,7 @@ impl Shard {
         zero_padding(q_width, columns, d_q);
         zero_padding(2 * kv, cols, d_kv);
         self.places.turn_last(par, map, d_q, columns, true);
-        self.places.turn(par, map, d_kv, 2 * kv, 0..kv, cols, true);
+        self.places.turn(par, map, layer.nth, d_kv, 2 * kv, 0..kv, cols, true);
         if map.qk_norm {
             let (q, k) = (trunk.groups(&layer.q_norm), trunk.groups(&layer.k_norm));
             let gains = grads.range(&layer.q_norm);
@@ -723,15 +749,15 @@ impl Shard {
                 product(par, down, d_added, columns, Onto::Nothing, d_up);
                 gelu_gradient(par, activation, kept.up, bent, d_up);
             }
-            Feed::Gated => {
+            Feed::Gated(kind) => {
                 product(par, down, d_added, columns, Onto::Nothing, bent);
-                gate_gradient(par, kept.up, inner, columns, bent, d_up);
+                gate_gradient(par, kind, kept.up, inner, columns, bent, d_up);
             }
         }
         let (dw, db) = grads.pair(&layer.down);
         weight_gradient(par, d_added, width, bent, inner, columns, set, dw, some(db), tokens);
 
-        let fed = if map.causal && !map.norm_after {
+        let fed = if map.pre && !map.norm_after {
             let normed = room(a, columns.len(width));
             trunk.norm(&layer.norm2).again(par, kept.mid, columns, stats2, normed);
             normed
@@ -742,7 +768,7 @@ impl Shard {
         weight_gradient(par, d_up, n_up, fed, width, columns, set, dw, some(db), tokens);
         let up = Left::transposed(trunk.weight(&layer.up), width, n_up);
         let d_fed = room(b, columns.len(width));
-        if map.causal && !map.norm_after {
+        if map.pre && !map.norm_after {
             product(par, up, d_up, columns, Onto::Nothing, d_fed);
             let (dw, db) = grads.pair(&layer.norm2);
             let (norm, beside) = (trunk.norm(&layer.norm2), map.parallel);
@@ -751,7 +777,7 @@ impl Shard {
         } else {
             product(par, up, d_up, columns, Onto::Itself, d);
         }
-        if !map.causal {
+        if !map.pre {
             let (dw, db) = grads.pair(&layer.norm1);
             let norm = trunk.norm(&layer.norm1);
             norm.backward(par, kept.mid, columns, stats1, d, dw, db, false, d_fed);
@@ -775,7 +801,7 @@ impl Shard {
         let Kept { qkv, up, o, mid, normed, end, n_lent, .. } = saved.own.kept(map, cols, None, free);
         let (weight, bias) = (trunk.weight(&layer.qkv), trunk.bias(&layer.qkv));
         product(par, Left::weight(weight, 3 * width, width), &saved.x, cols, Onto::Bias(bias), qkv);
-        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, false);
+        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, layer.nth, false);
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: qkv, rows: 3 * width, first });
         attention::forward(par, rows, q, k, v, &mut saved.softmax, o);
         zero_padding(width, cols, o);
@@ -788,7 +814,7 @@ impl Shard {
         let bent = room(&mut self.work.inner, cols.len(inner));
         match map.feed {
             Feed::Bent(activation) => gelu(par, activation, up, bent),
-            Feed::Gated => gate(par, up, inner, cols, bent),
+            Feed::Gated(kind) => gate(par, kind, up, inner, cols, bent),
         }
         added((par, cols), trunk, &layer.down, bent, normed, drops(Site::FeedForward), end);
         let y = room(&mut self.y, cols.len(width));
@@ -820,7 +846,7 @@ impl Shard {
         let d_added: &[f32] = if self.dropout.is_some() { dropped } else { d };
         let d_out = room(b, cols.len(width));
         product(par, Left::transposed(trunk.weight(&layer.out), width, width), d_added, cols, Onto::Nothing, d_out);
-        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, false);
+        let rows = Self::attention_rows(&self.offsets, self.distances.bias(), map, layer.nth, false);
         let d_qkv = room(inner, cols.len(3 * width));
         let [q, k, v] = [0, width, 2 * width].map(|first| Part { values: kept.qkv, rows: 3 * width, first });
         let values = Raw::new(d_qkv);

@@ -5,7 +5,8 @@ use crate::core::context::Interrupt;
 use crate::core::random::Random;
 use crate::kernels::Precision;
 use crate::models::arch::{
-    Activation, BertConfig, CausalConfig, Changes, LlamaConfig, NeoxConfig, Pooling, QkNorm, Rope, Scaling,
+    Activation, BertConfig, CausalConfig, Changes, LlamaConfig, ModernConfig, NeoxConfig, Pooling, QkNorm, Rope,
+    Scaling,
 };
 use crate::models::candle::testing::Reference;
 use candle_core::{DType, Device, Tensor};
@@ -98,6 +99,25 @@ fn neox(width: usize, n_layers: usize, n_heads: usize, n_turned: usize, parallel
         parallel,
         tied: !parallel,
         headless: false,
+    })
+}
+
+/// A ModernBERT whose every `global_every`-th block sees all and whose others see `window` tokens to either side.
+fn modern(width: usize, n_layers: usize, n_heads: usize, global_every: usize, window: usize) -> Arch {
+    Arch::Modern(ModernConfig {
+        vocab: 37,
+        context: 150,
+        width,
+        n_layers,
+        n_heads,
+        inner: 2 * width + 5,
+        activation: if window > 3 { Activation::GeluErf } else { Activation::GeluTanh },
+        norm_eps: 1e-5,
+        theta: 1e4,
+        local_theta: 1e2,
+        global_every,
+        window,
+        pooling: if window > 3 { Pooling::Mean } else { Pooling::First },
     })
 }
 
@@ -196,6 +216,11 @@ fn shapes() -> Vec<(Arch, Vec<usize>)> {
         (neox(64, 2, 4, 4, true), vec![40, 30, 20]),
         (qwen3(64, 2, 4, 2, 32), vec![40, 30, 20]),
         (olmo2(64, 2, 4, 2), vec![40, 30, 20]),
+        // Windows within a vector and across vectors, on either side; blocks that see all alone.
+        (modern(24, 4, 3, 3, 2), vec![5, 48, 17, 1, 33, 16]),
+        (modern(32, 3, 4, 2, 20), vec![130, 64, 65, 2]),
+        (modern(16, 2, 2, 1, 1), vec![12, 30]),
+        (modern(64, 2, 4, 2, 7), vec![40, 30, 20]),
     ]
 }
 

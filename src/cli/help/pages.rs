@@ -99,9 +99,7 @@ fn type_page(reference: &Reference, record: &TypeRecord, style: Style) -> String
             continue;
         }
         heading(&mut out, title, style);
-        let mut rows: Vec<(String, String)> = members.iter().map(|f| (member_name(f), f.about.to_owned())).collect();
-        // An operator has a record for each kind of operand.
-        rows.dedup();
+        let rows: Vec<(String, String)> = members.iter().map(|f| (member_name(f), f.about.to_owned())).collect();
         let rows = if title == "Operators" { joined(rows) } else { rows };
         out.push_str(&text::terms(&rows, 2, style));
     }

@@ -17,7 +17,7 @@ fn ids(n: usize) -> Vec<String> {
 
 /// Labels of two classes.
 pub fn hard(classes: &[usize]) -> Frame {
-    Frame::hard_labels(&ids(classes.len()), classes, 2).expect("labels")
+    Frame::hard_labels(ids(classes.len()), classes, 2).expect("labels")
 }
 
 /// Predictions of two classes.

@@ -225,7 +225,10 @@ fn a_column_of_arrays_or_lists_becomes_features_and_features_one_column() {
     assert_eq!(says(&mut session, code), "#{label: 1, x0: 1.0, x1: 2.0}");
     let code = "frame::read_parquet(\"t.parquet\", #{ columns: [\"items\"], features: \"items\" })";
     let said = says(&mut session, code);
-    assert!(said.contains("column `items` has 0 numbers in row 1, in the first row 2: features have one length"), "{said}");
+    assert!(
+        said.contains("column `items` has 0 numbers in row 1, in the first row 2: features have one length"),
+        "{said}"
+    );
     let said = says(&mut session, "frame::read_parquet(\"t.parquet\", #{ columns: [\"label\"], features: \"pair\" })");
     assert!(said.contains("there is no column `pair`"), "{said}");
     let code = "let f = frame::of(#{ id: [\"a\", \"b\"], x0: [1.5, -2.0], x1: [0.0, 0.25], label: [0, 1] });\n\
@@ -234,7 +237,10 @@ fn a_column_of_arrays_or_lists_becomes_features_and_features_one_column() {
     assert_eq!(says(&mut session, code), "true");
     let written = std::fs::read(folder.path().join("f.parquet")).expect("written");
     let choice = Choice { nested: true, ..Choice::default() };
-    assert_eq!(read(written, choice).expect("reads").table.column("embedding").expect("there").dtype().to_string(), "array[f32, 2]");
+    assert_eq!(
+        read(written, choice).expect("reads").table.column("embedding").expect("there").dtype().to_string(),
+        "array[f32, 2]"
+    );
 }
 
 #[test]

@@ -210,10 +210,19 @@ impl Trunk {
                 None => Ok(batch.mask.clone()),
                 Some(window) => hidden_beyond(batch, |query, key| query >= key + window),
             },
-            // −∞ beside padding's −∞ stays so.
-            Arch::Modern(config) if config.is_local(idx) => {
-                hidden_beyond(batch, |query, key| query.abs_diff(key) > config.window)
-            }
+            // Padding sees itself: a query without any key would be NaN, and so would everything that it is multiplied with.
+            Arch::Modern(config) if config.is_local(idx) => once(&batch.window, || {
+                let (n, window) = (batch.n_positions, config.window);
+                let hidden = batch.lengths.iter().flat_map(|length| {
+                    (0..n * n).map(move |at| {
+                        let (query, key) = (at / n, at % n);
+                        let is_hidden = query.abs_diff(key) > window || key >= *length && key != query;
+                        if is_hidden { f32::NEG_INFINITY } else { 0.0 }
+                    })
+                });
+                let hidden = Tensor::from_vec(hidden.collect::<Vec<f32>>(), (batch.n_rows, 1, n, n), &Device::Cpu)?;
+                hidden.to_dtype(batch.mask.dtype())?.to_device(batch.mask.device())
+            }),
             _ => Ok(batch.mask.clone()),
         }
     }

@@ -15,7 +15,7 @@ pub struct Padded {
     /// Added to attention's scores: −∞ where a query must not look. `[n_positions, n_positions]` in a causal trunk,
     /// whose queries never see the padding behind them, else `[n_rows, 1, 1, n_positions]`.
     pub(super) mask: Tensor,
-    lengths: Vec<usize>,
+    pub(super) lengths: Vec<usize>,
     /// What passes drop.
     dropout: Option<Dropout>,
     packed: Packed,
@@ -23,7 +23,8 @@ pub struct Padded {
     device: Device,
     /// The bucket of each pair of positions, where scores depend on their distance.
     pub(super) buckets: OnceLock<Tensor>,
-    /// What keeps queries from keys outside their window, `[n_positions, n_positions]`.
+    /// What keeps queries from keys outside their window, `[n_positions, n_positions]`; of rows that see to both sides with what keeps
+    /// them from padding, `[n_rows, 1, n_positions, n_positions]`.
     pub(super) window: OnceLock<Tensor>,
     /// Cosines and sines of the positions' angles, where these turn queries and keys.
     pub(super) turns: OnceLock<[Tensor; 2]>,

@@ -271,9 +271,16 @@ impl Data {
         Ok(data)
     }
 
-    /// Rows of the generated world in the language `world`, which a script drew: their test rows are known from now on, and
-    /// `vault` of them are a vault. A group is the word that decides a row, or its text (version 2).
-    pub fn generated(self, ctx: &Context, world: Digest, vault: Option<(VaultSize, u64)>) -> Result<Data, DataError> {
+    /// Rows of the generated world, which a script drew: their test rows are known from now on, and `vault` of them are a vault.
+    ///
+    /// `words_of` is the language whose words are the groups of rows: each decides its rows, and where it decides train rows here and test rows of another
+    /// draw the record says so. `None` where a group is the text of a row, as in version 2: equal texts are known as equal inputs.
+    pub fn generated(
+        self,
+        ctx: &Context,
+        words_of: Option<Digest>,
+        vault: Option<(VaultSize, u64)>,
+    ) -> Result<Data, DataError> {
         let source = Arc::try_unwrap(self.into_source()).unwrap_or_else(|shared| shared.as_ref().clone());
         let own = made_as(&source, vault);
         let known = ctx.state::<TestRows>();
@@ -287,7 +294,7 @@ impl Data {
         };
         let data = Data::new(Arc::new(exchanged(ctx, source)));
         // A pair's group is its prompt or a pool.
-        if data.target() == TargetKind::Classes {
+        if let (Some(world), TargetKind::Classes) = (words_of, data.target()) {
             // The sentences with a negation or a `but` ask for the verdict too.
             let question = if data.name() == "world/contrast" { "world/verdict" } else { data.name() };
             known.note_words(ctx, &format!("{question} {world}"), &data);

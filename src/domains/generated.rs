@@ -112,7 +112,7 @@ fn of_world(ctx: &Context, set: &str, asked: &Asked) -> Result<Data, GeneratedEr
         asked.only(&name, &["ask", "version", "vault"])?;
         Data::of_task(world::task(&world, set, &TaskOptions { seed: asked.seed, n_train, n_test, ask: asked.ask })?)?
     };
-    Ok(data.generated(ctx, world.digest(), asked.vault)?)
+    Ok(data.generated(ctx, world.words(), asked.vault)?)
 }
 
 #[cfg(test)]

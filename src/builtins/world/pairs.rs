@@ -45,5 +45,5 @@ fn run(call: &mut Call) -> Answer {
     let world: World = call.arg(0)?;
     let Options { seed, n_train, n_test, pools } = call.options()?;
     let pairs = crate::domains::world::pairs(&world, &PairOptions { seed, n_train, n_test, pools })?;
-    Ok(Dynamic::from(preference::of_world(pairs)?.generated(call.ctx(), world.digest(), None)?))
+    Ok(Dynamic::from(preference::of_world(pairs)?.generated(call.ctx(), world.words(), None)?))
 }

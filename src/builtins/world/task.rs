@@ -47,5 +47,5 @@ fn run(call: &mut Call) -> Answer {
     let (world, name): (World, String) = (call.arg(0)?, call.arg(1)?);
     let Options { seed, n_train, n_test, ask } = call.options()?;
     let rows = crate::domains::world::task(&world, &name, &TaskOptions { seed, n_train, n_test, ask })?;
-    Ok(Dynamic::from(Data::of_task(rows)?.generated(call.ctx(), world.digest(), None)?))
+    Ok(Dynamic::from(Data::of_task(rows)?.generated(call.ctx(), world.words(), None)?))
 }

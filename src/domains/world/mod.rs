@@ -83,6 +83,11 @@ impl World {
         self.inner.digest
     }
 
+    /// The language whose words decide rows of its tasks and are their groups: in version 1. From version 2 on a group is a row's text.
+    pub fn words(&self) -> Option<Digest> {
+        (self.options().version == 1).then(|| self.digest())
+    }
+
     pub(self) fn tables(&self) -> &grammar::Tables {
         &self.inner.documents
     }

@@ -173,7 +173,7 @@ mod tests {
             assert!(ctx.output(bad, &["csv"]).is_err(), "{bad}");
         }
         let said = ctx.output("f.svg", &["csv", "tsv"]).expect_err("refused").to_string();
-        assert_eq!(said, "`f.svg` is not written: its name must end in `.csv` or `.tsv`, as what is written does");
+        assert_eq!(said, "`f.svg` was not written: its name must end in `.csv` or `.tsv`");
         // Elsewhere the program has no files; a dot file or another ending is one that something else may run.
         std::fs::create_dir(folder.path().join("out")).expect("made");
         let out = |name: &str| folder.path().join("out").join(name).display().to_string();

@@ -136,6 +136,6 @@ fn a_written_file_is_said_with_its_place() {
 fn refused_operators_are_one_line_of_help() {
     let folder = tempfile::tempdir().expect("a folder");
     let (out, _) = program(folder.path(), &["help", "Estimate"]);
-    assert_eq!(out.matches("an estimate is no number").count(), 1, "{out}");
+    assert_eq!(out.matches("an estimate is not a number").count(), 1, "{out}");
     assert!(out.contains("+ - * / < <= > >= == !="), "{out}");
 }

@@ -63,6 +63,7 @@ pub const OUTSIDE: &[(&str, &str)] = &[
     ("lexicon", "it reads the rule behind the classes, which every run records"),
     ("frame::read_csv", "it reads a file"),
     ("frame::read_json", "it reads a file"),
+    ("frame::read_npy", "it reads a file"),
     ("frame::read_parquet", "it reads a file"),
     ("model::load", "it reads a model"),
     ("metric::accuracy", TRUTH),

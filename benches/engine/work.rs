@@ -219,7 +219,7 @@ pub fn prepare(work: &Work, store: &Path, folder: &Path) -> Result<Sheet, String
     let (kind, heads, inner, activation, eps, token_types) = match arch {
         Arch::Causal(c) => ("causal", c.n_heads, c.inner, c.activation, c.norm_eps, 0),
         Arch::Bert(c) => ("bert", c.n_heads, c.inner, c.activation, c.norm_eps, c.n_token_types),
-        Arch::Llama(_) | Arch::Neox(_) => return Err(format!("the peer has no {}", arch.kind())),
+        Arch::Llama(_) | Arch::Neox(_) | Arch::Modern(_) => return Err(format!("the peer has no {}", arch.kind())),
     };
     let layout = arch.layout();
     let entry = |name: &str, shape: &[usize], offset| Named { name: name.to_owned(), shape: shape.to_vec(), offset };

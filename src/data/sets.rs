@@ -8,11 +8,14 @@ use crate::store::StoreError;
 use crate::store::packages::{self, Package};
 use serde_json::Value;
 
+/// Reads the records of a set from its files' bytes.
+type ReadRows = fn(&Context, &Set, &[Vec<u8>]) -> Result<Records, DataError>;
+
 /// A fetched data set: which files of its package it is, and how they are read.
 pub struct Set {
     pub name: &'static str,
     files: &'static [&'static str],
-    rows: fn(&Context, &Set, &[Vec<u8>]) -> Result<Records, DataError>,
+    rows: ReadRows,
     classes: &'static [&'static str],
 }
 

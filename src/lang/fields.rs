@@ -41,7 +41,7 @@ pub(super) fn of_builtin(registry: &Registry, module: &str, name: &str) -> Optio
     let quoted = |text: &str| -> Vec<String> {
         text.split('`').skip(1).step_by(2).filter(|word| is_name(word)).map(str::to_owned).collect()
     };
-    is_map.then(|| quoted(&function.returns).into_iter().chain(quoted(&function.details)).collect())
+    is_map.then(|| quoted(function.returns).into_iter().chain(quoted(function.details)).collect())
 }
 
 fn is_name(word: &str) -> bool {

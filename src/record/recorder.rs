@@ -1,8 +1,8 @@
 //! Collects a run while it happens and writes its record.
 
 use super::schema::{
-    Copied, FetchedFile, FileRead, Formats, Grants, How, Library, MAX_EVENTS, Machine, Outcome, Printed, Record,
-    Recorded, RecordedSettings, Root, SCHEMA, What, WrittenFile,
+    Copied, FetchedFile, FileRead, Formats, Grants, How, Library, MAX_EVENTS, MAX_RESULTS, Machine, Outcome, Printed,
+    Record, Recorded, RecordedSettings, Root, SCHEMA, What, WrittenFile,
 };
 use super::{Places, RecordError, clock, folder, pages};
 use crate::core::context::{Access, Event, Memo, Reading, Settings};
@@ -305,9 +305,10 @@ impl State {
     }
 }
 
-/// Keeps an event, or counts it where there are too many.
+/// Keeps an event, or counts it where there are too many: of steps before results, since a sweep may have a hundred thousand before its first table.
 fn push(record: &mut Record, event: Recorded) {
-    if record.events.len() < MAX_EVENTS {
+    let most = if event.what.is_step() { MAX_EVENTS } else { MAX_EVENTS + MAX_RESULTS };
+    if record.events.len() < most {
         record.events.push(event);
     } else {
         record.n_events_dropped += 1;
@@ -381,6 +382,32 @@ mod tests {
 
     fn source(name: &str, text: &str) -> Source {
         Source { name: name.to_owned(), text: text.into(), path: None }
+    }
+
+    #[test]
+    fn steps_beyond_the_most_that_are_kept_are_counted_and_results_are_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let recorder = Recorder::for_tests(folder.path(), &[]);
+        let mut record = recorder.snapshot();
+        let text = String::new;
+        let reading = Reading {
+            data: text(),
+            digest: text(),
+            n_rows: 1,
+            split: text(),
+            by: text(),
+            purpose: text(),
+            form: Default::default(),
+        };
+        let step = || What::TruthUsed { reading: reading.clone(), by: "a score".to_owned(), result: String::new() };
+        for _ in 0..MAX_EVENTS + 3 {
+            push(&mut record, Recorded { at: 0.0, what: step() });
+        }
+        push(&mut record, Recorded { at: 0.0, what: What::Warning { text: "late".to_owned() } });
+        assert_eq!((record.events.len(), record.n_events_dropped), (MAX_EVENTS + 1, 3));
+        assert_eq!(record.events.last().map(|event| event.what.is_step()), Some(false));
+        let text = serde_json::to_vec(&record).expect("written");
+        assert_eq!(Record::parse("record.json", &text).expect("reads").events.len(), MAX_EVENTS + 1);
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub const SCHEMA: &str = "w2s-run/3";
 /// Events that a record keeps; further ones are only counted (arbitrary: some tens of megabytes of JSON).
 pub const MAX_EVENTS: usize = 100_000;
 
+/// Events that a record keeps beyond those where they say what came of the run: files written, warnings, vaults, test rows met again (arbitrary: a run writes
+/// some hundreds). A long sweep has a hundred thousand operations before its first table.
+pub const MAX_RESULTS: usize = 10_000;
+
 /// What stands before the version in every schema of a record.
 const FAMILY: &str = "w2s-run/";
 
@@ -282,6 +286,13 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Whether it is one of the many steps of a run, and not what came of it.
+    pub fn is_step(&self) -> bool {
+        matches!(self, What::Operation { .. } | What::TruthRead(_) | What::TruthUsed { .. })
+    }
+}
+
 /// One file that the run wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenFile {
@@ -362,8 +373,9 @@ impl Record {
             });
         }
         let record: Record = serde_json::from_value(held).map_err(|error| damaged(error.to_string()))?;
-        if record.events.len() > MAX_EVENTS {
-            return Err(damaged(format!("it has {} events, a record has at most {MAX_EVENTS}", record.events.len())));
+        let most = MAX_EVENTS + MAX_RESULTS;
+        if record.events.len() > most {
+            return Err(damaged(format!("it has {} events, a record has at most {most}", record.events.len())));
         }
         Ok(record)
     }

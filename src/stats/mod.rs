@@ -77,6 +77,14 @@ pub(crate) mod reference {
         cases
     }
 
+    /// Holds a number against its reference value, to nine digits.
+    pub fn near(found: Option<f64>, expected: f64) {
+        assert!(
+            found.is_some_and(|found| (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)),
+            "{found:?} {expected}"
+        );
+    }
+
     /// A list of numbers of a case.
     pub fn numbers(case: &Value, name: &str) -> Vec<f64> {
         let list = case[name].as_array().expect("a list");

@@ -88,14 +88,7 @@ pub fn equivalence(values: &[f64], margin: f64) -> Result<Equivalence, MetricErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::reference::{claims, numbers};
-
-    fn near(found: Option<f64>, expected: f64) {
-        assert!(
-            found.is_some_and(|found| (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)),
-            "{found:?} {expected}"
-        );
-    }
+    use crate::stats::reference::{claims, near, numbers};
 
     /// By statsmodels' `DescrStatsW.ttost_mean`: `tests/reference/claims.py`.
     #[test]

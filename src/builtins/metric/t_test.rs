@@ -104,14 +104,7 @@ fn is_one_value(values: &[f64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::reference::{claims, numbers};
-
-    fn near(found: Option<f64>, expected: f64) {
-        assert!(
-            found.is_some_and(|found| (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)),
-            "{found:?} {expected}"
-        );
-    }
+    use crate::stats::reference::{claims, near, numbers};
 
     /// Random differences over 2 to 20 seeds, by scipy's `ttest_1samp`: `tests/reference/claims.py`.
     #[test]

@@ -8,7 +8,7 @@ use w2s::frames::parquet::{Choice, read as read_parquet};
 use w2s::frames::{Format, Frame, Reading};
 use w2s::lang::limits::Limits;
 use w2s::lang::{Session, Setup};
-use w2s::models::{Encoder, HfFiles, Keep, Model};
+use w2s::models::{Encoder, Files, HfFiles, Keep, Model, ModelError};
 use w2s::record::{Kept, Record};
 use w2s::store::{Store, StoreSession};
 
@@ -82,8 +82,23 @@ fn as_file(name: &str, bytes: &[u8]) -> Result<tempfile::TempDir, String> {
 /// A table as a script reads it, whose separator follows the name.
 fn table(name: &str, bytes: &[u8], format: Format) -> Result<String, String> {
     let folder = as_file(name, bytes)?;
-    let frame = Frame::read(&context(folder.path()), name, format, &Reading::default()).map_err(text)?;
-    Ok(shape(&frame))
+    let ctx = context(folder.path());
+    let frame = Frame::read(&ctx, name, format, &Reading::default()).map_err(text);
+    // The same text as rows of a data set.
+    let records = records(&ctx, name);
+    frame.and_then(|frame| Ok(format!("{}, {}", shape(&frame), records?)))
+}
+
+/// A file as rows of a data set, of the columns that there are.
+fn records(ctx: &Context, name: &str) -> Result<String, String> {
+    let records = w2s::data::read::read(ctx, name, &w2s::data::read::Reading::default()).map_err(text)?;
+    let kinds = records.kinds().into_iter().flatten().count();
+    let mapping = w2s::data::columns::Mapping::default();
+    let source = w2s::data::columns::source(records, name, &mapping, 0.25, 0);
+    Ok(match source {
+        Ok(source) => format!("{} rows, {kinds} kinds", source.rows.len()),
+        Err(error) => format!("no data set, {kinds} kinds: {error}"),
+    })
 }
 
 pub fn csv(bytes: &[u8]) -> Result<String, String> {
@@ -100,22 +115,48 @@ pub fn jsonl(bytes: &[u8]) -> Result<String, String> {
 
 pub fn parquet(bytes: &[u8]) -> Result<String, String> {
     let choice = Choice { only: None, nested: true, lenient: true };
-    read_parquet(bytes.to_vec(), choice).map(|_| "a table".to_owned()).map_err(text)
+    read_parquet(bytes.to_vec(), choice).map_err(text)?;
+    let folder = as_file("t.parquet", bytes)?;
+    records(&context(folder.path()), "t.parquet").or_else(|why| Ok(format!("a table, no rows: {why}")))
 }
 
-/// The files of the tiny checkpoint, one of them replaced.
-fn checkpoint(changed: impl FnOnce(&mut HfFiles)) -> Result<String, String> {
-    let mut files = super::seeds::llama();
-    changed(&mut files);
-    Model::from_hf("tiny", &files).map(|model| model.inner.arch.layout().n_params.to_string()).map_err(text)
+/// Tiny checkpoints of every family with a file replaced, until one is read; else the first error.
+fn checkpoint(changed: impl Fn(&mut HfFiles)) -> Result<String, String> {
+    let read = |files: &HfFiles| {
+        let mut files = files.clone();
+        changed(&mut files);
+        Model::from_hf("tiny", &files).map(|model| model.inner.arch.layout().n_params.to_string()).map_err(text)
+    };
+    first_read(super::seeds::CHECKPOINTS.iter().map(read))
+}
+
+/// The same of what this program saves.
+fn saved(read: impl Fn(&Files) -> Result<Model, ModelError>) -> Result<String, String> {
+    let read = |files| read(files).map(|model| model.inner.arch.layout().n_params.to_string()).map_err(text);
+    first_read(super::seeds::SAVED.iter().map(read))
+}
+
+fn first_read(answers: impl Iterator<Item = Result<String, String>>) -> Result<String, String> {
+    let mut error = None;
+    for answer in answers {
+        match answer {
+            Ok(read) => return Ok(read),
+            Err(why) => error = error.or(Some(why)),
+        }
+    }
+    Err(error.unwrap_or_default())
 }
 
 pub fn safetensors(bytes: &[u8]) -> Result<String, String> {
-    checkpoint(|files| files.weights = vec![("model.safetensors".to_owned(), bytes.to_vec())])
+    let stranger = checkpoint(|files| files.weights = vec![("model.safetensors".to_owned(), bytes.to_vec())]);
+    stranger
+        .or_else(|why| saved(|files| Model::from_bytes(None, &files.config, bytes, &files.tokenizer)).map_err(|_| why))
 }
 
 pub fn config(bytes: &[u8]) -> Result<String, String> {
-    checkpoint(|files| files.config = bytes.to_vec())
+    let stranger = checkpoint(|files| files.config = bytes.to_vec());
+    stranger
+        .or_else(|why| saved(|files| Model::from_bytes(None, bytes, &files.weights, &files.tokenizer)).map_err(|_| why))
 }
 
 pub fn gguf(bytes: &[u8]) -> Result<String, String> {
@@ -181,9 +222,13 @@ pub fn script(bytes: &[u8]) -> Result<String, String> {
     let limits =
         Limits { operations: 20_000, array_size: 1000, map_size: 1000, string_size: 1 << 16, ..Limits::default() };
     let mut session = Session::with(Arc::new(ctx), Setup { limits, ..Setup::default() });
+    // What `w2s check` says of it, without running it.
+    let path = folder.path().join("script.rhai");
+    std::fs::write(&path, code).map_err(text)?;
+    let n_findings = session.check(&path).map_or(0, |findings| findings.len());
     let answer = session.eval(code).map_err(|error| {
         let place = error.place.as_ref().map_or("nowhere".to_owned(), |place| format!("line {}", place.line));
         format!("{} at {place}: {}", error.code, error.message)
     })?;
-    Ok(w2s::bind::show(&answer))
+    Ok(format!("{n_findings} findings, {}", w2s::bind::show(&answer)))
 }

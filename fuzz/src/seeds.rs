@@ -6,21 +6,28 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use w2s::core::context::{Access, Context, Memo, Settings};
 use w2s::core::random::Random;
 use w2s::frames::{Format, Frame};
 use w2s::lang::{Session, Setup};
-use w2s::models::HfFiles;
+use w2s::models::{Files, HfFiles, Model, Precision};
 use w2s::store::{Store, StoreSession};
 
 const CSV: &str = "id,text,label,score\nr1,\"a, quoted \"\"text\"\"\",0,1.5\nr2,plain,1,-2e-3\nr3,\"two\nlines\",0,\nr4,Ünï 漢字,1,0.25\n";
 /// A drawing with the parts that figures have.
 const SVG: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 10 10\"><rect x=\"1\" y=\"1\" width=\"2\" height=\"2\"/><text x=\"1\" y=\"9\">a &amp; b</text></svg>\n";
+/// Values of every kind, one in the other; names and texts that need escapes; a line of blanks; numbers at the edge.
+const NESTED: &str = "{\"id\": 1, \"prompt\": \"p\\u00fc\\ud83d\\ude42\", \"continuations\": [\"a\", \" b\"], \"label\": true, \"deep\": {\"a\": [1, [2.5e-3, null], {}]}}\n\
+     \n{\"label\": false, \"prompt\": \"\\\\ \\/ \\b\\f\\n\\r\\t\", \"continuations\": [\"c\", \"d\"], \"id\": 18446744073709551615}\n\
+    {\"id\": -9223372036854775808, \"prompt\": \"\", \"continuations\": [\"e\", \"f\"], \"label\": true, \"deep\": 1e308}";
 const JSONL: &str = "{\"id\": \"r1\", \"text\": \"a \\\"b\\\" \\u00fc\", \"label\": 0, \"score\": 1.5}\n\
     {\"id\": \"r2\", \"text\": \"plain\", \"label\": 1, \"score\": null}\n\
     {\"id\": \"r3\", \"text\": \"\", \"label\": 0, \"score\": -2e-3}\n";
-const SCRIPTS: [&str; 3] = [
+const SCRIPTS: [&str; 5] = [
+    // What is rewritten before it is compiled, and what is said of code without running it.
+    "let fs = []; for (x, i) in [3.5, 1] { fs.push(|| x * i); }\nlet f = fs[0]; let share = 1 / 2; let m = #{ a: [1], \"b c\": () };\nprint(`${f()} ${m.a[0]} ${m?.none ?? 7} ${[3.0, 1.0].sort(|x, y| x - y)}`); let x = -2 ** 2; while x > 0 { x -= 1; if x == 3 { break; } } switch x { 1 => \"one\", _ if share < 1 => \"less\", _ => \"none\" }",
+    "import \"w2s\" as w2s;\nlet rows = [#{ year: \"1999\", text: \"a\", label: 0 }, #{ year: \"2001\", text: \"b\", label: 1 }];\nlet d = data::of(rows, #{ text: |row| if row.year > 2000 { row.txt } else { row.text.trim() }, test_share: 0.0 });\nlet found = metric::t_test([0.1, 0.2]); found.mena; throw #{ code: \"mine\", message: \"m\" };",
     "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.frame().rows().len());\nd.frame().rows().map(|row| row.text)",
     "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().to_float(), metric::mean([0.5, 0.7]).low]",
     "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.9, 0.2], p1: [0.1, 0.8] });\ntry { metric::auroc(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 1] })) } catch (e) { e.code }",
@@ -37,17 +44,31 @@ const BUNDLES: [&[u8]; 2] = [
 /// The valid inputs of the reader `name`.
 pub fn of(name: &str) -> Vec<Vec<u8>> {
     match name {
-        "csv" => vec![CSV.into()],
+        "csv" => vec![
+            CSV.into(),
+            "\u{feff}id;text;label\r\n1;\"a;b\";yes\r\n\r\n2;c;no\r\n".into(),
+            "text\ra\r\rb\r".into(),
+            "text,label\na,1\nb,0\n".encode_utf16().fold(vec![0xff, 0xfe], |mut bytes, unit| {
+                bytes.extend(unit.to_le_bytes());
+                bytes
+            }),
+        ],
         "tsv" => vec!["id\ttext\tlabel\nr1\ta b\t0\nr2\tÜnï 漢字\t1\nr3\t\t-2e-3\n".into()],
-        "jsonl" => vec![JSONL.into(), format!("[{}]", JSONL.trim().replace('\n', ",")).into()],
+        "jsonl" => vec![JSONL.into(), NESTED.into(), format!("[{}]", JSONL.trim().replace('\n', ",")).into()],
         "parquet" => vec![
             include_bytes!("../../tests/reference/types.parquet").to_vec(),
             Frame::from_bytes(CSV.into(), Format::Csv)
                 .and_then(|frame| frame.to_bytes(Format::Parquet))
                 .expect("a table"),
         ],
-        "safetensors" => llama().weights.into_iter().map(|(_, bytes)| bytes).collect(),
-        "config" => vec![llama().config],
+        "safetensors" => {
+            let strangers = CHECKPOINTS.iter().flat_map(|files| files.weights.iter().map(|(_, bytes)| bytes.clone()));
+            strangers.chain(SAVED.iter().map(|files| files.weights.clone())).collect()
+        }
+        "config" => {
+            let strangers = CHECKPOINTS.iter().map(|files| files.config.clone());
+            strangers.chain(SAVED.iter().map(|files| files.config.clone())).collect()
+        }
         "gguf" => vec![gguf()],
         "tokenizer" => tokenizers().into_iter().map(|json| json.to_string().into()).collect(),
         "record" => {
@@ -121,6 +142,39 @@ fn pieces(layer: &str, vocab: usize) -> Vec<(String, Vec<usize>)> {
     ]
 }
 
+/// [`llama`], and a tiny checkpoint of every family, as `tests/reference/families.py` has them.
+pub static CHECKPOINTS: LazyLock<Vec<HfFiles>> = LazyLock::new(|| {
+    let references: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(include_str!("../../tests/reference/families.json")).expect("the reference values");
+    let made = references.into_iter().map(|(name, reference)| {
+        let mut random = Random::new(3, &name);
+        let shapes: BTreeMap<String, Vec<usize>> =
+            serde_json::from_value(reference["shapes"].clone()).expect("shapes of tensors");
+        let tensors: BTreeMap<String, Tensor> =
+            shapes.into_iter().map(|(name, shape)| (name, drawn(&mut random, &shape))).collect();
+        let weights = safetensors::serialize(tensors.iter(), None).expect("serialises");
+        let vocab = reference["config"]["vocab_size"].as_u64().expect("a number");
+        let words: serde_json::Map<String, serde_json::Value> =
+            (0..vocab).map(|id| (if id == 0 { "[UNK]".to_owned() } else { format!("w{id}") }, id.into())).collect();
+        let mut tokenizer = tokenizers().remove(0);
+        tokenizer["model"]["vocab"] = words.into();
+        HfFiles {
+            config: reference["config"].to_string().into(),
+            weights: vec![("model.safetensors".to_owned(), weights)],
+            tokenizer: tokenizer.to_string().into(),
+            ..llama()
+        }
+    });
+    [llama()].into_iter().chain(made).collect()
+});
+
+/// The same as this program saves them.
+pub static SAVED: LazyLock<Vec<Files>> = LazyLock::new(|| {
+    let read = |files: &HfFiles| Model::from_hf("tiny", files).expect("a checkpoint");
+    let saved = |model: Model| model.to_bytes(Precision::F32).expect("written");
+    CHECKPOINTS.iter().map(read).map(saved).collect()
+});
+
 /// One of each model and of most parts; the first has the tokens of the checkpoint.
 fn tokenizers() -> Vec<serde_json::Value> {
     let whole = |normalizer, pre_tokenizer, post_processor, decoder, model| {
@@ -181,6 +235,14 @@ fn tokenizers() -> Vec<serde_json::Value> {
                 "vocab": { "[UNK]": 0, "a": 1, "aa": 2, "Ġ": 3, "b": 4, "Ġb": 5, "aaaa": 6 },
                 "merges": [["a", "a"], ["Ġ", "b"], ["aa", "aa"]],
             }),
+        ),
+        // A map of characters that maps nothing: a trie of 256 units, and no text.
+        whole(
+            json!({ "type": "Precompiled", "precompiled_charsmap": format!("AAQA{}AA==", "A".repeat(1364)) }),
+            json!({ "type": "Whitespace" }),
+            none(),
+            none(),
+            json!({ "type": "WordLevel", "vocab": { "[UNK]": 0, "a": 1 }, "unk_token": "[UNK]" }),
         ),
         whole(
             none(),

@@ -37,6 +37,22 @@ impl Digest {
     }
 }
 
+/// The digest of raw bytes that come in parts, as [`Digest::of_bytes`] of all of them.
+#[derive(Clone, Default)]
+pub struct Parts(blake3::Hasher);
+
+impl Parts {
+    /// The next part.
+    pub fn add(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// Of the parts so far.
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
 /// Any bytes in hexadecimal, in lower case.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

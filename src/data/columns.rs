@@ -1,11 +1,12 @@
 //! From records to a data set: which columns are the input, the target, the id, the group, the split, the difficulty.
 
-use super::read::{Records, describe};
+use super::cell::Cell;
+use super::read::{Records, described};
 use super::same::own_group;
 use super::target::ordinal;
 use super::{Data, DataError, Input, MAX_CLASSES, MAX_NAME, MAX_TEXT, Prompt, Row, Source, Split, Target};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Which columns mean what. A column that is not named is used under its own name where there is one, an answer's only
@@ -39,17 +40,17 @@ pub struct Mapping {
 /// without groups rows with the same input (of prompts: the same prompt) are one group, so that no text is on two sides
 /// of a split. Without a split column about `test_share` of the rows, by group, balanced by class and drawn by `seed`, are test rows.
 pub fn source(
-    records: &Records,
+    records: Records,
     name: &str,
     mapping: &Mapping,
     test_share: f64,
     seed: u64,
 ) -> Result<Source, DataError> {
     check_test_share(test_share)?;
-    let input = InputColumns::of(records, mapping)?;
-    let places = Places::of(records, mapping)?;
-    let asked = TargetColumn::of(records, mapping, &input)?;
-    let cells = Cells { records };
+    let input = InputColumns::of(&records, mapping)?;
+    let places = Places::of(&records, mapping)?;
+    let asked = TargetColumn::of(&records, mapping, &input)?;
+    let cells = Cells { records: &records };
     let n = records.records.len();
     let mut rows = Vec::with_capacity(n);
     for idx in 0..n {
@@ -74,6 +75,8 @@ pub fn source(
         TargetColumn::Unnamed if n_sequences > 1 => Target::Preference { truth: None },
         TargetColumn::Unnamed => Target::None,
     };
+    // Rows share the texts, and need nothing else of the records.
+    drop(records);
     let all_train = Source::with_target(name, rows, target)?;
     refuse_one_class(&all_train)?;
     if places.split.is_some() || test_share == 0.0 {
@@ -138,7 +141,7 @@ impl Places {
     pub fn row(&self, cells: &Cells, idx: usize, input: Input) -> Result<Row, DataError> {
         Ok(Row {
             id: self.id.map_or_else(|| Ok(idx.to_string()), |column| cells.name(idx, column))?,
-            group: self.group.map_or_else(|| Ok(own_group(&input)), |column| cells.name(idx, column))?,
+            group: self.group.map_or_else(|| Ok(own_group(&input)), |column| cells.name(idx, column).map(Arc::from))?,
             split: self.split.map_or(Ok(Split::Train), |column| cells.split(idx, column))?,
             difficulty: self.difficulty.map_or(Ok(f32::NAN), |column| cells.difficulty(idx, column))?,
             input,
@@ -192,7 +195,8 @@ impl InputColumns {
             InputColumns::Tokens(column) => Input::Tokens(cells.tokens(idx, column)?.into()),
             InputColumns::Features(column) => Input::Features(cells.features(idx, column)?.into()),
             InputColumns::Prompt { prompt, continuations } => {
-                let text = prompt.map_or_else(|| Ok(String::new()), |column| cells.text(idx, column))?;
+                let text = prompt
+                    .map_or_else(|| Ok(String::new()), |column| cells.text(idx, column).map(|text| text.to_string()))?;
                 let continuations = cells.texts(idx, continuations)?;
                 Input::Prompt(Box::new(Prompt { text, continuations }))
             }
@@ -245,13 +249,13 @@ pub struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    fn cell(&self, record: usize, column: usize) -> Option<&Value> {
-        self.records.records.get(record)?.cells.get(column)?.as_ref()
+    fn cell(&self, record: usize, column: usize) -> &Cell {
+        self.records.records.get(record).and_then(|record| record.cells.get(column)).unwrap_or(&Cell::Missing)
     }
 
     /// An error at a cell that is not what was expected.
     pub fn misfit(&self, record: usize, column: usize, expected: &str) -> DataError {
-        let got = self.cell(record, column).map_or_else(|| "no such field".to_owned(), describe);
+        let got = described(self.cell(record, column));
         self.misfit_of(record, column, expected, &got)
     }
 
@@ -261,25 +265,29 @@ impl Cells<'_> {
     }
 
     /// A text with something in it.
-    pub fn text(&self, record: usize, column: usize) -> Result<String, DataError> {
+    pub fn text(&self, record: usize, column: usize) -> Result<Arc<str>, DataError> {
         match self.cell(record, column) {
-            Some(Value::String(text)) if text.len() > MAX_TEXT => {
+            Cell::Text(text) if text.len() > MAX_TEXT => {
                 let field = self.records.columns.get(column).map_or("", String::as_str);
                 let expected = format!("text of at most {MAX_TEXT} bytes");
                 Err(self.records.misfit(record, field, &expected, &format!("{} bytes", text.len())))
             }
-            Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
+            Cell::Text(text) if !text.trim().is_empty() => Ok(text.clone()),
             _ => Err(self.misfit(record, column, "text")),
         }
     }
 
     /// One text or several.
     pub fn texts(&self, record: usize, column: usize) -> Result<Vec<String>, DataError> {
-        let text = |item: &Value| item.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned);
+        let text = |item: &str| (!item.trim().is_empty()).then(|| item.to_owned());
         let texts = match self.cell(record, column) {
-            Some(Value::Array(items)) if !items.is_empty() => items.iter().map(text).collect(),
-            Some(item) => text(item).map(|text| vec![text]),
-            None => None,
+            Cell::Nested(value) => match &**value {
+                Value::Array(items) if !items.is_empty() => {
+                    items.iter().map(|item| item.as_str().and_then(text)).collect()
+                }
+                _ => None,
+            },
+            item => item.as_str().and_then(text).map(|text| vec![text]),
         };
         texts.ok_or_else(|| self.misfit(record, column, "texts: an array of them, none empty"))
     }
@@ -298,9 +306,9 @@ impl Cells<'_> {
 
     /// An array of numbers, or text with spaces or commas between them.
     fn numbers(&self, record: usize, column: usize) -> Option<Vec<f64>> {
-        let numbers: Vec<f64> = match self.cell(record, column)? {
-            Value::Array(items) => items.iter().map(Value::as_f64).collect::<Option<_>>()?,
-            Value::String(text) => {
+        let numbers: Vec<f64> = match self.cell(record, column) {
+            Cell::Nested(value) => value.as_array()?.iter().map(Value::as_f64).collect::<Option<_>>()?,
+            Cell::Text(text) => {
                 let parts = text.split([' ', ',']).filter(|part| !part.is_empty());
                 parts.map(|part| part.parse().ok()).collect::<Option<_>>()?
             }
@@ -318,7 +326,7 @@ impl Cells<'_> {
             format!("the preferred continuation, {}{more} or 0..{last}, or {n} probabilities", names.join(", "))
         };
         let values = match self.cell(record, column) {
-            Some(Value::Array(_)) => self.numbers(record, column).filter(|values| values.len() == n),
+            Cell::Nested(value) if value.is_array() => self.numbers(record, column).filter(|values| values.len() == n),
             _ => self.scalar(record, column).and_then(|named| {
                 let by_name = (0..n).find(|idx| ordinal(*idx) == named);
                 let chosen = by_name.or_else(|| named.parse().ok().filter(|idx| *idx < n))?;
@@ -336,14 +344,14 @@ impl Cells<'_> {
 
     /// Text, an integer or a truth value as text; `None` for anything else, also for empty or overlong text.
     fn scalar(&self, record: usize, column: usize) -> Option<String> {
-        match self.cell(record, column)? {
-            Value::String(text) if !text.trim().is_empty() && text.len() <= MAX_NAME => Some(text.trim().to_owned()),
-            Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        match self.cell(record, column) {
+            Cell::Text(text) if !text.trim().is_empty() && text.len() <= MAX_NAME => Some(text.trim().to_owned()),
+            Cell::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
             // Tables of other programs hold integers as floats once a value is missing.
-            Value::Number(number) => {
+            Cell::Number(number) => {
                 number.as_f64().filter(|value| value.fract() == 0.0 && value.abs() < 1e15).map(|v| format!("{v:.0}"))
             }
-            Value::Bool(value) => Some(value.to_string()),
+            Cell::Bool(value) => Some(value.to_string()),
             _ => None,
         }
     }
@@ -359,11 +367,11 @@ impl Cells<'_> {
 
     fn difficulty(&self, record: usize, column: usize) -> Result<f32, DataError> {
         let value = match self.cell(record, column) {
-            None | Some(Value::Null) => return Ok(f32::NAN),
-            Some(Value::Number(number)) => number.as_f64(),
-            Some(Value::String(text)) if text.trim().is_empty() => return Ok(f32::NAN),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            Some(_) => None,
+            Cell::Missing | Cell::Null => return Ok(f32::NAN),
+            Cell::Number(number) => number.as_f64(),
+            Cell::Text(text) if text.trim().is_empty() => return Ok(f32::NAN),
+            Cell::Text(text) => text.trim().parse().ok(),
+            Cell::Bool(_) | Cell::Nested(_) => None,
         };
         let value = value.filter(|value: &f64| (0.0..=1.0).contains(value));
         value.map(|value| value as f32).ok_or_else(|| self.misfit(record, column, "a number between 0 and 1"))
@@ -376,14 +384,35 @@ impl Cells<'_> {
             self.scalar(idx, column)
                 .ok_or_else(|| self.misfit(idx, column, "a class: text, an integer or true or false"))
         });
-        let labels: Vec<String> = labels.collect::<Result<_, _>>()?;
+        // Each label once: what every record has is a number.
+        let mut known: Vec<String> = Vec::new();
+        let mut number_of: HashMap<String, u32> = HashMap::new();
+        let mut labels_of: Vec<u32> = Vec::with_capacity(n);
+        for label in labels {
+            let label = label?;
+            let number = match number_of.get(&label) {
+                Some(number) => *number,
+                None => {
+                    known.push(label.clone());
+                    number_of.insert(label, known.len() as u32 - 1);
+                    known.len() as u32 - 1
+                }
+            };
+            labels_of.push(number);
+        }
+        let labels: Vec<&str> = labels_of.iter().map(|at| known.get(*at as usize).map_or("", String::as_str)).collect();
         let Some(given) = given else {
             let classes = self.found_classes(column, &labels)?;
-            let truth = labels.iter().filter_map(|label| index_of(&classes, label)).collect();
+            let class_of: Vec<Option<u16>> = known.iter().map(|label| index_of(&classes, label)).collect();
+            let truth = labels_of.iter().filter_map(|at| *class_of.get(*at as usize)?).collect();
             return Ok((classes, truth));
         };
-        let by_name: Vec<Option<u16>> = labels.iter().map(|label| index_of(given, label)).collect();
-        let by_index: Vec<Option<u16>> = labels.iter().map(|label| class_index(label, given.len())).collect();
+        let each = |class: &dyn Fn(&str) -> Option<u16>| -> Vec<Option<u16>> {
+            let class_of: Vec<Option<u16>> = known.iter().map(|label| class(label)).collect();
+            labels_of.iter().map(|at| class_of.get(*at as usize).copied().flatten()).collect()
+        };
+        let by_name = each(&|label| index_of(given, label));
+        let by_index = each(&|label| class_index(label, given.len()));
         let named = by_name.iter().position(Option::is_some);
         if let Some(misfit) = (0..n).find(|idx| [&by_name, &by_index].iter().all(|all| all.get(*idx) == Some(&None))) {
             let most = given.len().saturating_sub(1);
@@ -428,14 +457,14 @@ impl Cells<'_> {
 
     /// The distinct labels: by number if all are integers, else by text. Integers beside words are refused: the words may be names
     /// for the integers, and every one would be a class of its own.
-    fn found_classes(&self, column: usize, labels: &[String]) -> Result<Vec<String>, DataError> {
-        let distinct: BTreeSet<&String> = labels.iter().collect();
+    fn found_classes(&self, column: usize, labels: &[&str]) -> Result<Vec<String>, DataError> {
+        let distinct: BTreeSet<&str> = labels.iter().copied().collect();
         if distinct.len() > MAX_CLASSES {
             return Err(DataError::TooMany { what: "different labels".into(), n: distinct.len(), most: MAX_CLASSES });
         }
-        let mut classes: Vec<String> = distinct.into_iter().cloned().collect();
-        let is_integer = |label: &String| label.parse::<i64>().is_ok();
-        let (word, integer) = (labels.iter().position(|l| !is_integer(l)), labels.iter().position(is_integer));
+        let mut classes: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
+        let is_integer = |label: &&str| label.parse::<i64>().is_ok();
+        let (word, integer) = (labels.iter().position(|label| !is_integer(label)), labels.iter().position(is_integer));
         match (word, integer) {
             (Some(word), Some(integer)) => Err(self.mixed(column, (word, "a word"), (integer, "an integer"))),
             (Some(_), None) => Ok(classes),
@@ -471,7 +500,7 @@ mod tests {
     }
 
     fn made(lines: &[&str], mapping: &Mapping) -> Result<Source, DataError> {
-        source(&records(lines), "a", mapping, 0.0, 0)
+        source(records(lines), "a", mapping, 0.0, 0)
     }
 
     fn why(lines: &[&str], mapping: &Mapping) -> String {
@@ -552,10 +581,10 @@ mod tests {
             r#"{"text": "x", "label": true, "id": "a", "group": 1, "split": "train", "difficulty": 0.25}"#,
             r#"{"text": "y", "label": false, "id": "b", "group": 2, "split": "Test", "difficulty": null}"#,
         ];
-        let source = source(&records(&lines), "a", &Mapping::default(), 0.2, 0).expect("fits");
+        let source = source(records(&lines), "a", &Mapping::default(), 0.2, 0).expect("fits");
         assert_eq!(source.classes, ["false", "true"]);
         let row = &source.rows[0];
-        assert_eq!((row.id.as_str(), row.group.as_str(), row.difficulty), ("a", "1", 0.25));
+        assert_eq!((row.id.as_str(), &*row.group, row.difficulty), ("a", "1", 0.25));
         assert_eq!((source.rows[1].split, source.rows[1].difficulty.is_nan()), (Split::Test, true));
     }
 
@@ -693,7 +722,7 @@ mod tests {
         assert_ne!(features[0], features[1]);
         let prompts = [r#"{"prompt": "q", "continuations": ["a"]}"#, r#"{"prompt": "q", "continuations": ["b"]}"#];
         let source = made(&prompts, &Mapping::default()).expect("fits");
-        assert!(source.rows.iter().all(|row| row.group == "q"));
+        assert!(source.rows.iter().all(|row| &*row.group == "q"));
     }
 
     #[test]
@@ -711,7 +740,7 @@ mod tests {
             (0..200).map(|idx| format!(r#"{{"text": "t{}", "label": {}}}"#, idx / 2, (idx / 2) % 2)).collect();
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let data = |seed| {
-            let source = source(&records(&lines), "a", &Mapping::default(), 0.2, seed).expect("fits");
+            let source = source(records(&lines), "a", &Mapping::default(), 0.2, seed).expect("fits");
             Data::new(Arc::new(source))
         };
         let (train, test) = (data(0).train(), data(0).test());
@@ -720,9 +749,9 @@ mod tests {
         let texts: BTreeSet<&str> = train.rows().flat_map(|row| row.input.texts()).collect();
         assert!(test.rows().flat_map(|row| row.input.texts()).all(|text| !texts.contains(text)));
         assert_ne!(data(0).digest(), data(1).digest());
-        assert!(source(&records(&lines), "a", &Mapping::default(), 1.0, 0).is_err());
-        let few = source(&records(&lines[..4]), "a", &Mapping::default(), 0.01, 0).map(|_| ()).expect_err("too few");
+        assert!(source(records(&lines), "a", &Mapping::default(), 1.0, 0).is_err());
+        let few = source(records(&lines[..4]), "a", &Mapping::default(), 0.01, 0).map(|_| ()).expect_err("too few");
         assert_eq!(few.to_string(), "a test share of `0.01` leaves one side of 2 groups without rows");
-        assert!(source(&records(&lines), "a", &Mapping::default(), f64::NAN, 0).is_err());
+        assert!(source(records(&lines), "a", &Mapping::default(), f64::NAN, 0).is_err());
     }
 }

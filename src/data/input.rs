@@ -1,11 +1,13 @@
 //! What a model reads of a row: text, tokens, a prompt with continuations, or features.
 
 use super::{DataError, MAX_CLASSES, MAX_TEXT, Row};
+use std::sync::Arc;
 
 /// The input of one row. All rows of a data set have one kind, and as many continuations or features as each other.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    Text(String),
+    /// Shared with whatever else holds the same text, such as the row's group.
+    Text(Arc<str>),
     /// Token ids of the model's own tokenizer, read as they are.
     Tokens(Box<[u32]>),
     Prompt(Box<Prompt>),
@@ -71,12 +73,12 @@ impl Input {
 
     /// Every text in it: the prompt first, then its continuations.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let (first, rest): (Option<&String>, &[String]) = match self {
+        let (first, rest): (Option<&str>, &[String]) = match self {
             Input::Text(text) => (Some(text), &[]),
             Input::Prompt(prompt) => (Some(&prompt.text), &prompt.continuations),
             Input::Tokens(_) | Input::Features(_) => (None, &[]),
         };
-        first.into_iter().chain(rest).map(String::as_str)
+        first.into_iter().chain(rest.iter().map(String::as_str))
     }
 
     /// About how many bytes of text a model reads, over all sequences: for estimates of work.
@@ -109,13 +111,13 @@ impl Input {
 
 impl From<String> for Input {
     fn from(text: String) -> Self {
-        Input::Text(text)
+        Input::Text(text.into())
     }
 }
 
 impl From<&str> for Input {
     fn from(text: &str) -> Self {
-        Input::Text(text.to_owned())
+        Input::Text(text.into())
     }
 }
 
@@ -184,7 +186,7 @@ pub(crate) mod tests {
         let row = |(idx, input)| Row {
             id: format!("r{idx}"),
             input,
-            group: format!("g{idx}"),
+            group: format!("g{idx}").into(),
             split: Split::Train,
             difficulty: f32::NAN,
         };

@@ -77,9 +77,9 @@ pub struct TestRows(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     /// By what a model reads.
-    inputs: HashMap<Digest, KnownFrom>,
-    /// By data set and id.
-    ids: HashMap<(String, String), KnownFrom>,
+    inputs: HashMap<Digest, Arc<KnownFrom>>,
+    /// By data set and id, as [`known_as`] has them.
+    ids: HashMap<Digest, Arc<KnownFrom>>,
     /// The words that decide test rows and those that decide train rows, by question and language: of each data set.
     words: HashMap<String, Vec<Words>>,
     /// How many cells, one in the other, are at work, and what each change of theirs replaced.
@@ -89,8 +89,8 @@ struct Known {
 
 /// What a change replaced.
 enum Undo {
-    Input(Digest, Option<KnownFrom>),
-    Id((String, String), Option<KnownFrom>),
+    Input(Digest, Option<Arc<KnownFrom>>),
+    Id(Digest, Option<Arc<KnownFrom>>),
     Words(String),
 }
 
@@ -99,8 +99,8 @@ enum Undo {
 pub struct Learned(Vec<Lesson>);
 
 enum Lesson {
-    Input(Digest, KnownFrom),
-    Id((String, String), KnownFrom),
+    Input(Digest, Arc<KnownFrom>),
+    Id(Digest, Arc<KnownFrom>),
     Words(String, Words),
 }
 
@@ -129,7 +129,7 @@ impl TestRows {
 }
 
 /// A row that is known as a test or vault row: of which data set, if it is of one alone. Who was ever in a vault stays there.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct KnownFrom {
     source: Option<Digest>,
     /// The draws of which the data sets are, if it is the same for all.
@@ -306,6 +306,20 @@ impl Data {
     }
 }
 
+/// What a row is known by that has this id in this set.
+fn known_as(set: &str, id: &str) -> Digest {
+    Digest::of("data/known", 1).text("set", set).text("id", id).finish()
+}
+
+/// What is known of a row after `fresh`.
+fn both(before: Option<&Arc<KnownFrom>>, fresh: Arc<KnownFrom>) -> Arc<KnownFrom> {
+    match before {
+        None => fresh,
+        Some(before) if **before == *fresh => fresh,
+        Some(before) => Arc::new(before.and(*fresh)),
+    }
+}
+
 /// What tells two ways of making data sets apart: the rows, and whether there is to be a vault. Of a test row of theirs.
 fn made_as(source: &Source, vault: Option<(VaultSize, u64)>) -> KnownFrom {
     let builder = Digest::of("data/made", 1).digest("source", source.digest);
@@ -328,9 +342,9 @@ impl Known {
         let mut groups: HashMap<u32, Split> = HashMap::new();
         let places = source.identities.iter().zip(&source.group_of).zip(&mut met.held_out);
         for (row, ((input, group), slot)) in source.rows.iter().zip(places) {
-            let known_id = self.known_id(row, origin);
+            let known_id = self.known_id(row, origin).map(|from| **from);
             let by_id = known_id.and_then(|from| from.in_other(own)).max(brought_as(row, origin));
-            let known_input = self.inputs.get(input).copied();
+            let known_input = self.inputs.get(input).map(|from| **from);
             let by_input = known_input.and_then(|from| from.in_other(own));
             let mut redrawn = [known_id, known_input].into_iter().flatten().map(|from| from.is_redrawn(own));
             if row.split == Split::Train && by_id.max(by_input).is_none() && redrawn.any(|is| is) {
@@ -356,34 +370,34 @@ impl Known {
         met
     }
 
-    fn known_id(&self, row: &Row, origin: &Origin) -> Option<KnownFrom> {
-        let key = |set: &String| (set.clone(), row.id.clone());
-        origin.ids_of.as_ref().and_then(|set| self.ids.get(&key(set))).copied()
+    fn known_id(&self, row: &Row, origin: &Origin) -> Option<&Arc<KnownFrom>> {
+        origin.ids_of.as_ref().and_then(|set| self.ids.get(&known_as(set, &row.id)))
     }
 
     /// Knows the held-out rows of `data`, which was made as `own`, from now on.
     fn note_rows(&mut self, data: &Data, own: KnownFrom, origin: &Origin) {
         let rows = data.source().rows.iter().zip(&data.source().identities);
+        let [in_test, in_vault] = [Split::Test, Split::Vault].map(|split| Arc::new(KnownFrom { split, ..own }));
         for (row, input) in rows.filter(|(row, _)| row.split != Split::Train) {
-            let fresh = KnownFrom { split: row.split, ..own };
-            self.note_input(*input, fresh);
+            let fresh = if row.split == Split::Vault { &in_vault } else { &in_test };
+            self.note_input(*input, fresh.clone());
             if let Some(set) = &origin.ids_of {
-                self.note_id((set.clone(), row.id.clone()), fresh);
+                self.note_id(known_as(set, &row.id), fresh.clone());
             }
         }
     }
 
-    fn note_input(&mut self, input: Digest, fresh: KnownFrom) {
-        let before = self.inputs.get(&input).copied();
-        self.inputs.insert(input, before.map_or(fresh, |from| from.and(fresh)));
+    fn note_input(&mut self, input: Digest, fresh: Arc<KnownFrom>) {
+        let before = self.inputs.get(&input).cloned();
+        self.inputs.insert(input, both(before.as_ref(), fresh));
         if self.depth > 0 {
             self.log.push(Undo::Input(input, before));
         }
     }
 
-    fn note_id(&mut self, id: (String, String), fresh: KnownFrom) {
-        let before = self.ids.get(&id).copied();
-        self.ids.insert(id.clone(), before.map_or(fresh, |from| from.and(fresh)));
+    fn note_id(&mut self, id: Digest, fresh: Arc<KnownFrom>) {
+        let before = self.ids.get(&id).cloned();
+        self.ids.insert(id, both(before.as_ref(), fresh));
         if self.depth > 0 {
             self.log.push(Undo::Id(id, before));
         }
@@ -420,7 +434,7 @@ impl Known {
                 }
                 Undo::Id(id, before) => {
                     let now = match before {
-                        Some(before) => self.ids.insert(id.clone(), before),
+                        Some(before) => self.ids.insert(id, before),
                         None => self.ids.remove(&id),
                     };
                     learned.0.extend(now.map(|now| Lesson::Id(id, now)));
@@ -440,9 +454,9 @@ impl Known {
         let held = self.words.entry(words_of.to_owned()).or_default();
         let mut test = HashMap::new();
         for row in data.rows().filter(|row| row.split != Split::Train) {
-            *test.entry(row.group.clone()).or_insert(0) += 1;
+            *test.entry(row.group.to_string()).or_insert(0) += 1;
         }
-        let train = data.rows().filter(|row| row.split == Split::Train).map(|row| row.group.clone()).collect();
+        let train = data.rows().filter(|row| row.split == Split::Train).map(|row| row.group.to_string()).collect();
         let here = Words { source: data.digest(), train, test };
         // A look may be run again, and what it told is then forgotten.
         let is_look = ctx.dry_run() == Some(DryRun::Look);

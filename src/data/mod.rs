@@ -12,6 +12,7 @@
 //! Reading files is in [`read`]; what their columns mean is in [`columns`]; data sets that are fetched are in [`sets`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod cell;
 pub mod columns;
 mod error;
 mod input;
@@ -34,7 +35,11 @@ pub use vault::{ExchangedTruth, VaultSize};
 pub use view::Data;
 
 use crate::core::digest::Digest;
-use std::collections::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
 use target::Truth;
 
 /// Which side a row is on for good.
@@ -67,7 +72,7 @@ pub struct Row {
     pub id: String,
     pub input: Input,
     /// Rows of one group stay on one side of every split.
-    pub group: String,
+    pub group: Arc<str>,
     pub split: Split,
     /// 0 (easy) to 1 (hard), NaN where unknown.
     pub difficulty: f32,
@@ -180,27 +185,36 @@ fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
     if rows.len() > MAX_ROWS {
         return Err(DataError::TooMany { what: "rows".into(), n: rows.len(), most: MAX_ROWS });
     }
-    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
-    let mut groups: HashMap<&str, (u32, Split, usize)> = HashMap::new();
-    let mut group_of = Vec::with_capacity(rows.len());
+    let mut ids = Firsts::new(rows, |row| &row.id);
+    let mut groups = Firsts::new(rows, |row| &row.group);
+    // The first row of each group, and for each row the number of its group.
+    let mut leads: Vec<u32> = Vec::new();
+    let mut group_of: Vec<u32> = Vec::with_capacity(rows.len());
     for (idx, row) in rows.iter().enumerate() {
-        if let Some(first) = seen.insert(&row.id, idx) {
+        if let Some(first) = ids.before(idx) {
             return Err(DataError::RepeatedId { id: row.id.clone(), first: first + 1, second: idx + 1 });
         }
-        for (field, text, most) in [("id", &row.id, MAX_NAME), ("group", &row.group, MAX_TEXT)] {
-            if text.len() > most {
-                return Err(DataError::TooLong { row: idx + 1, field, bytes: text.len(), most });
+        for (field, bytes, most) in [("id", row.id.len(), MAX_NAME), ("group", row.group.len(), MAX_TEXT)] {
+            if bytes > most {
+                return Err(DataError::TooLong { row: idx + 1, field, bytes, most });
             }
         }
         if row.difficulty < 0.0 || row.difficulty > 1.0 {
             return Err(DataError::Difficulty { row: idx + 1, value: row.difficulty });
         }
-        let fresh = groups.len() as u32;
-        let (number, split, first) = *groups.entry(&row.group).or_insert((fresh, row.split, idx));
+        let number = match groups.before(idx).and_then(|first| group_of.get(first)) {
+            Some(number) => *number,
+            None => {
+                leads.push(idx as u32);
+                leads.len() as u32 - 1
+            }
+        };
+        let first = leads.get(number as usize).map_or(idx, |first| *first as usize);
+        let split = rows.get(first).map_or(row.split, |first| first.split);
         // A split that rows state themselves may repeat a text, which the group is where there is no other: that is told.
         if split != row.split && row.group != same::own_group(&row.input) {
             return Err(DataError::GroupCrosses {
-                group: row.group.clone(),
+                group: row.group.to_string(),
                 first: first + 1,
                 first_split: split.name(),
                 second: idx + 1,
@@ -210,6 +224,35 @@ fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
         group_of.push(number);
     }
     Ok(group_of)
+}
+
+/// The first row that has each text of a kind, such as an id: a table of row numbers, for the texts are the rows' own.
+struct Firsts<'a> {
+    rows: &'a [Row],
+    text: fn(&Row) -> &str,
+    table: HashTable<u32>,
+    state: RandomState,
+}
+
+impl<'a> Firsts<'a> {
+    fn new(rows: &'a [Row], text: fn(&Row) -> &str) -> Firsts<'a> {
+        Firsts { rows, text, table: HashTable::new(), state: RandomState::new() }
+    }
+
+    /// The first of the rows looked at that has the text of row `idx`; none where it is this one.
+    fn before(&mut self, idx: usize) -> Option<usize> {
+        let (rows, text, state) = (self.rows, self.text, &self.state);
+        let of = |at: u32| rows.get(at as usize).map(text).unwrap_or_default();
+        let own = of(idx as u32);
+        let found = self.table.entry(state.hash_one(own), |at| of(*at) == own, |at| state.hash_one(of(*at)));
+        match found {
+            Entry::Occupied(found) => Some(*found.get() as usize),
+            Entry::Vacant(place) => {
+                place.insert(idx as u32);
+                None
+            }
+        }
+    }
 }
 
 fn check_truth(name: &str, rows: &[Row], classes: &[String], truth: &[u16]) -> Result<(), DataError> {
@@ -273,7 +316,6 @@ fn little_endian<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<
 pub(crate) mod tests {
     pub(crate) use super::input::tests::{prompt, rows};
     use super::*;
-    use std::sync::Arc;
 
     /// `n` rows with texts `text 0`…, classes by turns of `pattern`, the last `n_test` of them test rows.
     pub(crate) fn toy(n: usize, n_test: usize, pattern: &[u16]) -> Data {
@@ -281,7 +323,7 @@ pub(crate) mod tests {
             .map(|idx| Row {
                 id: format!("r{idx}"),
                 input: format!("text {idx}").into(),
-                group: format!("g{idx}"),
+                group: format!("g{idx}").into(),
                 split: if idx + n_test >= n { Split::Test } else { Split::Train },
                 difficulty: idx as f32 / n as f32,
             })

@@ -3,19 +3,24 @@
 //! How text is split and Parquet decoded is in [`crate::frames`], which reads tables by the same rules; what a cell means
 //! is decided in [`super::columns`].
 
+use super::cell::{self, Cell};
 use super::{DataError, MAX_ROWS};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
 use crate::frames::json::{Fault, Reader, Token};
-use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
-use crate::frames::{self, CLASSES, Frame, FrameError, Kind, SEALED, Sealed, Sources, parquet, stored_sealed};
+use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, Standing, decoded, utf8};
+use crate::frames::{self, CLASSES, EMPTY, Frame, FrameError, Kind, SEALED, Sealed, Sources, parquet, stored_sealed};
 use crate::store::hub::HubId;
 use polars::prelude::{AnyValue, DataFrame, Series};
 use rayon::prelude::*;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
+
+/// Bytes of a file that are held at once beside the records. Arbitrary: room for a window of [`PIECE`]s on many cores.
+const HELD: usize = 16 << 20;
 
 /// Bytes of JSON lines that are read in one piece. Tuned by hand: large against a piece's overhead.
 const PIECE: usize = 1 << 20;
@@ -50,12 +55,12 @@ pub struct Records {
     pub sealed: Sealed,
 }
 
-/// One record: a cell per column, `None` where the record has no such field.
+/// One record: a cell per column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// The line (text) or the row (otherwise) where it begins, from 1.
     pub at: usize,
-    pub cells: Vec<Option<Value>>,
+    pub cells: Vec<Cell>,
 }
 
 /// What a caller says about a file.
@@ -80,21 +85,21 @@ impl Records {
         let mut column_of: HashMap<String, usize> = HashMap::new();
         let mut records = Vec::new();
         for (at, row) in rows {
-            let mut cells: Vec<Option<Value>> = vec![None; columns.len()];
+            let mut cells: Vec<Cell> = vec![Cell::Missing; columns.len()];
             for (key, value) in row {
                 let column = *column_of.entry(key.clone()).or_insert_with(|| {
                     columns.push(key);
                     columns.len() - 1
                 });
-                cells.resize(columns.len(), None);
+                cells.resize(columns.len(), Cell::Missing);
                 if let Some(cell) = cells.get_mut(column) {
-                    *cell = Some(value);
+                    *cell = value.into();
                 }
             }
             records.push(Record { at, cells });
         }
         for record in &mut records {
-            record.cells.resize(columns.len(), None);
+            record.cells.resize(columns.len(), Cell::Missing);
         }
         Records {
             name: name.to_owned(),
@@ -133,7 +138,7 @@ impl Records {
                 }));
             }
             for record in part.records {
-                let mut cells = vec![None; joined.columns.len()];
+                let mut cells = vec![Cell::Missing; joined.columns.len()];
                 for (place, cell) in places.iter().zip(record.cells) {
                     if let Some(slot) = cells.get_mut(*place) {
                         *slot = cell;
@@ -143,7 +148,7 @@ impl Records {
             }
         }
         let n_columns = joined.columns.len();
-        joined.records.iter_mut().for_each(|record| record.cells.resize(n_columns, None));
+        joined.records.iter_mut().for_each(|record| record.cells.resize(n_columns, Cell::Missing));
         joined
     }
 
@@ -174,10 +179,10 @@ impl Records {
         for record in &self.records {
             for (cell, guess) in record.cells.iter().zip(&mut guesses) {
                 match cell {
-                    Some(Value::String(text)) => guess.see(text),
+                    Cell::Text(text) => guess.see(text),
                     // What a function of a row gave is as it is.
-                    Some(Value::Null) | None => {}
-                    Some(_) => guess.see("text"),
+                    Cell::Null | Cell::Missing => {}
+                    _ => guess.see("text"),
                 }
             }
         }
@@ -185,16 +190,16 @@ impl Records {
     }
 }
 
-/// A cell of a text file as a value of the column's kind.
-pub fn typed(cell: &Value, kind: Option<Kind>) -> Value {
-    let Value::String(text) = cell else { return cell.clone() };
+/// A cell of a text file as a value of the column's kind; none where there is no such field.
+pub fn typed(cell: &Cell, kind: Option<Kind>) -> Option<Value> {
+    let Cell::Text(text) = cell else { return cell.to_value() };
     let value = match kind {
         Some(Kind::Bool) => text.parse::<bool>().ok().map(Value::from),
         Some(Kind::Int) => text.parse::<i64>().ok().map(Value::from),
         Some(Kind::Float) => text.parse::<f64>().ok().map(number),
         Some(Kind::String) | None => None,
     };
-    value.unwrap_or_else(|| cell.clone())
+    Some(value.unwrap_or_else(|| Value::from(&**text)))
 }
 
 /// Reads the file that a script calls `path`: `.jsonl` or `.ndjson`, `.csv`, `.tsv`, `.parquet`.
@@ -223,24 +228,33 @@ pub fn read_file(ctx: &Context, name: &str, real: &Path, reading: &Reading) -> R
     if let Some((option, _)) = given.iter().find(|(_, given)| *given && !is_separated) {
         return Err(fails(format!("`{option}` is for .csv and .tsv"), Some(format!("leave out `{option}`"))));
     }
-    let bytes = frames::content(ctx, name, real).map_err(|error| match error {
+    let told = |error: FrameError| match error {
         FrameError::File { path, reason } if reason.contains("at most") => {
             let hint = "take a part of it, or convert it to Parquet with the needed columns only";
             DataError::File { path, reason, hint: Some(hint.into()) }
         }
         FrameError::File { path, reason } => DataError::File { path, reason, hint: None },
         other => other.into(),
-    })?;
-    let content = Digest::of_bytes(&bytes);
-    let records = if format == "parquet" {
-        read_parquet(ctx, name, bytes, reading.wanted.as_deref())
-    } else if is_separated {
-        let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
-        let dialect = dialect.map_err(|misread| malformed(name, misread))?;
-        parse_csv(ctx, name, &bytes, dialect, reading.wanted.as_deref())
+    };
+    let wanted = reading.wanted.as_deref();
+    let (records, content) = if format == "parquet" {
+        let bytes = frames::content(ctx, name, real).map_err(told)?;
+        let content = Digest::of_bytes(&bytes);
+        (read_parquet(ctx, name, bytes, wanted)?, content)
     } else {
-        parse_lines(ctx, name, &bytes, reading.wanted.as_deref())
-    }?;
+        let mut texts = Texts::of(frames::Pieces::open(ctx, name, real, HELD).map_err(told)?);
+        let records = if is_separated {
+            let dialect = Dialect::of(name, reading.separator.as_deref(), reading.quote.as_deref());
+            dialect
+                .map_err(|misread| malformed(name, misread))
+                .and_then(|dialect| parse_separated(ctx, name, &mut texts, dialect, wanted))
+        } else {
+            parse_lines(ctx, name, &mut texts, wanted)
+        };
+        // Whatever came of it, the file was read.
+        let content = texts.pieces.note(ctx).map_err(told)?;
+        (records?, content)
+    };
     let sealed = records.sealed.clone().and(&ctx.state::<Sources>().of(content));
     Ok(Records { content: vec![content], sealed, ..records })
 }
@@ -275,36 +289,47 @@ fn read_parquet(ctx: &Context, name: &str, bytes: Vec<u8>, wanted: Option<&[Stri
 
 /// One JSON object per line; blank lines are skipped.
 pub fn parse_jsonl(ctx: &Context, name: &str, bytes: &[u8]) -> Result<Records, DataError> {
-    parse_lines(ctx, name, bytes, None)
+    parse_lines(ctx, name, &mut Texts::one(bytes), None)
 }
 
-fn parse_lines(ctx: &Context, name: &str, bytes: &[u8], wanted: Option<&[String]>) -> Result<Records, DataError> {
+fn parse_lines(
+    ctx: &Context,
+    name: &str,
+    texts: &mut Texts<impl Iterator<Item = Result<Vec<u8>, String>>>,
+    wanted: Option<&[String]>,
+) -> Result<Records, DataError> {
     let refuse = |misread| malformed(name, misread);
-    let text = decoded(bytes).map_err(refuse)?;
-    let line_end = if text.contains('\n') { '\n' } else { '\r' };
-    let pieces = pieces(&text, line_end);
-    let shown = (text.len() >= SHOWN).then(|| Shown::begin(ctx, name, pieces.len()));
+    let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes / PIECE));
     let mut all = Lines::default();
-    for (idx, window) in pieces.chunks(WINDOW).enumerate() {
-        ctx.interrupt.check()?;
-        let read: Vec<Result<Lines, Misread>> =
-            window.par_iter().map(|piece| Lines::read(piece, line_end, wanted)).collect();
-        for lines in read {
-            let n_before = all.n_lines;
-            let lines = lines.map_err(|misread| {
-                let line = misread.line.map(|line| line + n_before);
-                refuse(Misread { line, ..misread })
-            })?;
-            all.append(lines).map_err(refuse)?;
-            check_count(all.records.len())?;
-        }
-        if let Some(shown) = &shown {
-            shown.done((idx * WINDOW + window.len()) as u64);
+    let mut n_read = 0;
+    // Several pieces are cut at line feeds.
+    let mut is_cut = false;
+    while let Some(text) = texts.next() {
+        let text = text.map_err(refuse)?;
+        is_cut = is_cut || texts.goes_on();
+        let line_end = if is_cut || text.contains('\n') { '\n' } else { '\r' };
+        for window in pieces(&text, line_end).chunks(WINDOW) {
+            ctx.interrupt.check()?;
+            let read: Vec<Result<Lines, Misread>> =
+                window.par_iter().map(|piece| Lines::read(piece, line_end, wanted)).collect();
+            for lines in read {
+                let n_before = all.n_lines;
+                let lines = lines.map_err(|misread| {
+                    let line = misread.line.map(|line| line + n_before);
+                    refuse(Misread { line, ..misread })
+                })?;
+                all.append(lines).map_err(refuse)?;
+                check_count(all.records.len())?;
+            }
+            n_read += window.iter().map(|piece| piece.len()).sum::<usize>();
+            if let Some(shown) = &shown {
+                shown.done((n_read / PIECE) as u64);
+            }
         }
     }
     let n_columns = all.kept.len();
     for record in &mut all.records {
-        record.cells.resize(n_columns, None);
+        record.cells.resize(n_columns, Cell::Missing);
     }
     let columns = all.kept.into_iter().chain(all.passed).collect();
     not_empty(
@@ -319,6 +344,74 @@ fn parse_lines(ctx: &Context, name: &str, bytes: &[u8], wanted: Option<&[String]
             sealed: Sealed::default(),
         },
     )
+}
+
+/// The text of a file that comes in pieces, one of which is held at a time and the next one is known.
+struct Texts<P> {
+    pieces: P,
+    next: Option<Result<Vec<u8>, String>>,
+    n_bytes: usize,
+    /// Lines before the next piece.
+    n_lines: usize,
+    n_given: usize,
+}
+
+impl Texts<frames::Pieces> {
+    fn of(pieces: frames::Pieces) -> Self {
+        let n_bytes = pieces.n_bytes as usize;
+        Texts::new(pieces, n_bytes)
+    }
+}
+
+impl Texts<std::iter::Empty<Result<Vec<u8>, String>>> {
+    /// Of one piece.
+    fn one(bytes: &[u8]) -> Self {
+        let first = Some(Ok(bytes.to_vec()));
+        Texts { pieces: std::iter::empty(), next: first, n_bytes: bytes.len(), n_lines: 0, n_given: 0 }
+    }
+}
+
+impl<P: Iterator<Item = Result<Vec<u8>, String>>> Texts<P> {
+    /// Of pieces that end with a line feed each, but for the last.
+    fn new(mut pieces: P, n_bytes: usize) -> Self {
+        let next = pieces.next().or_else(|| Some(Err(EMPTY.to_owned())));
+        Texts { pieces, next, n_bytes, n_lines: 0, n_given: 0 }
+    }
+
+    /// Whether there is another piece.
+    fn goes_on(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
+impl<P: Iterator<Item = Result<Vec<u8>, String>>> Iterator for Texts<P> {
+    type Item = Result<String, Misread>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = match self.next.take()? {
+            Ok(piece) => piece,
+            Err(reason) => return Some(Err(Misread::file(reason))),
+        };
+        self.next = self.pieces.next();
+        self.n_given += 1;
+        if self.n_given == 1 {
+            // Text in UTF-16 is one piece: its line feeds are not where bytes seem to say so.
+            if !matches!(decoded(&piece), Ok(Cow::Borrowed(_))) {
+                while let Some(Ok(more)) = self.next.take() {
+                    piece.extend(more);
+                    self.next = self.pieces.next();
+                }
+            }
+            self.n_lines += piece.iter().filter(|byte| **byte == b'\n').count();
+            return Some(decoded(&piece).map(Cow::into_owned));
+        }
+        let n_before = self.n_lines;
+        self.n_lines += piece.iter().filter(|byte| **byte == b'\n').count();
+        Some(String::from_utf8(piece).map_err(|error| match utf8(error.as_bytes()) {
+            Err(misread) => Misread { line: misread.line.map(|line| line + n_before), ..misread },
+            Ok(_) => Misread::file("is not UTF-8 text"),
+        }))
+    }
 }
 
 /// The text cut at line ends into pieces of about [`PIECE`] bytes.
@@ -397,7 +490,7 @@ impl Lines {
                 let what = format!("expected an object, got {}", describe(&value));
                 return Err(Misread { hint: hint.map(str::to_owned), ..Misread::at(at, what) });
             }
-            let mut cells: Vec<Option<Value>> = Vec::with_capacity(lines.kept.len());
+            let mut cells: Vec<Cell> = Vec::with_capacity(lines.kept.len());
             let mut next = 0;
             reader
                 .fields(|reader, name| {
@@ -418,12 +511,16 @@ impl Lines {
                     next = place + 1;
                     let Some((_, Some(column))) = order.get(place) else { return reader.skip() };
                     if cells.len() <= *column {
-                        cells.resize(column + 1, None);
+                        cells.resize(column + 1, Cell::Missing);
                     }
                     let begin = reader.place();
-                    let value = reader.value()?;
+                    let token = reader.token()?;
+                    let value = match cell::whole(&token) {
+                        Some(whole) => whole,
+                        None => reader.rest(token)?.into(),
+                    };
                     match cells.get_mut(*column) {
-                        Some(cell @ None) => *cell = Some(value),
+                        Some(cell @ Cell::Missing) => *cell = value,
                         _ => return Err(Fault { at: begin, what: format!("the field `{name}` occurs twice") }),
                     }
                     Ok(())
@@ -439,7 +536,7 @@ impl Lines {
     fn push(&mut self, record: Record) -> Result<(), Misread> {
         let at = record.at;
         self.n_cells += record.cells.len();
-        self.n_values += record.cells.iter().flatten().count();
+        self.n_values += record.cells.iter().filter(|cell| !cell.is_missing()).count();
         self.records.push(record);
         let n_columns = self.kept.len() + self.passed.len();
         if n_columns > MAX_COLUMNS {
@@ -475,7 +572,7 @@ impl Lines {
                 let mut cells = Vec::new();
                 for (cell, to) in record.cells.into_iter().zip(&moved) {
                     if cells.len() <= *to {
-                        cells.resize(to + 1, None);
+                        cells.resize(to + 1, Cell::Missing);
                     }
                     if let Some(place) = cells.get_mut(*to) {
                         *place = cell;
@@ -498,26 +595,71 @@ pub fn parse_csv(
     dialect: Dialect,
     wanted: Option<&[String]>,
 ) -> Result<Records, DataError> {
+    parse_separated(ctx, name, &mut Texts::one(bytes), dialect, wanted)
+}
+
+fn parse_separated(
+    ctx: &Context,
+    name: &str,
+    texts: &mut Texts<impl Iterator<Item = Result<Vec<u8>, String>>>,
+    dialect: Dialect,
+    wanted: Option<&[String]>,
+) -> Result<Records, DataError> {
     let refuse = |misread| malformed(name, misread);
-    let text = decoded(bytes).map_err(refuse)?;
-    let mut rows = Separated::open(&text, dialect).map_err(refuse)?;
-    let is_kept: Vec<bool> =
-        rows.columns().iter().map(|column| wanted.is_none_or(|wanted| wanted.contains(column))).collect();
+    let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes / PIECE));
+    let mut names: Vec<String> = Vec::new();
+    let mut is_kept: Vec<bool> = Vec::new();
     let mut records = Vec::new();
-    let mut fields: Vec<Field> = Vec::new();
-    while let Some(at) = rows.next(&mut fields).map_err(refuse)? {
-        if records.len() % 4096 == 0 {
-            ctx.interrupt.check()?;
+    let mut standing: Option<Standing> = None;
+    // What was not read of the pieces before, and the piece that follows it.
+    let mut text = String::new();
+    let mut n_read = 0;
+    while let Some(piece) = texts.next() {
+        let piece = piece.map_err(refuse)?;
+        let is_last = !texts.goes_on();
+        if text.is_empty() {
+            text = piece;
+        } else {
+            text.push_str(&piece);
         }
-        check_count(records.len() + 1)?;
-        let kept = fields.drain(..).zip(&is_kept).filter(|(_, is_kept)| **is_kept);
-        let cell = |(field, _): (Field, _)| match field.value() {
-            Some(_) => Some(Value::String(field.text.into_owned())),
-            None => Some(Value::Null),
+        let mut rows = match standing.take() {
+            Some(before) => Separated::go_on(&text, dialect, before),
+            None => match Separated::open(&text, dialect) {
+                Ok(rows) => rows,
+                Err(_) if !is_last => continue,
+                Err(misread) => return Err(refuse(misread)),
+            },
         };
-        records.push(Record { at, cells: kept.map(cell).collect() });
+        if names.is_empty() {
+            names = rows.columns().to_vec();
+            is_kept = names.iter().map(|column| wanted.is_none_or(|wanted| wanted.contains(column))).collect();
+        }
+        let mut fields: Vec<Field> = Vec::new();
+        loop {
+            // What ends with the piece may go on in the next one.
+            let next = if is_last { rows.next(&mut fields).map_err(refuse)? } else { rows.next_whole(&mut fields) };
+            let Some(at) = next else { break };
+            if records.len() % 4096 == 0 {
+                ctx.interrupt.check()?;
+            }
+            check_count(records.len() + 1)?;
+            let kept = fields.drain(..).zip(&is_kept).filter(|(_, is_kept)| **is_kept);
+            let cell = |(field, _): (Field, _)| match field.value() {
+                Some(_) => Cell::from(&*field.text),
+                None => Cell::Null,
+            };
+            records.push(Record { at, cells: kept.map(cell).collect() });
+        }
+        let stands = rows.standing();
+        let rest = text.get(stands.at..).unwrap_or_default().to_owned();
+        n_read += text.len() - rest.len();
+        text = rest;
+        standing = Some(stands);
+        if let Some(shown) = &shown {
+            shown.done((n_read / PIECE) as u64);
+        }
     }
-    let of = |side: bool| rows.columns().iter().zip(&is_kept).filter(move |(_, kept)| **kept == side);
+    let of = |side: bool| names.iter().zip(&is_kept).filter(move |(_, kept)| **kept == side);
     let columns = of(true).chain(of(false)).map(|(column, _)| column.clone()).collect();
     not_empty(
         name,
@@ -548,7 +690,7 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
                 what: format!("values of the type `{}` are not read", column.dtype()),
                 hint: Some("leave the column out, or store it as text or numbers".into()),
             })?;
-            record.cells.push(Some(cell));
+            record.cells.push(cell.into());
         }
     }
     not_empty(
@@ -566,7 +708,11 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
 }
 
 /// A cell in an error message: what it is, and itself if it is short.
-pub fn describe(value: &Value) -> String {
+pub fn described(cell: &Cell) -> String {
+    cell.to_value().map_or_else(|| "no such field".to_owned(), |value| describe(&value))
+}
+
+fn describe(value: &Value) -> String {
     let shown = |kind: &str, text: String| {
         if text.chars().count() <= 40 { format!("{kind} `{text}`") } else { kind.to_owned() }
     };
@@ -645,6 +791,10 @@ mod tests {
         parse_jsonl(&Context::for_tests(), "a.jsonl", text.as_bytes())
     }
 
+    fn values(records: &Records, row: usize) -> Vec<Option<Value>> {
+        records.records[row].cells.iter().map(Cell::to_value).collect()
+    }
+
     fn usual() -> Dialect {
         Dialect::of("a.csv", None, None).expect("usual")
     }
@@ -662,8 +812,8 @@ mod tests {
         let records =
             jsonl("\u{feff}{\"b\": 1, \"a\": \"x\"}\n\n{\"a\": null, \"c\": [true]}\r\n").expect("well-formed");
         assert_eq!(records.columns, ["b", "a", "c"]);
-        assert_eq!(records.records[0].cells, [Some(json!(1)), Some(json!("x")), None]);
-        assert_eq!(records.records[1].cells, [None, Some(Value::Null), Some(json!([true]))]);
+        assert_eq!(values(&records, 0), [Some(json!(1)), Some(json!("x")), None]);
+        assert_eq!(values(&records, 1), [None, Some(Value::Null), Some(json!([true]))]);
         assert_eq!(records.records[1].at, 3);
     }
 
@@ -689,9 +839,54 @@ mod tests {
     fn csv_fields_may_hold_separators_quotes_and_line_ends() {
         let records = csv("text,label\r\n\"a, \"\"b\"\"\nc\",1\r\n\r\nd,\r\n").expect("well-formed");
         assert_eq!(records.columns, ["text", "label"]);
-        assert_eq!(records.records[0].cells, [Some(json!("a, \"b\"\nc")), Some(json!("1"))]);
-        assert_eq!(records.records[1].cells, [Some(json!("d")), Some(Value::Null)]);
+        assert_eq!(values(&records, 0), [Some(json!("a, \"b\"\nc")), Some(json!("1"))]);
+        assert_eq!(values(&records, 1), [Some(json!("d")), Some(Value::Null)]);
         assert_eq!(records.records.iter().map(|record| record.at).collect::<Vec<_>>(), [2, 5]);
+    }
+
+    /// What is read of a file in pieces is what is read of it at once, errors and their lines too.
+    #[test]
+    fn a_file_in_pieces_is_the_same_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ctx = Context::for_tests();
+        let in_pieces = |name: &str, text: &[u8], size: usize| {
+            let real = folder.path().join(name);
+            std::fs::write(&real, text).expect("written");
+            let open = || frames::Pieces::open(&ctx, name, &real, size).expect("opened");
+            let pieces: Vec<Vec<u8>> = open().collect::<Result<_, _>>().expect("read");
+            assert_eq!(pieces.concat(), text);
+            assert!(pieces.iter().rev().skip(1).all(|piece| piece.ends_with(b"\n")));
+            let mut texts = Texts::of(open());
+            let read = if name.ends_with("csv") {
+                parse_separated(&ctx, name, &mut texts, usual(), None)
+            } else {
+                parse_lines(&ctx, name, &mut texts, None)
+            };
+            assert_eq!(texts.pieces.note(&ctx).expect("read"), Digest::of_bytes(text));
+            read.map_err(|error| error.to_string())
+        };
+        let utf16: Vec<u8> =
+            [0xfeff].into_iter().chain("a,b\n1,x\n2,y\n".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for (name, text) in [
+            ("a.csv", "\u{feff}a,\"b\nc\"\r\n1,\"x, \"\"y\"\"\r\nz\"\r\n\r\n2,\"\nü\"\r\n3,\r\n".as_bytes()),
+            ("b.csv", b"a\n1\n\n2\n\n\n3"),
+            ("c.csv", b"a,b\r1,x\r2,y\r"),
+            ("d.csv", &utf16),
+            ("e.csv", b"a,b\n1,x\n2,\"y\n3,z\n4,w\n"),
+            ("f.csv", b"a,b\n1,x\n2,y,z\n3,w\n"),
+            ("g.csv", b"a,b\n1,x\n2,y\n3,\xff\n4,v\n"),
+            ("h.csv", b"a,b\n1,x\n2,y\r\n3,w\n"),
+            ("i.csv", b"\n\n"),
+            ("a.jsonl", b"{\"a\": 1, \"b\": \"x\"}\n\n{\"b\": \"y\", \"c\": [1]}\r\n{\"a\": 2}"),
+            ("d.jsonl", b"{\"a\": 1}\n{\"a\": 2}\r{\"a\": 3}"),
+            ("b.jsonl", b"{\"a\": 1}\n{\"a\": 2}\n{\"a\": }\n{\"a\": 3}\n"),
+            ("c.jsonl", b"{\"a\": 1}\n{\"a\": 2}\n{\"a\": \"\xff\"}\n{\"a\": 3}\n"),
+        ] {
+            let whole = in_pieces(name, text, usize::MAX);
+            for size in [1, 2, 3, 5, 8, 13, 21] {
+                assert_eq!(in_pieces(name, text, size), whole, "{name} in pieces of {size}");
+            }
+        }
     }
 
     #[test]
@@ -717,7 +912,7 @@ mod tests {
         let ctx = Context::for_tests();
         let read = |name: &str| read_file(&ctx, name, &path(name), &Reading::default());
         std::fs::write(path("a.tsv"), "a\tb\n1\tx,y\n").expect("written");
-        assert_eq!(read("a.tsv").expect("read").records[0].cells[1], Some(json!("x,y")));
+        assert_eq!(values(&read("a.tsv").expect("read"), 0)[1], Some(json!("x,y")));
         std::fs::write(path("empty.csv"), "").expect("written");
         assert_eq!(why(read("empty.csv")), "`empty.csv`: is empty");
         std::fs::write(path("a.xlsx"), "x").expect("written");
@@ -734,7 +929,7 @@ mod tests {
         let file = std::fs::File::create(path("a.parquet")).expect("made");
         ParquetWriter::new(file).finish(&mut table).expect("written");
         let records = read("a.parquet").expect("read");
-        assert_eq!(records.records[1].cells, [Some(json!("y")), Some(json!(1)), Some(Value::Null)]);
+        assert_eq!(values(&records, 1), [Some(json!("y")), Some(json!(1)), Some(Value::Null)]);
         let bytes = std::fs::read(path("a.parquet")).expect("read");
         std::fs::write(path("cut.parquet"), &bytes[..bytes.len() / 2]).expect("written");
         assert!(why(read("cut.parquet")).starts_with("`cut.parquet`: is not readable as Parquet"));

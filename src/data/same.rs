@@ -3,6 +3,7 @@
 use super::{Input, Row, little_endian};
 use crate::core::digest::Digest;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What tells that two rows are the same to a model: its texts without white space at their ends, continuations in any order;
 /// its tokens; its features.
@@ -32,11 +33,11 @@ pub(super) fn identities(rows: &[Row]) -> Vec<Digest> {
 }
 
 /// What rows have in common that belong together: a text, a prompt, without one the continuations in any order.
-pub(super) fn own_group(input: &Input) -> String {
-    let of_bytes = |bytes: Vec<u8>| Digest::of_bytes(&bytes).to_hex();
+pub(super) fn own_group(input: &Input) -> Arc<str> {
+    let of_bytes = |bytes: Vec<u8>| Digest::of_bytes(&bytes).to_hex().into();
     match input {
         Input::Text(text) => text.clone(),
-        Input::Prompt(prompt) if !prompt.text.trim().is_empty() => prompt.text.clone(),
+        Input::Prompt(prompt) if !prompt.text.trim().is_empty() => prompt.text.as_str().into(),
         Input::Prompt(prompt) => {
             let mut texts = prompt.continuations.clone();
             texts.sort();
@@ -52,11 +53,16 @@ pub(super) fn own_group(input: &Input) -> String {
 pub(super) fn united(group_of: Vec<u32>, identities: &[Digest]) -> Vec<u32> {
     let n_groups = group_of.iter().max().map_or(0, |last| *last as usize + 1);
     let mut parent: Vec<u32> = (0..n_groups as u32).collect();
-    let mut first: HashMap<Digest, u32> = HashMap::with_capacity(identities.len());
     let mut is_united = false;
-    for (group, input) in group_of.iter().zip(identities) {
-        let (a, b) = (root(&mut parent, *group), *first.entry(*input).or_insert(*group));
-        let b = root(&mut parent, b);
+    // Rows that are the same side by side, by a table of their numbers: no copy of what they are.
+    let mut by_identity: Vec<u32> = (0..identities.len().min(group_of.len()) as u32).collect();
+    by_identity.sort_unstable_by_key(|row| identities.get(*row as usize));
+    for pair in by_identity.windows(2) {
+        let [one, other] = [pair.first(), pair.last()].map(|row| row.map_or(0, |row| *row as usize));
+        if identities.get(one) != identities.get(other) {
+            continue;
+        }
+        let [a, b] = [one, other].map(|row| root(&mut parent, group_of.get(row).copied().unwrap_or_default()));
         if a != b {
             is_united = true;
             if let Some(slot) = parent.get_mut(a.max(b) as usize) {

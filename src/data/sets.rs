@@ -1,5 +1,6 @@
 //! Data sets that come in packages, read into rows.
 
+use super::cell::Cell;
 use super::read::{Record, Records, parse_jsonl};
 use super::{DataError, Source, columns};
 use crate::core::context::Context;
@@ -68,7 +69,7 @@ pub fn load(ctx: &Context, set: &Set, test_share: f64, seed: u64) -> Result<Sour
     let records = (set.rows)(ctx, set, &files)?;
     let classes = Some(set.classes.iter().map(|class| (*class).to_owned()).collect());
     let mapping = columns::Mapping { classes, ..columns::Mapping::default() };
-    columns::source(&records, set.name, &mapping, test_share, seed)
+    columns::source(records, set.name, &mapping, test_share, seed)
 }
 
 /// The columns of every set.
@@ -81,15 +82,19 @@ fn headlines(ctx: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, Dat
     let read = parse_jsonl(ctx, set.name, files.first().map(Vec::as_slice).unwrap_or_default())?;
     let at = |name: &str| read.columns.iter().position(|column| column == name);
     let (input, ideal) = (at("input"), at("ideal"));
-    let cell = |record: &Record, column: Option<usize>| record.cells.get(column?)?.clone();
+    let cell = |record: &Record, column: Option<usize>| record.cells.get(column?).cloned();
     let message = |record: &Record| {
-        let messages = cell(record, input)?;
+        let messages = cell(record, input)?.to_value()?;
         let user = messages.as_array()?.iter().find(|message| message.get("role") == Some(&Value::from("user")))?;
         user.get("content").cloned()
     };
     let rows = read.records.iter();
-    let records =
-        rows.map(|record| Record { at: record.at, cells: vec![message(record), cell(record, ideal)] }).collect();
+    let records = rows
+        .map(|record| Record {
+            at: record.at,
+            cells: vec![message(record).into(), cell(record, ideal).unwrap_or_default()],
+        })
+        .collect();
     Ok(Records { columns: column_names(), records, ..read })
 }
 
@@ -100,7 +105,7 @@ fn messages(_: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, DataEr
         let text = String::from_utf8_lossy(file);
         for (at, line) in text.lines().enumerate().skip(3) {
             let Some((group, message)) = line.split_once('\t') else { continue };
-            let cells = [message, group].map(|cell| Some(Value::from(cell.trim()))).to_vec();
+            let cells = [message, group].map(|cell| Cell::from(cell.trim())).to_vec();
             records.push(Record { at: at + 1, cells });
         }
     }
@@ -117,7 +122,7 @@ mod tests {
         let line = r#"{"input": [{"role": "system", "content": "s"}, {"role": "user", "content": "h"}], "ideal": "1"}"#;
         let set = find("sarcasm").expect("known");
         let read = headlines(&Context::for_tests(), set, &[line.as_bytes().to_vec()]).expect("well-formed");
-        assert_eq!(read.records[0].cells, [Some(Value::from("h")), Some(Value::from("1"))]);
+        assert_eq!(read.records[0].cells, [Cell::from("h"), Cell::from("1")]);
     }
 
     #[test]
@@ -129,11 +134,8 @@ mod tests {
         let set = find("newsgroups").expect("known");
         let files = files.map(|file| file.as_bytes().to_vec());
         let read = messages(&Context::for_tests(), set, &files).expect("well-formed");
-        let cells: Vec<[&str; 2]> = read
-            .records
-            .iter()
-            .map(|row| [0, 1].map(|at| row.cells[at].as_ref().expect("there").as_str().expect("text")))
-            .collect();
+        let cells: Vec<[&str; 2]> =
+            read.records.iter().map(|row| [0, 1].map(|at| row.cells[at].as_str().expect("text"))).collect();
         assert_eq!(cells, [["a b", "sci.med"], ["c", "sci.space"]]);
         assert_eq!(read.records[0].at, 5);
     }

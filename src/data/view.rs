@@ -519,7 +519,7 @@ mod tests {
         let row = |idx: usize| Row {
             id: idx.to_string(),
             input: format!("text {idx}").into(),
-            group: (idx / size).to_string(),
+            group: (idx / size).to_string().into(),
             split: Split::Train,
             difficulty: f32::NAN,
         };
@@ -560,8 +560,8 @@ mod tests {
         let data = grouped(90, 5);
         for seed in 0..20 {
             let [first, second] = data.halves(seed).expect("halves");
-            let groups: Vec<&str> = first.rows().map(|row| row.group.as_str()).collect();
-            assert!(second.rows().all(|row| !groups.contains(&row.group.as_str())));
+            let groups: Vec<&str> = first.rows().map(|row| &*row.group).collect();
+            assert!(second.rows().all(|row| !groups.contains(&&*row.group)));
             assert_eq!((first.len(), second.len()), (45, 45));
         }
     }
@@ -595,7 +595,7 @@ mod tests {
         assert!(data.sample(91, 1).is_err() && data.sample(0, 1).is_err());
         let sample = |n| grouped(90, 3).sample_unbalanced(n, 0).expect("sample");
         let whole = |data: &Data| {
-            let groups: std::collections::BTreeSet<&str> = data.rows().map(|row| row.group.as_str()).collect();
+            let groups: std::collections::BTreeSet<&str> = data.rows().map(|row| &*row.group).collect();
             groups.len()
         };
         assert_eq!((sample(9).len(), whole(&sample(9))), (9, 3));
@@ -641,8 +641,9 @@ mod tests {
         let data = grouped(90, 5);
         let drawn = data.halves(1).expect("halves")[0].clone();
         let rest = data.without(&drawn).expect("one data set");
-        let groups =
-            |data: &Data| -> std::collections::BTreeSet<String> { data.rows().map(|row| row.group.clone()).collect() };
+        let groups = |data: &Data| -> std::collections::BTreeSet<String> {
+            data.rows().map(|row| row.group.to_string()).collect()
+        };
         assert!(groups(&rest).is_disjoint(&groups(&drawn)));
         assert_eq!((groups(&rest).len(), groups(&drawn).len()), (9, 9));
         assert!(rest.class_counts().is_some(), "a drawn part's rest");

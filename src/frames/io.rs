@@ -10,7 +10,7 @@ use super::sources::Sources;
 use super::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, decoded};
 use super::{Frame, MAX_ROWS, features, npy, parquet};
 use crate::core::context::{Context, Interrupt, plain};
-use crate::core::digest::Digest;
+use crate::core::digest::{Digest, Parts};
 use crate::core::files;
 use polars::prelude::Column;
 use polars_io::SerWriter;
@@ -19,7 +19,9 @@ use polars_io::parquet::write::{KeyValueMetadata, ParquetWriter};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 /// The largest file that is read: 2 GiB. Arbitrary; it is read whole.
 pub const MAX_FILE: u64 = 2 << 30;
@@ -69,19 +71,90 @@ pub struct Reading {
 
 /// The bytes of the file at `real`, which errors call `name`. The caller has checked that it may be read.
 pub fn content(ctx: &Context, name: &str, real: &Path) -> Result<Vec<u8>, FrameError> {
-    let fails = |reason: String| FrameError::File { path: name.to_owned(), reason };
-    let metadata = std::fs::metadata(real).map_err(|error| fails(plain(&error)))?;
-    if !metadata.is_file() {
-        return Err(fails("is not a file".to_owned()));
-    }
-    if metadata.len() > MAX_FILE {
-        return Err(fails(format!("has {} bytes, at most {MAX_FILE} are read", metadata.len())));
-    }
-    let bytes = std::fs::read(real).map_err(|error| fails(plain(&error)))?;
-    ctx.note_read(real, &bytes);
-    warn_of_another_run(ctx, name, real);
+    let mut pieces = Pieces::open(ctx, name, real, usize::MAX)?;
+    let bytes = pieces.next().transpose().map_err(|reason| FrameError::File { path: name.to_owned(), reason })?;
+    pieces.note(ctx)?;
     ctx.interrupt.check()?;
-    if bytes.is_empty() { Err(fails("is empty".to_owned())) } else { Ok(bytes) }
+    let bytes = bytes.filter(|bytes| !bytes.is_empty());
+    bytes.ok_or_else(|| FrameError::File { path: name.to_owned(), reason: EMPTY.to_owned() })
+}
+
+/// What is wrong with a file without a byte.
+pub const EMPTY: &str = "is empty";
+
+/// The bytes of a file, in pieces of about so many bytes that end with a line feed, of which one is held at a time. A line that is longer makes
+/// its piece longer.
+pub struct Pieces {
+    name: String,
+    real: PathBuf,
+    file: File,
+    size: usize,
+    /// How many bytes the file had when it was opened.
+    pub n_bytes: u64,
+    hasher: Parts,
+    n_read: u64,
+    /// Read behind the last line feed.
+    rest: Vec<u8>,
+    is_done: bool,
+}
+
+impl Pieces {
+    /// Opens the file at `real`, which errors call `name`. The caller has checked that it may be read, and calls [`Pieces::note`].
+    pub fn open(ctx: &Context, name: &str, real: &Path, size: usize) -> Result<Pieces, FrameError> {
+        let fails = |reason: String| FrameError::File { path: name.to_owned(), reason };
+        let metadata = std::fs::metadata(real).map_err(|error| fails(plain(&error)))?;
+        if !metadata.is_file() {
+            return Err(fails("is not a file".to_owned()));
+        }
+        let n_bytes = metadata.len();
+        if n_bytes > MAX_FILE {
+            return Err(fails(format!("has {n_bytes} bytes, at most {MAX_FILE} are read")));
+        }
+        let file = File::open(real).map_err(|error| fails(plain(&error)))?;
+        warn_of_another_run(ctx, name, real);
+        let size = size.min(n_bytes as usize + 1);
+        let (name, real, hasher) = (name.to_owned(), real.to_owned(), Parts::default());
+        Ok(Pieces { name, real, file, size, n_bytes, hasher, n_read: 0, rest: Vec::new(), is_done: false })
+    }
+
+    /// Tells the context that the whole file was read, what was not asked for included; the hash of its content.
+    pub fn note(mut self, ctx: &Context) -> Result<Digest, FrameError> {
+        while let Some(piece) = self.next() {
+            piece.map_err(|reason| FrameError::File { path: self.name.clone(), reason })?;
+        }
+        let hash = self.hasher.finish();
+        ctx.note_content(&self.real, hash, self.n_read);
+        Ok(hash)
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Vec<u8>, String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = std::mem::take(&mut self.rest);
+        while !self.is_done {
+            let begin = piece.len();
+            piece.reserve_exact(self.size);
+            let n = match self.file.by_ref().take(self.size as u64).read_to_end(&mut piece) {
+                Ok(n) => n,
+                Err(error) => {
+                    self.is_done = true;
+                    return Some(Err(plain(&error)));
+                }
+            };
+            let read = piece.get(begin..).unwrap_or_default();
+            self.hasher.add(read);
+            self.n_read += n as u64;
+            if n < self.size {
+                self.is_done = true;
+            } else if let Some(end) = read.iter().rposition(|byte| *byte == b'\n').map(|at| begin + at + 1) {
+                self.rest = piece.split_off(end);
+                return Some(Ok(piece));
+            }
+        }
+        (!piece.is_empty()).then_some(Ok(piece))
+    }
 }
 
 /// Warns of a file that another run left: what is in it of sealed truth, that run's record says.

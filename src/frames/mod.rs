@@ -25,7 +25,7 @@ mod verbs;
 pub use classes::{KEY as CLASSES, read_by_index};
 pub use content::Kind;
 pub use error::FrameError;
-pub use io::{Format, MAX_FILE, Reading, content};
+pub use io::{EMPTY, Format, MAX_FILE, Pieces, Reading, content};
 pub use render::{BOUNDS, Bounds, NULL, Shown, escape_markdown, interval};
 pub use rows::{Classes, Probabilities, argmax};
 pub use sealed::{KEY as SEALED, Sealed, stored as stored_sealed};

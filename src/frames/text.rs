@@ -66,7 +66,8 @@ pub fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, Misread> {
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, Misread> {
+/// UTF-8 text, or an error with its line.
+pub fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, Misread> {
     std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let n_line_feeds = before.iter().filter(|byte| **byte == b'\n').count();
@@ -167,6 +168,16 @@ impl LineEnd {
     }
 }
 
+/// Where a reader stands in a text that comes in pieces.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The first byte of the piece that was not read.
+    pub at: usize,
+    line: usize,
+    line_end: Option<LineEnd>,
+    columns: Vec<String>,
+}
+
 /// The records of separated text, after RFC 4180: a header, fields in quotes may hold separators, line ends and doubled
 /// quotes. Every record has as many fields as the header.
 pub struct Separated<'a> {
@@ -206,6 +217,30 @@ impl<'a> Separated<'a> {
         }
         open.columns = fields.iter().map(|field| field.text.to_string()).collect();
         Ok(open)
+    }
+
+    /// Goes on with the next piece of a text, behind what `before` has read.
+    pub fn go_on(text: &'a str, dialect: Dialect, before: Standing) -> Separated<'a> {
+        let Standing { line, line_end, columns, .. } = before;
+        Separated { text, at: 0, line, dialect, line_end, columns }
+    }
+
+    /// Where the reader stands.
+    pub fn standing(&self) -> Standing {
+        Standing { at: self.at, line: self.line, line_end: self.line_end, columns: self.columns.clone() }
+    }
+
+    /// The next record as [`Separated::next`] has it, where it ends within this piece for sure. Else the reader stays where it is and
+    /// answers nothing: more of the text decides, also where it is malformed so far.
+    pub fn next_whole(&mut self, fields: &mut Vec<Field<'a>>) -> Option<usize> {
+        let (at, line, line_end) = (self.at, self.line, self.line_end);
+        match self.next(fields) {
+            Ok(Some(begin)) if self.at < self.text.len() => Some(begin),
+            _ => {
+                (self.at, self.line, self.line_end) = (at, line, line_end);
+                None
+            }
+        }
     }
 
     /// The names in the header.

@@ -168,6 +168,16 @@ pub fn apply(engine: &mut Engine, limits: &Limits) {
         });
         admitted(&bounds, args, n, &size)
     });
+    put(&mut module, "append", vec![array, array], move |args| {
+        let more = taken(args, 1);
+        let size = bounds.size(&more);
+        bounds.check(&size)?;
+        let n = change(args, |items: &mut Array| {
+            items.extend(more.cast::<Array>());
+            items.len()
+        });
+        admitted(&bounds, args, n, &size)
+    });
     put(&mut module, "insert", vec![array, TypeId::of::<i64>(), any], move |args| {
         let (at, item) = (taken(args, 1).as_int().unwrap_or_default(), taken(args, 2));
         let size = bounds.size(&item);

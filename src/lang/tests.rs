@@ -213,6 +213,11 @@ fn growing_takes_linear_time_and_meets_its_bound() {
         "let rows = []; for i in 0..131072 { rows.push(#{ id: i, text: \"a b c\", label: i % 2 }); } rows.len()",
         "131072",
     );
+    gives("let a = []; for i in 0..131072 { a.append([i]); } a[-1] + a.len()", "262143");
+    gives(
+        "let a = [1]; a.append([2, 3]); a.append([]); let b = [0]; b.append(a); `${a} ${b}`",
+        "[1, 2, 3] [0, 1, 2, 3]",
+    );
     // A second where nothing else runs; the bound is far from the quadratic time, which is over a minute.
     assert!(start.elapsed().as_secs_f64() < 15.0, "{:?}", start.elapsed());
     for code in [
@@ -220,6 +225,8 @@ fn growing_takes_linear_time_and_meets_its_bound() {
         "let m = #{}; let i = 0; loop { m.set(\"k\" + i, i); i += 1; }",
         "let a = []; loop { a.push(1); }",
         "let a = []; loop { a.insert(0, 1); }",
+        "let a = [1]; loop { a.append([2]); }",
+        "let a = [1]; loop { a.append(a); }",
         "let a = [[]]; loop { a[0].push([1, 2]); }",
         "let a = []; let b = []; b.pad(100000, 0); loop { a.push(b); }",
         "let m = #{ a: #{} }; let i = 0; loop { m.a[\"k\" + i] = i; i += 1; }",

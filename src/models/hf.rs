@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The files of a checkpoint.
+#[derive(Clone)]
 pub struct HfFiles {
     pub config: Vec<u8>,
     /// Each with its name: one, or the shards of an index.

@@ -265,8 +265,13 @@ pub(crate) mod testing {
     /// Rows `r0`, `r1`, … of which nothing is asked, all on one side.
     pub fn rows(inputs: Vec<crate::data::Input>, split: crate::data::Split) -> Data {
         use crate::data::{Row, Source, Target};
-        let row =
-            |(idx, input)| Row { id: format!("r{idx}"), input, group: format!("g{idx}"), split, difficulty: f32::NAN };
+        let row = |(idx, input)| Row {
+            id: format!("r{idx}"),
+            input,
+            group: format!("g{idx}").into(),
+            split,
+            difficulty: f32::NAN,
+        };
         let rows = inputs.into_iter().enumerate().map(row).collect();
         Data::new(Arc::new(Source::with_target("toy", rows, Target::None).expect("valid")))
     }

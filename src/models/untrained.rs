@@ -235,7 +235,7 @@ mod tests {
         let row = |(idx, text): (usize, &&str)| Row {
             id: format!("r{idx}"),
             input: (*text).into(),
-            group: format!("r{idx}"),
+            group: format!("r{idx}").into(),
             split: Split::Train,
             difficulty: f32::NAN,
         };

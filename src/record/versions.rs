@@ -17,6 +17,7 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("data/draw", 1, 0),
     ("data/frame", 1, 1),
     ("data/identity", 1, 0),
+    ("data/known", 1, 0),
     ("data/made", 1, 0),
     ("data/source", 1, 1),
     ("data/truth", 1, 1),

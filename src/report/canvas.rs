@@ -249,6 +249,20 @@ impl Canvas {
         self.put(at, shown, whole, style, false);
     }
 
+    /// A name cut to `room` pixels so that it can be told from the others of its axis or legend; the whole is kept as a tooltip.
+    pub fn name<T: AsRef<str>>(&mut self, at: (f64, f64), name: &str, among: &[T], room: f64, style: Style) {
+        let shown = cut_among(name, among, room, style);
+        let whole = (shown != name).then(|| name.to_owned());
+        self.put(at, shown, whole, style, false);
+    }
+
+    /// A name as [`Canvas::name`] cuts it, reading upwards.
+    pub fn name_upwards<T: AsRef<str>>(&mut self, at: (f64, f64), name: &str, among: &[T], room: f64, style: Style) {
+        let shown = cut_among(name, among, room, style);
+        let whole = (shown != name).then(|| name.to_owned());
+        self.put(at, shown, whole, style, true);
+    }
+
     /// Text that reads upwards, centred on `at`.
     pub fn text_upwards(&mut self, at: (f64, f64), text: &str, style: Style) {
         self.put(at, text.to_owned(), None, style, true);
@@ -421,6 +435,20 @@ pub(super) fn cut(text: &str, room: f64, style: Style) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// `text` cut as [`cut`] does it; in the middle where another of `names` would look the same without its end.
+pub(super) fn cut_among<T: AsRef<str>>(text: &str, names: &[T], room: f64, style: Style) -> String {
+    let shown = cut(text, room, style);
+    let mut others = names.iter().map(AsRef::as_ref).filter(|name| *name != text);
+    if shown == text || !others.any(|name| cut(name, room, style) == shown) {
+        return shown;
+    }
+    let end: String = text.chars().rev().collect();
+    let end = cut(&end, room * 0.6, style);
+    let end: String = end.trim_end_matches('…').chars().rev().collect();
+    let begin = cut(text, room - text_width(&end, style), style);
+    format!("{begin}{}", end.trim_start())
+}
+
 /// Fallback fonts are wider than Helvetica: room for them (measured on Liberation and DejaVu Sans, chosen between).
 const SAFETY: f64 = 1.06;
 const BOLD: f64 = 1.13;
@@ -491,5 +519,18 @@ mod tests {
         let shown = cut("a rather long method name\nwith a break", 80.0, style);
         assert!(shown.ends_with('…') && text_width(&shown, style) <= 80.0, "{shown}");
         assert_eq!(cut("short", 80.0, style), "short");
+    }
+
+    #[test]
+    fn names_that_differ_at_their_end_alone_keep_it() {
+        let style = Style::new(13.0);
+        let names: Vec<String> = (0..40).map(|idx| format!("confidence loss with a ramp of {idx} steps")).collect();
+        let shown: Vec<String> = names.iter().map(|name| cut_among(name, &names, 120.0, style)).collect();
+        let different: std::collections::BTreeSet<&String> = shown.iter().collect();
+        assert_eq!(different.len(), 40, "{shown:?}");
+        assert!(shown.iter().all(|name| text_width(name, style) <= 120.0 && name.starts_with("conf")), "{shown:?}");
+        assert!(shown[7].ends_with("7 steps"), "{}", shown[7]);
+        assert_eq!(cut_among("naive", &names, 120.0, style), "naive");
+        assert_eq!(cut_among(&names[3], &["naive".to_owned()], 80.0, style), cut(&names[3], 80.0, style));
     }
 }

@@ -176,9 +176,10 @@ pub(super) fn draw(forest: &Forest, medium: Medium) -> Canvas {
         canvas.rect((margin, y + 6.0), (wide + 4.0, 19.0), colour::GROUND);
         canvas.text_within((margin, y + 20.0), &group.heading, width - 2.0 * margin, heading);
         y += HEADING;
+        let labels: Vec<&str> = group.lines.iter().map(|line| line.label.as_str()).collect();
         for line in &group.lines {
             let middle = y + row / 2.0;
-            canvas.text_within((margin + 10.0, middle + 4.5), &line.label, label_width + 2.0, body);
+            canvas.name((margin + 10.0, middle + 4.5), &line.label, &labels, label_width + 2.0, body);
             draw_line(&mut canvas, forest, line, &scale, middle, offset);
             for ((value, x), room) in line.values.iter().zip(&values_at).zip(&value_widths) {
                 canvas.text_within((*x, middle + 4.0), value, room + 4.0, small);

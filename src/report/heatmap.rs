@@ -172,7 +172,7 @@ impl Grid<'_> {
         for (r, row) in rows.iter().enumerate() {
             let y = top + r as f64 * cell.1;
             if cell.1 >= 11.0 {
-                canvas.text_within((left - 8.0, y + cell.1 / 2.0 + 4.0), row, max_label, small.anchor(Anchor::End));
+                canvas.name((left - 8.0, y + cell.1 / 2.0 + 4.0), row, rows, max_label, small.anchor(Anchor::End));
             }
             for (c, column) in columns.iter().enumerate() {
                 let at = (left + c as f64 * cell.0, y);
@@ -195,10 +195,9 @@ impl Grid<'_> {
         for (c, column) in columns.iter().enumerate() {
             let x = left + (c as f64 + 0.5) * cell.0;
             if upright {
-                canvas.text_within((x, bottom + 16.0), column, cell.0, small.anchor(Anchor::Middle));
+                canvas.name((x, bottom + 16.0), column, columns, cell.0, small.anchor(Anchor::Middle));
             } else if cell.0 >= 11.0 {
-                let shown = super::canvas::cut(column, max_label, small);
-                canvas.text_upwards((x + 4.0, bottom + 6.0), &shown, small.anchor(Anchor::End));
+                canvas.name_upwards((x + 4.0, bottom + 6.0), column, columns, max_label, small.anchor(Anchor::End));
             }
         }
         let centred = Style::new(TEXT).anchor(Anchor::Middle);

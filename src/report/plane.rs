@@ -342,6 +342,7 @@ impl Drawing<'_> {
             canvas.text_within((right + 18.0, at + 4.0), &self.plane.legend, room, small.bold());
             at += 19.0;
         }
+        let names: Vec<&str> = self.legend.iter().map(|(name, _)| *name).collect();
         for (name, ink) in self.legend {
             let colour = ink.colour;
             if self.plane.look == Look::Lines {
@@ -353,7 +354,7 @@ impl Drawing<'_> {
                 if self.plane.look.is_length() { 5.0 } else { 3.6 },
                 colour,
             );
-            canvas.text_within((right + 50.0, at + 4.0), name, self.layout.max_legend, small);
+            canvas.name((right + 50.0, at + 4.0), name, &names, self.layout.max_legend, small);
             at += 19.0;
         }
     }
@@ -404,8 +405,8 @@ impl Drawing<'_> {
                         canvas.text((x, place.bottom + 16.0 + 13.0 * row as f64), line, ink.anchor(Anchor::Middle));
                     }
                 } else if slot >= 11.0 {
-                    let shown = cut(name, MAX_NAME, ink);
-                    canvas.text_upwards((x + 4.0, place.bottom + 6.0), &shown, ink.anchor(Anchor::End));
+                    let at = (x + 4.0, place.bottom + 6.0);
+                    canvas.name_upwards(at, name, &self.plane.names, MAX_NAME, ink.anchor(Anchor::End));
                 }
             }
         }
@@ -451,8 +452,9 @@ impl Drawing<'_> {
         for series in &facet.series {
             let nth = self.legend.iter().position(|(name, _)| *name == series.name).unwrap_or(0);
             for point in &series.points {
-                // Bars of one series differ by their place: a method has its colour here too.
-                let own = self.places.get(point.x as usize).filter(|_| self.legend.is_empty());
+                // Bars of one series differ by their place: a method has its colour here too, where there are colours enough.
+                let coloured = self.legend.is_empty() && self.places.len() <= colour::SERIES.len();
+                let own = self.places.get(point.x as usize).filter(|_| coloured);
                 let colour = own.copied().unwrap_or_else(|| ink(series)).colour;
                 let middle = sx.at(point.x) + (nth as f64 - (n - 1) as f64 / 2.0) * wide;
                 if !point.y.is_finite() {

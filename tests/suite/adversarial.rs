@@ -398,6 +398,25 @@ fn what_a_script_may_try_ends_in_an_error_with_a_code() {
 }
 
 #[test]
+fn tables_and_figures_that_would_explode_are_refused_before_they_do() {
+    let rows =
+        "let a = []; for i in 0..60000 { a.push(#{ k: \"k\", r: \"r\" + i, x: i * 1.0 }); } let f = frame::of(a);";
+    for (code, expected) in [
+        ("f.join(f.rename(#{ x: \"y\" }), #{ on: \"k\" })", "frame/too-many-rows"),
+        ("f.pivot(\"r\", #{ index: \"x\", values: \"x\" })", "frame/refused"),
+        ("plot::scatter(f, #{ x: \"x\", y: \"x\" })", "report/too-many"),
+        ("plot::bar(f, #{ x: \"r\", y: \"x\" })", "report/too-many"),
+        ("for i in 0..20 { f = frame::concat([f, f]); } f", "frame/too-many-rows"),
+    ] {
+        let memory = high_water();
+        let Err(error) = run(&format!("{rows} {code}")) else { panic!("{code} is not refused") };
+        let grown = high_water().saturating_sub(memory) >> 20;
+        assert_eq!(error.code, expected, "{code}: {error}");
+        assert!(grown < 1500, "{code} took {grown} MiB");
+    }
+}
+
+#[test]
 fn harmless_oddities_run() {
     for (code, shown) in [
         ("", ""),

@@ -252,3 +252,28 @@ fn comments_are_told_from_strings() {
     let kept: Vec<(usize, String)> = [(1, "a"), (7, "c"), (10, "d")].map(|(n, line)| (n, line.to_owned())).into();
     assert_eq!(code(text), kept);
 }
+
+/// The sections of a manifest that say how the release profile compiles, without w2s itself.
+fn release_profile(manifest: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(manifest)).expect("a manifest");
+    let mut found = Vec::new();
+    let mut inside = false;
+    for line in
+        text.lines().map(|line| line.split('#').next().unwrap_or_default().trim()).filter(|line| !line.is_empty())
+    {
+        if line.starts_with('[') {
+            inside = line.starts_with("[profile.release") && line != "[profile.release.package.w2s]";
+        }
+        if inside {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn fuzzing_compiles_the_dependencies_as_the_program_does() {
+    let program = release_profile("Cargo.toml");
+    assert!(program.len() > 10, "{program:?}");
+    assert_eq!(program, release_profile("fuzz/Cargo.toml"), "change both together");
+}

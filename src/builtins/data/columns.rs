@@ -3,6 +3,7 @@
 use super::rows::{from_value, to_value};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
+use crate::data::cell::Cell;
 use crate::data::columns::{self, Mapping};
 use crate::data::read::{Record, Records, typed};
 use crate::data::{DataError, Source};
@@ -112,11 +113,11 @@ impl Columns {
         }
     }
 
-    /// The data set of the records, which get a column more for every function.
+    /// The data set of the records, to which every function adds a column first.
     pub fn source(
         mut self,
         call: &Call,
-        records: &mut Records,
+        mut records: Records,
         name: &str,
         test_share: f64,
         seed: u64,
@@ -124,13 +125,13 @@ impl Columns {
         let given = self.given();
         let are_pairs = given.contains(&"chosen")
             || given.contains(&"rejected")
-            || preference::applies(records) && !given.iter().any(|name| NOT_OF_PAIRS.contains(name));
+            || preference::applies(&records) && !given.iter().any(|name| NOT_OF_PAIRS.contains(name));
         if are_pairs {
             self.refuse(&given, &NOT_OF_PAIRS, if given.contains(&"chosen") { "chosen" } else { "rejected" })?;
         } else {
             self.refuse(&given, &["between"], "continuations")?;
         }
-        let mut take = |meaning| self.take(call, records, meaning);
+        let mut take = |meaning| self.take(call, &mut records, meaning);
         let mut mapping = Mapping {
             text: take("text")?,
             tokens: take("tokens")?,
@@ -150,7 +151,7 @@ impl Columns {
         if are_pairs {
             let (prompt, between) = (mapping.prompt.take(), self.between);
             let pairs = preference::Mapping { prompt, chosen, rejected, between, places: mapping };
-            return Ok(preference::source(records, name, &pairs, test_share, seed)?);
+            return Ok(preference::source(&records, name, &pairs, test_share, seed)?);
         }
         mapping.classes = self.classes;
         Ok(columns::source(records, name, &mapping, test_share, seed)?)
@@ -213,10 +214,10 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
         let value = from_value(&answer).map_err(|why| -> DataError {
             records.misfit(idx, &name, "text, a number, a truth value or an array", &why)
         })?;
-        values.push(value);
+        values.push(Cell::from(value));
     }
     records.columns.push(name.clone());
-    records.records.iter_mut().zip(values).for_each(|(record, value)| record.cells.push(Some(value)));
+    records.records.iter_mut().zip(values).for_each(|(record, value)| record.cells.push(value));
     Ok(Some(name))
 }
 
@@ -224,7 +225,7 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
 pub(super) fn row_of(records: &Records, record: &Record, kinds: &[Option<Kind>]) -> Map {
     let cells = records.columns.iter().zip(&record.cells).zip(kinds);
     let fields = cells.filter_map(|((column, cell), kind)| {
-        cell.as_ref().map(|cell| (column.as_str().into(), to_value(&typed(cell, *kind))))
+        typed(cell, *kind).map(|value| (column.as_str().into(), to_value(&value)))
     });
     fields.collect()
 }
@@ -254,13 +255,13 @@ pub(super) fn refuse_silence(
     }
     for comparison in &used.compares {
         let Some(idx) = records.columns.iter().position(|column| *column == comparison.field) else { continue };
-        let cells = || records.records.iter().filter_map(|record| Some((record.at, record.cells.get(idx)?.as_ref()?)));
+        let cells = || records.records.iter().filter_map(|record| Some((record.at, record.cells.get(idx)?)));
         let mut values = cells().filter(|(_, cell)| !cell.is_null()).peekable();
         let Some((at, cell)) = values.peek().copied() else { continue };
         let kind = kinds.get(idx).copied().flatten();
-        let fits = |cell: &serde_json::Value| {
-            let cell = typed(cell, kind);
-            if comparison.with_number { cell.is_string() } else { cell.is_number() }
+        let fits = |cell: &Cell| {
+            typed(cell, kind)
+                .is_some_and(|cell| if comparison.with_number { cell.is_string() } else { cell.is_number() })
         };
         if values.all(|(_, cell)| fits(cell)) {
             let field = &comparison.field;
@@ -284,8 +285,9 @@ pub(super) fn refuse_silence(
     Ok(())
 }
 
-fn shown(cell: &serde_json::Value) -> String {
-    let text = cell.as_str().map_or_else(|| cell.to_string(), str::to_owned);
+fn shown(cell: &Cell) -> String {
+    let written = || cell.to_value().map(|value| value.to_string()).unwrap_or_default();
+    let text = cell.as_str().map_or_else(written, str::to_owned);
     if text.chars().count() > 40 { text.chars().take(40).chain(['…']).collect() } else { text }
 }
 

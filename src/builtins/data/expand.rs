@@ -5,6 +5,7 @@ use super::columns::{refuse_silence, row_of};
 use super::rows::from_value;
 use crate::bind::prelude::*;
 use crate::core::random::Random;
+use crate::data::cell::Cell;
 use crate::data::read::{Record, Records};
 use crate::data::{DataError, MAX_ROWS};
 use serde_json::Value;
@@ -102,7 +103,7 @@ pub fn in_split(records: &mut Records, split: &str) -> Result<(), Fault> {
         return Err(Fault::new("data/split", what).hint("name it alone, not by split"));
     }
     records.columns.push("split".to_owned());
-    records.records.iter_mut().for_each(|record| record.cells.push(Some(Value::from(split))));
+    records.records.iter_mut().for_each(|record| record.cells.push(Cell::from(split)));
     Ok(())
 }
 
@@ -111,8 +112,8 @@ pub fn in_split(records: &mut Records, split: &str) -> Result<(), Fault> {
 pub fn without_test_groups(call: &Call, records: &mut Records, columns: [Option<&str>; 2]) {
     let named = columns.into_iter().flatten().find_map(|name| records.columns.iter().position(|own| own == name));
     let (Some(group), Ok(split)) = (named, records.column("split")) else { return };
-    let cell = |record: &Record, at: usize| record.cells.get(at).cloned().flatten();
-    let is_test = |record: &Record| cell(record, split) == Some(Value::from("test"));
+    let cell = |record: &Record, at: usize| record.cells.get(at).and_then(Cell::to_value);
+    let is_test = |record: &Record| record.cells.get(split).and_then(Cell::as_str) == Some("test");
     let groups = records.records.iter().filter(|record| is_test(record)).filter_map(|record| cell(record, group));
     let held: std::collections::HashSet<String> = groups.map(|group| group.to_string()).collect();
     let before = records.records.len();

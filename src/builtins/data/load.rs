@@ -119,7 +119,7 @@ fn run(call: &mut Call) -> Answer {
             (all.name.clone(), Some(all))
         }
     };
-    if let Some(mut records) = records {
+    if let Some(records) = records {
         let ids_of = columns.has(&records, "id").then(|| name.clone());
         let has_split = columns.has(&records, "split");
         if let Some(share) = options.test_share.filter(|_| has_split) {
@@ -130,7 +130,7 @@ fn run(call: &mut Call) -> Answer {
         let is_drawn = test_share > 0.0 && !has_split;
         let drawn = is_drawn.then_some(test_share);
         let origin = Origin { vault, drawn, ..Origin::of_records(&records, ids_of, !keep_test) };
-        let source = columns.source(call, &mut records, &name, test_share, seed)?;
+        let source = columns.source(call, records, &name, test_share, seed)?;
         return counted(call, source, &origin, is_drawn, [n_train, n_test], seed);
     }
     let mut given = columns.given();

@@ -79,7 +79,7 @@ pub fn function() -> Function {
 
 fn run(call: &mut Call) -> Answer {
     let mut options: OfOptions = call.options()?;
-    let mut records = records(call, &mut options)?;
+    let records = records(call, &mut options)?;
     let seed = call.ctx().seed(options.seed);
     let (name, test_share, keep_test) = (options.name, options.test_share, options.keep_test);
     let vault = options.vault.map(|size| (size, seed));
@@ -89,7 +89,7 @@ fn run(call: &mut Call) -> Answer {
     let ids_of = is_set.then(|| name.clone());
     let drawn = (test_share > 0.0 && !columns.has(&records, "split")).then_some(test_share);
     let origin = Origin { vault, drawn, ..Origin::of_records(&records, ids_of, !keep_test) };
-    let source = columns.source(call, &mut records, &name, test_share, seed)?;
+    let source = columns.source(call, records, &name, test_share, seed)?;
     Ok(Dynamic::from(Data::entered(call.ctx(), source, &origin)?))
 }
 

@@ -42,9 +42,9 @@ fn of_texts(ids: Vec<String>, texts: Vec<String>) -> Result<Prompts, Mismatch> {
         return Err(Mismatch("has no text: give one or more".to_owned()));
     }
     let row = |(id, text): (String, String)| Row {
-        group: id.clone(),
+        group: id.as_str().into(),
         id,
-        input: Input::Text(text),
+        input: Input::Text(text.into()),
         split: Split::Train,
         difficulty: f32::NAN,
     };

@@ -164,8 +164,12 @@ impl Context {
 
     /// Tells that the file at the real path `path` was read and held `content`.
     pub fn note_read(&self, path: &Path, content: &[u8]) {
-        let (path, blake3, bytes) = (path.to_owned(), Digest::of_bytes(content), content.len() as u64);
-        self.tell(Event::FileRead { path, blake3, bytes });
+        self.note_content(path, Digest::of_bytes(content), content.len() as u64);
+    }
+
+    /// Tells that a file was read whose content has this hash and so many bytes.
+    pub fn note_content(&self, path: &Path, blake3: Digest, bytes: u64) {
+        self.tell(Event::FileRead { path: path.to_owned(), blake3, bytes });
     }
 
     /// Tells that files were written for the script: what they are together, by what name.

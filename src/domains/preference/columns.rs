@@ -49,8 +49,9 @@ pub fn source(
     let mut random = Random::new(seed, "preference/order");
     let (mut rows, mut truth): (Vec<Row>, Vec<f32>) = (Vec::new(), Vec::new());
     for idx in 0..records.records.len() {
-        let text = prompt.map_or_else(|| Ok(String::new()), |column| cells.text(idx, column))?;
-        let preferred = cells.text(idx, chosen)?;
+        let text =
+            prompt.map_or_else(|| Ok(String::new()), |column| cells.text(idx, column).map(|text| text.to_string()))?;
+        let preferred = cells.text(idx, chosen)?.to_string();
         let mut texts = cells.texts(idx, rejected)?;
         if texts.iter().any(|text| text.trim() == preferred.trim()) {
             return Err(cells.misfit(idx, rejected, "another text than the chosen one"));

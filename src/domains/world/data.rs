@@ -10,8 +10,8 @@ impl Data {
         let truth = task.rows.iter().map(|row| row.truth).collect();
         let rows = task.rows.into_iter().map(|row| Row {
             id: row.id,
-            input: Input::Text(row.text),
-            group: row.group,
+            input: Input::Text(row.text.into()),
+            group: row.group.into(),
             split: if row.is_test { Split::Test } else { Split::Train },
             difficulty: row.difficulty,
         });
@@ -33,7 +33,7 @@ mod tests {
         let [first, second] = data.train().halves(0).expect("halves");
         let (a, b) = (first.class_counts().expect("known"), second.class_counts().expect("known"));
         assert!(a.iter().zip(&b).all(|(a, b)| a.abs_diff(*b) <= 2), "{a:?} {b:?}");
-        let groups: std::collections::BTreeSet<&str> = first.rows().map(|row| row.group.as_str()).collect();
-        assert!(second.rows().all(|row| !groups.contains(row.group.as_str())));
+        let groups: std::collections::BTreeSet<&str> = first.rows().map(|row| &*row.group).collect();
+        assert!(second.rows().all(|row| !groups.contains(&*row.group)));
     }
 }

@@ -11,6 +11,9 @@ pub const MAX_TABLE_ROWS: usize = 200;
 /// From this many characters on, a text goes over several lines.
 const LONG: usize = 36;
 
+/// From this many characters on, a text keeps to some lines and scrolls: about seven lines.
+const PAGES: usize = 350;
+
 /// The first [`MAX_TABLE_ROWS`] rows. `x`, `x_low` and `x_high` become one column.
 pub fn table(frame: &Frame) -> Markup {
     let table = frame.table();
@@ -51,6 +54,8 @@ impl Shown<'_> {
         html! {
             td.n[self.is_number()].long[is_long] {
                 @match &value {
+                    // A text of pages scrolls in its cell.
+                    Some(value) if is_long && value.chars().count() > PAGES => div { (value) },
                     Some(value) => {
                         (value)
                         @if let Some((low, high)) = ends { small { (interval(low, high, decimal)) } }
@@ -132,6 +137,8 @@ mod tests {
         assert!(html.contains("&lt;x&gt;") && html.contains(">0.2500<") && html.contains(">–<"), "{html}");
         assert_eq!(decimal(f64::INFINITY), "∞");
         assert_eq!(decimal(-0.00001), "−1.000e−5");
+        let pages = table(&Frame::new(df!("t" => ["a few words of text ".repeat(30)]).expect("frame"))).into_string();
+        assert!(pages.contains("<td class=\"long\"><div>a few words"), "it scrolls in its cell: {pages}");
         let long = Frame::new(df!("v" => (0..300i64).collect::<Vec<_>>()).expect("frame"));
         assert_eq!(table(&long).into_string().matches("<tr><td").count(), MAX_TABLE_ROWS);
     }

@@ -23,7 +23,7 @@ pub fn task(n: usize, n_test: usize) -> (Data, Frame) {
         }
         let split = if idx + n_test >= n { Split::Test } else { Split::Train };
         let (id, text) = (format!("r{idx}"), format!("{} .", words.join(" ")));
-        rows.push(Row { id: id.clone(), input: text.into(), group: id, split, difficulty: f32::NAN });
+        rows.push(Row { id: id.clone(), input: text.into(), group: id.into(), split, difficulty: f32::NAN });
         classes.push(usize::from(yes));
     }
     let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();

@@ -121,3 +121,17 @@ fn what_the_library_would_fall_over_is_refused_by_its_field() {
     let error = Encoder::from_json(b"{\"model\": [").err().expect("no JSON").to_string();
     assert!(error.starts_with("the tokenizer failed: `tokenizer.json`: it is no tokenizer's JSON: "), "{error}");
 }
+
+/// Patterns that a backtracking engine takes 2^n steps for: the engine ends its search, so that a text costs milliseconds.
+#[test]
+fn a_pattern_that_backtracks_for_ever_is_given_up() {
+    let text = format!("{}d", "a".repeat(4000));
+    for pattern in ["(a+a+)+\\1b", "(?=(a+a+)+b)(a)\\2b", "((a|aa)+)\\2\\2\\2b"] {
+        let split =
+            json!({ "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false });
+        let started = std::time::Instant::now();
+        let encoder = Encoder::from_json(with("pre_tokenizer", split).as_bytes()).expect("valid");
+        assert!(encoder.encode(&text, 1 << 20, super::super::Keep::Start).is_ok(), "{pattern}");
+        assert!(started.elapsed().as_secs() < 20, "{pattern}: {:?}", started.elapsed());
+    }
+}

@@ -4,6 +4,9 @@
 //! several batches on random weights of SmolLM2-135M's shape, the time of a prompt's token, and the memory. Ratios are what to
 //! read: weights' bytes over bandwidth, divided by the time of a pass. 1 is the limit at batch 1; a batch of n passes may stay
 //! near it and give n tokens.
+//!
+//! `cargo bench --bench generation -- ladder` measures policies of the generated world's ladder instead, which are bound by what a
+//! token costs and not by memory: tokens a millisecond at batch 256, drawn at temperature 1, to the full length and to a stop.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
 
 use rayon::prelude::*;
@@ -16,7 +19,7 @@ use w2s::core::random::Random;
 use w2s::models::arch::{Arch, Changes, LlamaConfig, Rope};
 use w2s::models::generation::{Request, Settings, Stops, continue_all};
 use w2s::models::sampling::Sampling;
-use w2s::models::{Encoder, Model};
+use w2s::models::{Encoder, Model, world_ladder};
 
 /// Tokens of a prompt, and those that follow it.
 const PROMPT: usize = 32;
@@ -25,6 +28,9 @@ const NEW: usize = 25;
 const ROUNDS: usize = 5;
 
 fn main() {
+    if std::env::args().any(|argument| argument == "ladder") {
+        return ladder();
+    }
     let model = model();
     let weights = 4.0 * model.n_params() as f64;
     let bandwidth = bandwidth();
@@ -55,6 +61,51 @@ fn main() {
         let caches = 16.0 * (PROMPT + NEW) as f64 * 30.0 * 2.0 * 192.0 * 4.0;
         println!("peak memory {:.0} MB: {:.2} of weights and caches", peak / 1e6, peak / (weights + caches));
     }
+}
+
+/// Sequences at work together, sequences in all, and tokens of a prompt and behind it, where policies of the ladder write.
+const POLICY: [usize; 4] = [256, 2048, 10, 32];
+/// Rungs of version 2 that are measured, and tokens a millisecond that are wanted of each on two cores.
+const WANTED: [(&str, f64); 4] = [("16x1-2000", 300.0), ("32x2-4000", 0.0), ("64x2-2000", 100.0), ("64x2-4000", 100.0)];
+
+/// Tokens a millisecond of policies of the ladder.
+fn ladder() {
+    let [batch, n, prompt, new] = POLICY;
+    println!("{} threads, batch {batch}, {n} sequences, load {}", rayon::current_num_threads(), load());
+    let rungs = world_ladder(2, 0).unwrap();
+    for (name, wanted) in WANTED {
+        let model = rungs.iter().find(|rung| rung.inner.name == name).unwrap();
+        let vocab = model.inner.encoder.n_tokens();
+        let tokens: Vec<Vec<u32>> =
+            (0..n).map(|row| (0..prompt).map(|at| ((row * 31 + at * 7) % vocab) as u32).collect()).collect();
+        let requests: Vec<Request> = tokens.iter().map(|tokens| Request { id: "", sample: 0, tokens }).collect();
+        for stops in [Vec::new(), vec![".".to_owned()]] {
+            let what = if stops.is_empty() { "full length" } else { "to a stop" };
+            let stops = Stops::new(&model.inner.encoder, &stops).unwrap();
+            let sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0 };
+            let settings = Settings { max_new_tokens: new, sampling, seed: 0, stops, batch };
+            let mut rates: Vec<f64> = (0..ROUNDS)
+                .map(|_| {
+                    let started = Instant::now();
+                    let found = continue_all(model, &requests, &settings, &Interrupt::default(), &|_| {}).unwrap();
+                    found.iter().map(|one| one.tokens.len()).sum::<usize>() as f64 / started.elapsed().as_secs_f64() / 1e3
+                })
+                .collect();
+            rates.sort_by(f64::total_cmp);
+            println!(
+                "{name:9} {what:11}: {:6.1} tokens/ms (median of {ROUNDS}, {:.1} to {:.1}), wanted {wanted}",
+                rates[ROUNDS / 2],
+                rates[0],
+                rates[ROUNDS - 1]
+            );
+        }
+    }
+}
+
+/// The machine's load over a minute, where the system says.
+fn load() -> String {
+    let read = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    read.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// Random weights of SmolLM2-135M's shape.

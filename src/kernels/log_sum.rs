@@ -1,7 +1,8 @@
-//! The logarithm of a sum of exponentials: what turns a vocabulary's logits into log-probabilities.
+//! The logarithm of a sum of exponentials, which turns a vocabulary's logits into log-probabilities, and a draw by their exponentials.
 
 use super::simd::{LANES, Simd, dispatch};
 use crate::core::math::ln;
+use std::cell::Cell;
 
 /// Numbers that are summed in single precision before the sum goes on in double. Arbitrary.
 const CHUNK: usize = 64 * LANES;
@@ -63,6 +64,84 @@ pub(crate) fn log_sum_exp(x: &[f32]) -> f64 {
         total += f64::from(sum);
     }
     f64::from(greatest) + ln(total)
+}
+
+/// Numbers whose exponentials are summed together where one is drawn. Arbitrary: four vectors.
+const BLOCK: usize = 4 * LANES;
+/// What single precision may be wrong by in a share of the whole, generously: exponentials are right to 3e-7, those of `x / temperature` to
+/// 2e-7 times how far `x` is from the greatest, a dozen in the mean at most, and sums of a block to 1e-6.
+const DOUBT: f64 = 1e-5;
+
+#[inline(always)]
+unsafe fn weights_any<S: Simd>(x: *const f32, n: usize, most: f32, cold: f32, to: *mut f32, sums: *mut f32) {
+    unsafe {
+        let (greatest, cold) = (S::splat(most), S::splat(cold));
+        for (block, at) in (0..n).step_by(BLOCK).enumerate() {
+            let mut total = S::splat(0.0);
+            for at in (at..n.min(at + BLOCK)).step_by(LANES) {
+                let left = (n - at).min(LANES);
+                let e = S::exp(S::mul(S::sub(S::load_n(x.add(at), left), greatest), cold));
+                if left == LANES {
+                    S::store(to.add(at), e);
+                    total = S::add(total, e);
+                } else {
+                    // Lanes past the end hold a zero's exponential, which is not wanted.
+                    S::store_n(to.add(at), left, e);
+                    total = S::add(total, S::load_n(to.add(at), left));
+                }
+            }
+            *sums.add(block) = S::sum(total);
+        }
+    }
+}
+
+dispatch! {
+    weights = weights_any(x: *const f32, n: usize, most: f32, cold: f32, to: *mut f32, sums: *mut f32)
+}
+
+thread_local! {
+    /// Exponentials of this thread's numbers, and their sums by block; taken while one is drawn.
+    static WEIGHTS: Cell<[Vec<f32>; 2]> = const { Cell::new([const { Vec::new() }; 2]) };
+}
+
+/// The first place up to which `exp(x / temperature)` have more than the share `draw` of their sum; `None` where single precision
+/// cannot tell. What is NaN has no share: callers look for it.
+pub(crate) fn drawn(x: &[f32], temperature: f64, draw: f64) -> Option<u32> {
+    let mut greatest = f32::NAN;
+    // Safety: as many floats are read as there are.
+    unsafe { most(x.as_ptr(), x.len(), &mut greatest) };
+    let [mut held, mut sums] = WEIGHTS.take();
+    super::pages::grow(&mut held, x.len());
+    super::pages::grow(&mut sums, x.len().div_ceil(BLOCK));
+    let cold = (1.0 / temperature) as f32;
+    // Safety: there is room for each number, and for the sum of each block.
+    unsafe { weights(x.as_ptr(), x.len(), greatest, cold, held.as_mut_ptr(), sums.as_mut_ptr()) };
+    let found = place(held.get(..x.len())?, sums.get(..x.len().div_ceil(BLOCK))?, draw);
+    WEIGHTS.set([held, sums]);
+    found
+}
+
+/// Where the share `draw` of all weights is passed, if that is beyond doubt.
+fn place(weights: &[f32], sums: &[f32], draw: f64) -> Option<u32> {
+    let total: f64 = sums.iter().map(|sum| f64::from(*sum)).sum();
+    let (target, doubt) = (draw * total, DOUBT * total);
+    let mut before = 0.0;
+    for (block, sum) in sums.iter().enumerate() {
+        if before + f64::from(*sum) <= target {
+            before += f64::from(*sum);
+            continue;
+        }
+        for (at, weight) in weights.iter().enumerate().skip(block * BLOCK).take(BLOCK) {
+            let behind = before + f64::from(*weight);
+            if behind > target {
+                let is_sure = target - before > doubt && behind - target > doubt;
+                return is_sure.then_some(at as u32);
+            }
+            before = behind;
+        }
+        return None;
+    }
+    None
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::arch::{
     Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, ModernConfig, NeoxConfig, Pooling, QkNorm, Rope,
     Scaling,
 };
+use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use super::hf::hf_files;
 use super::{Chat, Encoder, Head, HeadKind, Model, ModelError};
 use crate::core::context::{AccessError, Context, plain};
@@ -30,6 +31,8 @@ pub enum Format {
     Own,
     /// transformers, and sentence-transformers.
     Transformers,
+    /// PEFT: the update of low rank of the last training alone.
+    Peft,
 }
 
 /// A checkpoint's three files.
@@ -253,21 +256,10 @@ impl Model {
     /// the context's access rules.
     #[allow(clippy::disallowed_methods)] // A loader: paths come from `ctx.access.readable`.
     pub fn load(folder: &Path, ctx: &Context) -> Result<Model, ModelError> {
-        let read = |name: &str| -> Result<Vec<u8>, ModelError> {
-            // Each file is asked for by itself: a link in the folder may lead outside.
-            let asked = folder.join(name).display().to_string();
-            let path = ctx.access.readable(&asked).map_err(|error| match error {
-                AccessError::Path { .. } => ModelError::NoFile { file: asked.clone() },
-                other => other.into(),
-            })?;
-            let size = std::fs::metadata(&path).map_err(|error| file(name, &plain(&error)))?.len();
-            if size > MAX_FILE {
-                return Err(file(name, &format!("it has {size} bytes, at most {MAX_FILE} are read")));
-            }
-            let bytes = std::fs::read(&path).map_err(|error| file(name, &plain(&error)))?;
-            ctx.note_read(&path, &bytes);
-            Ok(bytes)
-        };
+        let read = |name: &str| Model::read_file(folder, name, ctx);
+        if !folder.join(CONFIG).exists() && folder.join(ADAPTER_CONFIG).exists() {
+            return Err(ModelError::NoBase { folder: folder.file_name().unwrap_or_default().to_string_lossy().into_owned() });
+        }
         let config = read(CONFIG)?;
         ctx.interrupt.check()?;
         // Only a foreign configuration names its kind so.
@@ -278,6 +270,33 @@ impl Model {
         }
         let name = folder.file_name().map_or_else(|| "checkpoint".to_owned(), |name| name.display().to_string());
         Model::from_hf(&name, &hf_files(read)?)
+    }
+
+    /// An adapter's folder as PEFT writes it, merged into this model.
+    pub fn load_adapter(&self, folder: &Path, ctx: &Context) -> Result<Model, ModelError> {
+        let name = folder.file_name().map_or_else(|| "adapter".to_owned(), |name| name.display().to_string());
+        if !folder.join(ADAPTER_CONFIG).exists() {
+            return Err(ModelError::IdleBase { folder: name });
+        }
+        let [config, weights] = [ADAPTER_CONFIG, ADAPTER_WEIGHTS].map(|file| Model::read_file(folder, file, ctx));
+        self.with_adapter(&name, &config?, &weights?)
+    }
+
+    /// A file of a folder.
+    fn read_file(folder: &Path, name: &str, ctx: &Context) -> Result<Vec<u8>, ModelError> {
+        // Each file is asked for by itself: a link in the folder may lead outside.
+        let asked = folder.join(name).display().to_string();
+        let path = ctx.access.readable(&asked).map_err(|error| match error {
+            AccessError::Path { .. } => ModelError::NoFile { file: asked.clone() },
+            other => other.into(),
+        })?;
+        let size = std::fs::metadata(&path).map_err(|error| file(name, &plain(&error)))?.len();
+        if size > MAX_FILE {
+            return Err(file(name, &format!("it has {size} bytes, at most {MAX_FILE} are read")));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| file(name, &plain(&error)))?;
+        ctx.note_read(&path, &bytes);
+        Ok(bytes)
     }
 
     /// Writes the model into the folder `asked`, which is made if only its last part is missing; a relative one starts at the
@@ -292,6 +311,7 @@ impl Model {
                 vec![(TOKENIZER.to_owned(), tokenizer), (WEIGHTS.to_owned(), weights), (CONFIG.to_owned(), config)]
             }
             Format::Transformers => self.to_transformers(precision)?,
+            Format::Peft => self.to_peft(precision)?,
         };
         let folder = made(ctx.output_folder(&asked.to_string_lossy())?)?;
         let mut written = Vec::new();

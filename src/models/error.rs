@@ -100,6 +100,18 @@ explained! {
         #[code("model/not-written")]
         #[hint("save it in the program's own format: model.save(path)")]
         NotWritten { what: String, reason: String },
+        #[error("`{name}` has no adapter: {reason}")]
+        #[code("model/no-adapter")]
+        #[hint("finetune it with `lora: #{{ rank: 8 }}` and save what comes of that; a whole model is saved by model.save(path)")]
+        NoAdapter { name: String, reason: String },
+        #[error("`{folder}` holds an adapter, which is an update of another model")]
+        #[code("model/adapter-base")]
+        #[hint("say of which: model::load(\"{folder}\", #{{ base: model::load(\"…\") }})")]
+        NoBase { folder: String },
+        #[error("`base` is of adapters, and `{folder}` has no `adapter_config.json`")]
+        #[code("model/adapter-base")]
+        #[hint("leave `base` out to load a whole model")]
+        IdleBase { folder: String },
         #[error("`{name}` has no chat template")]
         #[code("model/chat")]
         #[hint("load a model that was trained on conversations, whose tokenizer_config.json has one")]

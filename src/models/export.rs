@@ -17,16 +17,9 @@ impl Model {
     pub fn to_transformers(&self, precision: Precision) -> Result<Vec<NamedFile>, ModelError> {
         let inner = &self.inner;
         let arch = &inner.arch;
-        let refused = |reason: String| ModelError::NotWritten { what: format!("`{}`", inner.name), reason };
-        let written = FAMILIES.iter().find_map(|family| Some((family, (family.config)(arch)?)));
-        let (family, config) =
-            written.ok_or_else(|| refused(format!("no family of it has this {} architecture", arch.kind())))?;
+        let (family, config) = self.family()?;
+        self.check_head()?;
         let head = inner.head.as_deref();
-        if head.is_some() && !arch.is_causal() {
-            return Err(refused(
-                "its classes of encoders have other heads than one matrix on the pooled states".into(),
-            ));
-        }
         let mut files = vec![
             (CONFIG.to_owned(), pretty(&self.hf_config(family, config, precision))),
             (WEIGHTS.to_owned(), self.hf_weights(family, head, precision)?),
@@ -37,6 +30,27 @@ impl Model {
             files.extend(sentence_files(inner.max_tokens, arch.width(), pooling));
         }
         Ok(files)
+    }
+
+    /// The family that writes this architecture, and its `config.json`.
+    pub(super) fn family(&self) -> Result<(&'static Family, Value), ModelError> {
+        let arch = &self.inner.arch;
+        let written = FAMILIES.iter().find_map(|family| Some((family, (family.config)(arch)?)));
+        written.ok_or_else(|| self.refused(format!("no family of it has this {} architecture", arch.kind())))
+    }
+
+    /// Refuses a head that transformers has no place for.
+    pub(super) fn check_head(&self) -> Result<(), ModelError> {
+        if self.inner.head.is_some() && !self.inner.arch.is_causal() {
+            return Err(
+                self.refused("its classes of encoders have other heads than one matrix on the pooled states".into())
+            );
+        }
+        Ok(())
+    }
+
+    fn refused(&self, reason: String) -> ModelError {
+        ModelError::NotWritten { what: format!("`{}`", self.inner.name), reason }
     }
 
     fn hf_config(&self, family: &Family, mut config: Value, precision: Precision) -> Value {
@@ -129,7 +143,7 @@ fn sentence_files(max_tokens: usize, width: usize, pooling: Pooling) -> [NamedFi
     ]
 }
 
-fn pretty(json: &Value) -> Vec<u8> {
+pub(super) fn pretty(json: &Value) -> Vec<u8> {
     // A value that was made here has no key that is not text.
     serde_json::to_vec_pretty(json).unwrap_or_default()
 }

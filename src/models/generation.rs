@@ -13,10 +13,15 @@ use crate::core::random::Random;
 use crate::kernels::log_sum::log_sum_exp;
 use crate::kernels::simd::FlushDenormals;
 use crate::kernels::tasks::awake;
-use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Tokens of a pass through prompts. Tuned by hand on world-4: from 64 to 256 make no difference.
 const PASS: usize = 128;
+/// Sequences that one thread has at work, at most, where each thread has its own. Tuned by hand on the ladder's widest rung: 64 are a panel of
+/// the kernels, and of 128 caches and logits leave the second-level cache.
+const AT_WORK: usize = 64;
+/// The part of its sequences that a thread lets end before it takes new ones: a few prompts alone fill no vectors. Arbitrary.
+const REFILL: usize = 4;
 /// Tokens of a prompt that are decoded before what follows it: a tokenizer may write a token by those before it. Arbitrary.
 const BEFORE: usize = 8;
 
@@ -62,6 +67,8 @@ pub struct Stops {
     pub tokens: Vec<u32>,
     /// Each of these texts, wherever it comes.
     pub texts: Vec<String>,
+    /// Of each token whether a text may end with it; empty where any may. Known of tokenizers that write words one behind the other.
+    may_end: Vec<bool>,
 }
 
 /// Why a continuation ended.
@@ -135,7 +142,7 @@ impl Stops {
     /// What ends a continuation besides the tokenizer's own end of a text; the first text that the tokenizer can never write
     /// is the error.
     pub fn new(encoder: &Encoder, texts: &[String]) -> Result<Stops, String> {
-        let mut stops = Stops { tokens: encoder.end_tokens(), texts: Vec::new() };
+        let mut stops = Stops { tokens: encoder.end_tokens(), ..Stops::default() };
         for text in texts {
             if let Some(token) = encoder.tokenizer().token_to_id(text) {
                 stops.tokens.push(token);
@@ -147,7 +154,18 @@ impl Stops {
             }
             stops.texts.push(text.clone());
         }
+        let lasts: Vec<char> = stops.texts.iter().filter_map(|text| text.chars().last()).collect();
+        if encoder.tokenizer().get_decoder().is_none() && !lasts.iter().any(|last| last.is_whitespace()) {
+            // Tokens are joined by spaces, so that the last character of a stop is one of the token that completes it.
+            let holds = |token| encoder.tokenizer().id_to_token(token).is_none_or(|text| text.contains(&*lasts));
+            stops.may_end = (0..encoder.n_tokens() as u32).map(holds).collect();
+        }
         Ok(stops)
+    }
+
+    /// Whether a continuation may have come to a text that ends it with this token.
+    fn may_end(&self, token: u32) -> bool {
+        !self.texts.is_empty() && self.may_end.get(token as usize).copied().unwrap_or(true)
     }
 
     /// `text` up to what ends it, and whether something does.
@@ -180,40 +198,62 @@ pub fn continue_all(
 ) -> Result<Vec<Continuation>, ModelError> {
     let inner = &model.inner;
     let reader = Reader::speaking(&inner.arch, &inner.params.values);
-    let work = |requests: &[Request]| {
+    let waiting = &Mutex::new(requests.iter().copied().enumerate());
+    let work = |at_work: usize| {
         let _flush = FlushDenormals::new();
-        Speaker { model, reader: &reader, settings, interrupt, done, desk: Desk::default() }.run(requests)
+        let mut speaker = Speaker { model, reader: &reader, settings, interrupt, done, at_work, desk: Desk::default() };
+        let found = speaker.run(waiting);
+        if found.is_err() {
+            // The others need not begin anything any more.
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).by_ref().for_each(drop);
+        }
+        found
     };
-    if reader.is_big() {
-        // One batch at a time, each pass spread over the threads.
-        return awake(|| work(requests));
+    let batch = settings.batch.max(1);
+    let mut found = if reader.is_big() {
+        // Each pass spread over the threads.
+        awake(|| work(batch))?
+    } else {
+        // Whoever has room takes the next ones: with whom a sequence shares its passes changes no bit.
+        let share = batch.div_ceil(rayon::current_num_threads()).min(AT_WORK);
+        let parts: Result<Vec<Numbered>, ModelError> = rayon::broadcast(|_| work(share)).into_iter().collect();
+        parts?.concat()
+    };
+    found.sort_unstable_by_key(|(at, _)| *at);
+    if found.len() < requests.len() {
+        return Err(ModelError::Engine("a prompt was not continued".to_owned()));
     }
-    let batches = requests.par_chunks(settings.batch.max(1)).with_max_len(1);
-    let found: Result<Vec<Vec<Continuation>>, ModelError> = batches.map(work).collect();
-    Ok(found?.into_iter().flatten().collect())
+    Ok(found.into_iter().map(|(_, found)| found).collect())
 }
 
-/// What continues the requests of one thread.
+/// Continuations, each with the place of its request.
+type Numbered = Vec<(usize, Continuation)>;
+
+/// What continues requests on one thread.
 struct Speaker<'m> {
     model: &'m Model,
     reader: &'m Reader<'m>,
     settings: &'m Settings,
     interrupt: &'m Interrupt,
     done: &'m (dyn Fn(usize) + Sync),
+    /// Sequences at a time.
+    at_work: usize,
     desk: Desk,
 }
 
 impl Speaker<'_> {
-    fn run(&mut self, requests: &[Request]) -> Result<Vec<Continuation>, ModelError> {
-        let mut waiting = requests.iter().enumerate();
-        let mut ended: Vec<Option<Continuation>> = vec![None; requests.len()];
+    /// Continues what waits, until nothing does.
+    fn run<'r>(&mut self, waiting: &Mutex<impl Iterator<Item = (usize, Request<'r>)>>) -> Result<Numbered, ModelError> {
+        let mut ended = Numbered::new();
         let (mut working, mut logits): (Vec<Sequence>, Vec<f32>) = (Vec::new(), Vec::new());
         loop {
-            let fresh: Vec<Sequence> = waiting
-                .by_ref()
-                .take(self.settings.batch.max(1) - working.len())
-                .map(|(at, request)| self.sequence(at, *request))
-                .collect();
+            let room = self.at_work - working.len();
+            let is_worth = working.is_empty() || room >= self.at_work.div_ceil(REFILL);
+            let taken: Vec<(usize, Request)> = match is_worth {
+                true => waiting.lock().unwrap_or_else(PoisonError::into_inner).by_ref().take(room).collect(),
+                false => Vec::new(),
+            };
+            let fresh: Vec<Sequence> = taken.into_iter().map(|(at, request)| self.sequence(at, request)).collect();
             let mut states = self.step(&mut working)?;
             let (fresh, first) = self.begin(fresh)?;
             working.extend(fresh);
@@ -228,13 +268,10 @@ impl Speaker<'_> {
             }
             (self.done)(working.len());
             for sequence in working.extract_if(.., |sequence| sequence.room == 0) {
-                if let Some(place) = ended.get_mut(sequence.at) {
-                    *place = Some(sequence.found);
-                }
+                ended.push((sequence.at, sequence.found));
             }
         }
-        let missing = || ModelError::Engine("a prompt was not continued".to_owned());
-        ended.into_iter().map(|found| found.ok_or_else(missing)).collect()
+        Ok(ended)
     }
 
     fn sequence<'a>(&self, at: usize, request: Request<'a>) -> Sequence<'a> {
@@ -331,7 +368,7 @@ impl Sequence<'_> {
         self.room = self.room.saturating_sub(1);
         let stops = &settings.stops;
         let is_end = stops.tokens.contains(&token)
-            || !stops.texts.is_empty() && stops.cut(&encoder.continuation(self.request.tokens, &self.found.tokens)?).1;
+            || stops.may_end(token) && stops.cut(&encoder.continuation(self.request.tokens, &self.found.tokens)?).1;
         if is_end {
             (self.room, self.found.finish) = (0, Finish::Stop);
         }

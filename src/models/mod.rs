@@ -1,5 +1,6 @@
 //! Models: architecture, parameters, head, tokenizer. Immutable; training returns a new one.
 
+pub mod adapter;
 pub mod arch;
 pub mod candle;
 mod chat;
@@ -67,6 +68,8 @@ pub struct ModelInner {
     pub validation: Option<Frame>,
     /// What was measured of the steps of the last training, if it measures more than its loss. Files do not keep it.
     pub curves: Option<Frame>,
+    /// The update of low rank that the last training merged into the trunk, if it was one. Own files do not keep it.
+    pub adapter: Option<Arc<adapter::Adapter>>,
     /// Tokens that pretraining read, repeats counted, where that is known. Files do not keep it; the shipped ladder's manifest does.
     pub pretrained_tokens: Option<u64>,
 }
@@ -108,6 +111,7 @@ impl Model {
                 recipe: String::new(),
                 validation: None,
                 curves: None,
+                adapter: None,
                 pretrained_tokens: None,
             }),
         })

@@ -12,6 +12,8 @@ pub(super) struct Carried {
     pub kept: Option<RowsKept>,
     /// What was measured of the steps, where a training measures more than its loss.
     pub measured: Vec<f64>,
+    /// What a loss on pairs asked to be told in the next step.
+    pub loss: Vec<f64>,
 }
 
 /// How many rows a loss learned from.
@@ -44,8 +46,9 @@ impl Carried {
     /// As a saved state holds it, to the bit.
     pub fn to_json(&self) -> Value {
         let bits: Vec<u32> = self.earlier.iter().map(|z| z.to_bits()).collect();
-        let measured: Vec<u64> = self.measured.iter().map(|number| number.to_bits()).collect();
-        json!({ "earlier": bits, "kept": self.kept.map(RowsKept::to_json), "measured": measured })
+        let of = |numbers: &[f64]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<u64>>();
+        let (measured, loss) = (of(&self.measured), of(&self.loss));
+        json!({ "earlier": bits, "kept": self.kept.map(RowsKept::to_json), "measured": measured, "loss": loss })
     }
 
     /// Of a saved state; nothing was carried before there was anything to carry.
@@ -58,13 +61,11 @@ impl Carried {
             Value::Null => None,
             kept => Some(RowsKept::from_json(kept)?),
         };
-        let measured = match held.get("measured") {
-            None => Vec::new(),
-            Some(held) => {
-                held.as_array()?.iter().map(|bits| bits.as_u64().map(f64::from_bits)).collect::<Option<_>>()?
-            }
+        let numbers = |name: &str| match held.get(name) {
+            None => Some(Vec::new()),
+            Some(held) => held.as_array()?.iter().map(|bits| bits.as_u64().map(f64::from_bits)).collect(),
         };
-        Some(Carried { earlier, kept, measured })
+        Some(Carried { earlier, kept, measured: numbers("measured")?, loss: numbers("loss")? })
     }
 }
 

@@ -68,17 +68,18 @@ impl<'a> Trained<'a> {
     /// The new model, called `digest`: the numbers that were trained, updates merged into the trunk, and no head.
     pub fn model(self, trained: Vec<f32>, digest: Digest, how: &str, recipe: String, curves: Option<Frame>) -> Model {
         let inner = &self.model.inner;
-        let values = match self.adapters {
-            None => trained,
+        let (values, adapter) = match self.adapters {
+            None => (trained, None),
             Some(adapters) => {
                 let mut merged = self.base().to_vec();
                 adapters.apply(self.base(), &trained, &mut merged);
-                merged
+                (merged, Some(adapters.kept(trained, &inner.name)))
             }
         };
         self.model.with(|changed| {
             changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
             changed.head = None;
+            changed.adapter = adapter;
             changed.digest = digest;
             changed.lineage = format!("{}, {how}", inner.lineage);
             changed.recipe = recipe;

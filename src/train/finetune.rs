@@ -187,14 +187,15 @@ impl Finetuning<'_> {
             }
         };
         Ok(self.model.with(|changed| {
-            let values = match self.adapters {
+            let (values, adapter) = match self.adapters {
                 Some(adapters) => {
                     let mut merged = inner.params.values.clone();
                     adapters.apply(&inner.params.values, &trained.trunk, &mut merged);
-                    merged
+                    (merged, Some(adapters.kept(trained.trunk, &inner.name)))
                 }
-                None => trained.trunk,
+                None => (trained.trunk, None),
             };
+            changed.adapter = adapter;
             if !probes {
                 changed.params = Arc::new(Params { layout: inner.params.layout.clone(), values });
             }

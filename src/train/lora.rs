@@ -7,12 +7,14 @@
 
 use super::job::{Pass, Passes};
 use crate::core::random::Random;
+use crate::models::adapter::{self, Adapter, Site, WORTH_SHARING, merge};
 use crate::models::arch::Layout;
 use crate::models::candle::LeafShape;
 use crate::models::trunk::Keep;
 use candle_core::Tensor;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The size of the adapters.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,31 +33,17 @@ pub(super) struct Adapters {
     pub n: usize,
 }
 
-/// One adapted matrix: its place in the trunk, and that of its factors among the adapters.
-#[derive(Debug, Clone)]
-struct Site {
-    /// Row-major `[n_out, n_in]` from here in the trunk's parameters.
-    weight: usize,
-    n_out: usize,
-    n_in: usize,
-    /// `A`, row-major `[rank, n_in]`, from here among the adapters; `B`, row-major `[n_out, rank]`, behind it.
-    factors: usize,
-}
-
-/// Numbers of a matrix from which on its rows are shared out: arbitrary, the work that pays for handing it over.
-const WORTH_SHARING: usize = 1 << 16;
-
 impl Adapters {
     /// Adapters of all weight matrices of the blocks; embeddings are left alone.
     pub fn new(layout: &Layout, lora: Lora) -> Adapters {
-        let mut adapters = Adapters { lora, sites: Vec::new(), n: 0 };
-        for entry in layout.entries.iter().filter(|entry| !entry.name.starts_with("embed.")) {
-            if let [n_out, n_in] = *entry.shape.as_slice() {
-                adapters.sites.push(Site { weight: entry.offset, n_out, n_in, factors: adapters.n });
-                adapters.n += lora.rank * (n_out + n_in);
-            }
-        }
-        adapters
+        let (sites, n) = adapter::sites(layout, lora.rank);
+        Adapters { lora, sites, n }
+    }
+
+    /// These factors beside the model that they were merged into: `base` is the name of the one before.
+    pub fn kept(&self, values: Vec<f32>, base: &str) -> Arc<Adapter> {
+        let Lora { rank, alpha } = self.lora;
+        Arc::new(Adapter { rank, alpha, values, base: base.to_owned() })
     }
 
     /// The first values: `B` is zero, so that the update is; `A` is normal with the variance that the authors' code draws
@@ -75,26 +63,10 @@ impl Adapters {
     pub fn apply(&self, base: &[f32], adapters: &[f32], trunk: &mut [f32]) {
         let scale = self.scale();
         for site in &self.sites {
-            let Some((a, b)) = self.factors(site, adapters) else { continue };
+            let Some(factors) = self.factors(site, adapters) else { continue };
             let place = site.weight..site.weight + site.n_out * site.n_in;
-            let (Some(from), Some(to)) = (base.get(place.clone()), trunk.get_mut(place)) else { continue };
-            let row = |((to, from), b): ((&mut [f32], &[f32]), &[f32])| {
-                to.copy_from_slice(from);
-                for (b, a) in b.iter().zip(a.chunks_exact(site.n_in)) {
-                    let factor = scale * b;
-                    to.iter_mut().zip(a).for_each(|(w, a)| *w += factor * a);
-                }
-            };
-            if to.len() < WORTH_SHARING {
-                to.chunks_exact_mut(site.n_in)
-                    .zip(from.chunks_exact(site.n_in))
-                    .zip(b.chunks_exact(self.lora.rank))
-                    .for_each(row);
-            } else {
-                to.par_chunks_exact_mut(site.n_in)
-                    .zip(from.par_chunks_exact(site.n_in))
-                    .zip(b.par_chunks_exact(self.lora.rank))
-                    .for_each(row);
+            if let (Some(from), Some(to)) = (base.get(place.clone()), trunk.get_mut(place)) {
+                merge(scale, from, factors, site.n_in, to);
             }
         }
     }

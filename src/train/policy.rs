@@ -6,11 +6,13 @@
 mod optimizer;
 mod options;
 mod pairs;
+mod rankings;
 mod reinforce;
 
 pub use options::{Baseline, Order, PairRecipe, PolicyOptimizer, ReinforceRecipe, SampledRecipe};
 pub(crate) use options::{pairs_options, reinforce_options, sampled_options};
 pub use pairs::{finetune_on_pairs, finetune_sampled};
+pub use rankings::finetune_on_rankings;
 pub use reinforce::reinforce;
 
 use super::predict::Bar;

@@ -264,6 +264,7 @@ impl Operation for Preferences<'_> {
             ids: &ids,
             batches: Batches::new(pairs.lengths(), recipe.batch, recipe.bucket, recipe.seed),
             curves: Curves::new(steps),
+            carried: Vec::new(),
             steps,
             lr,
             work: Work::default(),
@@ -301,6 +302,8 @@ struct OnPairs<'a> {
     ids: &'a [&'a str],
     batches: Batches,
     curves: Curves,
+    /// What the loss asked to be told in the next step.
+    carried: Vec<f64>,
     steps: usize,
     lr: f64,
     work: Work,
@@ -460,6 +463,7 @@ impl Training for OnPairs<'_> {
             prompt: &columns.prompt,
             n_prompt: &columns.n_prompt,
             kl,
+            carried: &self.carried,
             rows: &rows,
             step,
             steps: self.steps,
@@ -477,6 +481,7 @@ impl Training for OnPairs<'_> {
             return Ok(found.value);
         }
         self.curves.note(step + 1, Measured::of(&batch, &found));
+        self.carried = found.carry;
         self.spread(&drawn, [&found.by_chosen, &found.by_rejected, &found.by_prompt]);
         let Work { batch, counted, slopes } = &self.work;
         self.engine.backward(self.arch, batch, counted, slopes)?;
@@ -484,10 +489,11 @@ impl Training for OnPairs<'_> {
     }
 
     fn carried(&self) -> Carried {
-        Carried { measured: self.curves.held().to_vec(), ..Carried::default() }
+        Carried { measured: self.curves.held().to_vec(), loss: self.carried.clone(), ..Carried::default() }
     }
 
     fn take_up(&mut self, carried: Carried) {
+        self.carried = carried.loss;
         self.curves.take_up(carried.measured);
     }
 }

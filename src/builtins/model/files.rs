@@ -1,5 +1,6 @@
 //! Models from the program, from folders and into folders: `model::ladder`, `model::load`, `model::save`.
 
+use super::finetune_preferences::Reference;
 use crate::bind::prelude::*;
 use crate::core::context::{AccessError, Context};
 use crate::core::explain::nearest;
@@ -25,6 +26,8 @@ options! {
         layers: Option<usize> = None,
         /// The longest row in tokens, at most the model's context; longer ones are cut.
         max_tokens: Option<usize> = None,
+        /// Of a folder with an adapter: the model that it is an update of.
+        base: Option<Reference> = None,
     }
 }
 
@@ -33,7 +36,7 @@ options! {
     pub struct SaveOptions {
         /// Store 16-bit numbers: half the size, rounded to 11 bits.
         half: bool = false,
-        /// Who is to read it: `w2s`, or `transformers`, whose names and `config.json` other programs know.
+        /// Who is to read it: `w2s`; `transformers`, whose names and `config.json` other programs know; or `peft`, which gets an update of low rank alone.
         format: String = "w2s".to_owned(),
     }
 }
@@ -69,7 +72,9 @@ pub fn functions() -> Vec<Function> {
                  - a folder with `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its files) and \
                  `tokenizer.json`: as `model::save` writes them, or such a checkpoint with Hugging Face names (64, 32, 16 or \
                  bfloat16 bits; computed in 32). A relative path is looked for in the \
-                 run's folder first, where `model::save` writes, then in the project.\n\n\
+                 run's folder first, where `model::save` writes, then in the project.\n\
+                 - a folder with `adapter_config.json` and `adapter_model.safetensors`, as PEFT and `model::save` with `format: \"peft\"` write them: \
+                 LoRA's update, which is merged into the `base` that is given.\n\n\
                  Features of encoders are the mean over the row's tokens, or the first token's where `1_Pooling/config.json` says \
                  so; those of causal models are the last token's. The head of a causal checkpoint for sequence classification is \
                  the model's; pooler and heads of other checkpoints are left out. A causal checkpoint without the matrix that reads \
@@ -95,8 +100,9 @@ pub fn functions() -> Vec<Function> {
             let format = match options.format.as_str() {
                 "w2s" => Format::Own,
                 "transformers" => Format::Transformers,
+                "peft" => Format::Peft,
                 other => {
-                    let wrong = format!("`format` must be `w2s` or `transformers`, got `{other}`");
+                    let wrong = format!("`format` must be `w2s`, `transformers` or `peft`, got `{other}`");
                     return Err(Fault::new("options/value", wrong));
                 }
             };
@@ -111,7 +117,11 @@ pub fn functions() -> Vec<Function> {
              the parameters under the names of GPT-2, GPT-NeoX, Llama, Mistral, Qwen2, Qwen3, OLMo-2, BERT, DistilBERT, MPNet or ModernBERT, \
              by the architecture (a RoBERTa becomes a BERT). A causal model's head becomes that of \
              `AutoModelForSequenceClassification`; an encoder's has no place there and is refused. Name, lineage and, of a causal \
-             model, `max_tokens` are not kept.",
+             model, `max_tokens` are not kept.\n\n\
+             With `format: \"peft\"` the update of low rank that the last training with `lora` merged in, apart: `adapter_config.json` and `adapter_model.safetensors`, \
+             which `PeftModel.from_pretrained` loads over the model before that training, and `model::load` with `base`. The head of a causal model goes along as \
+             a module that is saved whole; matrices that are one here (queries, keys and values) share `A`. A model keeps its update until it is trained again \
+             or read from a file.",
         )
         .param::<Model>("model", "the model")
         .param::<String>("path", "the folder, in the run's own or one that was granted")
@@ -129,9 +139,22 @@ pub fn functions() -> Vec<Function> {
              model::load(\"theirs\").n_params == m.n_params",
             "true",
         )
+        .example(
+            "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\
+             let base = model::untrained(rows, #{ seed: 0 });\n\
+             let tuned = base.finetune_generative(rows, #{ steps: 3, lora: #{ rank: 2 }, seed: 0 });\n\
+             tuned.save(\"update\", #{ format: \"peft\" });\n\
+             let again = model::load(\"update\", #{ base: base });\n\
+             again.logprobs(rows).column(\"logprob\") == tuned.logprobs(rows).column(\"logprob\")",
+            "true",
+        )
+        .fails(
+            "model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 })).save(\"mine\", #{ format: \"peft\" })",
+            "has no adapter: its last training had no `lora`",
+        )
         .fails(
             "model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 })).save(\"mine\", #{ format: \"onnx\" })",
-            "`format` must be `w2s` or `transformers`, got `onnx`",
+            "`format` must be `w2s`, `transformers` or `peft`, got `onnx`",
         )
         .fails(
             "model::untrained(data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 })).save(\"/nowhere/mine\")",
@@ -191,9 +214,13 @@ fn rungs(call: &mut Call) -> Answer {
 fn load(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let options: LoadOptions = call.options()?;
-    let mut model = match Model::fetched(&name, call.ctx())? {
-        Some(model) => model,
-        None => match call.ctx().readable(&name) {
+    let mut model = match (&options.base, Model::fetched(&name, call.ctx())?) {
+        (Some(Reference(base)), _) => {
+            let folder = call.ctx().readable(&name).map_err(|error| not_there(&name, error))?;
+            base.load_adapter(&folder, call.ctx())?
+        }
+        (None, Some(model)) => model,
+        (None, None) => match call.ctx().readable(&name) {
             Ok(folder) => Model::load(&folder, call.ctx())?,
             Err(error) => of_hub(&name, call.ctx())?.ok_or_else(|| not_there(&name, error))?,
         },

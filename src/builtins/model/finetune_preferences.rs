@@ -27,7 +27,7 @@ options! {
 
 /// A model as an option, which has to be shown.
 #[derive(Clone)]
-pub struct Reference(Model);
+pub struct Reference(pub Model);
 
 impl std::fmt::Debug for Reference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -5,7 +5,7 @@ use crate::builtins::loss::AnyLoss;
 use crate::builtins::preference::PreferenceLoss;
 use crate::builtins::preference::dpo::Dpo;
 use crate::core::random::Random;
-use crate::domains::policy::{Judge, Labels, Pairs, Policy, PolicyError, Trained};
+use crate::domains::policy::{Judge, Labels, Pairs, Policy, PolicyError, Rankings, Trained};
 use crate::domains::preference::loss::PairLoss;
 use crate::frames::Frame;
 use crate::train::policy::{self, pairs_options, reinforce_options, sampled_options};
@@ -22,6 +22,17 @@ options! {
     pub struct FinetuneOptions {
         /// `preference::…` or a closure `|batch|` over tensors; left out, `preference::dpo()`.
         loss: Option<AnyLoss<PreferenceLoss>> = None,
+        /// π_ref; left out, the policy that is trained.
+        reference: Option<Policy> = None,
+    }
+    with recipe: PairRecipe
+}
+
+options! {
+    /// Options of `policy::finetune_rankings`.
+    pub struct RankedOptions {
+        /// How sharply log-ratios count: the price of a nat of KL in RLHF.
+        beta: f64 = 0.1,
         /// π_ref; left out, the policy that is trained.
         reference: Option<Policy> = None,
     }
@@ -91,6 +102,33 @@ pub fn functions() -> Vec<Function> {
             .fails(
                 "policy::uniform(1, 3).finetune(frame::of(#{ prompt: [0], chosen: [1], rejected: [0] }), #{ epochs: 2, steps: 3 })",
                 "`epochs` must be left out where `steps` is given, got `2`",
+            ),
+        Function::new("policy", "finetune_rankings", finetune_rankings)
+            .about("A new policy: this one trained by DPO on given rankings of several responses, offline.")
+            .details(
+                "The mean over rankings, by `weight`, of −ln p(order) by Plackett and Luce's model with the scores β ln π/π_ref. Of rankings of two it is `finetune` \
+                 with `preference::dpo`, to the bit. Steps, `checkpoints` and `curve` are as there. The loss alone is `preference::plackett_luce`.",
+            )
+            .source("Rafailov et al. 2023, arXiv 2305.18290, appendix A.3")
+            .param::<Policy>("policy", "what is trained; the answer has its form")
+            .param::<Frame>("rankings", "`prompt`, responses from the best on, `rank1`, `rank2`, …, and `weight` where they do not all count alike")
+            .options::<RankedOptions>()
+            .returns("Policy: of the same form")
+            .also_method::<Policy>()
+            .example(
+                "let start = policy::uniform(1, 4);\n\
+                 let golden = judge::scalar([[0, 1, 2, 3]]);\n\
+                 let found = start.finetune_rankings(golden.rankings(start, #{ n: 200, k: 3, seed: 0 }), #{ epochs: 5, lr: 0.05, seed: 0 });\n\
+                 found.expected_reward(golden) > 1.8",
+                "true",
+            )
+            .fails(
+                "policy::uniform(1, 3).finetune_rankings(frame::of(#{ prompt: [0], rank1: [0], rank2: [3] }))",
+                "ranking 0 names the response 3, the policy has 3 of them",
+            )
+            .fails(
+                "policy::uniform(1, 3).finetune_rankings(frame::of(#{ prompt: [0], rank1: [0], rank2: [1] }), #{ beta: 0.0 })",
+                "`beta` must be from 0.000000001 to 1000000000, got `0`",
             ),
         Function::new("policy", "finetune_online", finetune_online)
             .about("A new policy: this one trained on pairs that are drawn and labelled while it learns.")
@@ -178,6 +216,15 @@ fn finetune(call: &mut Call) -> Answer {
     let reference = options.reference.unwrap_or_else(|| policy.clone());
     let ctx = call.ctx();
     with_loss(call, options.loss, |loss| policy::finetune_on_pairs(&policy, &reference, &pairs, loss, &recipe, ctx))
+}
+
+fn finetune_rankings(call: &mut Call) -> Answer {
+    let (policy, frame, options): (Policy, Frame, RankedOptions) = (call.arg(0)?, call.arg(1)?, call.options()?);
+    let recipe = PairRecipe { seed: call.seed(options.recipe.seed), ..options.recipe };
+    let rankings = Rankings::of_frame(&frame)?;
+    let reference = options.reference.unwrap_or_else(|| policy.clone());
+    let trained = policy::finetune_on_rankings(&policy, &reference, &rankings, options.beta, &recipe, call.ctx())?;
+    Ok(Dynamic::from(trained))
 }
 
 fn finetune_online(call: &mut Call) -> Answer {

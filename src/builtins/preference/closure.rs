@@ -62,7 +62,7 @@ fn on_pairs(loss: &ClosureLoss, batch: &PairBatch) -> Result<PairValue, Fault> {
     let [by_chosen, by_rejected] = slopes.map(|slope| slope.unwrap_or_else(|| vec![0.0; n]));
     // No margin of its own is known: the pull is that along the difference of both log-probabilities, without the mean's 1/n.
     let pull = by_chosen.iter().zip(&by_rejected).map(|(w, l)| 0.5 * (l - w) * n as f64).collect();
-    Ok(PairValue { value, by_chosen, by_rejected, by_prompt: Vec::new(), pull })
+    Ok(PairValue { value, by_chosen, by_rejected, pull, ..PairValue::default() })
 }
 
 /// What the closure gets: columns of a row per pair, and where the training stands.

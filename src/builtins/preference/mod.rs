@@ -1,6 +1,7 @@
 //! `preference`: losses of preference learning, on the log-probabilities of a chosen and a rejected continuation.
 
 mod apply;
+pub(crate) mod bco;
 pub(crate) mod bco_pair;
 pub(crate) mod best_of_2;
 pub(crate) mod cdpo;
@@ -10,6 +11,8 @@ pub(crate) mod hinge;
 pub(crate) mod ipo;
 pub(crate) mod kto;
 pub(crate) mod orpo;
+mod plackett_luce;
+pub(crate) mod ppo;
 pub(crate) mod robust;
 pub(crate) mod simpo;
 #[cfg(test)]
@@ -33,9 +36,12 @@ pub fn register(registry: &mut Registry) {
     registry.add(hinge::function());
     registry.add(kto::function());
     registry.add(bco_pair::function());
+    registry.add(bco::function());
     registry.add(simpo::function());
     registry.add(orpo::function());
     registry.add(best_of_2::function());
+    registry.add(ppo::function());
+    registry.add(plackett_luce::function());
     registry.add(apply::function());
     registry.add(apply::weights());
 }

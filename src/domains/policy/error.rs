@@ -74,6 +74,10 @@ explained! {
         #[error("pair {row} has the weight `{value}`: a weight is a finite number of at least 0")]
         #[code("policy/weight")]
         Weight { row: usize, value: f64 },
+        #[error("{why}")]
+        #[code("policy/rankings")]
+        #[hint("a ranking is a row with `prompt` and the responses from the best on, `rank1`, `rank2`, …: judge.rankings(sampler, #{{ k: 4 }})")]
+        Rankings { why: String },
         #[error("there are no pairs")]
         #[code("policy/no-pairs")]
         NoPairs,

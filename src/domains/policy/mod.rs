@@ -20,6 +20,7 @@ mod measures;
 pub mod minimise;
 pub mod optimise;
 mod pairs;
+mod rankings;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use live::Live;
 pub use measures::Compared;
 pub(crate) use pairs::two;
 pub use pairs::{Labels, PairOptions, Pairs, draw_pairs};
+pub use rankings::{RankingOptions, Rankings, draw_rankings};
 pub use table::{Features, Form, Grid, MAX_RESPONSES, MAX_VALUES, Policy, Trained, responses};
 
 use crate::core::math::{exp, ln_1p};

@@ -36,6 +36,8 @@ pub struct PairBatch<'a> {
     /// The mean of `log π/π_ref` over mismatched prompts and continuations, an estimate of the KL divergence that no gradient flows
     /// through; NaN where it was not computed.
     pub kl: f64,
+    /// What the loss asked to be told of the step before ([`PairValue::carry`]); empty in the first.
+    pub carried: &'a [f64],
     /// The ids of the pairs; may be empty.
     pub rows: &'a [&'a str],
     /// Optimiser steps done before this one, all of them, and passes over the data that are complete.
@@ -81,6 +83,8 @@ pub struct PairValue {
     /// The implicit weight of each pair, without the mean's 1/n: `−dℓ/dm` by the loss's own margin m. Of DPO m = βΔ, and the weight is
     /// `σ(−βΔ)`, how wrong the implicit reward is.
     pub pull: Vec<f64>,
+    /// What the loss wants to be told in the next step; empty for most.
+    pub carry: Vec<f64>,
 }
 
 /// What a loss needs to be told beside both log-probabilities.
@@ -149,8 +153,8 @@ pub trait PairLoss {
     /// What it needs to be told.
     fn needs(&self) -> Needs;
 
-    /// The mean loss of a batch with its gradient; a pure function of the batch, so that a training that was ended can go on
-    /// anywhere.
+    /// The mean loss of a batch with its gradient; a pure function of the batch, in which is what the step before gave to carry, so that a
+    /// training that was ended can go on anywhere.
     fn step(&self, batch: &PairBatch) -> Result<PairValue, PairLossError>;
 }
 

@@ -38,6 +38,16 @@ impl Form {
         }
     }
 
+    /// What has these rows as [`Form::theirs`] orders them, columns of its own (the factor `B` of an update); never turned over.
+    pub fn theirs_of_rows(self, ours: &[f32], shape: &[usize]) -> Vec<f32> {
+        if self == Form::Turned { ours.to_vec() } else { self.theirs(ours, shape) }
+    }
+
+    /// And as [`Form::ours`] does.
+    pub fn ours_of_rows(self, stored: Vec<f32>, shape: &[usize]) -> Vec<f32> {
+        if self == Form::Turned { stored } else { self.ours(stored, shape) }
+    }
+
     /// Our numbers as a checkpoint stores them; rows that no token reads are 0.
     pub fn theirs(self, ours: &[f32], shape: &[usize]) -> Vec<f32> {
         let (n_rows, n_columns) = sides(shape);

@@ -36,6 +36,11 @@ impl<'a> Stored<'a> {
         self.places.contains_key(name)
     }
 
+    /// The tensors' names, in no order that means anything.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
     /// Whether there is a tensor whose name ends so.
     pub fn has_any(&self, end: &str) -> bool {
         self.places.keys().any(|name| name.ends_with(end))

@@ -13,7 +13,7 @@ use crate::core::context::{Interrupt, Interrupted};
 use crate::kernels::Precision;
 use crate::kernels::attention::relative::{Bias, Distances};
 use crate::kernels::attention::{self, Part, Rows, Softmax};
-use crate::kernels::dots::dots;
+use crate::kernels::dots::dots_of_many;
 use crate::kernels::gate::gate;
 use crate::kernels::norm::Stats;
 use crate::kernels::norm::groups::Place;
@@ -310,7 +310,7 @@ impl<'a> Reader<'a> {
             logits.fill(f32::NAN);
             return;
         }
-        dots(self.map.is_big(), weight, vocab, width, states, n, logits);
+        dots_of_many(self.map.is_big(), weight, vocab, width, states, n, logits);
     }
 
     /// Whether a pass over few tokens is worth the pool's threads; else passes are worth being spread over them.

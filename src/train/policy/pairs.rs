@@ -36,6 +36,8 @@ struct OnBatch<'a> {
     loss: &'a dyn PairLoss,
     reference: &'a Policy,
     steps: usize,
+    /// What the loss asked to be told in the next step.
+    carried: RefCell<Vec<f64>>,
 }
 
 impl OnBatch<'_> {
@@ -68,6 +70,7 @@ impl OnBatch<'_> {
         let of =
             |values: &[f64]| batch.iter().map(|idx| values.get(*idx).copied().unwrap_or(1.0)).collect::<Vec<f64>>();
         let (preference, weights) = (of(&pairs.preferences), of(&pairs.weights));
+        let carried = self.carried.take();
         let found = self.loss.step(&PairBatch {
             chosen: &chosen,
             rejected: &rejected,
@@ -76,12 +79,14 @@ impl OnBatch<'_> {
             preference: &preference,
             weights: &weights,
             // Where responses can be enumerated the divergence needs no estimate.
+            carried: &carried,
             kl: if self.loss.needs().kl { self.kl(&rows) } else { f64::NAN },
             step,
             steps: self.steps,
             epoch,
             ..PairBatch::default()
         })?;
+        *self.carried.borrow_mut() = found.carry;
         // d ln π(y) / dz = 1 at y, − π everywhere.
         let mut slopes: BTreeMap<usize, (Vec<f64>, f64)> = BTreeMap::new();
         for ((prompt, one, other), (w, l)) in places.iter().zip(found.by_chosen.iter().zip(&found.by_rejected)) {
@@ -131,32 +136,9 @@ pub fn finetune_on_pairs(
     if counted.is_empty() {
         return Err(PolicyError::NoPairs);
     }
-    let default = PairRecipe::default();
-    if recipe.steps.is_some() && recipe.epochs != default.epochs {
-        return Err(PolicyError::Range {
-            option: "epochs",
-            must: "left out where `steps` is given".to_owned(),
-            got: recipe.epochs.to_string(),
-        });
-    }
-    let steps_an_epoch = counted.len().div_ceil(recipe.batch);
-    let steps = recipe.steps.unwrap_or_else(|| recipe.epochs.saturating_mul(steps_an_epoch));
-    let course = Course { steps, lr: recipe.lr, optimizer: recipe.optimizer, every: recipe.every };
-    if steps > MAX_STREAM {
-        return Err(PolicyError::Range {
-            option: "epochs",
-            must: format!("so few that there are at most {MAX_STREAM} steps"),
-            got: recipe.epochs.to_string(),
-        });
-    }
-    let given = Given {
-        on: OnBatch { loss, reference, steps },
-        pairs,
-        counted,
-        recipe,
-        steps_an_epoch,
-        order: RefCell::new((usize::MAX, Vec::new())),
-    };
+    let (course, order) = ordered(recipe, counted)?;
+    let steps = course.steps;
+    let given = Given { on: OnBatch { loss, reference, steps, carried: RefCell::default() }, pairs, order };
     let made = Digest::of("policy/finetune", 1)
         .digest("policy", policy.digest())
         .digest("reference", reference.digest())
@@ -181,10 +163,31 @@ pub fn finetune_on_pairs(
     .policy(ctx)
 }
 
-/// Pairs that are given.
-struct Given<'a> {
-    on: OnBatch<'a>,
-    pairs: &'a Pairs,
+/// The course of a training on so many given items, and the order in which it sees them.
+pub(super) fn ordered(recipe: &PairRecipe, counted: Vec<usize>) -> Result<(Course, Ordered<'_>), PolicyError> {
+    let default = PairRecipe::default();
+    if recipe.steps.is_some() && recipe.epochs != default.epochs {
+        return Err(PolicyError::Range {
+            option: "epochs",
+            must: "left out where `steps` is given".to_owned(),
+            got: recipe.epochs.to_string(),
+        });
+    }
+    let steps_an_epoch = counted.len().div_ceil(recipe.batch);
+    let steps = recipe.steps.unwrap_or_else(|| recipe.epochs.saturating_mul(steps_an_epoch));
+    let course = Course { steps, lr: recipe.lr, optimizer: recipe.optimizer, every: recipe.every };
+    if steps > MAX_STREAM {
+        return Err(PolicyError::Range {
+            option: "epochs",
+            must: format!("so few that there are at most {MAX_STREAM} steps"),
+            got: recipe.epochs.to_string(),
+        });
+    }
+    Ok((course, Ordered { counted, recipe, steps_an_epoch, order: RefCell::new((usize::MAX, Vec::new())) }))
+}
+
+/// Items that are given, epoch after epoch.
+pub(super) struct Ordered<'a> {
     counted: Vec<usize>,
     recipe: &'a PairRecipe,
     steps_an_epoch: usize,
@@ -192,8 +195,9 @@ struct Given<'a> {
     order: RefCell<(usize, Vec<usize>)>,
 }
 
-impl Teacher for Given<'_> {
-    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<f64, PolicyError> {
+impl Ordered<'_> {
+    /// The epoch of a step, and the items that it sees.
+    pub fn at(&self, step: usize) -> (usize, Vec<usize>) {
         let (epoch, within) = (step / self.steps_an_epoch, step % self.steps_an_epoch);
         let mut order = self.order.borrow_mut();
         if order.0 != epoch {
@@ -205,13 +209,31 @@ impl Teacher for Given<'_> {
         }
         let from = within * self.recipe.batch;
         let upto = (from + self.recipe.batch).min(order.1.len());
-        let batch = order.1.get(from..upto).unwrap_or_default();
-        self.on.teach((step, epoch), self.pairs, batch, live, gradient)
+        (epoch, order.1.get(from..upto).unwrap_or_default().to_vec())
+    }
+
+    /// How many those are.
+    pub fn n(&self, step: usize) -> usize {
+        let from = (step % self.steps_an_epoch) * self.recipe.batch;
+        self.recipe.batch.min(self.counted.len() - from)
+    }
+}
+
+/// Pairs that are given.
+struct Given<'a> {
+    on: OnBatch<'a>,
+    pairs: &'a Pairs,
+    order: Ordered<'a>,
+}
+
+impl Teacher for Given<'_> {
+    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<f64, PolicyError> {
+        let (epoch, batch) = self.order.at(step);
+        self.on.teach((step, epoch), self.pairs, &batch, live, gradient)
     }
 
     fn batch(&self, step: usize) -> usize {
-        let from = (step % self.steps_an_epoch) * self.recipe.batch;
-        self.recipe.batch.min(self.counted.len() - from)
+        self.order.n(step)
     }
 
     fn n_drawn(&self) -> usize {
@@ -241,7 +263,7 @@ pub fn finetune_sampled(
         let must = format!("so few that all steps draw at most {MAX_STREAM} pairs");
         return Err(PolicyError::Range { option: "steps", must, got: recipe.steps.to_string() });
     }
-    let on = OnBatch { loss, reference, steps: recipe.steps };
+    let on = OnBatch { loss, reference, steps: recipe.steps, carried: RefCell::default() };
     let random = RefCell::new(Random::new(recipe.seed, "policy/finetune_online"));
     let fixed = sampler.map(Drawn::of);
     let sampled = Sampled { on, judge, labels, recipe, policy, fixed, random, current: RefCell::new(None) };

@@ -237,3 +237,46 @@ fn every_option_is_in_the_derivation_and_bad_ones_are_refused() {
     // Steps of a million stay numbers, or are said to diverge: nothing panics.
     assert!(far.is_ok() || far.is_err_and(|error| error.code() == "policy/diverged"));
 }
+
+/// Rankings of three with plain gradient descent and PyTorch's autograd: `tests/reference/rankings.py`; of two, DPO on pairs to the bit.
+#[test]
+fn a_training_on_rankings_is_pytorchs_and_of_two_that_on_pairs() {
+    let known: Value = serde_json::from_str(include_str!("../../../tests/reference/rankings.json")).expect("JSON");
+    let rankings = |rows: &[(usize, Vec<usize>)]| crate::domains::policy::Rankings {
+        prompts: rows.iter().map(|(prompt, _)| *prompt).collect(),
+        responses: rows.iter().flat_map(|(_, order)| order.clone()).collect(),
+        k: rows[0].1.len(),
+        weights: vec![1.0; rows.len()],
+        digest: Digest::of_bytes(b"rankings"),
+    };
+    let rows: Vec<(usize, Vec<usize>)> = known["rankings"].as_array().expect("rankings").iter().map(|row| {
+        (row[0].as_u64().expect("a prompt") as usize, numbers(&row[1]).iter().map(|y| *y as usize).collect())
+    }).collect();
+    let logits = [[0.0, 0.5, -0.5, 0.25, 0.0], [0.1, 0.0, 0.0, -0.3, 0.4]].concat();
+    let reference = Policy::tabular(Grid::new(2, 5, logits, "logits").expect("a grid"));
+    let start = Policy::uniform(2, 5).expect("a policy");
+    let ctx = Context::for_tests();
+    let recipe = PairRecipe {
+        steps: Some(4),
+        batch: 2,
+        lr: 0.5,
+        optimizer: PolicyOptimizer::Sgd,
+        order: Order::Given,
+        ..PairRecipe::default()
+    };
+    let found = finetune_on_rankings(&start, &reference, &rankings(&rows), 0.5, &recipe, &ctx).expect("trained");
+    let curve = found.trained().expect("a training").curve.floats("loss").expect("losses");
+    curve.iter().zip(numbers(&known["curve"])).for_each(|(got, want)| assert!((got - want).abs() < 1e-12));
+    let got: Vec<f64> = (0..2).flat_map(|prompt| found.row(prompt).to_vec()).collect();
+    got.iter().zip(numbers(&known["logprobs"])).for_each(|(got, want)| assert!((got - want).abs() < 1e-12));
+
+    let two: Vec<(usize, Vec<usize>)> = rows.iter().map(|(prompt, order)| (*prompt, order[..2].to_vec())).collect();
+    let mut pairs = Pairs::none(Digest::of_bytes(b"pairs"));
+    two.iter().for_each(|(prompt, order)| pairs.push(*prompt, (order[0], order[1], 1.0)));
+    let recipe = PairRecipe { order: Order::Shuffled, steps: Some(30), optimizer: PolicyOptimizer::Adam, ..recipe };
+    let ranked = finetune_on_rankings(&start, &reference, &rankings(&two), 0.3, &recipe, &ctx).expect("trained");
+    let paired = finetune_on_pairs(&start, &reference, &pairs, &Simple { beta: 0.3 }, &recipe, &ctx).expect("trained");
+    assert_eq!(ranked.parameters(), paired.parameters());
+    let none = finetune_on_rankings(&start, &reference, &rankings(&two), -1.0, &recipe, &ctx).expect_err("refused");
+    assert_eq!(none.to_string(), "`beta` must be from 0.000000001 to 1000000000, got `-1`");
+}

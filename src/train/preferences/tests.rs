@@ -116,6 +116,7 @@ impl Bench {
             ids,
             batches: Batches::new(pairs.lengths(), pairs.all.len(), 1, 0),
             curves: Curves::new(1),
+            carried: Vec::new(),
             steps: 1,
             lr: 0.0,
             work: Work::default(),

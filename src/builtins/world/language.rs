@@ -22,6 +22,11 @@ pub fn function() -> Function {
         .example("world::language().lexicon().height", "2600")
         .example("world::language(#{ version: 1 }).lexicon().height", "670")
         .example("world::language(#{ questions: false }) == world::language()", "false")
+        .example("world::language(#{ depth: 2 }).documents(1)[0]", "")
+        .example("world::language(#{ episodes: 0.3 }) == world::language(#{ episodes: 0.0 })", "false")
+        .fails("world::language(#{ depth: 8 })", "`depth` must be from `1` to `7`, got `8`")
+        .fails("world::language(#{ one_concept: true })", "`depth` is left out")
+        .fails("world::language(#{ episodes: 2.0 })", "`episodes` must be from `0` to `1`, got `2`")
         .fails("world::language(#{ version: 3 })", "the generated world has no version `3`")
         .fails("world::language(#{ n_nouns: 3 })", "`n_nouns` must be from `32` to `20000`, got `3`")
 }
@@ -63,6 +68,12 @@ options! {
         questions: bool = true,
         /// Probability that a question line opens the document instead of ending it.
         heading: Option<f64> = None,
+        /// Share of documents that are episodes: six unrelated sentences, each followed by the same question and its own answer, as a few-shot prompt is.
+        episodes: f64 = 0.0,
+        /// Documents are lines of nouns of the subjects 0 to `depth`, taken as ordered concepts (`world::concepts`).
+        depth: Option<usize> = None,
+        /// With `depth`: all concepts of a document have one value.
+        one_concept: bool = false,
     }
 }
 
@@ -94,6 +105,9 @@ fn run(call: &mut Call) -> Answer {
         max_sentences: asked.max_sentences.unwrap_or(base.max_sentences),
         questions: asked.questions,
         heading: asked.heading.unwrap_or(base.heading),
+        episodes: asked.episodes,
+        depth: asked.depth,
+        one_concept: asked.one_concept,
     };
     Ok(Dynamic::from(World::new(options)?))
 }

@@ -1,10 +1,12 @@
 //! `world`: the generated world, as a script asks for another one, reads its documents and draws its tasks.
 
+mod concepts;
 mod documents;
 mod language;
 mod lexicon;
 mod loss;
 mod pairs;
+mod rephrased;
 mod task;
 mod tasks;
 mod tokens;
@@ -18,8 +20,15 @@ impl Value for World {
 
     fn show(&self) -> String {
         let options = self.options();
+        let documents = match options.depth {
+            Some(depth) => {
+                format!(", documents of concepts to depth {depth}{}", if options.one_concept { " as one" } else { "" })
+            }
+            None if options.episodes > 0.0 => format!(", {} of the documents episodes", options.episodes),
+            None => String::new(),
+        };
         format!(
-            "World, version {}: {} words ({} nouns, {} adjectives, {} verbs), {} subjects, {} question lines, seed {}",
+            "World, version {}: {} words ({} nouns, {} adjectives, {} verbs), {} subjects, {} question lines, seed {}{documents}",
             options.version,
             self.vocabulary().len() - 1,
             options.n_nouns,
@@ -51,5 +60,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(tasks::function());
     registry.add(task::function());
     registry.add(pairs::function());
+    registry.add(concepts::function());
+    registry.add(rephrased::function());
     registry.add(loss::function());
 }

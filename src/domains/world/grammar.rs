@@ -2,6 +2,7 @@
 
 use super::lexicon::{Lexicon, N_REGISTERS, Particle, QUESTIONS, Word, WordClass};
 use super::options::WorldOptions;
+use super::{concepts, episodes};
 use crate::core::math::{exp, pow};
 use crate::core::random::Random;
 
@@ -110,7 +111,8 @@ impl Tables {
         }
     }
 
-    fn draw<'a>(
+    /// A word of the class, by the frequencies of subject and value.
+    pub fn draw<'a>(
         &self,
         lexicon: &'a Lexicon,
         class: WordClass,
@@ -226,8 +228,16 @@ impl<'a> Speaker<'a, '_> {
     }
 }
 
-/// A document: facts, some sentences, and one or two question lines before or after them.
-pub fn document(lexicon: &Lexicon, options: &WorldOptions, tables: &Tables, random: &mut Random) -> (Facts, Vec<u32>) {
+/// A document's tokens: facts, some sentences, and one or two question lines before or after them; or an episode, or lines of ordered
+/// concepts, where the options say so.
+pub fn document(lexicon: &Lexicon, options: &WorldOptions, tables: &Tables, random: &mut Random) -> Vec<u32> {
+    // Neither draws anything where it is not asked for, so that worlds without them keep their documents.
+    if let Some(depth) = options.depth {
+        return concepts::document(lexicon, options, tables, depth, random);
+    }
+    if options.episodes > 0.0 && random.uniform() < options.episodes {
+        return episodes::document(lexicon, options, tables, random);
+    }
     let facts = Facts::draw(random, options.n_subjects);
     let n_sentences = options.min_sentences + random.below(options.max_sentences - options.min_sentences + 1);
     let lines = if options.questions { lines(options, random) } else { Vec::new() };
@@ -244,7 +254,7 @@ pub fn document(lexicon: &Lexicon, options: &WorldOptions, tables: &Tables, rand
     for line in lines.iter().filter(|line| !line.opens) {
         tokens.extend(said(facts, *line));
     }
-    (facts, tokens)
+    tokens
 }
 
 /// One or two different questions.
@@ -255,7 +265,7 @@ fn lines(options: &WorldOptions, random: &mut Random) -> Vec<Line> {
 }
 
 /// The line's tokens: question, answer, full stop.
-fn said(facts: Facts, line: Line) -> [u32; 3] {
+pub fn said(facts: Facts, line: Line) -> [u32; 3] {
     let answers = [facts.subject, facts.verdict, facts.mood, facts.era];
     let [question, answer] = Lexicon::question(line.asked, answers.get(line.asked).copied().unwrap_or_default());
     [question, answer, Lexicon::STOP]

@@ -9,19 +9,26 @@
 //! the train rows, but not out of one another's halves, so that a supervisor labels the other half better than it answers test rows.
 //! Version 2 draws all rows alike ([`natural`]).
 //!
+//! Beside them there are documents and rows of ordered concepts ([`concepts`]), documents that are episodes of worked examples
+//! ([`WorldOptions::episodes`]), and the other register of a text ([`World::rephrased`]).
+//!
 //! What lives here: the language ([`Lexicon`]), its documents ([`World::document`]), the tasks ([`task`]) and the
 //! tokenizer. What does not: pretraining (`train`) and the ladder's weights (`models`).
 
+mod concepts;
 mod data;
+mod episodes;
 mod grammar;
 mod lexicon;
 mod natural;
 mod options;
 mod pairs;
+mod registers;
 mod syllables;
 mod tasks;
 mod vocabulary;
 
+pub use concepts::{ConceptOptions, concepts};
 pub use grammar::{Facts, Kind, Line, Sentence};
 pub use lexicon::{ERAS, Lexicon, MOODS, SUBJECTS, VERDICTS, Word, WordClass};
 pub use options::{WorldError, WorldOptions};
@@ -94,7 +101,7 @@ impl World {
 
     /// The next document of the stream `random`, as tokens.
     pub fn document(&self, random: &mut Random) -> Vec<u32> {
-        grammar::document(&self.inner.lexicon, &self.inner.options, &self.inner.documents, random).1
+        grammar::document(&self.inner.lexicon, &self.inner.options, &self.inner.documents, random)
     }
 
     /// The next `n` documents of the stream, each a row that starts at the document's start and is cut at

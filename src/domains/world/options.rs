@@ -43,6 +43,13 @@ pub struct WorldOptions {
     pub questions: bool,
     /// Probability that a question line opens the document instead of ending it.
     pub heading: f64,
+    /// Share of documents that are episodes: unrelated sentences, each followed by the same question and its own answer.
+    pub episodes: f64,
+    /// Documents are lines of nouns of the subjects 0 to `depth`, taken as ordered concepts, each with a value of its own
+    /// ([`super::concepts`]). `None`: documents are sentences.
+    pub depth: Option<usize>,
+    /// With `depth`: whether all concepts of a document have one value, so that they are one concept in many words.
+    pub one_concept: bool,
 }
 
 /// The newest version's world.
@@ -96,6 +103,9 @@ impl WorldOptions {
             max_sentences: 4,
             questions: true,
             heading: 0.5,
+            episodes: 0.0,
+            depth: None,
+            one_concept: false,
         }
     }
 }
@@ -130,6 +140,12 @@ impl WorldOptions {
         real("attributes", self.attributes, 0.0, 1.0)?;
         real("coordination", self.coordination, 0.0, 1.0)?;
         real("heading", self.heading, 0.0, 1.0)?;
+        real("episodes", self.episodes, 0.0, 1.0)?;
+        match self.depth {
+            Some(depth) => count("depth", depth, 1, self.n_subjects - 1)?,
+            None if self.one_concept => return Err(WorldError::NoDepth),
+            None => (),
+        }
         for value in self.kinds {
             real("kinds", value, 0.0, 1e6)?;
         }
@@ -159,6 +175,13 @@ impl WorldOptions {
         // Version 1's worlds were named before there was another one.
         if self.version > 1 {
             digest = digest.int("version", self.version as i64);
+        }
+        // Worlds of before there were episodes and concepts keep their names.
+        if self.episodes > 0.0 {
+            digest = digest.float("episodes", self.episodes);
+        }
+        if let Some(depth) = self.depth {
+            digest = digest.int("depth", depth as i64).int("one_concept", i64::from(self.one_concept));
         }
         digest
             .int("min_sentences", self.min_sentences as i64)
@@ -196,6 +219,11 @@ explained! {
         #[code("world/no-kinds")]
         #[hint("leave `kinds` out for the default shares")]
         NoKinds,
+        /// One concept in many words is a property of documents of ordered concepts.
+        #[error("`one_concept` is about documents of ordered concepts, and `depth` is left out")]
+        #[code("world/no-depth")]
+        #[hint("say how many concepts documents show, such as depth: 3")]
+        NoDepth,
         /// No such task.
         #[error("the world has no task `{name}`")]
         #[code("world/unknown-task")]

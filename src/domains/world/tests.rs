@@ -321,3 +321,46 @@ fn what_describes_no_task_is_refused() {
     let flat = World::new(flat).expect("a world");
     assert!(fails(&flat, "contrast", TaskOptions::default()).contains("no sentence"));
 }
+
+#[test]
+fn episodes_ask_one_question_of_unrelated_sentences() {
+    let world = World::new(WorldOptions { episodes: 1.0, ..WorldOptions::default() }).expect("a world");
+    let mut asked = BTreeSet::new();
+    let (mut n_right, mut n_said, mut n_changes) = (0, 0, 0);
+    for text in world.texts(0, 400) {
+        let lines: Vec<&str> = text.split(" . ").map(|line| line.trim_end_matches(" .")).collect();
+        assert_eq!(lines.len(), 12, "six sentences, each with its answer: {text}");
+        let answers: Vec<(&str, &str)> =
+            lines.chunks(2).map(|item| item[1].split_once(' ').expect("question and answer")).collect();
+        assert!(answers.iter().all(|(question, _)| *question == answers[0].0), "{text}");
+        asked.insert(answers[0].0.to_owned());
+        n_changes += answers.windows(2).filter(|pair| pair[0].1 != pair[1].1).count();
+        if answers[0].0 != "subject" {
+            for (item, (question, answer)) in lines.chunks(2).zip(&answers) {
+                let about = about(question).expect("a task");
+                let told = oracle(&world, question, item[0], false);
+                n_said += 1;
+                n_right += usize::from(told.and_then(|told| about.classes.get(usize::from(told))) == Some(answer));
+            }
+        }
+    }
+    assert_eq!(asked, QUESTIONS.map(str::to_owned).into());
+    // Answers of neighbours differ in half of the cases, of the eight subjects in seven eighths: (3 / 2 + 7 / 8) / 4 = .59.
+    assert!((n_changes as f64 / 2000.0 - 0.59).abs() < 0.06, "{n_changes}");
+    assert!(n_right as f64 > 0.95 * n_said as f64, "{n_right} of {n_said}");
+}
+
+#[test]
+fn worlds_without_episodes_and_concepts_keep_their_names_and_documents() {
+    // From before there were either (`w2s eval 'world::language().digest'` and the first document then).
+    for version in [1, 2] {
+        let plain = WorldOptions::of(version).expect("a version");
+        let none = WorldOptions { episodes: 0.0, depth: None, ..plain.clone() };
+        assert_eq!(none.digest(), plain.digest());
+        assert_ne!(WorldOptions { episodes: 0.2, ..plain.clone() }.digest(), plain.digest());
+        assert_ne!(WorldOptions { depth: Some(2), ..plain.clone() }.digest(), plain.digest());
+    }
+    let mixed = World::new(WorldOptions { episodes: 0.25, ..WorldOptions::default() }).expect("a world");
+    let n_episodes = mixed.texts(0, 2000).iter().filter(|text| text.matches(" .").count() == 12).count();
+    assert!((n_episodes as f64 / 2000.0 - 0.25).abs() < 0.03, "{n_episodes}");
+}

@@ -51,7 +51,7 @@ pub fn source(
     let places = Places::of(&records, mapping)?;
     let asked = TargetColumn::of(&records, mapping, &input)?;
     let cells = Cells { records: &records };
-    let n = records.records.len();
+    let n = records.len();
     let mut rows = Vec::with_capacity(n);
     for idx in 0..n {
         rows.push(places.row(&cells, idx, input.read(&cells, idx)?)?);
@@ -250,7 +250,7 @@ pub struct Cells<'a> {
 
 impl Cells<'_> {
     fn cell(&self, record: usize, column: usize) -> &Cell {
-        self.records.records.get(record).and_then(|record| record.cells.get(column)).unwrap_or(&Cell::Missing)
+        self.records.cell(record, column)
     }
 
     /// An error at a cell that is not what was expected.
@@ -379,7 +379,7 @@ impl Cells<'_> {
 
     /// Class names and the class index of every record.
     fn classes(&self, column: usize, given: Option<&[String]>) -> Result<(Vec<String>, Vec<u16>), DataError> {
-        let n = self.records.records.len();
+        let n = self.records.len();
         let labels = (0..n).map(|idx| {
             self.scalar(idx, column)
                 .ok_or_else(|| self.misfit(idx, column, "a class: text, an integer or true or false"))
@@ -431,7 +431,7 @@ impl Cells<'_> {
 
     /// The error for a column that is read in one way in one row and in another way in another.
     fn mixed(&self, column: usize, one: (usize, &str), other: (usize, &str)) -> DataError {
-        let at = |record: usize| self.records.records.get(record).map_or(record + 1, |record| record.at);
+        let at = |record: usize| self.records.at(record);
         let label = |record: usize| self.scalar(record, column).unwrap_or_default();
         let [(first, first_is), (second, second_is)] = if one.0 < other.0 { [one, other] } else { [other, one] };
         let expected = format!(

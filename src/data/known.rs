@@ -14,7 +14,7 @@
 //! is told of whole texts.
 
 use super::read::Records;
-use super::vault::exchanged;
+use super::vault::{ExchangedTruth, exchanged};
 use super::{Data, DataError, Row, Source, Split, TargetKind, VaultSize};
 use crate::core::context::{Context, DryRun, Event, Form};
 use crate::core::digest::Digest;
@@ -281,18 +281,24 @@ impl Data {
         words_of: Option<Digest>,
         vault: Option<(VaultSize, u64)>,
     ) -> Result<Data, DataError> {
-        let source = Arc::try_unwrap(self.into_source()).unwrap_or_else(|shared| shared.as_ref().clone());
+        let source = self.into_source();
         let own = made_as(&source, vault);
         let known = ctx.state::<TestRows>();
         let mut known = known.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut met = known.met(&source, &Origin::default(), own);
         met.keep_vault(&source);
-        let source = if met.n() == 0 { source } else { source.with_held_out(&met.held_out)? };
-        let source = match vault {
-            Some((size, seed)) => source.with_vault(size, seed)?,
-            None => source,
+        let data = if met.n() == 0 && vault.is_none() && ctx.extension::<ExchangedTruth>().is_none() {
+            // As it was drawn, and shared with whoever draws it again.
+            Data::new(source)
+        } else {
+            let source = Arc::try_unwrap(source).unwrap_or_else(|shared| shared.as_ref().clone());
+            let source = if met.n() == 0 { source } else { source.with_held_out(&met.held_out)? };
+            let source = match vault {
+                Some((size, seed)) => source.with_vault(size, seed)?,
+                None => source,
+            };
+            Data::new(Arc::new(exchanged(ctx, source)))
         };
-        let data = Data::new(Arc::new(exchanged(ctx, source)));
         // A pair's group is its prompt or a pool.
         if let (Some(world), TargetKind::Classes) = (words_of, data.target()) {
             // The sentences with a negation or a `but` ask for the verdict too.

@@ -19,11 +19,11 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Bytes of a file that are held at once beside the records. Arbitrary: room for a window of [`PIECE`]s on many cores.
-const HELD: usize = 16 << 20;
+/// Bytes of a file that are held at once beside the records. Arbitrary: room for sixteen [`PIECE`]s.
+const HELD: usize = 4 << 20;
 
 /// Bytes of JSON lines that are read in one piece. Tuned by hand: large against a piece's overhead.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 1 << 18;
 
 /// How many pieces are read between two looks at the interrupt. Arbitrary.
 const WINDOW: usize = 32;
@@ -37,15 +37,18 @@ const FREE_CELLS: usize = 4 << 20;
 /// Cells per value from which on records are mostly holes. Arbitrary.
 const PER_VALUE: usize = 32;
 
-/// A table of loosely typed cells.
+/// A table of loosely typed cells, by column: of a million records each costs what its cells cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Records {
     /// What errors call it: the path as the script gave it.
     pub name: String,
     /// Those that have cells, and after them those that were passed over.
     pub columns: Vec<String>,
-    pub records: Vec<Record>,
-    /// What [`Record::at`] counts: `line` or `row`.
+    /// Of each column that has cells, the cell of every record.
+    cells: Vec<Vec<Cell>>,
+    /// The line (text) or the row (otherwise) where each record begins, from 1.
+    places: Vec<u32>,
+    /// What [`Records::at`] counts: `line` or `row`.
     pub counted: &'static str,
     /// Whether every cell is text as the file has it, so that a function of a row sees [`Records::kinds`].
     pub is_text: bool,
@@ -53,14 +56,6 @@ pub struct Records {
     pub content: Vec<Digest>,
     /// What the file or the frame that they come from has of sealed data.
     pub sealed: Sealed,
-}
-
-/// One record: a cell per column.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// The line (text) or the row (otherwise) where it begins, from 1.
-    pub at: usize,
-    pub cells: Vec<Cell>,
 }
 
 /// What a caller says about a file.
@@ -75,36 +70,13 @@ pub struct Reading {
 }
 
 impl Records {
-    /// Records from rows of named cells, in order; columns in order of first appearance.
-    pub fn from_rows(
-        name: &str,
-        counted: &'static str,
-        rows: impl IntoIterator<Item = (usize, serde_json::Map<String, Value>)>,
-    ) -> Records {
-        let mut columns: Vec<String> = Vec::new();
-        let mut column_of: HashMap<String, usize> = HashMap::new();
-        let mut records = Vec::new();
-        for (at, row) in rows {
-            let mut cells: Vec<Cell> = vec![Cell::Missing; columns.len()];
-            for (key, value) in row {
-                let column = *column_of.entry(key.clone()).or_insert_with(|| {
-                    columns.push(key);
-                    columns.len() - 1
-                });
-                cells.resize(columns.len(), Cell::Missing);
-                if let Some(cell) = cells.get_mut(column) {
-                    *cell = value.into();
-                }
-            }
-            records.push(Record { at, cells });
-        }
-        for record in &mut records {
-            record.cells.resize(columns.len(), Cell::Missing);
-        }
+    /// No records yet.
+    pub fn new(name: &str, counted: &'static str) -> Records {
         Records {
             name: name.to_owned(),
-            columns,
-            records,
+            columns: Vec::new(),
+            cells: Vec::new(),
+            places: Vec::new(),
             counted,
             is_text: false,
             content: Vec::new(),
@@ -112,44 +84,107 @@ impl Records {
         }
     }
 
+    /// Records from rows of named cells, in order; columns in order of first appearance.
+    pub fn from_rows(
+        name: &str,
+        counted: &'static str,
+        rows: impl IntoIterator<Item = (usize, serde_json::Map<String, Value>)>,
+    ) -> Records {
+        let mut records = Records::new(name, counted);
+        let mut column_of: HashMap<String, usize> = HashMap::new();
+        for (at, row) in rows {
+            for (key, value) in row {
+                let column = match column_of.get(&key) {
+                    Some(column) => *column,
+                    None => {
+                        column_of.insert(key.clone(), records.columns.len());
+                        records.columns.push(key);
+                        records.columns.len() - 1
+                    }
+                };
+                put(&mut records.cells, column, records.places.len(), value.into());
+            }
+            records.places.push(at as u32);
+        }
+        records.filled()
+    }
+
     /// The records of several files, one after the other; their places are those in their own file. Named after the first,
     /// and how many there are.
     pub fn joined(parts: Vec<Records>) -> Records {
-        let n = parts.len();
-        let mut joined = Records {
-            name: String::new(),
-            columns: Vec::new(),
-            records: Vec::new(),
-            counted: parts.first().map_or("row", |first| first.counted),
-            is_text: parts.iter().all(|part| part.is_text),
-            content: parts.iter().flat_map(|part| part.content.iter().copied()).collect(),
-            sealed: parts.iter().fold(Sealed::default(), |all, part| all.and(&part.sealed)),
+        let name = match parts.as_slice() {
+            [] => String::new(),
+            [one] => one.name.clone(),
+            [first, others @ ..] => format!("{} and {} more", first.name, others.len()),
         };
+        let mut joined = Records::new(&name, parts.first().map_or("row", |first| first.counted));
+        joined.is_text = parts.iter().all(|part| part.is_text);
+        joined.content = parts.iter().flat_map(|part| part.content.iter().copied()).collect();
+        joined.sealed = parts.iter().fold(Sealed::default(), |all, part| all.and(&part.sealed));
+        let mut passed: Vec<String> = Vec::new();
         for part in parts {
-            if joined.name.is_empty() {
-                joined.name = if n > 1 { format!("{} and {} more", part.name, n - 1) } else { part.name.clone() };
-            }
-            let mut places = Vec::with_capacity(part.columns.len());
-            for column in &part.columns {
-                let known = joined.columns.iter().position(|known| known == column);
-                places.push(known.unwrap_or_else(|| {
-                    joined.columns.push(column.clone());
-                    joined.columns.len() - 1
-                }));
-            }
-            for record in part.records {
-                let mut cells = vec![Cell::Missing; joined.columns.len()];
-                for (place, cell) in places.iter().zip(record.cells) {
-                    if let Some(slot) = cells.get_mut(*place) {
-                        *slot = cell;
-                    }
-                }
-                joined.records.push(Record { at: record.at, cells });
-            }
+            let n = joined.places.len();
+            let kept = part.cells.len();
+            let mut names = part.columns;
+            passed.extend(names.split_off(kept.min(names.len())));
+            let places = places_of(&mut joined.columns, names);
+            behind(&mut joined.cells, n, places, part.cells);
+            joined.places.extend(part.places);
         }
-        let n_columns = joined.columns.len();
-        joined.records.iter_mut().for_each(|record| record.cells.resize(n_columns, Cell::Missing));
+        let passed: Vec<String> = passed.into_iter().filter(|name| !joined.columns.contains(name)).collect();
+        let mut joined = joined.filled();
+        passed.into_iter().for_each(|name| {
+            places_of(&mut joined.columns, vec![name]);
+        });
         joined
+    }
+
+    /// With a cell of every column for each record.
+    fn filled(mut self) -> Records {
+        let n = self.places.len();
+        self.cells.iter_mut().for_each(|cells| cells.resize(n, Cell::Missing));
+        self
+    }
+
+    /// How many records.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The line (text) or the row (otherwise) where a record begins, from 1.
+    pub fn at(&self, record: usize) -> usize {
+        self.places.get(record).map_or(record + 1, |at| *at as usize)
+    }
+
+    /// What a record has in a column.
+    pub fn cell(&self, record: usize, column: usize) -> &Cell {
+        self.cells.get(column).and_then(|cells| cells.get(record)).unwrap_or(&Cell::Missing)
+    }
+
+    /// The columns that have cells, each with that of a record.
+    pub fn row(&self, record: usize) -> impl Iterator<Item = (&str, &Cell)> {
+        self.columns.iter().enumerate().take(self.cells.len()).map(move |(idx, name)| (&**name, self.cell(record, idx)))
+    }
+
+    /// Adds a column of as many cells as there are records.
+    pub fn add(&mut self, name: &str, cells: Vec<Cell>) {
+        self.columns.insert(self.cells.len().min(self.columns.len()), name.to_owned());
+        self.cells.push(cells);
+    }
+
+    /// Keeps the records that `keep` says, by number.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        let mut nth = 0..;
+        self.places.retain(|_| nth.next().is_some_and(&keep));
+        for cells in &mut self.cells {
+            let mut nth = 0..;
+            cells.retain(|_| nth.next().is_some_and(&keep));
+        }
     }
 
     /// Where the column stands; fails with the columns that there are.
@@ -162,9 +197,8 @@ impl Records {
 
     /// An error at one cell: "`a.jsonl` line 5, field `label`: expected …".
     pub fn misfit(&self, record: usize, field: &str, expected: &str, got: &str) -> DataError {
-        let at = self.records.get(record).map_or(record + 1, |record| record.at);
         DataError::Malformed {
-            place: format!("`{}` {} {at}, field `{field}`", self.name, self.counted),
+            place: format!("`{}` {} {}, field `{field}`", self.name, self.counted, self.at(record)),
             what: format!("expected {expected}, got {got}"),
             hint: None,
         }
@@ -175,9 +209,9 @@ impl Records {
         if !self.is_text {
             return vec![None; self.columns.len()];
         }
-        let mut guesses: Vec<Guess> = vec![Guess::default(); self.columns.len()];
-        for record in &self.records {
-            for (cell, guess) in record.cells.iter().zip(&mut guesses) {
+        let kind = |(name, cells): (&String, &Vec<Cell>)| {
+            let mut guess = Guess::default();
+            for cell in cells {
                 match cell {
                     Cell::Text(text) => guess.see(text),
                     // What a function of a row gave is as it is.
@@ -185,8 +219,47 @@ impl Records {
                     _ => guess.see("text"),
                 }
             }
+            Some(guess.kind(name))
+        };
+        let mut kinds: Vec<Option<Kind>> = self.columns.iter().zip(&self.cells).map(kind).collect();
+        kinds.resize(self.columns.len(), None);
+        kinds
+    }
+}
+
+/// Puts a cell of the record numbered `record` into its column, where it has none yet.
+fn put(cells: &mut Vec<Vec<Cell>>, column: usize, record: usize, cell: Cell) -> bool {
+    if cells.len() <= column {
+        cells.resize_with(column + 1, Vec::new);
+    }
+    let Some(held) = cells.get_mut(column).filter(|held| held.len() <= record) else { return false };
+    held.resize(record, Cell::Missing);
+    held.push(cell);
+    true
+}
+
+/// Where each of the names stands among `columns`, which get those that they lack.
+fn places_of(columns: &mut Vec<String>, names: Vec<String>) -> Vec<usize> {
+    let place = |name: String| match columns.iter().position(|known| *known == name) {
+        Some(place) => place,
+        None => {
+            columns.push(name);
+            columns.len() - 1
         }
-        guesses.iter().zip(&self.columns).map(|(guess, name)| Some(guess.kind(name))).collect()
+    };
+    names.into_iter().map(place).collect()
+}
+
+/// Puts columns behind the `n` records of others.
+fn behind(cells: &mut Vec<Vec<Cell>>, n: usize, places: Vec<usize>, more: Vec<Vec<Cell>>) {
+    for (place, more) in places.into_iter().zip(more) {
+        if cells.len() <= place {
+            cells.resize_with(place + 1, Vec::new);
+        }
+        if let Some(held) = cells.get_mut(place) {
+            held.resize(n, Cell::Missing);
+            held.extend(more);
+        }
     }
 }
 
@@ -319,7 +392,7 @@ fn parse_lines(
                     refuse(Misread { line, ..misread })
                 })?;
                 all.append(lines).map_err(refuse)?;
-                check_count(all.records.len())?;
+                check_count(all.places.len())?;
             }
             n_read += window.iter().map(|piece| piece.len()).sum::<usize>();
             if let Some(shown) = &shown {
@@ -327,23 +400,9 @@ fn parse_lines(
             }
         }
     }
-    let n_columns = all.kept.len();
-    for record in &mut all.records {
-        record.cells.resize(n_columns, Cell::Missing);
-    }
     let columns = all.kept.into_iter().chain(all.passed).collect();
-    not_empty(
-        name,
-        Records {
-            name: name.to_owned(),
-            columns,
-            records: all.records,
-            counted: "line",
-            is_text: false,
-            content: Vec::new(),
-            sealed: Sealed::default(),
-        },
-    )
+    let records = Records { columns, cells: all.cells, places: all.places, ..Records::new(name, "line") };
+    not_empty(name, records.filled())
 }
 
 /// The text of a file that comes in pieces, one of which is held at a time and the next one is known.
@@ -460,9 +519,10 @@ struct Lines {
     kept: Vec<String>,
     /// The columns that were passed over.
     passed: Vec<String>,
-    records: Vec<Record>,
+    /// The cells of the columns that have some; a column may lack those of the last records.
+    cells: Vec<Vec<Cell>>,
+    places: Vec<u32>,
     n_lines: usize,
-    n_cells: usize,
     n_values: usize,
 }
 
@@ -490,7 +550,7 @@ impl Lines {
                 let what = format!("expected an object, got {}", describe(&value));
                 return Err(Misread { hint: hint.map(str::to_owned), ..Misread::at(at, what) });
             }
-            let mut cells: Vec<Cell> = Vec::with_capacity(lines.kept.len());
+            let (record, mut n_values) = (lines.places.len(), 0);
             let mut next = 0;
             reader
                 .fields(|reader, name| {
@@ -510,40 +570,34 @@ impl Lines {
                     };
                     next = place + 1;
                     let Some((_, Some(column))) = order.get(place) else { return reader.skip() };
-                    if cells.len() <= *column {
-                        cells.resize(column + 1, Cell::Missing);
-                    }
                     let begin = reader.place();
                     let token = reader.token()?;
                     let value = match cell::whole(&token) {
                         Some(whole) => whole,
                         None => reader.rest(token)?.into(),
                     };
-                    match cells.get_mut(*column) {
-                        Some(cell @ Cell::Missing) => *cell = value,
-                        _ => return Err(Fault { at: begin, what: format!("the field `{name}` occurs twice") }),
+                    n_values += 1;
+                    match put(&mut lines.cells, *column, record, value) {
+                        true => Ok(()),
+                        false => Err(Fault { at: begin, what: format!("the field `{name}` occurs twice") }),
                     }
-                    Ok(())
                 })
                 .map_err(misread)?;
             reader.end().map_err(misread)?;
-            lines.push(Record { at, cells })?;
+            lines.places.push(at as u32);
+            lines.check(at, n_values)?;
         }
         Ok(lines)
     }
 
-    /// Adds a record, and fails where the records are too many columns or mostly holes.
-    fn push(&mut self, record: Record) -> Result<(), Misread> {
-        let at = record.at;
-        self.n_cells += record.cells.len();
-        self.n_values += record.cells.iter().filter(|cell| !cell.is_missing()).count();
-        self.records.push(record);
+    /// Counts further values, and fails where there are too many columns, or mostly holes.
+    fn check(&mut self, at: usize, n_values: usize) -> Result<(), Misread> {
+        self.n_values += n_values;
         let n_columns = self.kept.len() + self.passed.len();
         if n_columns > MAX_COLUMNS {
             return Err(Misread::at(at, format!("adds a field to {MAX_COLUMNS}, the most that are read")));
         }
-        let padded = self.n_cells.max(self.records.len() * self.kept.len());
-        if padded > FREE_CELLS + PER_VALUE * self.n_values {
+        if self.places.len() * self.kept.len() > FREE_CELLS + PER_VALUE * self.n_values {
             let n = self.kept.len();
             return Err(Misread::at(at, format!("is one of many lines that have few of {n} different fields")).hint(
                 "name the columns that are needed in place of functions of a row, or give all lines the same fields",
@@ -554,35 +608,14 @@ impl Lines {
 
     /// Puts the lines that follow behind these.
     fn append(&mut self, other: Lines) -> Result<(), Misread> {
-        let place = |names: &mut Vec<String>, name: String| match names.iter().position(|known| *known == name) {
-            Some(place) => place,
-            None => {
-                names.push(name);
-                names.len() - 1
-            }
-        };
-        let moved: Vec<usize> = other.kept.into_iter().map(|name| place(&mut self.kept, name)).collect();
-        for name in other.passed {
-            place(&mut self.passed, name);
-        }
-        let is_same = moved.iter().enumerate().all(|(from, to)| from == *to);
-        for mut record in other.records {
-            record.at += self.n_lines;
-            if !is_same {
-                let mut cells = Vec::new();
-                for (cell, to) in record.cells.into_iter().zip(&moved) {
-                    if cells.len() <= *to {
-                        cells.resize(to + 1, Cell::Missing);
-                    }
-                    if let Some(place) = cells.get_mut(*to) {
-                        *place = cell;
-                    }
-                }
-                record.cells = cells;
-            }
-            self.push(record)?;
-        }
+        let (n, n_lines) = (self.places.len(), self.n_lines);
+        let places = places_of(&mut self.kept, other.kept);
+        places_of(&mut self.passed, other.passed);
+        self.places.extend(other.places.iter().map(|at| at + n_lines as u32));
         self.n_lines += other.n_lines;
+        // Before there is room made for holes.
+        self.check(self.n_lines, other.n_values)?;
+        behind(&mut self.cells, n, places, other.cells);
         Ok(())
     }
 }
@@ -609,7 +642,7 @@ fn parse_separated(
     let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes / PIECE));
     let mut names: Vec<String> = Vec::new();
     let mut is_kept: Vec<bool> = Vec::new();
-    let mut records = Vec::new();
+    let mut records = Records::new(name, "line");
     let mut standing: Option<Standing> = None;
     // What was not read of the pieces before, and the piece that follows it.
     let mut text = String::new();
@@ -644,11 +677,11 @@ fn parse_separated(
             }
             check_count(records.len() + 1)?;
             let kept = fields.drain(..).zip(&is_kept).filter(|(_, is_kept)| **is_kept);
-            let cell = |(field, _): (Field, _)| match field.value() {
-                Some(_) => Cell::from(&*field.text),
-                None => Cell::Null,
-            };
-            records.push(Record { at, cells: kept.map(cell).collect() });
+            for (column, (field, _)) in kept.enumerate() {
+                let cell = if field.value().is_some() { Cell::from(&*field.text) } else { Cell::Null };
+                put(&mut records.cells, column, records.places.len(), cell);
+            }
+            records.places.push(at as u32);
         }
         let stands = rows.standing();
         let rest = text.get(stands.at..).unwrap_or_default().to_owned();
@@ -661,50 +694,27 @@ fn parse_separated(
     }
     let of = |side: bool| names.iter().zip(&is_kept).filter(move |(_, kept)| **kept == side);
     let columns = of(true).chain(of(false)).map(|(column, _)| column.clone()).collect();
-    not_empty(
-        name,
-        Records {
-            name: name.to_owned(),
-            columns,
-            records,
-            counted: "line",
-            is_text: true,
-            content: Vec::new(),
-            sealed: Sealed::default(),
-        },
-    )
+    not_empty(name, Records { columns, is_text: true, ..records.filled() })
 }
 
 /// The rows of a polars table. Fails on types that have no plain value, such as dates: cast them first.
 pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Records, DataError> {
     check_count(table.height())?;
-    let columns: Vec<String> = table.columns().iter().map(|column| column.name().to_string()).collect();
-    let mut records: Vec<Record> =
-        (0..table.height()).map(|idx| Record { at: idx + 1, cells: Vec::with_capacity(columns.len()) }).collect();
+    let mut records = Records { places: (1..=table.height() as u32).collect(), ..Records::new(name, "row") };
     for column in table.columns() {
         ctx.interrupt.check()?;
-        let values = plain_values(column.as_materialized_series());
-        for (record, value) in records.iter_mut().zip(values) {
-            let cell = value.ok_or_else(|| DataError::Malformed {
-                place: format!("`{name}` row {}, field `{}`", record.at, column.name()),
+        let mut cells = Vec::with_capacity(table.height());
+        for value in plain_values(column.as_materialized_series()) {
+            let value = value.ok_or_else(|| DataError::Malformed {
+                place: format!("`{name}` row {}, field `{}`", cells.len() + 1, column.name()),
                 what: format!("values of the type `{}` are not read", column.dtype()),
                 hint: Some("leave the column out, or store it as text or numbers".into()),
             })?;
-            record.cells.push(cell.into());
+            cells.push(value.into());
         }
+        records.add(column.name(), cells);
     }
-    not_empty(
-        name,
-        Records {
-            name: name.to_owned(),
-            columns,
-            records,
-            counted: "row",
-            is_text: false,
-            content: Vec::new(),
-            sealed: Sealed::default(),
-        },
-    )
+    not_empty(name, records.filled())
 }
 
 /// A cell in an error message: what it is, and itself if it is short.
@@ -765,7 +775,7 @@ fn number(value: f64) -> Value {
 }
 
 fn not_empty(name: &str, records: Records) -> Result<Records, DataError> {
-    if records.records.is_empty() {
+    if records.is_empty() {
         return Err(DataError::NoRows { name: name.to_owned(), what: "rows".into() });
     }
     Ok(records)
@@ -792,7 +802,7 @@ mod tests {
     }
 
     fn values(records: &Records, row: usize) -> Vec<Option<Value>> {
-        records.records[row].cells.iter().map(Cell::to_value).collect()
+        records.row(row).map(|(_, cell)| cell.to_value()).collect()
     }
 
     fn usual() -> Dialect {
@@ -814,7 +824,7 @@ mod tests {
         assert_eq!(records.columns, ["b", "a", "c"]);
         assert_eq!(values(&records, 0), [Some(json!(1)), Some(json!("x")), None]);
         assert_eq!(values(&records, 1), [None, Some(Value::Null), Some(json!([true]))]);
-        assert_eq!(records.records[1].at, 3);
+        assert_eq!(records.at(1), 3);
     }
 
     #[test]
@@ -841,7 +851,7 @@ mod tests {
         assert_eq!(records.columns, ["text", "label"]);
         assert_eq!(values(&records, 0), [Some(json!("a, \"b\"\nc")), Some(json!("1"))]);
         assert_eq!(values(&records, 1), [Some(json!("d")), Some(Value::Null)]);
-        assert_eq!(records.records.iter().map(|record| record.at).collect::<Vec<_>>(), [2, 5]);
+        assert_eq!([records.at(0), records.at(1)], [2, 5]);
     }
 
     /// What is read of a file in pieces is what is read of it at once, errors and their lines too.

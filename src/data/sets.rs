@@ -1,13 +1,11 @@
 //! Data sets that come in packages, read into rows.
 
-use super::cell::Cell;
-use super::read::{Record, Records, parse_jsonl};
+use super::read::{Records, parse_jsonl};
 use super::{DataError, Source, columns};
 use crate::core::context::Context;
-use crate::frames::Sealed;
 use crate::store::StoreError;
 use crate::store::packages::{self, Package};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Reads the records of a set from its files' bytes.
 type ReadRows = fn(&Context, &Set, &[Vec<u8>]) -> Result<Records, DataError>;
@@ -72,45 +70,39 @@ pub fn load(ctx: &Context, set: &Set, test_share: f64, seed: u64) -> Result<Sour
     columns::source(records, set.name, &mapping, test_share, seed)
 }
 
-/// The columns of every set.
-fn column_names() -> Vec<String> {
-    ["text", "label"].map(str::to_owned).to_vec()
-}
-
 /// Chat-formatted rows: the headline is the user's message, the answer `1` where it is sarcastic.
 fn headlines(ctx: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, DataError> {
     let read = parse_jsonl(ctx, set.name, files.first().map(Vec::as_slice).unwrap_or_default())?;
     let at = |name: &str| read.columns.iter().position(|column| column == name);
     let (input, ideal) = (at("input"), at("ideal"));
-    let cell = |record: &Record, column: Option<usize>| record.cells.get(column?).cloned();
-    let message = |record: &Record| {
-        let messages = cell(record, input)?.to_value()?;
+    let cell = |record: usize, column: Option<usize>| read.cell(record, column?).to_value();
+    let message = |record: usize| {
+        let messages = cell(record, input)?;
         let user = messages.as_array()?.iter().find(|message| message.get("role") == Some(&Value::from("user")))?;
         user.get("content").cloned()
     };
-    let rows = read.records.iter();
-    let records = rows
-        .map(|record| Record {
-            at: record.at,
-            cells: vec![message(record).into(), cell(record, ideal).unwrap_or_default()],
-        })
-        .collect();
-    Ok(Records { columns: column_names(), records, ..read })
+    let rows = (0..read.len()).map(|record| (read.at(record), labelled(message(record), cell(record, ideal))));
+    Ok(Records::from_rows(set.name, "line", rows))
 }
 
 /// Lines of a group, a tab and a message, behind three lines that describe the columns; all files together.
 fn messages(_: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, DataError> {
-    let mut records = Vec::new();
+    let mut rows = Vec::new();
     for file in files {
         let text = String::from_utf8_lossy(file);
         for (at, line) in text.lines().enumerate().skip(3) {
             let Some((group, message)) = line.split_once('\t') else { continue };
-            let cells = [message, group].map(|cell| Cell::from(cell.trim())).to_vec();
-            records.push(Record { at: at + 1, cells });
+            let [message, group] = [message, group].map(|cell| Some(Value::from(cell.trim())));
+            rows.push((at + 1, labelled(message, group)));
         }
     }
-    let (name, sealed) = (set.name.to_owned(), Sealed::default());
-    Ok(Records { name, columns: column_names(), records, counted: "line", is_text: true, content: Vec::new(), sealed })
+    Ok(Records { is_text: true, ..Records::from_rows(set.name, "line", rows) })
+}
+
+/// The columns of every set.
+fn labelled(text: Option<Value>, label: Option<Value>) -> Map<String, Value> {
+    let columns = [("text", text), ("label", label)];
+    columns.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 #[cfg(test)]
@@ -122,7 +114,7 @@ mod tests {
         let line = r#"{"input": [{"role": "system", "content": "s"}, {"role": "user", "content": "h"}], "ideal": "1"}"#;
         let set = find("sarcasm").expect("known");
         let read = headlines(&Context::for_tests(), set, &[line.as_bytes().to_vec()]).expect("well-formed");
-        assert_eq!(read.records[0].cells, [Cell::from("h"), Cell::from("1")]);
+        assert_eq!([0, 1].map(|at| read.cell(0, at).as_str()), [Some("h"), Some("1")]);
     }
 
     #[test]
@@ -135,9 +127,9 @@ mod tests {
         let files = files.map(|file| file.as_bytes().to_vec());
         let read = messages(&Context::for_tests(), set, &files).expect("well-formed");
         let cells: Vec<[&str; 2]> =
-            read.records.iter().map(|row| [0, 1].map(|at| row.cells[at].as_str().expect("text"))).collect();
+            (0..read.len()).map(|row| [0, 1].map(|at| read.cell(row, at).as_str().expect("text"))).collect();
         assert_eq!(cells, [["a b", "sci.med"], ["c", "sci.space"]]);
-        assert_eq!(read.records[0].at, 5);
+        assert_eq!(read.at(0), 5);
     }
 
     #[test]

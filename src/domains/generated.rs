@@ -4,7 +4,10 @@ use super::preference;
 use super::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldError, WorldOptions};
 use crate::core::context::Context;
 use crate::core::explain::explained;
+use crate::core::digest::Digest;
 use crate::data::{Data, DataError, VaultSize};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 /// A domain whose data sets are made when they are asked for. A new one is a file here and a line in [`GENERATED`].
 pub struct Generated {
@@ -102,17 +105,66 @@ const WORLD: Generated = Generated {
 fn of_world(ctx: &Context, set: &str, asked: &Asked) -> Result<Data, GeneratedError> {
     let chosen = TaskOptions::default();
     let (n_train, n_test) = (asked.n_train.unwrap_or(chosen.n_train), asked.n_test.unwrap_or(chosen.n_test));
-    let world = World::new(WorldOptions::of(asked.version.unwrap_or(ctx.settings.world))?)?;
+    let version = asked.version.unwrap_or(ctx.settings.world);
     let name = format!("world/{set}");
-    let data = if set == PAIRS {
-        asked.only(&name, &["pools", "version", "vault"])?;
-        let pools = asked.pools.unwrap_or(1);
-        preference::of_world(world::pairs(&world, &PairOptions { seed: asked.seed, n_train, n_test, pools })?)?
-    } else {
-        asked.only(&name, &["ask", "version", "vault"])?;
-        Data::of_task(world::task(&world, set, &TaskOptions { seed: asked.seed, n_train, n_test, ask: asked.ask })?)?
+    let taken = if set == PAIRS { ["pools", "version", "vault"] } else { ["ask", "version", "vault"] };
+    asked.only(&name, &taken)?;
+    let pools = asked.pools.unwrap_or(1);
+    let key = format!("{version} {set} {} {n_train} {n_test} {pools} {}", asked.seed, asked.ask);
+    let draws = ctx.state::<Draws>();
+    let (data, words) = match draws.find(&key) {
+        Some(draw) => draw,
+        None => {
+            let world = World::new(WorldOptions::of(version)?)?;
+            let data = if set == PAIRS {
+                let options = PairOptions { seed: asked.seed, n_train, n_test, pools };
+                preference::of_world(world::pairs(&world, &options)?)?
+            } else {
+                let options = TaskOptions { seed: asked.seed, n_train, n_test, ask: asked.ask };
+                Data::of_task(world::task(&world, set, &options)?)?
+            };
+            draws.keep(key, (data, world.words()))
+        }
     };
-    Ok(data.generated(ctx, world.words(), asked.vault)?)
+    Ok(data.generated(ctx, words, asked.vault)?)
+}
+
+/// A draw of a data set, and the language whose words are its groups.
+type Draw = (Data, Option<Digest>);
+
+/// What a session drew lately: a sweep draws the same rows of each seed for every method, first to look and then to run.
+#[derive(Default)]
+struct Draws(Mutex<VecDeque<(String, Draw)>>);
+
+/// About how many bytes of draws are kept. Arbitrary: some hundred draws of the shipped experiments.
+const KEPT: usize = 128 << 20;
+
+/// About what a row holds beside its texts.
+const ROW: usize = 256;
+
+impl Draws {
+    fn find(&self, key: &str) -> Option<Draw> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = kept.iter().position(|(known, _)| known == key)?;
+        let found = kept.remove(at)?;
+        let draw = found.1.clone();
+        kept.push_back(found);
+        Some(draw)
+    }
+
+    /// Keeps a draw, and lets go of those that were not asked for longest.
+    fn keep(&self, key: String, draw: Draw) -> Draw {
+        let size = |draw: &Draw| draw.0.n_bytes() + ROW * draw.0.len();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.push_back((key, draw.clone()));
+        let mut held: usize = kept.iter().map(|(_, draw)| size(draw)).sum();
+        while held > KEPT
+            && let Some((_, oldest)) = kept.pop_front()
+        {
+            held -= size(&oldest);
+        }
+        draw
+    }
 }
 
 #[cfg(test)]
@@ -134,5 +186,24 @@ mod tests {
         assert_eq!(asked(Asked { ask: true, ..Asked::default() }, "era").expect("loads").train().len(), 8);
         assert!(find("world/era").is_some() && find("era").is_none() && find("wold/era").is_none());
         assert!(names().contains(&"world/preference".to_owned()));
+    }
+
+    #[test]
+    fn the_same_draw_is_made_once_and_is_the_same_rows() {
+        let ctx = Context::for_tests();
+        let draw = |ctx: &Context, seed| {
+            of_world(ctx, "era", &Asked { seed, n_train: Some(8), n_test: Some(4), ..Asked::default() }).expect("loads")
+        };
+        let (first, again) = (draw(&ctx, 3), draw(&ctx, 3));
+        assert!(std::sync::Arc::ptr_eq(first.source(), again.source()), "drawn once");
+        let elsewhere = draw(&Context::for_tests(), 3);
+        assert!(!std::sync::Arc::ptr_eq(first.source(), elsewhere.source()));
+        assert_eq!(first.digest(), elsewhere.digest());
+        assert_ne!(first.digest(), draw(&ctx, 4).digest());
+        let draws = Draws::default();
+        let large = || (first.clone(), None);
+        let n = KEPT / (first.n_bytes() + ROW * first.len()) + 2;
+        (0..n).for_each(|at| drop(draws.keep(at.to_string(), large())));
+        assert!(draws.find("0").is_none() && draws.find(&(n - 1).to_string()).is_some(), "the oldest goes");
     }
 }

@@ -255,6 +255,27 @@ fn a_data_set_reads_the_columns_that_it_needs() {
 }
 
 #[test]
+fn files_of_a_split_may_hold_columns_that_nobody_asks_for() {
+    for name in ["a.csv", "a.jsonl"] {
+        let rows: [&[u8]; 2] = if name == "a.csv" {
+            [b"text,other,label\na,x,0\nb,y,1\n", b"more,text,label\n1,c,0\n2,d,1\n"]
+        } else {
+            [
+                b"{\"text\": \"a\", \"other\": 1, \"label\": 0}\n{\"text\": \"b\", \"label\": 1}\n",
+                b"{\"more\": [1], \"text\": \"c\", \"label\": 0}\n{\"text\": \"d\", \"label\": 1, \"other\": 2}\n",
+            ]
+        };
+        let (folder, mut session) = with_file(name, rows[0]);
+        std::fs::write(folder.path().join(format!("test-{name}")), rows[1]).expect("written");
+        let code = format!(
+            "let d = data::load(#{{ train: \"{name}\", test: \"test-{name}\" }}); \
+             [d.train.frame().column(\"text\"), d.test.frame().column(\"text\"), d.test.truth(\"a test\").column(\"label\")]"
+        );
+        assert_eq!(says(&mut session, &code).split_whitespace().collect::<String>(), "[[\"a\",\"b\"],[\"c\",\"d\"],[0,1]]");
+    }
+}
+
+#[test]
 fn a_small_file_that_would_be_a_large_table_is_refused_before_it_is_decoded() {
     let (_folder, mut session) = with_file("t.parquet", &stored("constant.parquet"));
     let said = says(&mut session, "frame::read_parquet(\"t.parquet\")");

@@ -5,7 +5,7 @@ use crate::bind::nearest;
 use crate::bind::prelude::*;
 use crate::data::cell::Cell;
 use crate::data::columns::{self, Mapping};
-use crate::data::read::{Record, Records, typed};
+use crate::data::read::{Records, typed};
 use crate::data::{DataError, Source};
 use crate::domains::preference;
 use crate::frames::Kind;
@@ -200,10 +200,10 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
     let name = format!("{meaning}, computed");
     let kinds = records.kinds();
     refuse_silence(call, records, &kinds, &compute)?;
-    let mut values = Vec::with_capacity(records.records.len());
-    for (idx, record) in records.records.iter().enumerate() {
-        let row = row_of(records, record, &kinds);
-        let at = format!("{} {}", records.counted, record.at);
+    let mut values = Vec::with_capacity(records.len());
+    for idx in 0..records.len() {
+        let row = row_of(records, idx, &kinds);
+        let at = format!("{} {}", records.counted, records.at(idx));
         let answer = call.call_back(&compute, vec![Dynamic::from(row)]).map_err(|fault| fault.at_work(&at))?;
         if answer.is_unit() && meaning == "text" {
             let what = format!("{at}: the function for `text` returned nothing, `()`");
@@ -216,16 +216,14 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
         })?;
         values.push(Cell::from(value));
     }
-    records.columns.push(name.clone());
-    records.records.iter_mut().zip(values).for_each(|(record, value)| record.cells.push(value));
+    records.add(&name, values);
     Ok(Some(name))
 }
 
 /// A record as a function of a row sees it.
-pub(super) fn row_of(records: &Records, record: &Record, kinds: &[Option<Kind>]) -> Map {
-    let cells = records.columns.iter().zip(&record.cells).zip(kinds);
-    let fields = cells.filter_map(|((column, cell), kind)| {
-        typed(cell, *kind).map(|value| (column.as_str().into(), to_value(&value)))
+pub(super) fn row_of(records: &Records, record: usize, kinds: &[Option<Kind>]) -> Map {
+    let fields = records.row(record).zip(kinds).filter_map(|((column, cell), kind)| {
+        typed(cell, *kind).map(|value| (column.into(), to_value(&value)))
     });
     fields.collect()
 }
@@ -238,8 +236,10 @@ pub(super) fn refuse_silence(
     kinds: &[Option<Kind>],
     compute: &FnPtr,
 ) -> Result<(), Fault> {
-    let Some(first) = records.records.first() else { return Ok(()) };
-    let at = format!("{} {}", records.counted, first.at);
+    if records.is_empty() {
+        return Ok(());
+    }
+    let at = format!("{} {}", records.counted, records.at(0));
     let used = call.row_use(compute);
     for (field, position) in &used.reads {
         if !records.columns.contains(field) {
@@ -255,7 +255,7 @@ pub(super) fn refuse_silence(
     }
     for comparison in &used.compares {
         let Some(idx) = records.columns.iter().position(|column| *column == comparison.field) else { continue };
-        let cells = || records.records.iter().filter_map(|record| Some((record.at, record.cells.get(idx)?)));
+        let cells = || (0..records.len()).map(|record| (records.at(record), records.cell(record, idx)));
         let mut values = cells().filter(|(_, cell)| !cell.is_null()).peekable();
         let Some((at, cell)) = values.peek().copied() else { continue };
         let kind = kinds.get(idx).copied().flatten();

@@ -6,7 +6,7 @@ use super::rows::from_value;
 use crate::bind::prelude::*;
 use crate::core::random::Random;
 use crate::data::cell::Cell;
-use crate::data::read::{Record, Records};
+use crate::data::read::Records;
 use crate::data::{DataError, MAX_ROWS};
 use serde_json::Value;
 
@@ -16,14 +16,14 @@ pub fn expanded(call: &Call, records: &Records, make: &FnPtr, seed: u64) -> Resu
     refuse_silence(call, records, &kinds, make)?;
     let mut random = Random::new(seed, "data/expand");
     let mut rows = Vec::new();
-    for record in &records.records {
-        let at = format!("{} {}", records.counted, record.at);
+    for record in 0..records.len() {
+        let at = format!("{} {}", records.counted, records.at(record));
         let given = vec![Dynamic::from(row_of(records, record, &kinds)), Dynamic::from(random.uniform())];
         let answer = call.call_back(make, given).map_err(|fault| fault.at_work(&at))?;
         let made = answer.clone().into_array().map_err(|_| misfit(&at, &crate::bind::describe(&answer)))?;
         for row in &made {
             match from_value(row) {
-                Ok(Value::Object(row)) => rows.push((record.at, row)),
+                Ok(Value::Object(row)) => rows.push((records.at(record), row)),
                 Ok(_) => return Err(misfit(&at, &crate::bind::describe(row))),
                 Err(why) => return Err(misfit(&at, &format!("a map that holds {why}"))),
             }
@@ -102,8 +102,7 @@ pub fn in_split(records: &mut Records, split: &str) -> Result<(), Fault> {
         let what = format!("`{}` has a column `split`, and is named as the file of one split", records.name);
         return Err(Fault::new("data/split", what).hint("name it alone, not by split"));
     }
-    records.columns.push("split".to_owned());
-    records.records.iter_mut().for_each(|record| record.cells.push(Cell::from(split)));
+    records.add("split", vec![Cell::from(split); records.len()]);
     Ok(())
 }
 
@@ -112,15 +111,16 @@ pub fn in_split(records: &mut Records, split: &str) -> Result<(), Fault> {
 pub fn without_test_groups(call: &Call, records: &mut Records, columns: [Option<&str>; 2]) {
     let named = columns.into_iter().flatten().find_map(|name| records.columns.iter().position(|own| own == name));
     let (Some(group), Ok(split)) = (named, records.column("split")) else { return };
-    let cell = |record: &Record, at: usize| record.cells.get(at).and_then(Cell::to_value);
-    let is_test = |record: &Record| record.cells.get(split).and_then(Cell::as_str) == Some("test");
-    let groups = records.records.iter().filter(|record| is_test(record)).filter_map(|record| cell(record, group));
-    let held: std::collections::HashSet<String> = groups.map(|group| group.to_string()).collect();
-    let before = records.records.len();
-    records
-        .records
-        .retain(|record| is_test(record) || cell(record, group).is_none_or(|group| !held.contains(&group.to_string())));
-    let n = before - records.records.len();
+    let is_test = |records: &Records, record: usize| records.cell(record, split).as_str() == Some("test");
+    let of = |record: usize| records.cell(record, group).to_value().map(|group| group.to_string());
+    let tested = (0..records.len()).filter(|record| is_test(records, *record));
+    let held: std::collections::HashSet<String> = tested.filter_map(of).collect();
+    let is_kept: Vec<bool> = (0..records.len())
+        .map(|record| is_test(records, record) || of(record).is_none_or(|group| !held.contains(&group)))
+        .collect();
+    let before = records.len();
+    records.retain(|record| is_kept.get(record) == Some(&true));
+    let n = before - records.len();
     if n > 0 {
         call.ctx().warn(format!(
             "{n} train rows of `{}` have a question or text that test rows have: left out",

@@ -48,7 +48,7 @@ pub fn source(
     let cells = Cells { records };
     let mut random = Random::new(seed, "preference/order");
     let (mut rows, mut truth): (Vec<Row>, Vec<f32>) = (Vec::new(), Vec::new());
-    for idx in 0..records.records.len() {
+    for idx in 0..records.len() {
         let text =
             prompt.map_or_else(|| Ok(String::new()), |column| cells.text(idx, column).map(|text| text.to_string()))?;
         let preferred = cells.text(idx, chosen)?.to_string();

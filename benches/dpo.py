@@ -10,8 +10,8 @@ reference's log-probabilities are computed before the timed steps, the optimiser
 `--online`: a step samples two continuations of 16 tokens behind each prompt of a batch, labels them by their length and trains on them: TRL's
 `OnlineDPOTrainer` beside `prefer_lm::online`, a round for each step.
 
-A side's seconds a step are the difference of two trainings of `steps` and of 2 · `steps` steps, divided by `steps`: what starting takes cancels. This
-program takes `--factor` times as many steps, so that a short step is seen. Rounds alternate; printed is the ratio of the medians, TRL's time by
+TRL's seconds a step are the median time from the end of a step to the end of the next, over `steps` of them. This program's are the difference of two
+trainings of `--factor` · `steps` steps and of twice as many, divided by their difference: what starting takes cancels. Rounds alternate; printed is the ratio of the medians, TRL's time by
 this program's, its range over rounds, the same of processor time, and the ratio of peak memories of both processes. Read ratios, and only where the machine is otherwise idle: the script says so where it is not.
 """
 
@@ -103,6 +103,12 @@ def watched(command, folder):
 
 
 def ours(asked, folder, steps):
+    steps *= asked.factor
+    (once, _), (twice, peak) = trained(asked, folder, steps), trained(asked, folder, 2 * steps)
+    return [(twice[at] - once[at]) / steps for at in range(2)], peak
+
+
+def trained(asked, folder, steps):
     text = ONLINE if asked.online else STEPS
     text = text.replace("STEPS", str(steps)).replace("BATCH", str(asked.batch)).replace("LORA", str(asked.lora).lower()).replace("NEW", str(NEW))
     text = text.replace("MAX", "80" if asked.shape == "ladder" else "128")
@@ -130,17 +136,16 @@ def trl_side(asked):
     folder = asked.folder
 
     class Clock(TrainerCallback):
-        def on_step_begin(self, args, state, control, **_):
-            if state.global_step == 0:
-                self.begun = time.perf_counter(), time.process_time()
+        ends = []
 
-        def on_train_end(self, args, state, control, **_):
-            self.took = time.perf_counter() - self.begun[0], time.process_time() - self.begun[1]
+        def on_step_end(self, args, state, control, **_):
+            self.ends.append((time.perf_counter(), time.process_time()))
 
     clock = Clock()
     with open(f"{folder}/pairs.jsonl") as read:
         rows = [json.loads(line) for line in read]
-    common = dict(output_dir=f"{folder}/out", per_device_train_batch_size=asked.batch, max_steps=asked.steps, learning_rate=1e-5, beta=0.1,
+    # One step more than there are times between their ends.
+    common = dict(output_dir=f"{folder}/out", per_device_train_batch_size=asked.batch, max_steps=asked.steps + 1, learning_rate=1e-5, beta=0.1,
                   use_cpu=True, bf16=False, report_to=[], save_strategy="no", logging_strategy="no", gradient_checkpointing=False,
                   disable_tqdm=True)
     load = dict(processing_class=AutoTokenizer.from_pretrained(f"{folder}/model"), callbacks=[clock])
@@ -158,7 +163,8 @@ def trl_side(asked):
         config = DPOConfig(precompute_ref_log_probs=True, max_length=128, **common)
         trainer = DPOTrainer(model=model, args=config, train_dataset=Dataset.from_list(rows), **load)
     trainer.train()
-    print(*clock.took)
+    between = [[after[at] - before[at] for before, after in zip(clock.ends, clock.ends[1:])] for at in range(2)]
+    print(*map(statistics.median, between))
 
 
 def main():
@@ -182,12 +188,10 @@ def main():
         watched([sys.executable, os.path.abspath(__file__), "write", "--shape", asked.shape, "--folder", folder], folder)
         n, both, peaks = asked.steps, [], {"w2s": 0, "trl": 0}
         for round_ in range(asked.rounds):
-            sides = {"w2s": (ours, asked.factor), "trl": (theirs, 1)}
+            sides = {"w2s": ours, "trl": theirs}
             took, processor = {}, {}
             for name in sorted(sides, reverse=round_ % 2 == 1):
-                side, factor = sides[name]
-                (once, _), (twice, peak) = side(asked, folder, factor * n), side(asked, folder, 2 * factor * n)
-                took[name], processor[name] = [(twice[at] - once[at]) / (factor * n) for at in range(2)]
+                (took[name], processor[name]), peak = sides[name](asked, folder, n)
                 peaks[name] = max(peaks[name], peak)
             both.append((took, processor))
             print(f"round {round_}: w2s {1e3 * took['w2s']:.1f} ms, trl {1e3 * took['trl']:.1f} ms a step of {asked.batch} pairs; "

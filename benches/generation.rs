@@ -88,7 +88,9 @@ fn ladder() {
                 .map(|_| {
                     let started = Instant::now();
                     let found = continue_all(model, &requests, &settings, &Interrupt::default(), &|_| {}).unwrap();
-                    found.iter().map(|one| one.tokens.len()).sum::<usize>() as f64 / started.elapsed().as_secs_f64() / 1e3
+                    found.iter().map(|one| one.tokens.len()).sum::<usize>() as f64
+                        / started.elapsed().as_secs_f64()
+                        / 1e3
                 })
                 .collect();
             rates.sort_by(f64::total_cmp);

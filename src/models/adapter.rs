@@ -115,7 +115,7 @@ fn parts<'a>(pieces: &'a [Piece], site: &Site) -> Vec<Part<'a>> {
 }
 
 impl Model {
-    /// The files of a folder that PEFT loads over the model before the last training, which was by updates of low rank.
+    /// The files of a folder that PEFT loads over the model before the last training, which was by updates of low rank. An encoder's head is left out.
     pub fn to_peft(&self, precision: Precision) -> Result<Vec<NamedFile>, ModelError> {
         let inner = &self.inner;
         let (family, _) = self.family()?;
@@ -123,8 +123,7 @@ impl Model {
             let reason = "its last training had no `lora`, or a file that holds the whole model was loaded".to_owned();
             return Err(ModelError::NoAdapter { name: inner.name.clone(), reason });
         };
-        let head = inner.head.as_deref();
-        self.check_head()?;
+        let head = inner.head.as_deref().filter(|_| inner.arch.is_causal());
         let pieces = (family.pieces)(&inner.arch);
         let prefix = if head.is_some() || inner.arch.predicts_tokens() { family.prefix } else { "" };
         let (rank, mut targets) = (adapter.rank, BTreeSet::new());
@@ -178,7 +177,8 @@ impl Model {
             for Part { piece, row, rows } in parts(&pieces, &site) {
                 let module = piece.name.trim_end_matches(".weight");
                 let prefixes = FAMILIES.iter().map(|family| family.prefix).chain([""]);
-                let names = prefixes.map(|prefix| ["A", "B"].map(|f| format!("{BEFORE}{prefix}{module}.lora_{f}.weight")));
+                let names =
+                    prefixes.map(|prefix| ["A", "B"].map(|f| format!("{BEFORE}{prefix}{module}.lora_{f}.weight")));
                 let Some([name_a, name_b]) = names.into_iter().find(|[a, _]| stored.has(a)) else { continue };
                 let a = stored.tensor(&name_a, &[read.r, site.n_in])?;
                 let b = piece.form.ours_of_rows(stored.tensor(&name_b, &[rows, read.r])?, &[rows, read.r]);
@@ -286,7 +286,13 @@ mod tests {
             let place = site.weight..site.weight + site.n_out * site.n_in;
             let behind = site.factors + rank * site.n_in;
             let both = (&factors[site.factors..behind], &factors[behind..behind + rank * site.n_out]);
-            merge((alpha / rank as f64) as f32, &inner.params.values[place.clone()], both, site.n_in, &mut values[place]);
+            merge(
+                (alpha / rank as f64) as f32,
+                &inner.params.values[place.clone()],
+                both,
+                site.n_in,
+                &mut values[place],
+            );
         }
         let adapter = Adapter { rank, alpha, values: factors, base: inner.name.clone() };
         model.with(|changed| {
@@ -331,17 +337,42 @@ mod tests {
     /// The names and shapes that PEFT 0.21.2 writes for these modules (`get_peft_model(…).save_pretrained`).
     #[test]
     fn names_are_those_of_peft() {
-        let shapes = |model: &Model| SafeTensorsOf(&adapted(model, 2, 2.0).to_peft(Precision::F32).expect("written")[0].1).shapes();
+        let shapes = |model: &Model| {
+            SafeTensorsOf(&adapted(model, 2, 2.0).to_peft(Precision::F32).expect("written")[0].1).shapes()
+        };
         let gpt2 = shapes(&tiny(3));
         assert_eq!(gpt2["base_model.model.transformer.h.0.attn.c_attn.lora_A.weight"], [2, 16]);
         assert_eq!(gpt2["base_model.model.transformer.h.0.attn.c_attn.lora_B.weight"], [48, 2]);
         let llama = shapes(&tiny_llama(3));
-        for module in ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"] {
+        for module in [
+            "self_attn.q_proj",
+            "self_attn.k_proj",
+            "self_attn.v_proj",
+            "self_attn.o_proj",
+            "mlp.gate_proj",
+            "mlp.up_proj",
+            "mlp.down_proj",
+        ] {
             assert!(llama.contains_key(&format!("base_model.model.model.layers.0.{module}.lora_B.weight")), "{module}");
         }
         let bert = shapes(&tiny_bert(3));
         assert!(bert.contains_key("base_model.model.encoder.layer.0.attention.self.query.lora_A.weight"));
         assert_eq!(within_layer("gpt_neox.layers.11.attention.query_key_value"), "attention.query_key_value");
+    }
+
+    #[test]
+    fn a_causal_head_goes_along_and_an_encoders_is_left_out() {
+        let names = ["no".to_owned(), "yes".to_owned()];
+        for base in [tiny(3), tiny_llama(3), tiny_bert(3)] {
+            let weight: Vec<f32> = (0..2 * base.inner.arch.width()).map(|at| at as f32 / 7.0).collect();
+            let headed = adapted(&base, 2, 2.0).with(|m| m.head = Some(Arc::new(Head::new(weight.clone(), &names))));
+            let files = headed.to_peft(Precision::F32).expect("written");
+            let read = back(&base, files.clone()).expect("read");
+            assert!(read.inner.params.values == headed.inner.params.values);
+            let is_there = SafeTensorsOf(&files[0].1).shapes().contains_key("base_model.model.score.weight");
+            assert_eq!(is_there, base.inner.arch.is_causal(), "{}", base.inner.name);
+            assert_eq!(read.inner.head.as_ref().map(|head| head.weight.clone()), is_there.then_some(weight));
+        }
     }
 
     /// An adapter of another program: each matrix with its own A, and not all of them.
@@ -354,7 +385,8 @@ mod tests {
         let pieces = (base.family().expect("a family").0.pieces)(&base.inner.arch);
         let k = pieces.iter().find(|piece| piece.name == "layers.0.self_attn.k_proj.weight").expect("there");
         let rows = k.shape[0];
-        let (a, b): (Vec<f32>, Vec<f32>) = ((0..width).map(|x| x as f32).collect(), (0..rows).map(|x| 0.5 * x as f32).collect());
+        let (a, b): (Vec<f32>, Vec<f32>) =
+            ((0..width).map(|x| x as f32).collect(), (0..rows).map(|x| 0.5 * x as f32).collect());
         let (name_a, name_b) = (format!("{module}.lora_A.weight"), format!("{module}.lora_B.weight"));
         let file = |name_a: &str| {
             let tensors = [(name_a, vec![1, width], a.as_slice()), (name_b.as_str(), vec![rows, 1], b.as_slice())];
@@ -363,14 +395,19 @@ mod tests {
         let config = |more: &str| format!(r#"{{"peft_type": "LORA", "r": 1, "lora_alpha": 4{more}}}"#).into_bytes();
         let read = base.with_adapter("k", &config(""), &file(&name_a)).expect("read");
         let qkv = layout.find("0.qkv.weight").expect("there");
-        let q_rows = pieces.iter().find(|piece| piece.name.ends_with("layers.0.self_attn.q_proj.weight")).expect("there").shape[0];
+        let q_rows =
+            pieces.iter().find(|piece| piece.name.ends_with("layers.0.self_attn.q_proj.weight")).expect("there").shape
+                [0];
         for (at, (got, was)) in read.inner.params.values.iter().zip(&base.inner.params.values).enumerate() {
             let within = at.checked_sub(qkv.offset + q_rows * width).filter(|at| *at < rows * width);
             let want = within.map_or(0.0, |at| 4.0 * b[at / width] * a[at % width]);
             assert!((got - was - want).abs() < 1e-5 * (1.0 + want.abs()), "{at}");
         }
-        let fails = |config: Vec<u8>, file: Vec<u8>| base.with_adapter("k", &config, &file).err().expect("refused").to_string();
-        assert!(fails(config(r#", "use_dora": true"#), file(&name_a)).ends_with("`use_dora` must be false, got `true`"));
+        let fails =
+            |config: Vec<u8>, file: Vec<u8>| base.with_adapter("k", &config, &file).err().expect("refused").to_string();
+        assert!(
+            fails(config(r#", "use_dora": true"#), file(&name_a)).ends_with("`use_dora` must be false, got `true`")
+        );
         assert!(fails(config(r#", "bias": "all""#), file(&name_a)).ends_with("`bias` must be none, got `all`"));
         let other = fails(config(""), file("base_model.model.lm_head.lora_A.weight"));
         assert!(other.ends_with("has no matrix for its tensor `base_model.model.lm_head.lora_A.weight`"), "{other}");

@@ -1,10 +1,10 @@
 //! Checkpoints: a folder with `config.json`, `model.safetensors` and `tokenizer.json`, or the same as bytes.
 
+use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use super::arch::{
     Activation, Arch, BertConfig, CausalConfig, Changes, LlamaConfig, ModernConfig, NeoxConfig, Pooling, QkNorm, Rope,
     Scaling,
 };
-use super::adapter::{ADAPTER_CONFIG, ADAPTER_WEIGHTS};
 use super::hf::hf_files;
 use super::{Chat, Encoder, Head, HeadKind, Model, ModelError};
 use crate::core::context::{AccessError, Context, plain};
@@ -258,7 +258,9 @@ impl Model {
     pub fn load(folder: &Path, ctx: &Context) -> Result<Model, ModelError> {
         let read = |name: &str| Model::read_file(folder, name, ctx);
         if !folder.join(CONFIG).exists() && folder.join(ADAPTER_CONFIG).exists() {
-            return Err(ModelError::NoBase { folder: folder.file_name().unwrap_or_default().to_string_lossy().into_owned() });
+            return Err(ModelError::NoBase {
+                folder: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            });
         }
         let config = read(CONFIG)?;
         ctx.interrupt.check()?;
@@ -311,7 +313,17 @@ impl Model {
                 vec![(TOKENIZER.to_owned(), tokenizer), (WEIGHTS.to_owned(), weights), (CONFIG.to_owned(), config)]
             }
             Format::Transformers => self.to_transformers(precision)?,
-            Format::Peft => self.to_peft(precision)?,
+            Format::Peft => {
+                let files = self.to_peft(precision)?;
+                if self.inner.head.is_some() && !self.inner.arch.is_causal() {
+                    ctx.warn(format!(
+                        "the head of `{}` is not in `{}`: transformers' classes of encoders have no place for it, and the adapter is the trunk's",
+                        self.inner.name,
+                        asked.display()
+                    ));
+                }
+                files
+            }
         };
         let folder = made(ctx.output_folder(&asked.to_string_lossy())?)?;
         let mut written = Vec::new();

@@ -13,7 +13,8 @@ use crate::domains::policy::Judge;
 pub fn register(registry: &mut Registry) {
     registry.module("judge", "Judges: how likely one response is preferred to another one of the same prompt.");
     registry.value::<Judge>();
-    let families = [make::functions(), change::functions(), pairs::functions(), rankings::functions(), vec![fit::function()]];
+    let families =
+        [make::functions(), change::functions(), pairs::functions(), rankings::functions(), vec![fit::function()]];
     families.into_iter().flatten().for_each(|function| registry.add(function));
 }
 

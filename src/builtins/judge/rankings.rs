@@ -79,6 +79,7 @@ fn logprobs(call: &mut Call) -> Answer {
     let found = Rankings::of_frame(&frame)?.logprobs(&judge)?;
     let mut table = frame.table().clone();
     table.with_column(Column::new("logprob".into(), found)).map_err(FrameError::from)?;
-    let digest = Digest::of("judge/ranking_logprobs", 1).digest("judge", judge.digest()).digest("rankings", frame.digest());
+    let digest =
+        Digest::of("judge/ranking_logprobs", 1).digest("judge", judge.digest()).digest("rankings", frame.digest());
     Ok(Dynamic::from(Frame::derived(table, digest.finish()).made_from(&frame)))
 }

@@ -120,7 +120,7 @@ pub fn functions() -> Vec<Function> {
              model, `max_tokens` are not kept.\n\n\
              With `format: \"peft\"` the update of low rank that the last training with `lora` merged in, apart: `adapter_config.json` and `adapter_model.safetensors`, \
              which `PeftModel.from_pretrained` loads over the model before that training, and `model::load` with `base`. The head of a causal model goes along as \
-             a module that is saved whole; matrices that are one here (queries, keys and values) share `A`. A model keeps its update until it is trained again \
+             a module that is saved whole, an encoder's is left out with a warning; matrices that are one here (queries, keys and values) share `A`. A model keeps its update until it is trained again \
              or read from a file.",
         )
         .param::<Model>("model", "the model")

@@ -110,7 +110,14 @@ mod tests {
             };
             let columns = ["chosen", "rejected", "reference_chosen", "reference_rejected"].map(column);
             let [chosen, rejected, reference_chosen, reference_rejected] = &columns;
-            let batch = PairBatch { chosen, rejected, reference_chosen, reference_rejected, carried: &carried, ..PairBatch::default() };
+            let batch = PairBatch {
+                chosen,
+                rejected,
+                reference_chosen,
+                reference_rejected,
+                carried: &carried,
+                ..PairBatch::default()
+            };
             let got = loss.step(&batch).expect("computes");
             let close = |got: f64, want: f64, what: &str| {
                 assert!((got - want).abs() < 1e-12 * (1.0 + want.abs()), "step {nth}, {what}: {got} and {want}");

@@ -88,7 +88,8 @@ impl PairLoss for Ppo {
             let (mut value, mut slopes) = (0.0, [0.0, 0.0]);
             for (share, advantage) in [(p, batch.weight(idx)), (1.0 - p, -batch.weight(idx))] {
                 if share > 0.0 {
-                    let ([one, w], [other, l]) = (self.of_sample(chosen, advantage), self.of_sample(rejected, -advantage));
+                    let ([one, w], [other, l]) =
+                        (self.of_sample(chosen, advantage), self.of_sample(rejected, -advantage));
                     value += share * (one + other);
                     slopes = [slopes[0] + share * w, slopes[1] + share * l];
                 }
@@ -124,7 +125,8 @@ mod tests {
         let column = |of: &serde_json::Value, name: &str| -> Vec<f64> {
             of[name].as_array().expect(name).iter().map(|number| number.as_f64().expect("a number")).collect()
         };
-        let columns = ["chosen", "rejected", "reference_chosen", "reference_rejected", "weights"].map(|name| column(&reference, name));
+        let columns = ["chosen", "rejected", "reference_chosen", "reference_rejected", "weights"]
+            .map(|name| column(&reference, name));
         let [chosen, rejected, reference_chosen, reference_rejected, weights] = &columns;
         for case in reference["cases"].as_array().expect("cases") {
             let preference = column(case, "preference");
@@ -139,13 +141,24 @@ mod tests {
                 ..PairBatch::default()
             };
             let got = loss.step(&batch).expect("computes");
-            let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-13 * (1.0 + want.abs()), "{got} and {want}");
+            let close =
+                |got: f64, want: f64| assert!((got - want).abs() < 1e-13 * (1.0 + want.abs()), "{got} and {want}");
             close(got.value, case["value"].as_f64().expect("a number"));
             got.by_chosen.iter().zip(column(case, "by_chosen")).for_each(|(got, want)| close(*got, want));
             got.by_rejected.iter().zip(column(case, "by_rejected")).for_each(|(got, want)| close(*got, want));
-            assert!(got.by_chosen.contains(&0.0) && got.by_chosen.iter().any(|slope| *slope != 0.0), "some are clipped");
+            assert!(
+                got.by_chosen.contains(&0.0) && got.by_chosen.iter().any(|slope| *slope != 0.0),
+                "some are clipped"
+            );
         }
-        let far = PairBatch { chosen: &[800.0], rejected: &[0.0], reference_chosen: &[0.0], reference_rejected: &[0.0], preference: &[0.0], ..PairBatch::default() };
+        let far = PairBatch {
+            chosen: &[800.0],
+            rejected: &[0.0],
+            reference_chosen: &[0.0],
+            reference_rejected: &[0.0],
+            preference: &[0.0],
+            ..PairBatch::default()
+        };
         let far = Ppo::new(0.2).expect("valid").step(&far).expect_err("infinite").to_string();
         assert!(far.starts_with("`log π/π_ref` of pair 0 is `800`, not near the policy that drew it"), "{far}");
     }

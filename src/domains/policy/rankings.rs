@@ -53,7 +53,9 @@ impl Rankings {
             let column = name(place + 1);
             for (row, value) in frame.floats(&column)?.into_iter().enumerate() {
                 if !(value >= 0.0 && value < MAX_VALUES as f64 && value.fract() == 0.0) {
-                    return Err(wrong(format!("`{column}` holds `{value}` in row {row}: responses are numbered from 0")));
+                    return Err(wrong(format!(
+                        "`{column}` holds `{value}` in row {row}: responses are numbered from 0"
+                    )));
                 }
                 if let Some(slot) = responses.get_mut(row * k + place) {
                     *slot = value as usize;
@@ -171,9 +173,11 @@ pub fn draw_rankings(judge: &Judge, sampler: &Policy, options: RankingOptions) -
         let prompt = drawn.prompt(&mut random);
         let mut left: Vec<usize> = Vec::with_capacity(k);
         for _ in 0..k {
-            let fresh = (0..MAX_TRIES).map(|_| drawn.draw(prompt, &mut random)).find(|response| !left.contains(response));
+            let fresh =
+                (0..MAX_TRIES).map(|_| drawn.draw(prompt, &mut random)).find(|response| !left.contains(response));
             let Some(response) = fresh else {
-                let why = format!("so few that prompt {prompt} has as many different responses: {} were found", left.len());
+                let why =
+                    format!("so few that prompt {prompt} has as many different responses: {} were found", left.len());
                 return Err(range("k", &why, k));
             };
             left.push(response);

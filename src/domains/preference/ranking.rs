@@ -56,7 +56,10 @@ mod tests {
             let (value, slopes) = plackett_luce(case["beta"].as_f64().expect("a number"), &column("x"));
             let want = case["value"].as_f64().expect("a number");
             assert!((value - want).abs() < 1e-12 * (1.0 + want), "{value} and {want}");
-            slopes.iter().zip(column("slopes")).for_each(|(got, want)| assert!((got - want).abs() < 1e-12, "{got} and {want}"));
+            slopes
+                .iter()
+                .zip(column("slopes"))
+                .for_each(|(got, want)| assert!((got - want).abs() < 1e-12, "{got} and {want}"));
         }
     }
 

@@ -43,11 +43,7 @@ pub fn finetune_on_rankings(
         teacher: &ranked,
         operation: "policy::finetune_rankings",
         digest: recipe.add_to(made).finish(),
-        inputs: vec![
-            ("policy", policy.digest()),
-            ("reference", reference.digest()),
-            ("rankings", rankings.digest),
-        ],
+        inputs: vec![("policy", policy.digest()), ("reference", reference.digest()), ("rankings", rankings.digest)],
         options: format!("beta {beta}, steps {}, {}", course.steps, derived_text(&recipe.told())),
         untraceable: None,
     }

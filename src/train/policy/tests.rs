@@ -249,9 +249,14 @@ fn a_training_on_rankings_is_pytorchs_and_of_two_that_on_pairs() {
         weights: vec![1.0; rows.len()],
         digest: Digest::of_bytes(b"rankings"),
     };
-    let rows: Vec<(usize, Vec<usize>)> = known["rankings"].as_array().expect("rankings").iter().map(|row| {
-        (row[0].as_u64().expect("a prompt") as usize, numbers(&row[1]).iter().map(|y| *y as usize).collect())
-    }).collect();
+    let rows: Vec<(usize, Vec<usize>)> = known["rankings"]
+        .as_array()
+        .expect("rankings")
+        .iter()
+        .map(|row| {
+            (row[0].as_u64().expect("a prompt") as usize, numbers(&row[1]).iter().map(|y| *y as usize).collect())
+        })
+        .collect();
     let logits = [[0.0, 0.5, -0.5, 0.25, 0.0], [0.1, 0.0, 0.0, -0.3, 0.4]].concat();
     let reference = Policy::tabular(Grid::new(2, 5, logits, "logits").expect("a grid"));
     let start = Policy::uniform(2, 5).expect("a policy");

@@ -96,7 +96,9 @@ fn messages(_: &Context, set: &Set, files: &[Vec<u8>]) -> Result<Records, DataEr
             rows.push((at + 1, labelled(message, group)));
         }
     }
-    Ok(Records { is_text: true, ..Records::from_rows(set.name, "line", rows) })
+    let mut records = Records::from_rows(set.name, "line", rows);
+    records.is_text = true;
+    Ok(records)
 }
 
 /// The columns of every set.

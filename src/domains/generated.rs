@@ -3,8 +3,8 @@
 use super::preference;
 use super::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldError, WorldOptions};
 use crate::core::context::Context;
-use crate::core::explain::explained;
 use crate::core::digest::Digest;
+use crate::core::explain::explained;
 use crate::data::{Data, DataError, VaultSize};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

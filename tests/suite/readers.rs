@@ -271,7 +271,10 @@ fn files_of_a_split_may_hold_columns_that_nobody_asks_for() {
             "let d = data::load(#{{ train: \"{name}\", test: \"test-{name}\" }}); \
              [d.train.frame().column(\"text\"), d.test.frame().column(\"text\"), d.test.truth(\"a test\").column(\"label\")]"
         );
-        assert_eq!(says(&mut session, &code).split_whitespace().collect::<String>(), "[[\"a\",\"b\"],[\"c\",\"d\"],[0,1]]");
+        assert_eq!(
+            says(&mut session, &code).split_whitespace().collect::<String>(),
+            "[[\"a\",\"b\"],[\"c\",\"d\"],[0,1]]"
+        );
     }
 }
 
@@ -370,6 +373,6 @@ fn a_long_load_shows_how_far_it_is() {
         events.lock().unwrap().push(word);
     });
     let records = read_file(&ctx, "a.jsonl", Path::new(&path), &Reading::default()).expect("reads");
-    assert_eq!((records.records.len(), records.records[69].at), (70, 70));
+    assert_eq!((records.len(), records.at(69)), (70, 70));
     assert_eq!(*seen.lock().unwrap(), ["load a.jsonl 70", "32", "64", "70", "ended"]);
 }

@@ -222,9 +222,10 @@ fn apply(call: &Call, records: &mut Records, meaning: &str, column: Option<Colum
 
 /// A record as a function of a row sees it.
 pub(super) fn row_of(records: &Records, record: usize, kinds: &[Option<Kind>]) -> Map {
-    let fields = records.row(record).zip(kinds).filter_map(|((column, cell), kind)| {
-        typed(cell, *kind).map(|value| (column.into(), to_value(&value)))
-    });
+    let fields = records
+        .row(record)
+        .zip(kinds)
+        .filter_map(|((column, cell), kind)| typed(cell, *kind).map(|value| (column.into(), to_value(&value))));
     fields.collect()
 }
 

@@ -32,8 +32,9 @@ pub fn expanded(call: &Call, records: &Records, make: &FnPtr, seed: u64) -> Resu
             return Err(DataError::TooMany { what: "rows".into(), n: rows.len(), most: MAX_ROWS }.into());
         }
     }
-    let (content, sealed) = (records.content.clone(), records.sealed.clone());
-    Ok(Records { content, sealed, ..Records::from_rows(&records.name, records.counted, rows) })
+    let mut made = Records::from_rows(&records.name, records.counted, rows);
+    (made.content, made.sealed) = (records.content.clone(), records.sealed.clone());
+    Ok(made)
 }
 
 fn misfit(at: &str, got: &str) -> Fault {

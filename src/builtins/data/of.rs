@@ -110,7 +110,9 @@ fn records(call: &Call, options: &mut OfOptions) -> Result<Records, Fault> {
             options.columns.classes.get_or_insert(names);
         }
         let sealed = frame.sealed().cloned().unwrap_or_default();
-        return Ok(Records { sealed, ..from_table(call.ctx(), "frame", frame.table())? });
+        let mut records = from_table(call.ctx(), "frame", frame.table())?;
+        records.sealed = sealed;
+        return Ok(records);
     }
     let rows: Array = given.into_array().map_err(|kind| {
         let kind = kind.rsplit("::").next().unwrap_or(kind).to_owned();

@@ -43,7 +43,7 @@ ONLINE = """
 import "prefer_lm" as prefer_lm;
 let model = model::load("model", #{ max_tokens: 80 });
 let prompts = data::load("pairs.jsonl", #{ test_share: 0.0, seed: 0 });
-let options = #{ rounds: STEPS, n_prompts: BATCH, steps: 1, max_new_tokens: NEW, train: #{ lr: 1e-5, batch: BATCH, clip: 1.0 }, seed: 0 };
+let options = #{ rounds: STEPS, n_prompts: BATCH, steps: 1, max_new_tokens: NEW, end: " [EOS]", train: #{ lr: 1e-5, batch: BATCH, clip: 1.0 }, seed: 0 };
 let run = prefer_lm::online(model, prompts, prefer_lm::by_reward(|prompt, text| text.len() * 1.0, #{ hard: true }), options);
 print(run.curve.height);
 """

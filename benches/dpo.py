@@ -3,7 +3,7 @@
 Usage: python benches/dpo.py PATH/TO/w2s [--shape small|smollm2|ladder] [--lora] [--online] [--rounds 5] [--steps 20] [--batch 8]. Needs trl,
 transformers, torch and tokenizers (peft for `--lora`). Models have random weights: `small` is a Llama of 4 blocks of 256 features and 2 000
 words, `smollm2` has SmolLM2-135M's shape, `ladder` that of the generated world's widest rung (a GPT-2 of 2 blocks of 64 features, 2 640 words).
-Rows are 256 pairs of drawn words, prompts of 16 to 48 and continuations of 8 to 40 tokens (ladder: 8 to 16 and 8 to 16). On both sides the
+Rows are 256 pairs (64 at SmolLM2's shape) of drawn words, prompts of 16 to 48 and continuations of 8 to 40 tokens (ladder: 8 to 16 and 8 to 16). On both sides the
 reference's log-probabilities are computed before the timed steps, the optimiser is AdamW, nothing is evaluated or saved. TRL runs as `DPOTrainer` with
 `precompute_ref_log_probs`, float32; its `padding_free` needs FlashAttention, which no CPU has, so that its batches are padded. This program packs rows.
 
@@ -43,8 +43,8 @@ ONLINE = """
 import "prefer_lm" as prefer_lm;
 let model = model::load("model", #{ max_tokens: 80 });
 let prompts = data::load("pairs.jsonl", #{ test_share: 0.0, seed: 0 });
-let options = #{ rounds: STEPS, n_prompts: BATCH, steps: 1, max_new_tokens: NEW, train: #{ lr: 1e-5, batch: BATCH, clip: 1.0 }, seed: 0 };
-let run = prefer_lm::online(model, prompts, prefer_lm::by_reward(|prompt, text| text.len() * 1.0), options);
+let options = #{ rounds: STEPS, n_prompts: BATCH, steps: 1, max_new_tokens: NEW, end: " [EOS]", train: #{ lr: 1e-5, batch: BATCH, clip: 1.0 }, seed: 0 };
+let run = prefer_lm::online(model, prompts, prefer_lm::by_reward(|prompt, text| text.len() * 1.0, #{ hard: true }), options);
 print(run.curve.height);
 """
 
@@ -81,7 +81,7 @@ def write(folder, name):
     draw = random.Random(0)
     words = lambda n: " ".join(f"w{draw.randrange(n_words - 2)}" for _ in range(n))
     rows = [{"prompt": words(draw.randint(*prompts)), "chosen": " " + words(draw.randint(*continuations)),
-             "rejected": " " + words(draw.randint(*continuations))} for _ in range(256)]
+             "rejected": " " + words(draw.randint(*continuations))} for _ in range(64 if name == "smollm2" else 256)]
     with open(f"{folder}/pairs.jsonl", "w") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)
 

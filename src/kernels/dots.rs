@@ -19,8 +19,8 @@ use std::cell::Cell;
 /// Rows of a task. Arbitrary: some ten microseconds of reading.
 const ROWS: usize = 64;
 
-/// Numbers of a sum, at most, and tokens, at least, for which a token stands in each lane. Tuned by hand: at 256 both ways cost
-/// the same, and below half a vector of tokens the other one is ahead.
+/// Numbers of a sum, at most, and tokens, at least, for which a token stands in each lane. Arbitrary, by counting operations: from some 256 numbers on
+/// a sum across lanes costs less than what it sums, and below half a vector of tokens most lanes are idle.
 const SHORT: usize = 256;
 const MANY: usize = LANES / 2;
 

@@ -17,8 +17,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Tokens of a pass through prompts. Tuned by hand on world-4: from 64 to 256 make no difference.
 const PASS: usize = 128;
-/// Sequences that one thread has at work, at most, where each thread has its own. Tuned by hand on the ladder's widest rung: 64 are a panel of
-/// the kernels, and of 128 caches and logits leave the second-level cache.
+/// Sequences that one thread has at work, at most, where each thread has its own. Arbitrary: a panel of the kernels, whose caches and logits stay in
+/// a second-level cache of today.
 const AT_WORK: usize = 64;
 /// The part of its sequences that a thread lets end before it takes new ones: a few prompts alone fill no vectors. Arbitrary.
 const REFILL: usize = 4;

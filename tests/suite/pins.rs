@@ -162,7 +162,7 @@ fn with_kernels(kernels: Kernels) -> (String, Pins) {
         assert!(before.is_none(), "two operations are called `{name}`");
         class = manifest.kernels;
     }
-    assert_eq!(pins.len(), 54, "{:#?}", pins.keys());
+    assert_eq!(pins.len(), 55, "{:#?}", pins.keys());
     (class, pins)
 }
 

@@ -51,6 +51,7 @@ const CLAIMS: &str = concat!(
     include_str!("../../stdlib/claims.rhai"),
     include_str!("../../stdlib/claims/judge.rhai"),
     include_str!("../../stdlib/claims/world.rhai"),
+    include_str!("../../stdlib/claims/concepts.rhai"),
 );
 
 /// The task files of the script stdlib: `tasks/NAME` with their texts. `build.rs` lists them.

@@ -131,14 +131,14 @@ explained! {
         #[code("world/version")]
         #[hint("versions: 1 to {newest}")]
         NoWorld { version: usize, newest: usize },
-        #[error("the ladder `world` of version {version} was not pretrained with the seed `{seed}`")]
+        #[error("the ladder {ladder} was not pretrained with the seed `{seed}`")]
         #[code("model/pretraining-seed")]
         #[hint(if *n_seeds == 1 {
             "it has one seed: 0".to_owned()
         } else {
             format!("its seeds: 0 to {}", n_seeds - 1)
         })]
-        NoPretrainingSeed { version: usize, seed: usize, n_seeds: usize },
+        NoPretrainingSeed { ladder: String, seed: usize, n_seeds: usize },
         #[error("models cannot compute on `{name}`: this build of w2s has no support for it")]
         #[code("model/device")]
         #[hint("build it so: cargo build --release --features {feature}; or leave --device out")]

@@ -1,6 +1,8 @@
-//! Ladders: pretrained models of rising compute, smallest first. `world` comes with the program, `minilm` is fetched.
+//! Ladders: pretrained models of rising compute, smallest first. `world` and `concepts` come with the program, `minilm` is fetched.
 //!
-//! The weights of `world` lie in `assets/`, in half precision, beside a manifest that says what made each; they are part of the
+//! Rungs of `concepts` are of one size; each was pretrained longer, on a corpus that shows one concept more.
+//!
+//! The weights of the first two lie in `assets/`, in half precision, beside a manifest that says what made each; they are part of the
 //! binary, so that a first experiment needs no download. Each version of the generated world has its ladder. Version 2's was
 //! pretrained with three seeds, so that what is said of sizes need not be said of one pretraining.
 
@@ -71,18 +73,40 @@ const WORLD: [Shipped; 2] = [
     },
 ];
 
+/// The rungs of ordered concepts, by depth.
+macro_rules! concepts {
+    ($seed:literal) => {
+        &[
+            rung!(concat!("concepts/", $seed, "-"), "depth-1"),
+            rung!(concat!("concepts/", $seed, "-"), "depth-2"),
+            rung!(concat!("concepts/", $seed, "-"), "depth-3"),
+            rung!(concat!("concepts/", $seed, "-"), "depth-4"),
+            rung!(concat!("concepts/", $seed, "-"), "depth-5"),
+            rung!(concat!("concepts/", $seed, "-"), "depth-6"),
+        ]
+    };
+}
+
+/// Of worlds of ordered concepts.
+const CONCEPTS: Shipped = Shipped {
+    manifest: include_bytes!("../../assets/ladder/concepts/manifest.json"),
+    tokenizer: include_bytes!("../../assets/ladder/concepts/tokenizer.json"),
+    seeds: &[concepts!("0"), concepts!("1"), concepts!("2")],
+};
+
 /// Documents a step and tokens a document of a rung whose entry in the manifest states none: the defaults of pretraining.
 const BATCH: u64 = 48;
 const TOKENS: u64 = 64;
 
 /// The names of the ladders.
-pub const LADDERS: [&str; 2] = ["world", "minilm"];
+pub const LADDERS: [&str; 3] = ["world", "concepts", "minilm"];
 
 /// The models of the ladder `name`, smallest first: `world` in the session's version, of pretraining seed 0. Fails with the command
 /// to type where it was not fetched.
 pub fn ladder(name: &str, ctx: &Context) -> Result<Vec<Model>, ModelError> {
     match name {
         "world" => world_ladder(ctx.settings.world, 0),
+        "concepts" => concept_ladder(0),
         "minilm" => Model::minilm_ladder(ctx),
         _ => Err(ModelError::NoLadder { name: name.to_owned(), known: LADDERS.map(str::to_owned).to_vec() }),
     }
@@ -91,11 +115,21 @@ pub fn ladder(name: &str, ctx: &Context) -> Result<Vec<Model>, ModelError> {
 /// The ladder of a version of the generated world, of one pretraining seed.
 pub fn world_ladder(version: usize, seed: usize) -> Result<Vec<Model>, ModelError> {
     let shipped = version.checked_sub(1).and_then(|at| WORLD.get(at));
-    let Some(Shipped { manifest, tokenizer, seeds }) = shipped else {
+    let Some(shipped) = shipped else {
         return Err(ModelError::NoWorld { version, newest: WORLD.len() });
     };
+    opened(shipped, seed, || format!("`world` of version {version}"))
+}
+
+/// The ladder of ordered concepts, of one pretraining seed: rung by rung a corpus that shows one concept more.
+pub fn concept_ladder(seed: usize) -> Result<Vec<Model>, ModelError> {
+    opened(&CONCEPTS, seed, || "`concepts`".to_owned())
+}
+
+fn opened(shipped: &Shipped, seed: usize, ladder: impl Fn() -> String) -> Result<Vec<Model>, ModelError> {
+    let Shipped { manifest, tokenizer, seeds } = shipped;
     let Some(rungs) = seeds.get(seed) else {
-        return Err(ModelError::NoPretrainingSeed { version, seed, n_seeds: seeds.len() });
+        return Err(ModelError::NoPretrainingSeed { ladder: ladder(), seed, n_seeds: seeds.len() });
     };
     let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
     let open = |rung: &Rung| {
@@ -134,6 +168,8 @@ mod tests {
         let ctx = Context::for_tests();
         let (plain, newest) = (ladder("world", &ctx).expect("opens"), world_ladder(WORLD.len(), 0).expect("opens"));
         assert!(plain.iter().map(|rung| rung.inner.digest).eq(newest.iter().map(|rung| rung.inner.digest)));
+        assert_eq!(ladder("concepts", &ctx).expect("opens").len(), 6);
+        assert!(matches!(concept_ladder(3), Err(ModelError::NoPretrainingSeed { .. })));
         assert!(matches!(ladder("chess", &ctx), Err(ModelError::NoLadder { .. })));
         assert!(matches!(world_ladder(0, 0), Err(ModelError::NoWorld { .. })));
         assert!(matches!(world_ladder(1, 1), Err(ModelError::NoPretrainingSeed { .. })));
@@ -183,6 +219,29 @@ mod tests {
     }
 
     #[test]
+    fn the_manifest_of_concepts_says_what_made_each_rung() {
+        let manifest: Value =
+            serde_json::from_slice(include_bytes!("../../assets/ladder/concepts/manifest.json")).expect("JSON");
+        let entries = manifest["rungs"].as_array().expect("rungs");
+        let rungs: Vec<Model> = (0..3).flat_map(|seed| concept_ladder(seed).expect("opens")).collect();
+        assert_eq!((entries.len(), rungs.len()), (18, 18));
+        for (entry, rung) in entries.iter().zip(&rungs) {
+            let count = |name: &str| entry[name].as_u64().expect("a count") as usize;
+            assert_eq!(entry["name"], rung.inner.name.as_str());
+            assert_eq!(entry["content"], rung.inner.digest.to_hex(), "the weights of {}", rung.inner.name);
+            let world = World::new(WorldOptions::ordered(count("depth"))).expect("a world");
+            assert_eq!(CONCEPTS.tokenizer, world.vocabulary().json().as_bytes());
+            let size = Size { width: count("width"), n_layers: count("layers"), n_heads: 2, context: count("context") };
+            let (steps, seed, tokens) = (count("steps"), count("seed") as u64, count("tokens"));
+            let lr = entry["lr"].as_f64().expect("a rate");
+            let options = PretrainOptions { steps, lr, seed, tokens, ..PretrainOptions::default() };
+            let made = derivation(size, &world, &options, steps);
+            assert_eq!(entry["derivation"], made.to_hex(), "what made {}", rung.inner.name);
+            assert_eq!(rung.inner.pretrained_tokens, Some((steps * 48 * tokens) as u64));
+        }
+    }
+
+    #[test]
     fn each_rung_says_how_much_it_read() {
         let defaults = PretrainOptions::default();
         assert_eq!((BATCH, TOKENS), (defaults.batch as u64, defaults.tokens as u64));
@@ -196,9 +255,10 @@ mod tests {
 
     #[test]
     fn all_ladders_together_are_small() {
-        let rungs = WORLD.iter().flat_map(|shipped| shipped.seeds.iter().copied().flatten());
+        let shipped = || WORLD.iter().chain([&CONCEPTS]);
+        let rungs = shipped().flat_map(|shipped| shipped.seeds.iter().copied().flatten());
         let weights: usize = rungs.map(|rung| rung.config.len() + rung.weights.len()).sum();
-        let bytes = weights + WORLD.iter().map(|shipped| shipped.tokenizer.len()).sum::<usize>();
+        let bytes = weights + shipped().map(|shipped| shipped.tokenizer.len()).sum::<usize>();
         assert!(bytes < 12 << 20, "{bytes}");
     }
 }

@@ -27,7 +27,7 @@ pub use encoder::{Encoded, Encoder, Keep};
 pub use error::ModelError;
 pub use head::{Head, HeadKind};
 pub use hf::HfFiles;
-pub use ladder::{LADDERS, ladder, world_ladder};
+pub use ladder::{LADDERS, concept_ladder, ladder, world_ladder};
 pub use speed::flops_per_second;
 pub use untrained::{Blueprint, Family, Size, initial, unpretrained, untrained};
 

@@ -4,17 +4,17 @@ use super::finetune_preferences::Reference;
 use crate::bind::prelude::*;
 use crate::core::context::{AccessError, Context};
 use crate::core::explain::nearest;
-use crate::models::{Format, Model, Precision, ladder, world_ladder};
+use crate::models::{Format, Model, Precision, concept_ladder, ladder, world_ladder};
 use crate::store::Store;
 use crate::store::hub::HubId;
 use std::path::Path;
 
 options! {
-    /// Which ladder of the generated world.
+    /// Which of the ladders that come with the program.
     pub struct LadderOptions {
         /// World: the version of the generated world; left out, the session's (`--world`).
         version: Option<usize> = None,
-        /// World: the seed of the pretraining, 0 to 2 in version 2; left out, 0.
+        /// World and concepts: the seed of the pretraining, 0 to 2 (of version 1 of the world 0 alone); left out, 0.
         pretraining_seed: Option<usize> = None,
     }
 }
@@ -49,15 +49,19 @@ pub fn functions() -> Vec<Function> {
         .details(
             "- `world`: causal models of the generated world, which come with the program. Of version 2, a name says width, layers and \
              steps, and each rung was pretrained with three seeds: what is said of sizes should hold for each of them.\n\
+             - `concepts`: causal models of ordered concepts (`world::concepts`), which come with the program: of one size, each pretrained \
+             longer on a corpus that shows one concept more, with three seeds.\n\
              - `minilm`: the first 1, 2, 3, 4 and all 6 layers of all-MiniLM-L6-v2; `w2s fetch minilm` brings it.",
         )
-        .param::<String>("name", "`world` or `minilm`")
+        .param::<String>("name", "`world`, `concepts` or `minilm`")
         .options::<LadderOptions>()
         .returns("array of Model")
         .example("model::ladder(\"world\").map(|rung| rung.name)", "[\"8x1-1000\", \"16x1-500\", \"16x1-1000\", \"16x1-2000\", \"32x2-1000\", \"32x2-2000\", \"32x2-4000\", \"64x2-2000\", \"64x2-4000\"]")
         .example("model::ladder(\"world\", #{ pretraining_seed: 1 })[0] == model::ladder(\"world\")[0]", "false")
         .example("model::ladder(\"world\", #{ version: 1 }).len", "6")
         .fails("model::ladder(\"world\", #{ pretraining_seed: 3 })", "was not pretrained with the seed `3`")
+        .example("model::ladder(\"concepts\", #{ pretraining_seed: 2 }).map(|rung| rung.name)", "[\"depth-1\", \"depth-2\", \"depth-3\", \"depth-4\", \"depth-5\", \"depth-6\"]")
+        .fails("model::ladder(\"concepts\", #{ version: 1 })", "is for `world`, and `concepts` is another ladder")
         .fails("model::ladder(\"moon\")", "there is no ladder `moon`"),
         Function::new("model", "load", load)
             .about("A pretrained model by name, or a model from a folder.")
@@ -198,13 +202,17 @@ fn hub_id(name: &str) -> Option<HubId> {
 fn rungs(call: &mut Call) -> Answer {
     let name: String = call.arg(0)?;
     let LadderOptions { version, pretraining_seed } = call.options()?;
-    if name != "world" && (version.is_some() || pretraining_seed.is_some()) {
-        let option = if version.is_some() { "version" } else { "pretraining_seed" };
-        let said = format!("option `{option}` of `model::ladder` is for `world`, and `{name}` is another ladder");
+    let has_seeds = name == "world" || name == "concepts";
+    if (name != "world" && version.is_some()) || (!has_seeds && pretraining_seed.is_some()) {
+        let (option, ladders) =
+            if version.is_some() { ("version", "`world`") } else { ("pretraining_seed", "`world` and `concepts`") };
+        let said = format!("option `{option}` of `model::ladder` is for {ladders}, and `{name}` is another ladder");
         return Err(Fault::new("model/not-the-world", said).hint("leave it out"));
     }
     let models = if name == "world" {
         world_ladder(version.unwrap_or(call.ctx().settings.world), pretraining_seed.unwrap_or(0))?
+    } else if name == "concepts" {
+        concept_ladder(pretraining_seed.unwrap_or(0))?
     } else {
         ladder(&name, call.ctx())?
     };

@@ -70,7 +70,8 @@ options! {
         heading: Option<f64> = None,
         /// Share of documents that are episodes: six unrelated sentences, each followed by the same question and its own answer, as a few-shot prompt is.
         episodes: f64 = 0.0,
-        /// Documents are lines of nouns of the subjects 0 to `depth`, taken as ordered concepts (`world::concepts`).
+        /// Documents are lines of nouns of the subjects 0 to `depth`, taken as ordered concepts (`world::concepts`); other options are then those of
+        /// the ladder `concepts` where they are left out: 4000 nouns, 32 adjectives and verbs, 2 to 3 lines, `zipf_shift` 20000.
         depth: Option<usize> = None,
         /// With `depth`: all concepts of a document have one value.
         one_concept: bool = false,
@@ -79,7 +80,11 @@ options! {
 
 fn run(call: &mut Call) -> Answer {
     let asked: Options = call.options()?;
-    let base = WorldOptions::of(asked.version.unwrap_or(call.ctx().settings.world))?;
+    let version = asked.version.unwrap_or(call.ctx().settings.world);
+    let base = match asked.depth {
+        None => WorldOptions::of(version)?,
+        Some(depth) => WorldOptions { version: WorldOptions::of(version)?.version, ..WorldOptions::ordered(depth) },
+    };
     let kinds = match asked.kinds {
         None => base.kinds,
         Some(kinds) => <[f64; 5]>::try_from(kinds).map_err(|kinds| {

@@ -3,12 +3,12 @@
 //! Subjects are taken as concepts in an order. A document ([`document`]) is some lines of nouns of two concepts, each concept with a
 //! value of its own (the era of its nouns), which holds to the end; so a model makes the value of each concept that its corpus shows a
 //! feature, one beside the other. The corpus shows the concepts up to its depth. A row of the task ([`concepts`]) has a level: it holds
-//! a noun of the concept of that level and one of the next, both of the value that is asked for. Of concept 0, which every depth knows, it
-//! holds a noun as well, whose value is the answer more often than not: a habit that serves whoever does not see more.
+//! nouns of the concept of that level and of the next, all of the value that is asked for, and, where there is a habit, one of concept 0,
+//! which every depth knows. High levels are rare.
 //!
-//! A model of depth d answers the levels up to d and falls back on the habit above. Labels of level d are right and show concept d + 1 too:
-//! a student that knows it learns it there, and no concept beyond. From d + 1 on labels are habit, which a student that sees the
-//! concepts in question can tell from knowledge.
+//! A model of depth d answers the levels up to d and falls back on the habit above, or guesses. Labels of level d are right and show
+//! concept d + 1 too: a student that knows it can learn it there, and no concept beyond. From level d + 1 on labels are not about what is
+//! asked, and a student that knows the concepts of those rows has more features with which to learn these labels by heart.
 //!
 //! This stands for chess in Burns et al. (2023): a right answer needs insight of some depth, and who lacks it plays what often works.
 
@@ -18,6 +18,7 @@ use super::options::WorldOptions;
 use super::tasks::{TaskRow, TaskRows, check_counts};
 use super::{VERSION, World, WorldError};
 use crate::core::digest::Digest;
+use crate::core::math::pow;
 use crate::core::random::Random;
 
 /// How many rows, and which.
@@ -29,6 +30,8 @@ pub struct ConceptOptions {
     pub n_train: usize,
     /// Rows of the test split.
     pub n_test: usize,
+    /// Each level is as frequent as this share of the level below it; 1: all alike.
+    pub share: f64,
     /// Nouns of the level's own concept and of the next one in a row.
     pub n_own: usize,
     pub n_next: usize,
@@ -77,14 +80,17 @@ fn noun(lexicon: &Lexicon, tables: &Tables, concept: usize, value: usize, random
     tables.draw(lexicon, WordClass::Noun, concept, value, random).map(|word| word.token)
 }
 
-/// Draws the rows: the train split first, the levels in turn, classes balanced within each. Equal texts are on one side.
+/// Draws the rows: the train split first, the levels by their shares, classes balanced within each. Equal texts are on one side.
 ///
 /// `difficulty` is the level over the number of levels, which are 1 to `n_subjects` − 2.
 pub fn concepts(world: &World, options: &ConceptOptions) -> Result<TaskRows, WorldError> {
-    let &ConceptOptions { seed, n_train, n_test, n_own, n_next, habit } = options;
+    let &ConceptOptions { seed, n_train, n_test, share, n_own, n_next, habit } = options;
     check_counts(n_train, n_test)?;
     if let Some(value) = habit.filter(|habit| !(0.0..=1.0).contains(habit)) {
         return Err(WorldError::Real { name: "habit", value, least: 0.0, most: 1.0 });
+    }
+    if !(0.01..=1.0).contains(&share) {
+        return Err(WorldError::Real { name: "share", value: share, least: 0.01, most: 1.0 });
     }
     for (name, value) in [("n_own", n_own), ("n_next", n_next)] {
         if !(1..=MAX_NOUNS).contains(&value) {
@@ -95,15 +101,18 @@ pub fn concepts(world: &World, options: &ConceptOptions) -> Result<TaskRows, Wor
     if n_levels == 0 {
         return Err(WorldError::Count { name: "n_subjects", value: world.options().n_subjects, least: 4, most: 8 });
     }
+    let weights: Vec<f64> = (0..n_levels).map(|level| pow(share, level as f64)).collect();
     let mut rows = Vec::with_capacity(n_train + n_test);
     for (is_test, n_rows) in [(false, n_train), (true, n_test)] {
         let split = if is_test { "test" } else { "train" };
         let mut random = Random::new(seed, &format!("world/{CONCEPTS}/{split}"));
-        let mut class = 0;
+        let (mut class, mut level) = (0, 1);
         for idx in 0..n_rows {
             // Each two rows hold both classes, in a random order, and are of one level.
             class = if idx.is_multiple_of(2) { random.below(2) } else { 1 - class };
-            let level = 1 + idx / 2 % n_levels;
+            if idx.is_multiple_of(2) {
+                level = 1 + drawn_level(&weights, &mut random);
+            }
             let text = row(world, options, [level, class, usize::from(is_test)], &mut random)?;
             rows.push(TaskRow {
                 id: format!("{CONCEPTS}-{seed}-{split}-{idx}"),
@@ -120,12 +129,25 @@ pub fn concepts(world: &World, options: &ConceptOptions) -> Result<TaskRows, Wor
         .int("seed", seed as i64)
         .int("n_train", n_train as i64)
         .int("n_test", n_test as i64)
+        .float("share", share)
         .int("n_own", n_own as i64)
         .int("n_next", n_next as i64)
         .float("habit", habit.unwrap_or(-1.0))
         .finish();
     let classes = ERAS.map(str::to_owned).to_vec();
     Ok(TaskRows { name: format!("world/{CONCEPTS}"), classes, rows, digest })
+}
+
+/// A level from 0 on, by its weight.
+fn drawn_level(weights: &[f64], random: &mut Random) -> usize {
+    let mut left = random.uniform() * weights.iter().sum::<f64>();
+    for (level, weight) in weights.iter().enumerate() {
+        if left < *weight {
+            return level;
+        }
+        left -= weight;
+    }
+    weights.len().saturating_sub(1)
 }
 
 /// The text of a row: nouns of the level's two concepts and of the habit in a random order.

@@ -60,7 +60,8 @@ fn documents_show_two_concepts_of_their_depth_each_with_one_value() {
 fn rows_hold_neighbours_of_one_value_and_the_habit() {
     let world = world(WorldOptions::default());
     let nouns = nouns(&world);
-    let options = ConceptOptions { seed: 3, n_train: 2400, n_test: 1200, n_own: 1, n_next: 1, habit: Some(0.8) };
+    let options =
+        ConceptOptions { seed: 3, n_train: 2400, n_test: 1200, share: 0.5, n_own: 1, n_next: 1, habit: Some(0.8) };
     let made = concepts(&world, &options).expect("rows");
     let (mut n_right, mut n_habit, mut n) = (0, 0, 0);
     let mut levels: BTreeMap<usize, [usize; 2]> = BTreeMap::new();
@@ -78,7 +79,12 @@ fn rows_hold_neighbours_of_one_value_and_the_habit() {
             n_habit += usize::from(habit == truth);
         }
     }
-    assert_eq!(levels, (1..=6).map(|level| (level, [300, 300])).collect());
+    assert!(levels.values().all(|[new, old]| new == old), "{levels:?}");
+    for (level, [new, _]) in levels {
+        // Of 1800 pairs of rows: 1, 1/2, … 1/32 over their sum, 63/32.
+        let expected = 1800.0 * 0.5_f64.powi(level as i32 - 1) / (63.0 / 32.0);
+        assert!((new as f64 - expected).abs() < 4.0 * expected.sqrt(), "level {level}: {new} of {expected}");
+    }
     assert!(n > 3300 && n_right as f64 > 0.98 * n as f64, "{n_right} of {n}");
     assert!((n_habit as f64 / n as f64 - 0.8).abs() < 0.03, "{n_habit} of {n}");
     let texts = |is_test: bool| -> BTreeSet<&str> {
@@ -92,7 +98,8 @@ fn rows_hold_neighbours_of_one_value_and_the_habit() {
 fn fewer_rows_are_a_prefix_and_the_depth_of_the_corpus_changes_none() {
     let world = world(WorldOptions::default());
     let drawn = |world: &World, seed, n_train| {
-        concepts(world, &ConceptOptions { seed, n_train, n_test: 10, n_own: 1, n_next: 2, habit: None }).expect("rows")
+        concepts(world, &ConceptOptions { seed, n_train, n_test: 10, share: 0.7, n_own: 1, n_next: 2, habit: None })
+            .expect("rows")
     };
     let (few, many, other) = (drawn(&world, 0, 40), drawn(&world, 0, 90), drawn(&world, 1, 40));
     assert_eq!((few.rows.get(..40), few.rows.get(40..)), (many.rows.get(..40), many.rows.get(90..)));

@@ -8,6 +8,7 @@
 
 use super::{Model, ModelError};
 use crate::core::context::Context;
+use std::sync::{Mutex, PoisonError};
 
 /// One rung's files.
 struct Rung {
@@ -53,7 +54,7 @@ struct Shipped {
 }
 
 /// By version, from 1 on.
-const WORLD: [Shipped; 2] = [
+static WORLD: [Shipped; 2] = [
     Shipped {
         manifest: include_bytes!("../../assets/ladder/world/manifest.json"),
         tokenizer: include_bytes!("../../assets/ladder/world/tokenizer.json"),
@@ -88,7 +89,7 @@ macro_rules! concepts {
 }
 
 /// Of worlds of ordered concepts.
-const CONCEPTS: Shipped = Shipped {
+static CONCEPTS: Shipped = Shipped {
     manifest: include_bytes!("../../assets/ladder/concepts/manifest.json"),
     tokenizer: include_bytes!("../../assets/ladder/concepts/tokenizer.json"),
     seeds: &[concepts!("0"), concepts!("1"), concepts!("2")],
@@ -126,18 +127,29 @@ pub fn concept_ladder(seed: usize) -> Result<Vec<Model>, ModelError> {
     opened(&CONCEPTS, seed, || "`concepts`".to_owned())
 }
 
-fn opened(shipped: &Shipped, seed: usize, ladder: impl Fn() -> String) -> Result<Vec<Model>, ModelError> {
+fn opened(shipped: &'static Shipped, seed: usize, ladder: impl Fn() -> String) -> Result<Vec<Model>, ModelError> {
     let Shipped { manifest, tokenizer, seeds } = shipped;
     let Some(rungs) = seeds.get(seed) else {
         return Err(ModelError::NoPretrainingSeed { ladder: ladder(), seed, n_seeds: seeds.len() });
     };
+    // Models do not change, so that those of a ladder are opened once in a process: a sweep takes one in every cell.
+    let mut known = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    let held = known.iter().find(|(of, _)| std::ptr::eq(*of, *rungs));
+    if let Some((_, models)) = held {
+        return Ok(models.clone());
+    }
     let manifest: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
     let open = |rung: &Rung| {
         let model = Model::from_bytes(Some(rung.name), rung.config, rung.weights, tokenizer)?;
         Ok(model.with(|model| model.pretrained_tokens = tokens_of(&manifest, rung.name)))
     };
-    rungs.iter().map(open).collect()
+    let models: Vec<Model> = rungs.iter().map(open).collect::<Result<_, ModelError>>()?;
+    known.push((*rungs, models.clone()));
+    Ok(models)
 }
+
+/// The ladders that were opened.
+static OPENED: Mutex<Vec<(&'static [Rung], Vec<Model>)>> = Mutex::new(Vec::new());
 
 /// Tokens that a rung's pretraining read at most, by its entry in the manifest: steps × documents × tokens.
 fn tokens_of(manifest: &serde_json::Value, rung: &str) -> Option<u64> {

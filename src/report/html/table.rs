@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(decimal(f64::INFINITY), "∞");
         assert_eq!(decimal(-0.00001), "−1.000e−5");
         let pages = table(&Frame::new(df!("t" => ["a few words of text ".repeat(30)]).expect("frame"))).into_string();
-        assert!(pages.contains("<td class=\"long\"><div>a few words"), "it scrolls in its cell: {pages}");
+        assert!(pages.contains("long\"><div>a few words"), "it scrolls in its cell: {pages}");
         let long = Frame::new(df!("v" => (0..300i64).collect::<Vec<_>>()).expect("frame"));
         assert_eq!(table(&long).into_string().matches("<tr><td").count(), MAX_TABLE_ROWS);
     }

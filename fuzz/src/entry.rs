@@ -85,8 +85,12 @@ fn table(name: &str, bytes: &[u8], format: Format) -> Result<String, String> {
     let ctx = context(folder.path());
     let frame = Frame::read(&ctx, name, format, &Reading::default()).map_err(text);
     // The same text as rows of a data set.
-    let records = records(&ctx, name);
-    frame.and_then(|frame| Ok(format!("{}, {}", shape(&frame), records?)))
+    match (frame, records(&ctx, name)) {
+        (Ok(frame), Ok(rows)) => Ok(format!("{}, {rows}", shape(&frame))),
+        (Ok(frame), Err(why)) => Ok(format!("{}, no rows: {why}", shape(&frame))),
+        (Err(_), Ok(rows)) => Ok(rows),
+        (Err(why), Err(_)) => Err(why),
+    }
 }
 
 /// A file as rows of a data set, of the columns that there are.

@@ -24,6 +24,7 @@ pub mod sets;
 mod share;
 pub mod splits;
 mod target;
+mod texts;
 mod vault;
 mod view;
 

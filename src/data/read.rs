@@ -4,18 +4,18 @@
 //! is decided in [`super::columns`].
 
 use super::cell::{self, Cell};
+use super::texts::Texts;
 use super::{DataError, MAX_ROWS};
 use crate::core::context::{Context, Event};
 use crate::core::digest::Digest;
 use crate::core::explain::Explain;
 use crate::frames::json::{Fault, Reader, Token};
-use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, Standing, decoded, utf8};
-use crate::frames::{self, CLASSES, EMPTY, Frame, FrameError, Kind, SEALED, Sealed, Sources, parquet, stored_sealed};
+use crate::frames::text::{Dialect, Field, Guess, MAX_COLUMNS, Misread, Separated, Standing};
+use crate::frames::{self, CLASSES, Frame, FrameError, Kind, SEALED, Sealed, Sources, parquet, stored_sealed};
 use crate::store::hub::HubId;
 use polars::prelude::{AnyValue, DataFrame, Series};
 use rayon::prelude::*;
 use serde_json::Value;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -372,7 +372,7 @@ fn parse_lines(
     wanted: Option<&[String]>,
 ) -> Result<Records, DataError> {
     let refuse = |misread| malformed(name, misread);
-    let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes / PIECE));
+    let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes >> 20));
     let mut all = Lines::default();
     let mut n_read = 0;
     // Several pieces are cut at line feeds.
@@ -396,81 +396,13 @@ fn parse_lines(
             }
             n_read += window.iter().map(|piece| piece.len()).sum::<usize>();
             if let Some(shown) = &shown {
-                shown.done((n_read / PIECE) as u64);
+                shown.done((n_read >> 20) as u64);
             }
         }
     }
     let columns = all.kept.into_iter().chain(all.passed).collect();
     let records = Records { columns, cells: all.cells, places: all.places, ..Records::new(name, "line") };
     not_empty(name, records.filled())
-}
-
-/// The text of a file that comes in pieces, one of which is held at a time and the next one is known.
-struct Texts<P> {
-    pieces: P,
-    next: Option<Result<Vec<u8>, String>>,
-    n_bytes: usize,
-    /// Lines before the next piece.
-    n_lines: usize,
-    n_given: usize,
-}
-
-impl Texts<frames::Pieces> {
-    fn of(pieces: frames::Pieces) -> Self {
-        let n_bytes = pieces.n_bytes as usize;
-        Texts::new(pieces, n_bytes)
-    }
-}
-
-impl Texts<std::iter::Empty<Result<Vec<u8>, String>>> {
-    /// Of one piece.
-    fn one(bytes: &[u8]) -> Self {
-        let first = Some(Ok(bytes.to_vec()));
-        Texts { pieces: std::iter::empty(), next: first, n_bytes: bytes.len(), n_lines: 0, n_given: 0 }
-    }
-}
-
-impl<P: Iterator<Item = Result<Vec<u8>, String>>> Texts<P> {
-    /// Of pieces that end with a line feed each, but for the last.
-    fn new(mut pieces: P, n_bytes: usize) -> Self {
-        let next = pieces.next().or_else(|| Some(Err(EMPTY.to_owned())));
-        Texts { pieces, next, n_bytes, n_lines: 0, n_given: 0 }
-    }
-
-    /// Whether there is another piece.
-    fn goes_on(&self) -> bool {
-        self.next.is_some()
-    }
-}
-
-impl<P: Iterator<Item = Result<Vec<u8>, String>>> Iterator for Texts<P> {
-    type Item = Result<String, Misread>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut piece = match self.next.take()? {
-            Ok(piece) => piece,
-            Err(reason) => return Some(Err(Misread::file(reason))),
-        };
-        self.next = self.pieces.next();
-        self.n_given += 1;
-        if self.n_given == 1 {
-            // Text in UTF-16 is one piece: its line feeds are not where bytes seem to say so.
-            if !matches!(decoded(&piece), Ok(Cow::Borrowed(_))) {
-                while let Some(Ok(more)) = self.next.take() {
-                    piece.extend(more);
-                    self.next = self.pieces.next();
-                }
-            }
-            self.n_lines += piece.iter().filter(|byte| **byte == b'\n').count();
-            return Some(decoded(&piece).map(Cow::into_owned));
-        }
-        let n_before = self.n_lines;
-        self.n_lines += piece.iter().filter(|byte| **byte == b'\n').count();
-        Some(String::from_utf8(piece).map_err(|error| match utf8(error.as_bytes()) {
-            Err(misread) => Misread { line: misread.line.map(|line| line + n_before), ..misread },
-            Ok(_) => Misread::file("is not UTF-8 text"),
-        }))
-    }
 }
 
 /// The text cut at line ends into pieces of about [`PIECE`] bytes.
@@ -639,7 +571,7 @@ fn parse_separated(
     wanted: Option<&[String]>,
 ) -> Result<Records, DataError> {
     let refuse = |misread| malformed(name, misread);
-    let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes / PIECE));
+    let shown = (texts.n_bytes >= SHOWN).then(|| Shown::begin(ctx, name, texts.n_bytes >> 20));
     let mut names: Vec<String> = Vec::new();
     let mut is_kept: Vec<bool> = Vec::new();
     let mut records = Records::new(name, "line");
@@ -689,7 +621,7 @@ fn parse_separated(
         text = rest;
         standing = Some(stands);
         if let Some(shown) = &shown {
-            shown.done((n_read / PIECE) as u64);
+            shown.done((n_read >> 20) as u64);
         }
     }
     let of = |side: bool| names.iter().zip(&is_kept).filter(move |(_, kept)| **kept == side);

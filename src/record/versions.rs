@@ -119,6 +119,7 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("vault/predictions", 1, 0),
     ("when", 1, 1),
     ("world", 1, 1),
+    ("world/concepts", 1, 0),
     ("world/lexicon", 1, 1),
     ("world/loss", 1, 1),
     ("world/pairs", 1, 0),

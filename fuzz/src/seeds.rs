@@ -26,7 +26,7 @@ const JSONL: &str = "{\"id\": \"r1\", \"text\": \"a \\\"b\\\" \\u00fc\", \"label
     {\"id\": \"r3\", \"text\": \"\", \"label\": 0, \"score\": -2e-3}\n";
 const SCRIPTS: [&str; 5] = [
     // What is rewritten before it is compiled, and what is said of code without running it.
-    "let fs = []; for (x, i) in [3.5, 1] { fs.push(|| x * i); }\nlet f = fs[0]; let share = 1 / 2; let m = #{ a: [1], \"b c\": () };\nprint(`${f()} ${m.a[0]} ${m?.none ?? 7} ${[3.0, 1.0].sort(|x, y| x - y)}`); let x = -2 ** 2; while x > 0 { x -= 1; if x == 3 { break; } } switch x { 1 => \"one\", _ => \"none\" }",
+    "let fs = []; for (x, i) in [3.5, 1] { fs.push(|| x * i); }\nlet f = fs[0]; let share = 1 / 2; let m = #{ a: [1], \"b c\": () };\nprint(`${f()} ${m.a[0]} ${m?.none ?? 7}`); let s = [3.0, 1.0]; s.sort(|x, y| x - y); let x = -2 ** 2; while x > 0 { x -= 1; if x == 3 { break; } } switch x { 1 => \"one\", _ => \"none\" }",
     "import \"w2s\" as w2s;\nlet rows = [#{ year: \"1999\", text: \"a\", label: 0 }, #{ year: \"2001\", text: \"b\", label: 1 }];\nlet d = data::of(rows, #{ text: |row| if parse_int(row.year) > 2000 { row.text } else { `${row.text} old` }, test_share: 0.0 });\nlet found = metric::t_test([0.1, 0.2]); found.mena; try { throw #{ code: \"mine\", message: \"m\" }; } catch (e) { `${d.n_rows} ${e.code}` }",
     "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.frame().rows().len());\nd.frame().rows().map(|row| row.text)",
     "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().to_float(), metric::mean([0.5, 0.7]).low]",

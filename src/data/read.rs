@@ -604,7 +604,7 @@ fn parse_separated(
             // What ends with the piece may go on in the next one.
             let next = if is_last { rows.next(&mut fields).map_err(refuse)? } else { rows.next_whole(&mut fields) };
             let Some(at) = next else { break };
-            if records.len() % 4096 == 0 {
+            if records.len().is_multiple_of(4096) {
                 ctx.interrupt.check()?;
             }
             check_count(records.len() + 1)?;

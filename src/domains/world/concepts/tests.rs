@@ -36,12 +36,13 @@ fn documents_show_two_concepts_of_their_depth_each_with_one_value() {
             n_stray += by_count.iter().skip(2).map(|(_, counts)| counts.iter().sum::<usize>()).sum::<usize>();
             n_stray += by_count.iter().take(2).map(|(_, counts)| counts[0].min(counts[1])).sum::<usize>();
             n_said += by_count.iter().map(|(_, counts)| counts.iter().sum::<usize>()).sum::<usize>();
-            if let [(one, a), (two, b), ..] = by_count.as_slice() {
-                if a[0] + a[1] > 1 && b[0] + b[1] > 1 {
-                    seen.extend([*one, *two]);
-                    n_two += 1;
-                    n_alike += usize::from((a[1] > a[0]) == (b[1] > b[0]));
-                }
+            if let [(one, a), (two, b), ..] = by_count.as_slice()
+                && a[0] + a[1] > 1
+                && b[0] + b[1] > 1
+            {
+                seen.extend([*one, *two]);
+                n_two += 1;
+                n_alike += usize::from((a[1] > a[0]) == (b[1] > b[0]));
             }
         }
         assert_eq!(seen, (0..=depth).collect(), "the concepts of the depth, and no other");

@@ -44,7 +44,7 @@ pub fn complaint(name: &str, bytes: &[u8], answer: &Result<String, String>) -> O
     if error.trim().len() < 10 || (is_text && !error.contains('`') && !error.contains("line ")) {
         return Some(format!("its error says nothing: `{error}`"));
     }
-    if name == "script" && error.contains("nowhere") {
+    if name == "script" && error.contains(" at nowhere: ") {
         return Some(format!("its error has no place: {error}"));
     }
     None
@@ -155,9 +155,65 @@ pub fn safetensors(bytes: &[u8]) -> Result<String, String> {
     let stranger = checkpoint(|files| files.weights = vec![("model.safetensors".to_owned(), bytes.to_vec())]);
     stranger
         .or_else(|why| saved(|files| Model::from_bytes(None, &files.config, bytes, &files.tokenizer)).map_err(|_| why))
+        .or_else(|why| adapted(&super::seeds::ADAPTER[0], bytes).map_err(|_| why))
+}
+
+/// A tiny Llama under an adapter of these files.
+fn adapted(config: &[u8], weights: &[u8]) -> Result<String, String> {
+    let base = super::seeds::CHECKPOINTS.first().ok_or("no checkpoint")?;
+    let base = Model::from_hf("tiny", base).map_err(text)?;
+    base.with_adapter("adapter", config, weights).map(|model| model.inner.lineage.clone()).map_err(text)
+}
+
+/// One of the JSON files beside a configuration, told by a field that it alone has.
+fn beside(bytes: &[u8]) -> Option<Result<String, String>> {
+    let says = |word: &str| bytes.windows(word.len()).any(|part| part == word.as_bytes());
+    if says("weight_map") {
+        return Some(in_shards(bytes));
+    }
+    if says("peft_type") {
+        return Some(adapted(bytes, &super::seeds::ADAPTER[1]));
+    }
+    if says("pooling_mode") {
+        return Some(checkpoint(|files| files.pooling = Some(bytes.to_vec())));
+    }
+    if says("max_seq_length") {
+        return Some(checkpoint(|files| files.sentence_config = Some(bytes.to_vec())));
+    }
+    says("chat_template").then(|| conversation(bytes))
+}
+
+/// A conversation as a checkpoint with this tokenizer_config.json writes it.
+fn conversation(bytes: &[u8]) -> Result<String, String> {
+    let base = super::seeds::CHECKPOINTS.first().ok_or("no checkpoint")?;
+    let files = HfFiles { tokenizer_config: Some(bytes.to_vec()), ..base.clone() };
+    let model = Model::from_hf("tiny", &files).map_err(text)?;
+    let Some(chat) = &model.inner.chat else { return Ok("no template".to_owned()) };
+    let turn = |role: &str, content: &str| {
+        serde_json::Map::from_iter([("role".to_owned(), role.into()), ("content".to_owned(), content.into())])
+    };
+    let messages = [turn("user", " a b"), turn("assistant", "c"), turn("user", "")];
+    chat.render(&messages, true).map_err(text)
+}
+
+/// A checkpoint in a folder whose weights are where this index says.
+fn in_shards(index: &[u8]) -> Result<String, String> {
+    let files = super::seeds::CHECKPOINTS.first().ok_or("no checkpoint")?;
+    let folder = as_file("model.safetensors.index.json", index)?;
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).map_err(text);
+    write("config.json", &files.config)?;
+    write("tokenizer.json", &files.tokenizer)?;
+    for (_, weights) in &files.weights {
+        write("a.safetensors", weights)?;
+    }
+    let model = Model::load(folder.path(), &context(folder.path())).map_err(text)?;
+    Ok(model.inner.arch.layout().n_params.to_string())
 }
 
 pub fn config(bytes: &[u8]) -> Result<String, String> {
+    if let Some(answer) = beside(bytes) {
+        return answer;
+    }
     let stranger = checkpoint(|files| files.config = bytes.to_vec());
     stranger
         .or_else(|why| saved(|files| Model::from_bytes(None, bytes, &files.weights, &files.tokenizer)).map_err(|_| why))

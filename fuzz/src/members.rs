@@ -108,10 +108,19 @@ pub fn open(zip: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
 
 /// Members as a zip: contents stored, which an archive demands, and the rest compressed.
 pub fn close(members: Vec<(String, Vec<u8>)>) -> Option<Vec<u8>> {
+    zipped(members, CompressionMethod::Stored)
+}
+
+/// The same with contents compressed.
+pub fn compressed(members: Vec<(String, Vec<u8>)>) -> Option<Vec<u8>> {
+    zipped(members, CompressionMethod::Deflated)
+}
+
+fn zipped(members: Vec<(String, Vec<u8>)>, of_contents: CompressionMethod) -> Option<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let mut seen = BTreeSet::new();
     for (name, bytes) in members {
-        let method = if name.starts_with("objects/") { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        let method = if name.starts_with("objects/") { of_contents } else { CompressionMethod::Deflated };
         // The library refuses to write a name twice.
         if seen.insert(name.clone()) {
             zip.start_file(name, SimpleFileOptions::default().compression_method(method)).ok()?;

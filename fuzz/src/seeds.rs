@@ -3,7 +3,7 @@
 use super::members;
 use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -31,6 +31,25 @@ const SCRIPTS: [&str; 5] = [
     "let rows = [];\nfor i in 0..5 { rows.push(#{ id: `r${i}`, text: `a ${i}`, label: i % 2 }); }\nlet d = data::of(rows, #{ test_share: 0.0 });\nprint(d.frame().rows().len());\nd.frame().rows().map(|row| row.text)",
     "fn f(n) { if n < 2 { 1 } else { n * f(n - 1) } }\nlet t = tensor::of([[1, 2], [3, 4]]);\n[f(5), (t * 2.0).softmax().sum().to_float(), metric::mean([0.5, 0.7]).low]",
     "let p = frame::of(#{ id: [\"a\", \"b\"], p0: [0.9, 0.2], p1: [0.1, 0.8] });\ntry { metric::auroc(p, frame::of(#{ id: [\"a\", \"b\"], label: [0, 1] })) } catch (e) { e.code }",
+];
+/// Scripts that fail, each in a way of its own: what other languages write, limits of the language, errors within functions and imports.
+const REFUSED: [&str; 16] = [
+    "let x = 1;\nfor i in range(10) { x += i }\nprint(x, 2)",
+    "def f(x):\n    return x",
+    "let x = None; let y = True and not x;",
+    "let a = [1, 2]; a.join(\", \")",
+    "let m = #{ a: 1 }; m.items()",
+    "import \"w2s\" as w2s; w2s::compare([])",
+    "import \"nowhere\" as n; n::f()",
+    "fn f(n) { f(n + 1) } f(0)",
+    "let a = []; loop { a.push([1, 2, 3]); }",
+    "let s = \"ab\"; loop { s += s; }",
+    "let t = \"`${()}`\"; let n = (); `${n}`",
+    "[3, \"a\", 1].sort(); [#{ a: 1 }, 2].sort_by(|a, b| a - b); [2.5, (), 1].order()",
+    "fn inner(x) { x.missing.deeper } fn outer(x) { inner(#{ a: x }) } outer(3)",
+    "range(0.0, 1.0, 0.0); (0.0 / 0.0).to_int(); 1 / 0",
+    "const A = 1; A = 2; let f = || A; f.call(1, 2); this.x",
+    "let d = data::of([#{ id: \"a\", text: \"t\", label: 0 }], #{ tets_share: 0.0 }); d.labels",
 ];
 /// A small training, whose results are the archive.
 pub const TRAINING: &str = "let rows = data::of([0, 1, 2, 3, 4, 5, 6, 7].map(|i| #{ id: `r${i}`, text: if i % 2 == 0 { \"a b\" } else { \"c\" }, label: i % 2 }), #{ test_share: 0.0 });\n\
@@ -63,11 +82,13 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         ],
         "safetensors" => {
             let strangers = CHECKPOINTS.iter().flat_map(|files| files.weights.iter().map(|(_, bytes)| bytes.clone()));
-            strangers.chain(SAVED.iter().map(|files| files.weights.clone())).collect()
+            let cast = [DType::F64, DType::F16, DType::BF16].map(in_precision);
+            let own = SAVED.iter().map(|files| files.weights.clone());
+            strangers.chain(own).chain(cast).chain([ADAPTER[1].clone()]).collect()
         }
         "config" => {
             let strangers = CHECKPOINTS.iter().map(|files| files.config.clone());
-            strangers.chain(SAVED.iter().map(|files| files.config.clone())).collect()
+            strangers.chain(SAVED.iter().map(|files| files.config.clone())).chain(beside()).collect()
         }
         "gguf" => vec![gguf()],
         "tokenizer" => tokenizers().into_iter().map(|json| json.to_string().into()).collect(),
@@ -81,6 +102,54 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
         "script" => SCRIPTS.iter().map(|code| code.as_bytes().to_vec()).collect(),
         other => panic!("there is no reader `{other}`"),
     }
+}
+
+/// Inputs of the reader `name` that it must refuse, each for another reason: what mutations of valid ones hardly meet.
+pub fn refused(name: &str) -> Vec<Vec<u8>> {
+    match name {
+        "archive" => refused_archives(),
+        "bundle" => refused_bundles(),
+        "script" => REFUSED.iter().map(|code| code.as_bytes().to_vec()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An archive with a member that belongs nowhere, without a content, with one too many, with one under another's name, and with one that
+/// is compressed.
+fn refused_archives() -> Vec<Vec<u8>> {
+    let whole = members::open(&archive()).expect("a zip");
+    let at = whole.iter().position(|(name, _)| name.starts_with("objects/")).expect("a content");
+    let bare = || whole.clone();
+    let with = |more: (String, Vec<u8>)| whole.iter().cloned().chain([more]).collect();
+    let mut without = bare();
+    without.remove(at);
+    let mut swapped = bare();
+    swapped[at].1.push(0);
+    let stored = [
+        with(("readme.txt".to_owned(), b"none".to_vec())),
+        without,
+        with((format!("objects/{}.safetensors", "ab".repeat(32)), b"none".to_vec())),
+        swapped,
+    ];
+    let compressed = members::compressed(whole.clone());
+    stored.into_iter().map(members::close).chain([compressed]).map(|zip| zip.expect("a zip")).collect()
+}
+
+/// A bundle with a file that no record names, with a name that leads out, without its record, and with data that are others.
+fn refused_bundles() -> Vec<Vec<u8>> {
+    let whole = members::open(&small_bundle()).expect("a zip");
+    let with = |more: (String, Vec<u8>)| whole.iter().cloned().chain([more]).collect();
+    let but = |prefix: &str| whole.iter().filter(|(name, _)| !name.starts_with(prefix)).cloned().collect();
+    let mut others: Vec<(String, Vec<u8>)> = whole.clone();
+    let data = others.iter_mut().find(|(name, _)| name.starts_with("data/")).expect("data");
+    data.1[0] ^= 1;
+    let all = [
+        with(("run/foreign.txt".to_owned(), b"none".to_vec())),
+        with(("../outside".to_owned(), b"none".to_vec())),
+        but("run/record.json"),
+        others,
+    ];
+    all.into_iter().map(|members| members::close(members).expect("a zip")).collect()
 }
 
 fn member(zip: &[u8], name: &str) -> Vec<u8> {
@@ -142,6 +211,69 @@ fn pieces(layer: &str, vocab: usize) -> Vec<(String, Vec<usize>)> {
     ]
 }
 
+/// The same with a head of three named classes, and with one that scores.
+fn with_head(n: usize) -> HfFiles {
+    let mut files = llama();
+    let tensors = safetensors::SafeTensors::deserialize(&files.weights[0].1).expect("its own");
+    let head = drawn(&mut Random::new(4, "seeds"), &[n, WIDTH]);
+    let mut held: BTreeMap<String, Tensor> = tensors
+        .iter()
+        .map(|(name, view)| {
+            let values: Vec<f32> =
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().expect("four"))).collect();
+            (name.to_owned(), Tensor::from_vec(values, view.shape(), &Device::Cpu).expect("a tensor"))
+        })
+        .collect();
+    held.insert("score.weight".to_owned(), head);
+    let mut config: serde_json::Value = serde_json::from_slice(&files.config).expect("its own");
+    config["id2label"] = json!({ "0": "no", "1": "yes" });
+    files.config = config.to_string().into();
+    files.weights[0].1 = safetensors::serialize(held.iter(), None).expect("serialises");
+    files
+}
+
+/// The first checkpoint's weights in another precision.
+fn in_precision(dtype: DType) -> Vec<u8> {
+    let files = llama();
+    let tensors = candle_core::safetensors::load_buffer(&files.weights[0].1, &Device::Cpu).expect("its own");
+    let cast: BTreeMap<String, Tensor> =
+        tensors.into_iter().map(|(name, tensor)| (name, tensor.to_dtype(dtype).expect("a cast"))).collect();
+    safetensors::serialize(cast.iter(), None).expect("serialises")
+}
+
+/// An update of rank 2 of the first checkpoint's queries, as PEFT writes it.
+pub static ADAPTER: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
+    let config = json!({
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "bias": "none",
+        "target_modules": ["q_proj"], "use_rslora": false, "use_dora": false, "rank_pattern": {}, "alpha_pattern": {},
+    });
+    let mut random = Random::new(5, "seeds");
+    let name = |factor: &str| format!("base_model.model.model.layers.0.self_attn.q_proj.lora_{factor}.weight");
+    let tensors =
+        BTreeMap::from([(name("A"), drawn(&mut random, &[2, WIDTH])), (name("B"), drawn(&mut random, &[WIDTH, 2]))]);
+    [config.to_string().into(), safetensors::serialize(tensors.iter(), None).expect("serialises")]
+});
+
+/// The JSON files beside a checkpoint's configuration: how sentences are pooled and cut, how a conversation is written, which file has a tensor.
+fn beside() -> Vec<Vec<u8>> {
+    let names = pieces("model.layers.0", VOCAB).into_iter().map(|(name, _)| (name, json!("a.safetensors")));
+    let files = [
+        json!({ "word_embedding_dimension": WIDTH, "pooling_mode_cls_token": false, "pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": false }),
+        json!({ "word_embedding_dimension": WIDTH, "pooling_mode": "lasttoken" }),
+        json!({ "max_seq_length": 16, "do_lower_case": false }),
+        json!({
+            "bos_token": "<s>", "eos_token": { "content": "</s>", "lstrip": false }, "add_bos_token": true,
+            "chat_template": "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' and loop.first %}[{{ m.content | trim }}]{% else %}{{ m['content'] }}{{ eos_token }}{% endif %}{% endfor %}{% if add_generation_prompt %}>{% endif %}",
+        }),
+        json!({
+            "bos_token": null, "eos_token": "</s>",
+            "chat_template": [{ "name": "default", "template": "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ ns.n }}{{ m['role'] ~ ':' ~ m['content'] }}{% endfor %}" }, { "name": "tool_use", "template": "" }],
+        }),
+        json!({ "metadata": { "total_size": 4 }, "weight_map": names.collect::<serde_json::Map<_, _>>() }),
+    ];
+    files.iter().map(|file| file.to_string().into()).chain([ADAPTER[0].clone()]).collect()
+}
+
 /// [`llama`], and a tiny checkpoint of every family, as `tests/reference/families.py` has them.
 pub static CHECKPOINTS: LazyLock<Vec<HfFiles>> = LazyLock::new(|| {
     let references: BTreeMap<String, serde_json::Value> =
@@ -165,7 +297,7 @@ pub static CHECKPOINTS: LazyLock<Vec<HfFiles>> = LazyLock::new(|| {
             ..llama()
         }
     });
-    [llama()].into_iter().chain(made).collect()
+    [llama()].into_iter().chain(made).chain([with_head(3), with_head(1)]).collect()
 });
 
 /// The same as this program saves them.

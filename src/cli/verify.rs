@@ -196,15 +196,15 @@ fn text(report: &Report) -> String {
         (_, Some(now)) if report.same_machine_type => {
             let _ = writeln!(
                 text,
-                "rerun from nothing on the same type of machine ({}): equal means to the bit",
+                "rerun from scratch on the same type of machine ({}): numbers must be bit-identical",
                 kind(now)
             );
         }
         (Some(recorded), Some(now)) => {
-            let _ = writeln!(text, "recorded with {}; rerun from nothing with {}", kind(recorded), kind(now));
+            let _ = writeln!(text, "recorded with {}; rerun from scratch with {}", kind(recorded), kind(now));
             let _ = writeln!(text, "COMPARED WITHIN INTERVALS, not to the bit, because of");
             report.within_because.iter().for_each(|why| text += &format!("  {why}\n"));
-            text += "numbers are judged by the intervals beside them, those without one are not judged\n";
+            text += "numbers are judged by their intervals; numbers without an interval are not judged\n";
         }
         _ => text += "not rerun: the script is not the recorded one\n",
     }
@@ -215,7 +215,7 @@ fn text(report: &Report) -> String {
         ("differs", of(Judgement::Differs)),
         ("moved, within the recorded interval", of(Judgement::Within)),
         ("not judged", of(Judgement::NotJudged)),
-        ("notes: they decide nothing", of(Judgement::Told)),
+        ("notes: they do not affect the verdict", of(Judgement::Told)),
     ];
     for (title, findings) in lists.iter().filter(|(_, findings)| !findings.is_empty()) {
         let _ = writeln!(text, "\n{title}:");
@@ -235,8 +235,8 @@ fn text(report: &Report) -> String {
     let verdict = match report.verdict {
         Verdict::Equal if counts.told > 0 => "verified: everything that is judged is equal",
         Verdict::Equal => "verified: everything is equal",
-        Verdict::Within => "verified within intervals: nothing differs that can be judged",
-        Verdict::NotJudged => "NOT verified in everything: nothing differs, and something cannot be judged",
+        Verdict::Within => "verified within intervals: nothing that can be judged differs",
+        Verdict::NotJudged => "NOT fully verified: nothing differs, but something could not be judged",
         Verdict::Differs => "NOT verified",
         Verdict::Unknown => "not compared",
     };

@@ -446,7 +446,7 @@ impl Cells<'_> {
                 place,
                 what,
                 hint: Some(
-                    "write names in every row, or indices in every row with names that are no numbers: \
+                    "write names in every row, or indices in every row with names that are not numbers: \
                      #{ classes: [\"no\", \"yes\"] }; where the labels are names of their own, list them all in `classes`"
                         .to_owned(),
                 ),

@@ -56,7 +56,7 @@ explained! {
         NoContinuations { name: String, held: &'static str },
         #[error("row {row}: its {at} continuation is the same as an earlier one")]
         #[code("data/equal-continuations")]
-        #[hint("leave the row out: nothing can be learned from it")]
+        #[hint("leave the row out: it carries no training signal")]
         EqualContinuations { row: usize, at: String },
         #[error("row {row}: `{values}` are not probabilities of its continuations")]
         #[code("data/preference")]
@@ -64,7 +64,7 @@ explained! {
         Preference { row: usize, values: String },
         #[error("row {row} prefers no continuation: {values}")]
         #[code("data/preference")]
-        #[hint("leave the row out: nothing can be learned from it")]
+        #[hint("leave the row out: it carries no training signal")]
         NoPreference { row: usize, values: String },
         #[error("`{name}` has no classes, which {asked} needs")]
         #[code("data/no-classes")]
@@ -177,7 +177,7 @@ explained! {
 
 fn one_class(name: &str, class: &Option<String>) -> String {
     match class {
-        Some(class) => format!("`{name}` has only one class, `{class}`: there is nothing to tell apart"),
+        Some(class) => format!("`{name}` has only one class, `{class}`: a classifier needs at least two"),
         None => format!("`{name}` names no classes"),
     }
 }

@@ -195,7 +195,7 @@ impl Met {
         parts.collect::<Vec<_>>().join(", ")
     }
 
-    /// Lets the rows in that are no vault rows; how many.
+    /// Lets the rows in that are not vault rows; how many.
     fn let_in(&mut self) -> usize {
         let mut n = 0;
         for slot in self.held_out.iter_mut().filter(|slot| **slot == Some(Split::Test)) {

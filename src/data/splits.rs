@@ -16,7 +16,7 @@ pub fn files(ctx: &Context, folder: &str, config: Option<&str>, split: &str) -> 
     }
     let of = config.map_or(String::new(), |config| format!(" of `{config}`"));
     if folder.starts_with("hub:") {
-        let wrong = || misfit(format!("`{folder}` is no data set of the hub"), "such as hub:datasets/google/boolq");
+        let wrong = || misfit(format!("`{folder}` is not a data set of the hub"), "such as hub:datasets/google/boolq");
         let id = HubId::parse(folder).ok().filter(HubId::is_data).ok_or_else(wrong)?;
         let files = id.files_of(&Store::of(ctx), config, split)?;
         if files.is_empty() {
@@ -96,7 +96,7 @@ fn snapshot(real: &Path, folder: &str, ctx: &Context) -> Result<(PathBuf, String
     let commit = commit.trim();
     let folder = format!("{folder}/snapshots/{commit}");
     if !is_plain(commit) {
-        return Err(misfit(format!("`{folder}` is no snapshot"), "fetch the data set anew"));
+        return Err(misfit(format!("`{folder}` is not a snapshot"), "fetch the data set anew"));
     }
     Ok((ctx.readable(&folder)?, folder))
 }

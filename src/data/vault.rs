@@ -19,7 +19,7 @@ pub enum VaultSize {
 }
 
 impl VaultSize {
-    /// As a share of `n_test` rows; none where it is no part of them.
+    /// As a share of `n_test` rows; none where it is not part of them.
     fn share(self, n_test: usize) -> Option<f64> {
         match self {
             VaultSize::Share(share) => (share > 0.0 && share < 1.0).then_some(share),

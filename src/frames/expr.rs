@@ -384,7 +384,7 @@ impl Expr {
             Node::Over(of, keys) => {
                 let (kind, _) = of.check(columns)?;
                 if of.has_over() {
-                    return refuse("`over` cannot stand within `over`".to_owned());
+                    return refuse("`over` cannot be nested in `over`".to_owned());
                 }
                 for key in keys {
                     if !columns.iter().any(|(known, _)| known == key) {
@@ -429,7 +429,7 @@ impl Expr {
             )));
         }
         if self.has_over() {
-            return Err(FrameError::Expression(format!("`over` cannot stand within `agg`, in `{self}`")));
+            return Err(FrameError::Expression(format!("`over` cannot be nested in `agg`, in `{self}`")));
         }
         Ok(())
     }

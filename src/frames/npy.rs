@@ -152,7 +152,7 @@ impl<'a> Header<'a> {
             return Err(damaged(&format!("its header has {n} bytes, at most {MAX_HEADER} are read")));
         }
         let (header, data) = rest.split_at_checked(n).ok_or_else(cut)?;
-        let header = std::str::from_utf8(header).map_err(|_| damaged("its header is no text"))?;
+        let header = std::str::from_utf8(header).map_err(|_| damaged("its header is not a text"))?;
         let said = Said::read(header).ok_or_else(|| {
             damaged(
                 "its header is not a dictionary of `descr`, `fortran_order` and `shape`, or the array has named fields",

@@ -106,7 +106,7 @@ fn check_rows(metadata: &FileMetadata) -> Result<(), FrameError> {
     }
     let sum: u128 = metadata.row_groups.iter().map(|group| group.num_rows() as u128).sum();
     if sum != n_rows as u128 {
-        return Err(unreadable(&format!("it says that it has {n_rows} rows, and that its parts have {sum}")));
+        return Err(unreadable(&format!("its header gives {n_rows} rows, its row groups {sum}")));
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ impl Frame {
             let column = self.floats(&name)?;
             for (row, (value, slot)) in column.iter().zip(values.iter_mut().skip(class).step_by(n_classes)).enumerate()
             {
-                // A hair above 1 is rounding, as in a softmax; anything else is no probability.
+                // A hair above 1 is rounding, as in a softmax; anything else is not a probability.
                 if !(value.is_finite() && *value >= 0.0 && *value <= 1.0 + SUM_TOLERANCE) {
                     let id = ids.get(row).cloned().unwrap_or_default();
                     return Err(FrameError::NotProbability { column: name, id, value: *value });

@@ -98,7 +98,7 @@ impl Frame {
 
 /// What [`Frame::stored_sealed`] gave.
 pub fn stored(text: &str) -> Result<Sealed, FrameError> {
-    let refuse = |_| FrameError::Refused(format!("what it says of test rows (`{KEY}`) is not usable"));
+    let refuse = |_| FrameError::Refused(format!("its list of test rows (`{KEY}`) is not usable"));
     serde_json::from_str(text).map_err(refuse)
 }
 

@@ -203,7 +203,7 @@ impl<'a> Separated<'a> {
             }
             if !seen.insert(&*field.text) {
                 return Err(Misread::at(line, format!("the column `{}` occurs twice", field.text))
-                    .hint("give each column a name of its own"));
+                    .hint("give each column a different name"));
             }
         }
         if let [field] = fields.as_slice()

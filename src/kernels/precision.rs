@@ -1,6 +1,6 @@
 //! Which numbers matrix products are made of.
 
-/// What the operands of a matrix product are rounded to; its sums, and all that is no matrix product, stay fp32.
+/// What the operands of a matrix product are rounded to; its sums, and all that is not a matrix product, stay fp32.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Single precision.

@@ -211,7 +211,7 @@ mod tests {
                 let at = |row: usize| cols.at(rows, row, token);
                 let inside = row.checked_sub(first).filter(|row| *row < n_heads * head);
                 let Some(feature) = inside.map(|row| row % head) else {
-                    assert_eq!(turned[at(row)], x[at(row)], "feature {row} is no head's");
+                    assert_eq!(turned[at(row)], x[at(row)], "feature {row} is not a head's");
                     continue;
                 };
                 let (pair, low) = (feature % (head / 2), row - feature / (head / 2) * (head / 2));

@@ -85,9 +85,11 @@ impl Findings<'_> {
             self.import(name, &path, position);
         }
         for (method, position) in dropped(ast) {
-            let finding =
-                Diagnostic::new("check/dropped", format!("what `{method}` gives is not taken, and it changes nothing"))
-                    .hint("values are never changed: `let sorted = frame.sort(…);`");
+            let finding = Diagnostic::new(
+                "check/dropped",
+                format!("the result of `{method}` is not used, and it changes nothing in place"),
+            )
+            .hint("values are never changed: `let sorted = frame.sort(…);`");
             self.add(name, position, Diagnostic { severity: Severity::Warning, ..finding });
         }
         for missing in self.session.missing_fields(name, ast) {

@@ -137,7 +137,7 @@ impl Scene<'_> {
                 Diagnostic::new("script/constant", format!("`{name}` would change a constant"))
                     .hint("copy it first: `let copy = …;`")
             }
-            E::ErrorUnboundThis(_) => Diagnostic::new("script/this", "`this` stands for nothing here"),
+            E::ErrorUnboundThis(_) => Diagnostic::new("script/this", "`this` has no value here"),
             E::ErrorVariableExists(name, _) => {
                 Diagnostic::new("script/variable-exists", format!("the variable `{name}` exists already"))
             }
@@ -182,7 +182,7 @@ impl Scene<'_> {
         let Some(method) = method else { return diagnostic };
         let message =
             format!("`{method}` changes what it is called on and returns nothing, `()`, which is put into a text");
-        let hint = format!("call it in a statement of its own, `x.{method}(…);`, and put `x` into the text");
+        let hint = format!("call it in a separate statement, `x.{method}(…);`, and put `x` into the text");
         Diagnostic { message, hint: Some(hint), ..diagnostic }
     }
 
@@ -372,7 +372,7 @@ impl Scene<'_> {
         let written: Vec<&str> = ["a", "b", "c", "d"].into_iter().cycle().take(types.len()).collect();
         let written = if written.len() == 1 { "x".to_owned() } else { written.join(", ") };
         Diagnostic::new("call/arity", format!("a closure{home} is called with {got}, and takes another number of them"))
-            .hint(format!("write it as `|{written}| …`, also where it does not use what it is called with"))
+            .hint(format!("write it as `|{written}| …`, even if it does not use its parameters"))
     }
 
     fn unknown_operator(&self, operator: &str, types: &[String]) -> Diagnostic {

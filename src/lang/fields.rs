@@ -130,7 +130,7 @@ fn chain(expr: &Expr) -> Option<Chain<'_>> {
 /// Whether the script asks itself whether the value is there.
 fn is_asked(expr: &Expr, around: &[ASTNode]) -> bool {
     match around.last() {
-        // `x.field ?? other`, of which the last is no question.
+        // `x.field ?? other`, of which the last is not a question.
         Some(ASTNode::Expr(Expr::Coalesce(parts, _))) => {
             parts.split_last().is_some_and(|(_, asked)| asked.iter().any(|part| std::ptr::eq(part, expr)))
         }

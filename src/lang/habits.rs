@@ -52,7 +52,7 @@ pub(super) fn of_function(name: &str, n_args: usize) -> Option<&'static str> {
         ("isinstance" | "type" | "typeof", _) => "`type_of(x)` is the name of its type",
         ("len", _) => "write `items.len()`; a frame has `.height`, a data set `.len()`",
         ("print", _) => "`print` takes one value: `` print(`${a} ${b}`) `` or `print([a, b])`",
-        ("input", _) => "a script asks nobody: pass arguments after `--` and read `args`",
+        ("input", _) => "a script cannot ask for input: pass arguments after `--` and read `args`",
         ("open", _) => "`frame::read_csv(\"file.csv\")` and `data::load(\"file.jsonl\")` read files",
         ("exit" | "quit", _) => "at the prompt `exit` leaves; in a script `return;` ends it, `throw \"why\"` fails",
         ("require", _) => "write `import \"file\" as name;` at the top",
@@ -84,7 +84,7 @@ pub(super) fn of_method(receiver: &str, name: &str) -> Option<&'static str> {
         _ if is_array && name == "sum" => "write `items.reduce(|sum, x| sum + x, 0)`",
         ("string", "upper" | "toUpperCase") => "write `text.to_upper()`",
         ("string", "lower" | "toLowerCase") => "write `text.to_lower()`",
-        ("string", "strip") => "write `text.trim();` in a statement of its own: it changes the text in place",
+        ("string", "strip") => "write `text.trim();` as a separate statement: it changes the text in place",
         ("string", "startswith" | "startsWith") => "write `text.starts_with(\"…\")`",
         ("string", "endswith" | "endsWith") => "write `text.ends_with(\"…\")`",
         ("string", "format") => "values go into a text as `` `loss ${x}` ``",
@@ -172,7 +172,7 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
                 if content.chars().count() > 1 && !content.starts_with('\\') {
                     return said(
                         "single quotes hold one character",
-                        &format!("a text stands in double quotes: `\"{content}\"`"),
+                        &format!("a text is written in double quotes: `\"{content}\"`"),
                     );
                 }
             }
@@ -186,8 +186,8 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
                 });
                 if is_here {
                     return said(
-                        &format!("`{name} = …` is no argument"),
-                        &format!("options stand in a map at the end: `f(x, #{{ {name}: … }})`"),
+                        &format!("`{name} = …` is not an argument"),
+                        &format!("options go in a map at the end: `f(x, #{{ {name}: … }})`"),
                     );
                 }
             }
@@ -199,7 +199,7 @@ pub(super) fn in_line(line: &str, column: usize) -> Option<Diagnostic> {
     if last == ":" && matches!(word(0), "for" | "if" | "while" | "else" | "try" | "elif") {
         return said(
             &format!("`{} … :` is not part of the language", word(0)),
-            "a block stands in braces: `for x in items { … }`",
+            "a block is written in braces: `for x in items { … }`",
         );
     }
     if word(0) == "#" && !line.trim_start().starts_with("#{") {

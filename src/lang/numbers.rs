@@ -25,7 +25,7 @@ pub fn apply(engine: &mut Engine, ctx: &Arc<Context>) {
         if fits {
             Ok(x as INT)
         } else {
-            refuse(&context, format!("`{}` is no integer of 64 bits", crate::bind::show(&x.into())))
+            refuse(&context, format!("`{}` is not an integer of 64 bits", crate::bind::show(&x.into())))
         }
     });
     engine.register_fn("range", |context: NativeCallContext, from: f64, to: f64, step: f64| {

@@ -259,7 +259,7 @@ impl Resolver {
             if state.open.contains(&key) {
                 let way: Vec<String> = state.open.iter().chain([&key]).map(|key| shown(Path::new(key))).collect();
                 return Err(Fault::new("import/cycle", format!("an import cycle: {}", way.join(" → ")))
-                    .hint("move what both need into a file of its own")
+                    .hint("move what both need into a third file")
                     .into_rhai(pos));
             }
             if state.open.len() >= MAX_DEPTH {

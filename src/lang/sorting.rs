@@ -37,11 +37,11 @@ fn copy(items: &Array, work: impl FnOnce(&mut Array) -> Sorted<()>) -> Sorted<Ar
 
 fn sort(context: &NativeCallContext, items: &mut Array, descending: bool) -> Sorted<()> {
     if let Some(nan) = items.iter().find(|item| item.as_float().is_ok_and(f64::is_nan)) {
-        return refuse(context, format!("`{}` stands in no order to any number", crate::bind::show(nan)));
+        return refuse(context, format!("`{}` cannot be ordered", crate::bind::show(nan)));
     }
     let pairs = items.iter().zip(items.iter().skip(1));
     if let Some((a, b)) = pairs.into_iter().find(|(a, b)| natural(a, b).is_none()) {
-        return refuse(context, format!("{} and {} stand in no order", describe(a), describe(b)));
+        return refuse(context, format!("{} and {} cannot be ordered", describe(a), describe(b)));
     }
     let order = |a: &Dynamic, b: &Dynamic| natural(a, b).unwrap_or(Ordering::Equal);
     items.sort_by(|a, b| if descending { order(b, a) } else { order(a, b) });

@@ -75,7 +75,7 @@ explained! {
         #[code("model/layers")]
         Layers { name: String, asked: usize, n_layers: usize },
         #[error(
-            "`{name}` is a causal model, of which the first layers alone are no model: its last norm belongs to the last layer"
+            "`{name}` is a causal model, and its first layers alone do not make a model: the last norm belongs to the last layer"
         )]
         #[code("model/layers")]
         LayersOfCausal { name: String },

@@ -361,7 +361,7 @@ impl Sequence<'_> {
         let logprob = (f64::from(logit) - log_sum_exp(logits)) as f32;
         if !logprob.is_finite() {
             let id = self.request.id;
-            return Err(ModelError::Engine(format!("the logits behind the prompt `{id}` are not finite numbers")));
+            return Err(ModelError::Engine(format!("the logits after the prompt `{id}` are not finite numbers")));
         }
         self.found.tokens.push(token);
         self.found.logprobs.push(logprob);

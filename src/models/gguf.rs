@@ -83,27 +83,27 @@ impl File {
     fn text(&self, key: &str) -> Result<&str, ModelError> {
         match self.value(key)? {
             Value::String(text) => Ok(text),
-            _ => Err(unusable(&format!("`{key}` is no text"))),
+            _ => Err(unusable(&format!("`{key}` is not a text"))),
         }
     }
 
     fn whole(&self, key: &str) -> Result<usize, ModelError> {
         let n = integer(self.value(key)?).and_then(|n| usize::try_from(n).ok());
-        n.ok_or_else(|| unusable(&format!("`{key}` is no whole number from 0 on")))
+        n.ok_or_else(|| unusable(&format!("`{key}` is not a whole number from 0 on")))
     }
 
     fn real(&self, key: &str) -> Result<f32, ModelError> {
         match self.value(key)? {
             Value::F32(x) => Ok(*x),
             Value::F64(x) => Ok(*x as f32),
-            _ => Err(unusable(&format!("`{key}` is no number"))),
+            _ => Err(unusable(&format!("`{key}` is not a number"))),
         }
     }
 
     fn list(&self, key: &str) -> Result<&[Value], ModelError> {
         match self.value(key)? {
             Value::Array(values) => Ok(values),
-            _ => Err(unusable(&format!("`{key}` is no list"))),
+            _ => Err(unusable(&format!("`{key}` is not a list"))),
         }
     }
 

@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(
             drawn(&[0.0, f32::NAN, 1.0], 1.0, 0.9),
             Some(2),
-            "what is no number has no share; generation refuses it"
+            "what is not a number has no share; generation refuses it"
         );
         assert_eq!(drawn(&[], 1.0, 0.5), None);
     }

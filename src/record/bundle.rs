@@ -175,7 +175,7 @@ pub fn unpack(path: &Path, name: &str) -> Result<Unpacked, RecordError> {
         let member = archive.by_index(idx).map_err(|error| broken(error.to_string()))?;
         let called = member.name().map_err(|error| broken(error.to_string()))?.into_owned();
         if inside(&called).is_err() || !member.is_file() || member.encrypted() {
-            return Err(broken(format!("its member `{called}` is no plain file with a plain name")));
+            return Err(broken(format!("its member `{called}` is not a plain file with a plain name")));
         }
         names.insert(called);
     }
@@ -235,7 +235,7 @@ fn wanted(record: &Record) -> Result<BTreeMap<String, Wanted>, RecordError> {
     for read in record.reads.iter().filter(|read| read.root == Root::Project) {
         let is_hash = read.blake3.len() == 64 && read.blake3.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_hash {
-            let reason = format!("`{}` is no blake3 hash", read.blake3);
+            let reason = format!("`{}` is not a blake3 hash", read.blake3);
             return Err(RecordError::Damaged { path: RECORD.to_owned(), reason });
         }
         let at = Some(Path::new(DATA).join(&read.blake3));

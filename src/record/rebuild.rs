@@ -71,7 +71,7 @@ pub fn rebuild(kept: &Kept, project: Option<&Path>, store: &Store) -> Result<Reb
         // A task file is called `tasks/NAME`.
         let name = module.name.strip_prefix("tasks/").unwrap_or(&module.name);
         if name.is_empty() || !name.chars().all(is_plain) {
-            return Err(RecordError::Path { path: module.name.clone(), reason: "it is no name of a module" });
+            return Err(RecordError::Path { path: module.name.clone(), reason: "it is not a name of a module" });
         }
         let text = kept.source(&module.file)?;
         let place = modules.join(format!("{}.rhai", module.name));
@@ -129,7 +129,7 @@ impl Tree {
     fn resolve(&self, from: &[String], path: &str) -> Result<Vec<String>, RecordError> {
         let refuse = |reason: &'static str| Err(RecordError::Path { path: path.to_owned(), reason });
         if path.starts_with('/') || path.chars().any(|c| c.is_control() || matches!(c, '\\' | ':')) {
-            return refuse("it is no plain relative path");
+            return refuse("it is not a plain relative path");
         }
         let mut parts = from.to_vec();
         for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {

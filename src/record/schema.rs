@@ -369,7 +369,7 @@ impl Record {
             return Err(match (version(&schema), version(SCHEMA)) {
                 (Some(found), Some(this)) if found > this => RecordError::Newer { path, schema },
                 (Some(_), _) => RecordError::Older { path, schema },
-                _ => damaged(format!("`{schema}` is no schema of a run's record")),
+                _ => damaged(format!("`{schema}` is not a schema of a run's record")),
             });
         }
         let record: Record = serde_json::from_value(held).map_err(|error| damaged(error.to_string()))?;

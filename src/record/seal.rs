@@ -1,5 +1,5 @@
 //! The seal of a record: the hash of its own text as its last field, so that a record which was changed by hand is noticed.
-//! It is no signature: whoever changes a record may seal it anew, and only a rerun tells.
+//! It is not a signature: whoever changes a record may seal it anew, and only a rerun tells.
 
 /// What stands before the hash.
 const BEFORE: &str = ",\n  \"seal\": \"";

@@ -41,7 +41,7 @@ impl Shown {
                         with(".tikz").and_then(|file| text(folder, file).ok()).filter(|tikz| grammar::is_tikz(tikz));
                     Shown::Figure { file: file.path.clone(), svg, tikz }
                 }
-                Ok(_) => nothing("it is no drawing of this program"),
+                Ok(_) => nothing("it is not a drawing of this program"),
                 Err(why) => nothing(why),
             },
             _ => nothing(""),
@@ -82,7 +82,7 @@ mod tests {
         assert!(matches!(of(&[&svg, &tikz]), Shown::Figure { tikz: Some(_), .. }));
         // Hashes that fit do not make a drawing of it.
         let script = put("g.svg", &drawing.svg().replace("</svg>", "<script>x</script></svg>"));
-        assert!(matches!(of(&[&script]), Shown::Nothing { why } if why == "it is no drawing of this program"));
+        assert!(matches!(of(&[&script]), Shown::Nothing { why } if why == "it is not a drawing of this program"));
         let reads = put("h.tikz", &drawing.tikz().replace("\\end{", "\\input{/etc/passwd}\n\\end{"));
         assert!(matches!(of(&[&svg, &reads]), Shown::Figure { tikz: None, .. }));
         // Nor is anything shown whose hash does not fit, is left out, or that lies elsewhere.

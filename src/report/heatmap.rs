@@ -123,7 +123,7 @@ impl Grid<'_> {
             notes.push("A stroke: no number here, such as PGR over no significant gap.");
         }
         if self.map.cells.iter().any(Cell::is_open) {
-            notes.push("Pale with a number: its interval has no end, so the number says little.");
+            notes.push("Pale with a number: its interval is unbounded, so the number means little.");
         }
         notes
     }

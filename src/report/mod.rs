@@ -141,7 +141,7 @@ explained! {
         Limits { option: &'static str, got: String },
         #[error("two rows give the same bar: {bar}")]
         #[code("report/one-bar")]
-        #[hint("a bar is one row: choose with filter(…), average with group_by(…), or tell them apart with `by`")]
+        #[hint("a bar is one row: choose with filter(…), average with group_by(…), or separate them with `by`")]
         OneBar { bar: String },
         #[error("`{name}` has no finite number")]
         #[code("report/no-numbers")]

@@ -46,7 +46,7 @@ pub fn pgr(rows: &[PgrRow], title: &str, note: &str, order: &[String]) -> Result
         );
     }
     if open {
-        notes.push("Hollow, dotted: the interval has no end on that side, so the number says little.");
+        notes.push("Hollow, dotted: the interval is unbounded on that side, so the number means little.");
     }
     if confounded {
         notes.push(

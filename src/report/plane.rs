@@ -104,7 +104,7 @@ pub fn plane(plane: &Plane) -> Result<Figure, ReportError> {
     }
     let points = || points().filter(|p| plane.x.holds(p.x));
     if !points().any(|point| plane.y.holds(point.y) || plane.look.is_length()) {
-        return Err(ReportError::Empty { what: "no point lies within the limits" });
+        return Err(ReportError::Empty { what: "no point is within the limits" });
     }
     let width = if let Look::Bins(width) = plane.look { width } else { 0.0 };
     let xs: Vec<f64> = points().flat_map(|p| [p.x, p.x + width]).collect();
@@ -673,7 +673,7 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 2, "one point and its entry in the legend: {svg}");
         assert_eq!(svg.matches("fill=\"none\"").count(), 2, "up and out, and in again: {svg}");
         lines.y.limits = Some((5.0, 6.0));
-        assert_eq!(plane(&lines).err(), Some(ReportError::Empty { what: "no point lies within the limits" }));
+        assert_eq!(plane(&lines).err(), Some(ReportError::Empty { what: "no point is within the limits" }));
     }
 
     #[test]

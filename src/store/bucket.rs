@@ -173,7 +173,7 @@ impl Bucket {
         let mut state = self.state();
         state.backoff_until = Some(Instant::now() + BACKOFF);
         state.troubles.push(format!(
-            "{error}; the run goes on with the store's folder, and sends what it computes when that is used again"
+            "{error}; the run continues with the local store, and uploads results when they are used next"
         ));
     }
 

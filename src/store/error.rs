@@ -15,7 +15,7 @@ explained! {
         #[code("store/not-fetched")]
         #[hint("type: w2s fetch {id}")]
         Missing { id: String },
-        #[error("there is nothing called `{id}` to fetch")]
+        #[error("there is no package `{id}` to fetch")]
         #[code("store/unknown")]
         #[hint("there are {known}, and hub:OWNER/NAME")]
         Unknown { id: String, known: String },
@@ -62,15 +62,15 @@ explained! {
         #[error("there is no space left for `{path}`")]
         #[code("store/full")]
         #[hint("nothing was damaged: free some space (`w2s store gc` removes what is not needed) and start again, name \
-                 another store with --store DIR, or keep nothing with --no-memo")]
+                 another store with --store DIR, or disable the store with --no-memo")]
         Full { path: String },
         #[error("`{path}` cannot be written: the file system is read-only")]
         #[code("store/read-only")]
-        #[hint("name another store with --store DIR, or keep nothing with --no-memo")]
+        #[hint("name another store with --store DIR, or disable the store with --no-memo")]
         ReadOnly { path: String },
         #[error("`{path}` cannot be used: permission denied")]
         #[code("store/permission")]
-        #[hint("name another store with --store DIR, or keep nothing with --no-memo")]
+        #[hint("name another store with --store DIR, or disable the store with --no-memo")]
         Denied { path: String },
         #[error("this vault was opened for {budget} different predictions in this store, and {budget} are its budget")]
         #[code("vault/spent")]

@@ -62,11 +62,13 @@ impl Store {
         match path.metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(StoreError::io(path, &error)),
-            Ok(found) if !found.is_file() || found.len() > MAX_LEDGER => return Err(fails("is no ledger".to_owned())),
+            Ok(found) if !found.is_file() || found.len() > MAX_LEDGER => {
+                return Err(fails("is not a ledger".to_owned()));
+            }
             Ok(_) => {}
         }
         let text = std::fs::read(path).map_err(|error| fails(plain(&error)))?;
-        serde_json::from_slice(&text).map(Some).map_err(|error| fails(format!("is no ledger: {error}")))
+        serde_json::from_slice(&text).map(Some).map_err(|error| fails(format!("is not a ledger: {error}")))
     }
 }
 
@@ -118,6 +120,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::at(folder.path());
         store.write(&format!("ledger/{}.json", of("v")), b"{\"budget\": 2").expect("written");
-        assert!(store.open_vault(of("v"), of("a"), 2).expect_err("damaged").to_string().contains("is no ledger"));
+        assert!(store.open_vault(of("v"), of("a"), 2).expect_err("damaged").to_string().contains("is not a ledger"));
     }
 }

@@ -220,7 +220,7 @@ impl Scheduler<'_> {
             spawn("w2s-hears", move || {
                 for line in BufReader::new(stdout).lines() {
                     let Ok(line) = line else { break };
-                    // What is no message was not said by a worker.
+                    // What is not a message was not said by a worker.
                     let Ok(message) = serde_json::from_str(&line) else { continue };
                     if messages.send((id, Some(message))).is_err() {
                         return;

@@ -88,10 +88,7 @@ impl RowsKept {
     /// Warns of steps that learned from no row.
     pub fn warn(self, loss: &str, ctx: &Context) {
         if self.n_kept == 0 {
-            ctx.warn(format!(
-                "`{loss}` kept none of the {} rows that it saw: the training learned nothing",
-                self.n_rows
-            ));
+            ctx.warn(format!("`{loss}` kept none of the {} rows: the training learned nothing", self.n_rows));
         } else if self.n_empty > 0 {
             ctx.warn(format!(
                 "`{loss}` kept no row in {} of {} steps, and {} of {} rows in all: those steps learned nothing",

@@ -184,7 +184,7 @@ impl<'a> Checkpoints<'a> {
         }
         let (step, steps) = (number("step")? as usize, number("steps")? as usize);
         if steps != self.steps || step == 0 || step >= steps {
-            return Err(format!("it stands at step {step} of {steps}, this training has {}", self.steps));
+            return Err(format!("it is at step {step} of {steps}, this training has {}", self.steps));
         }
         let position = facts.get("random").and_then(Value::as_str).and_then(|held| held.parse::<u128>().ok());
         let curve = facts.get("curve").and_then(|held| Curve::from_json(self.steps, held));

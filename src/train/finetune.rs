@@ -336,7 +336,7 @@ impl Operation for Finetuning<'_> {
             step = held.ok_or("it does not say which step's model it holds")? as usize;
         }
         let kept = match content.facts.get("kept") {
-            Some(held) => Some(RowsKept::from_json(held).ok_or("what it says of kept rows cannot be read")?),
+            Some(held) => Some(RowsKept::from_json(held).ok_or("its count of kept rows cannot be read")?),
             None => None,
         };
         Ok(Trained { trunk, head, evaluations, step, kept })

@@ -58,7 +58,7 @@ fn head_of_tokens(model: &Model, kind: HeadKind, n_classes: usize, tokens: &[Str
             return Err(refused(format!("{text:?} is {} tokens of `{}`, not one", ids.len(), inner.name)));
         };
         if inner.encoder.token_text(id).trim() != text.trim() {
-            return Err(refused(format!("{text:?} is no token of `{}`", inner.name)));
+            return Err(refused(format!("{text:?} is not a token of `{}`", inner.name)));
         }
         let from = place + id as usize * width;
         Ok(inner.params.values.get(from..from + width).unwrap_or_default().to_vec())

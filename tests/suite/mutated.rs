@@ -48,7 +48,7 @@ const NUMBERS: [u64; 12] = [
     u64::MAX,
 ];
 
-/// The same as text, and what is no such number.
+/// The same as text, and what is not such a number.
 const WORDS: [&str; 12] = [
     "0",
     "-1",
@@ -154,6 +154,10 @@ fn replay(reader: &str, read: entry::Entry) {
     for (nth, seed) in seeds.iter().enumerate() {
         let answer = read(seed);
         assert!(answer.is_ok(), "seed {nth} of {reader}: {answer:?}");
+    }
+    for (nth, seed) in seeds::refused(reader).iter().enumerate() {
+        let read = fault(reader, read, seed).unwrap_or_else(|why| panic!("refused seed {nth} of {reader}, {why}"));
+        assert!(!read, "refused seed {nth} of {reader} is read");
     }
     // What fuzzing found, minimised.
     let kept = crate::support::files_below(&crate::support::root().join("fuzz/kept").join(reader), "bin");

@@ -282,7 +282,7 @@ fn another_seed_of_a_drawn_split_is_a_draw_of_its_own() {
     let share = tried_plain(
         "data::load(\"plain.csv\", #{ seed: 0 }); data::load(\"plain.csv\", #{ seed: 0, test_share: 0.0 }).test.n_rows",
     );
-    assert_eq!((share.value.as_str(), share.met[0].1), ("12", "id"), "another share is no other draw");
+    assert_eq!((share.value.as_str(), share.met[0].1), ("12", "id"), "another share is not another draw");
 }
 
 #[test]

@@ -254,13 +254,14 @@ fn the_table_of_versions_is_that_of_the_source() {
         let code = text.split("#[cfg(test)]").next().expect("a beginning");
         let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for call in code.split("Digest::of(").skip(1) {
-            // A name that is no literal belongs to a value without a digest, version 0.
+            // A name that is not a literal belongs to a value without a digest, version 0.
             let Some((name, rest)) = call.trim_start().strip_prefix('"').and_then(|call| call.split_once('"')) else {
                 continue;
             };
             let version = rest.trim_start_matches([',', ' ']).split([')', ',']).next().expect("a version").trim();
             let version = version.parse().ok().or_else(|| constant(&path, version));
-            let version = version.unwrap_or_else(|| panic!("{}: the version of `{name}` is no number", path.display()));
+            let version =
+                version.unwrap_or_else(|| panic!("{}: the version of `{name}` is not a number", path.display()));
             if version > 0 {
                 let before = found.insert(name.to_owned(), version);
                 assert!(before.is_none_or(|before| before == version), "`{name}` has two versions");

@@ -406,7 +406,7 @@ fn another_builds_words_and_layout_are_told_and_its_numbers_come_again() {
         report["counts"]["told"].as_u64() > Some(4) && said.contains("everything that is judged is equal"),
         "{said}"
     );
-    // A number is no word, wherever it stands.
+    // A number is not a word, wherever it stands.
     forge_page(folder, &name, "report.html", &other.replace("</body>", "<p>accuracy 0.98765</p></body>"));
     let (code, said, report) = verify(folder, &name, &[]);
     assert_eq!((code, &report["verdict"]), (5, &"not_judged".into()), "{said}");
@@ -538,7 +538,7 @@ fn no_check_is_switched_off_by_leaving_something_out() {
     let (_, _, err) = w2s(folder, &["show", &name]);
     assert!(err.contains("warning[record/altered]") && err.contains("`results.parquet`"), "{err}");
     restore();
-    // Another program's version is no other build.
+    // Another program's version is not another build.
     forge(folder, &name, |r| r.program = "w2s 0.0.9".to_owned());
     let (code, said, _) = verify(folder, &name, &[]);
     assert!(code == 1 && said.contains("the program's version"), "{said}");

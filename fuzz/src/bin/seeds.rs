@@ -6,7 +6,7 @@ fn main() -> std::io::Result<()> {
     for (name, _) in entry::ALL {
         let folder = std::path::Path::new("corpus").join(name);
         std::fs::create_dir_all(&folder)?;
-        for (nth, seed) in seeds::of(name).iter().enumerate() {
+        for (nth, seed) in seeds::of(name).iter().chain(&seeds::refused(name)).enumerate() {
             std::fs::write(folder.join(format!("seed-{nth}")), seed)?;
         }
     }

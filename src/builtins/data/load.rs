@@ -123,7 +123,7 @@ fn run(call: &mut Call) -> Answer {
         let ids_of = columns.has(&records, "id").then(|| name.clone());
         let has_split = columns.has(&records, "split");
         if let Some(share) = options.test_share.filter(|_| has_split) {
-            let said = format!("`test_share` is `{share}`, and `{name}` says itself which rows are test rows");
+            let said = format!("`test_share` is `{share}`, and `{name}` already states its test rows");
             let hint = "leave `test_share` out, or name no column `split`: rename it in the file";
             return Err(Fault::new("data/split", said).hint(hint));
         }

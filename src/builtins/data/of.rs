@@ -84,7 +84,7 @@ fn run(call: &mut Call) -> Answer {
     let (name, test_share, keep_test) = (options.name, options.test_share, options.keep_test);
     let vault = options.vault.map(|size| (size, seed));
     let columns = Columns::from(options.columns);
-    // Rows without a name of their own are no set in which an id means one row.
+    // Rows without a name of their own are not a set in which an id means one row.
     let is_set = name != UNNAMED && columns.has(&records, "id");
     let ids_of = is_set.then(|| name.clone());
     let drawn = (test_share > 0.0 && !columns.has(&records, "split")).then_some(test_share);

@@ -9,7 +9,7 @@ pub fn function() -> Function {
         .about("Reads the sealed truth of all rows, for a purpose that the record keeps.")
         .details(
             "Labels as `finetune` takes them: `id`, `p0`, `p1`, … (1 for the row's class, else 0) and `label`. Say what it \
-             is for: `supervisor`, `ceiling`, `oracle`. How many rows a class has is no secret: it prints with the data.",
+             is for: `supervisor`, `ceiling`, `oracle`. How many rows a class has is not a secret: it prints with the data.",
         )
         .param::<String>("purpose", "what the truth is read for")
         .returns("Frame: labels, a row per row of the data")

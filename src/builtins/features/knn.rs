@@ -26,7 +26,7 @@ pub fn function() -> Function {
         .about("Nearest neighbours: each row gets the mean label of the `k` labelled rows whose features are nearest.")
         .details(
             "Exact: every distance is computed, and of equal ones the earlier row counts. Labels may be probabilities; a column \
-             `weight` weighs the mean, and rows of weight 0 are no neighbours. Rows are joined by id. With `leave_one_out: true` the weak labels of \
+             `weight` weighs the mean, and rows of weight 0 are not neighbours. Rows are joined by id. With `leave_one_out: true` the weak labels of \
              rows are replaced by those of their neighbours. Looked up once computed; test rows may be predicted, not fitted on.",
         )
         .source("Fix and Hodges 1951; scikit-learn's `KNeighborsClassifier`, with its defaults")

@@ -218,7 +218,7 @@ fn aggregates(registry: &mut Registry) {
         registry.add(
             Function::method::<Expr>(name, run)
                 .about(about)
-                .details("One value for all rows, or one per group within `agg` and `over`. Nulls are passed over.")
+                .details("One value for all rows, or one per group within `agg` and `over`. Nulls are skipped.")
                 .source("polars")
                 .returns("Expr: the aggregate")
                 .example(code, result)

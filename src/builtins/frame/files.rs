@@ -223,7 +223,7 @@ fn writing(registry: &mut Registry) {
         Function::method::<Frame>("write_npy", |call| write(call, Format::Npy))
             .about("Writes the features `x0`, `x1`, … as an array of NumPy: rows × features, 32-bit floats, in the order of the rows.")
             .details(
-                "As `write_csv`. Other columns, `id` among them, have no place in an array: write them beside it as CSV. Hidden states are floats of \
+                "As `write_csv`. An array cannot hold other columns such as `id`: write them to a CSV file as well. Hidden states are floats of \
                  32 bits and lose nothing; other numbers are rounded, and those beyond 32 bits refused. `numpy.load(path)` reads it.",
             )
             .source("numpy.save, byte for byte")

@@ -20,7 +20,7 @@ fn columns(registry: &mut Registry) {
         Function::method::<Frame>("select", |call| {
             Ok(Dynamic::from(call.receiver::<Frame>()?.select(&call.arg::<Selections>(0)?.0)?))
         })
-        .about("The named columns, or the results of expressions, and nothing else.")
+        .about("Only the named columns or the results of expressions.")
         .source("polars")
         .param::<Selections>("columns", "names or expressions")
         .returns("Frame: one column for each")
@@ -272,7 +272,7 @@ fn groups_and_joins(registry: &mut Registry) {
         })
         .about("Rows of both frames that agree in the columns `on`, beside one another.")
         .details(
-            "Rows keep the left frame's order. A null agrees with nothing. Where both frames have class names, the right \
+            "Rows keep the left frame's order. A null equals nothing, not even another null. Where both frames have class names, the right \
              frame's classes are brought into the left one's order; other names are refused.",
         )
         .source("polars, with `maintain_order=\"left_right\", coalesce=True`")
@@ -346,7 +346,7 @@ fn reading(registry: &mut Registry) {
     );
     registry.add(
         Function::getter::<Frame>("digest", |call| Ok(Dynamic::from(call.receiver::<Frame>()?.digest().to_hex())))
-            .about("The digest of how the frame was derived or, where nobody said, of its content.")
+            .about("The digest of how the frame was derived or, where that is unknown, of its content.")
             .returns("string: 64 hexadecimal characters")
             .example("frame::of(#{ a: [1] }).digest == frame::of(#{ a: [1] }).digest", "true"),
     );

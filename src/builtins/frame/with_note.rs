@@ -9,7 +9,7 @@ pub fn function() -> Function {
         Ok(Dynamic::from(call.receiver::<Frame>()?.with_note(&call.arg::<String>(0)?)))
     })
     .about("The same frame with a text that is printed below it.")
-    .details("The text is no part of the data: it changes neither digest nor equality, no file has it, and no verb keeps it.")
+    .details("The text is not part of the data: it changes neither digest nor equality, no file has it, and no verb keeps it.")
     .param::<String>("note", "what to print below; empty for nothing")
     .returns("Frame: the same rows and columns")
     .example("frame::of(#{ a: [1] }).with_note(\"Of one seed.\").to_string().ends_with(\"Of one seed.\")", "true")

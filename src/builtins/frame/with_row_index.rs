@@ -10,7 +10,7 @@ pub fn function() -> Function {
         let offset = call.optional::<i64>(1)?.unwrap_or(0);
         Ok(Dynamic::from(call.receiver::<Frame>()?.with_row_index(&name, offset)?))
     })
-    .about("All columns behind a first one that numbers the rows.")
+    .about("Adds a first column that numbers the rows.")
     .source("polars")
     .optional::<String>("name", "`index` unless given")
     .optional::<i64>("offset", "the first number, 0 unless given")

@@ -44,7 +44,7 @@ pub fn functions() -> Vec<Function> {
             .fails("judge::pairwise([[[0.5, 1], [0, 0.5]]]).rewards()", "`rewards` needs rewards, and this judge compares pairs"),
         Function::new("judge", "preference", preference)
             .about("The probability that a judge prefers one response to another.")
-            .param::<Judge>("judge", "who is asked")
+            .param::<Judge>("judge", "the judge")
             .param::<usize>("prompt", "from 0")
             .param::<usize>("first", "a response of the prompt, from 0")
             .param::<usize>("second", "another one")

@@ -39,7 +39,7 @@ pub fn functions() -> Vec<Function> {
                 "Each pair is of a prompt drawn with the same chance. `labels`: \"drawn\" lets the winner be drawn with the judge's p and says that it is \
                  preferred for sure; \"soft\" puts the likelier first and keeps p as `preference`; \"sure\" puts the likelier first, for sure.",
             )
-            .param::<Judge>("judge", "who labels")
+            .param::<Judge>("judge", "the judge that labels")
             .param::<Policy>("sampler", "what responses are drawn from, independently")
             .options::<PairsOptions>()
             .returns("Frame: `prompt`, `chosen`, `rejected`, `preference` (the probability that the chosen one is preferred)")
@@ -48,7 +48,7 @@ pub fn functions() -> Vec<Function> {
             .fails("judge::scalar([[0, 1]]).pairs(policy::uniform(1, 2), #{ n: 0 })", "`n` must be from 1 to 5000000, got `0`"),
         Function::new("judge", "relabel", relabel)
             .about("The same pairs as another judge labels them.")
-            .param::<Judge>("judge", "who labels")
+            .param::<Judge>("judge", "the judge that labels")
             .param::<Frame>("pairs", "`prompt`, `chosen`, `rejected`")
             .options::<RelabelOptions>()
             .returns("Frame: pairs")

@@ -18,7 +18,7 @@ pub fn function() -> Function {
         )
         .param::<Tensor>("logits", "[n, classes]")
         .param::<Tensor>("weak", "[n, classes], each row sums to 1")
-        .param::<Map>("at", "where the training stands")
+        .param::<Map>("at", "the training's step and epoch")
         .returns("Tensor: 1 × 1")
         .example(
             "let z = tensor::of([[0, 2], [1, 0]]);\n\

@@ -19,7 +19,7 @@ pub fn function() -> Function {
             ("n_wrong", Dynamic::from(found.n_wrong as INT)),
         ])))
     }))
-    .about("How often the student says what its supervisor says, split by the supervisor right and wrong.")
+    .about("How often the student agrees with its supervisor, separately where the supervisor is right and where it is wrong.")
     .details(
         "`overall`, `when_weak_is_right`, `when_weak_is_wrong` (the rate at which errors are imitated) in 0..1, `()` where \
          there is no such row; `n_right` and `n_wrong` count the rows.",

@@ -23,7 +23,7 @@ pub fn function() -> Function {
              On other devices than `cpu` without `lora`, `weight_decay` and loss on continuations alone.",
         )
         .source("Burns et al. 2023, section 5.2.2 and appendix D.1, arXiv 2312.09390; Hu et al. 2021 (`lora`)")
-        .param::<Model>("model", "a causal model; its head, if it has one, is left behind")
+        .param::<Model>("model", "a causal model; its head, if any, is dropped")
         .param::<Prompts>("data", "rows to train on, without test rows, or texts")
         .options::<GenerativeRecipe>()
         .returns("Model")

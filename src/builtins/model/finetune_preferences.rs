@@ -68,7 +68,7 @@ pub fn function() -> Function {
         .source(
             "Rafailov et al. 2023, arXiv 2305.18290; each loss names its own; Hu et al. 2021 (`lora`)",
         )
-        .param::<Model>("model", "a causal model; its head, if it has one, is left behind")
+        .param::<Model>("model", "a causal model; its head, if any, is dropped")
         .param::<Data>("data", "pairs to train on, without test rows")
         .param::<Frame>("labels", "`id` and the probability that the first and that the second continuation is preferred")
         .options::<FinetunePreferencesOptions>()

@@ -22,7 +22,7 @@ options! {
 /// The record.
 pub fn function() -> Function {
     Function::new("model", "generate", run)
-        .about("What a causal model writes behind each prompt.")
+        .about("Continues each prompt with text from a causal model.")
         .details(
             "A line for each sample of each prompt: `text` (prompt and text together read as a whole), `n_tokens`, `logprob` (the \
              summed log-probability of these tokens under the model itself, in nats, whatever temperature, `top_k` and `top_p` \

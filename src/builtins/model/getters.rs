@@ -17,9 +17,9 @@ pub fn functions() -> Vec<Function> {
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_layers", "2"),
         getter("max_tokens", |call| Ok(Dynamic::from(call.receiver::<Model>()?.inner.max_tokens as INT)), "The longest row in tokens; longer ones are cut.", "integer")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).max_tokens", "64"),
-        getter("n_classes", n_classes, "How many classes the head tells apart, 1 of a head that scores; `()` without a head.", "any: an integer, or `()` without a head")
+        getter("n_classes", n_classes, "The number of classes of the head, 1 for a scalar head; `()` without a head.", "any: an integer, or `()` without a head")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).n_classes", ""),
-        getter("classes", classes, "The names of the classes that the head tells apart, in order of their index; `()` without a head.", "any: an array of strings, or `()`")
+        getter("classes", classes, "The names of the head's classes in index order; `()` without a head.", "any: an array of strings, or `()`")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).finetune(rows, rows.truth(\"example\"), #{ steps: 1 }).classes", "[\"no\", \"yes\"]"),
         getter("digest", |call| Ok(call.receiver::<Model>()?.inner.digest.to_hex().into()), "The key of how the model came to be, 64 hexadecimal digits.", "string")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).digest.len", "64"),

@@ -15,7 +15,7 @@ options! {
 /// The record.
 pub fn function() -> Function {
     Function::new("model", "next_tokens", run)
-        .about("The likeliest next tokens behind a text.")
+        .about("The most likely next tokens after a text.")
         .details("The softmax of the model's logits at the text's last token, the likeliest first. Computed anew each time: it is one forward pass.")
         .param::<Model>("model", "a causal model, with or without a head")
         .param::<String>("prompt", "the text")

@@ -83,7 +83,7 @@ pub(super) fn precision(name: &str) -> Result<Precision, Fault> {
 
 /// Warns of a head whose classes have no names, which are read by index.
 pub(super) fn warn_of_indices(call: &Call, model: &Model, data: &Data) {
-    // The scores of a scalar head are no classes: they stand for the continuations in their order.
+    // The scores of a scalar head are not classes: they stand for the continuations in their order.
     let classifies = model.inner.head.as_ref().is_some_and(|head| head.kind == HeadKind::Class);
     if classifies && model.classes().is_none() {
         let (name, classes) = (&model.inner.name, listed(data.classes()));

@@ -17,7 +17,7 @@ options! {
 /// The record.
 pub fn function() -> Function {
     Function::new("model", "score", run)
-        .about("What a model that was finetuned on preferences says of each continuation: one score, higher for better.")
+        .about("Scores each continuation with a model that was finetuned on preferences: one number, higher is better.")
         .details(
             "Columns `id`, `continuation` (0 for the first) and `score`, a line for each continuation; of rows without \
              continuations one for the row. Scores of one model can be compared with each other; a number added to all of them \

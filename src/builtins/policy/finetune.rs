@@ -139,7 +139,7 @@ pub fn functions() -> Vec<Function> {
             )
             .source("Guo et al. 2024, arXiv 2402.04792; Tang et al. 2024, arXiv 2405.08448")
             .param::<Policy>("policy", "what is trained; the answer has its form")
-            .param::<Judge>("judge", "who labels")
+            .param::<Judge>("judge", "the judge that labels")
             .options::<OnlineOptions>()
             .returns("Policy: of the same form")
             .also_method::<Policy>()

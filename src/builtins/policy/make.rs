@@ -61,7 +61,7 @@ pub fn functions() -> Vec<Function> {
             .fails("policy::tabular([[0, 1], [1]])", "prompt 1 has 1 responses, prompt 0 has 2")
             .fails(
                 "policy::tabular(frame::of(#{ prompt: [0, 0], response: [0, 0], logit: [1, 2] }))",
-                "1 prompts of 1 responses are no table of a policy",
+                "a policy cannot have 1 prompts of 1 responses",
             ),
         Function::new("policy", "uniform", uniform)
             .about("The policy that gives every response the same probability.")
@@ -69,7 +69,7 @@ pub fn functions() -> Vec<Function> {
             .param::<usize>("n_responses", "how many responses each, at least 2")
             .returns("Policy")
             .example("policy::uniform(2, 4).entropy() == (4.0).ln()", "true")
-            .fails("policy::uniform(2, 1)", "are no table of a policy"),
+            .fails("policy::uniform(2, 1)", "a policy cannot have"),
         Function::new("policy", "log_linear", log_linear)
             .about("A policy whose logits are a weighted sum of features, so that training on one response moves those like it.")
             .details("π(y | x) ∝ π₀(y | x) · exp(w · φ(x, y)), where π₀ is `offset`. Training changes w, which all prompts share.")
@@ -96,7 +96,7 @@ pub fn functions() -> Vec<Function> {
             .options::<ResponsesOptions>()
             .returns("Frame: the responses")
             .example("policy::responses(#{ n_prompts: 2, n_responses: 3, n_features: 2, seed: 0 }).columns", "[\"prompt\", \"response\", \"f0\", \"f1\"]")
-            .fails("policy::responses(#{ n_responses: 2000000 })", "are no table of a policy"),
+            .fails("policy::responses(#{ n_responses: 2000000 })", "a policy cannot have"),
     ]
 }
 

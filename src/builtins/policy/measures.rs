@@ -33,7 +33,7 @@ pub fn functions() -> Vec<Function> {
             .example("policy::tabular([[0, 1000]]).entropy()", "0.0")
             .fails("policy::entropy(3)", "must be a Policy"),
         Function::new("policy", "compare", compare)
-            .about("Two policies beside each other, prompt by prompt.")
+            .about("Compares two policies prompt by prompt.")
             .param::<Policy>("policy", "π")
             .param::<Policy>("other", "π′")
             .returns("Frame: `prompt`, `kl` (π ‖ π′), `reverse_kl` (π′ ‖ π), `total_variation`, `entropy` of π")

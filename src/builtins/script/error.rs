@@ -27,7 +27,7 @@ pub fn register(registry: &mut Registry) {
         Function::getter::<Fault>("hint", |call| {
             Ok(call.receiver::<Fault>()?.hint.map_or(Dynamic::UNIT, Dynamic::from))
         })
-        .about("What to type instead, or `()` where nothing can be said.")
+        .about("What to type instead, or `()`.")
         .returns("string: the hint")
         .example(
             "let said = (); try { metric::pgr_percent(1, 2, \"x\") } catch (e) { said = e.hint; } said",

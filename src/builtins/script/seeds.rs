@@ -9,7 +9,7 @@ const MAX_SEEDS: usize = 100_000;
 pub fn function() -> Function {
     Function::new("script", "seeds", run)
         .about("The first `n` seeds of this session: 0, 1, 2, … plus what `--seed` says.")
-        .details("Seeds that a script states as literals stand; these move with `--seed`, so that a whole script is rerun on fresh draws.")
+        .details("Seeds that a script states as literals are fixed; `--seed` changes these, so that a whole script is rerun on fresh draws.")
         .param::<usize>("n", "how many")
         .returns("array of integer: the seeds")
         .example("script::seeds(3)", "[0, 1, 2]")

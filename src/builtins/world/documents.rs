@@ -10,7 +10,7 @@ const MAX_DOCUMENTS: usize = 100_000;
 pub fn function() -> Function {
     Function::new("world", "documents", run)
         .about("Documents of a world as text, one string each.")
-        .details("Pretraining draws from the same distribution with streams of its own.")
+        .details("Pretraining draws from the same distribution with separate random streams.")
         .param::<World>("world", "the language")
         .param::<usize>("n", "how many documents")
         .options::<Options>()

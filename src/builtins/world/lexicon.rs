@@ -11,7 +11,7 @@ use polars::prelude::{Column, DataFrame};
 /// The record.
 pub fn function() -> Function {
     Function::new("world", "lexicon", run)
-        .about("The words of a world and what they stand for: what an oracle would know.")
+        .about("The words of a world and their meaning: what an oracle would know.")
         .details(
             "One row per content word: `word`, `token`, `class` (noun, adjective, verb), `rank` (1 is the most \
              frequent of its class), `subject` (null for all subjects) and `value` (the era of a noun, the verdict of \
@@ -49,7 +49,7 @@ fn run(call: &mut Call) -> Answer {
         ),
     ];
     let table = DataFrame::new(words.len(), columns)
-        .map_err(|error| Fault::defect(format!("the lexicon is no table: {error}")))?;
+        .map_err(|error| Fault::defect(format!("the lexicon is not a table: {error}")))?;
     let digest = Digest::of("world/lexicon", 1).digest("world", world.digest()).finish();
     let reading = Reading {
         data: format!("the world of seed {}", world.options().seed),

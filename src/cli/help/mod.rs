@@ -178,9 +178,9 @@ impl Reference {
         near.sort();
         let near: Vec<&str> = near.iter().take(5).map(|(_, known)| known.as_str()).collect();
         if near.is_empty() {
-            format!("nothing is called `{name}`; `help` lists what there is")
+            format!("there is no `{name}`; `help` lists what there is")
         } else {
-            format!("nothing is called `{name}`; near it: {}", near.join(", "))
+            format!("there is no `{name}`; similar names: {}", near.join(", "))
         }
     }
 

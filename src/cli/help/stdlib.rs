@@ -41,7 +41,7 @@ impl ScriptModule {
         let ast = match compile_shipped(source) {
             Ok(ast) => ast,
             Err(error) => {
-                let about = format!("Its text does not compile, so that nothing in it can be called: {error}");
+                let about = format!("It does not compile, so none of its functions can be called: {error}");
                 return ScriptModule { name: name.to_owned(), about, functions: Vec::new() };
             }
         };

@@ -1,4 +1,4 @@
-//! Help on what is no function: statements of the language, and words that a person meets first.
+//! Help on what is not a function: statements of the language, and words that a person meets first.
 
 /// Names, and what there is to say: a line that shows it, then Markdown.
 pub struct Topic {
@@ -35,7 +35,7 @@ pub const TOPICS: &[Topic] = &[
     Topic {
         names: &["switch"],
         shows: "switch x { 1 => \"one\", 2 | 3 => \"some\", _ => \"many\" }",
-        about: "Chooses by value; `_` stands for the rest.",
+        about: "Chooses by value; `_` matches everything else.",
     },
     Topic {
         names: &["let", "const"],
@@ -93,7 +93,7 @@ pub const TOPICS: &[Topic] = &[
     Topic {
         names: &["args"],
         shows: "w2s script FILE -- a b",
-        about: "What stands behind `--` on the command line, as an array of texts.",
+        about: "The arguments after `--` on the command line, as an array of texts.",
     },
     Topic {
         names: &["store"],

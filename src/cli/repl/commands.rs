@@ -36,7 +36,7 @@ pub enum Input {
     Save(String),
     Reset,
     Quit,
-    /// A colon with something that is no command, or a command without what it needs: what to say.
+    /// A colon with something that is not a command, or a command without what it needs: what to say.
     Wrong(String),
     Code(String),
 }

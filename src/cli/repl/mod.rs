@@ -192,7 +192,7 @@ impl<'a> Prompt<'a> {
 
     fn save(&mut self, path: &str) -> Next {
         if self.transcript.is_empty() {
-            return self.complain("prompt/save", "nothing has succeeded yet that could be saved");
+            return self.complain("prompt/save", "no input has succeeded yet, so there is nothing to save");
         }
         let mut file = PathBuf::from(path);
         if file.extension().is_none() {
@@ -313,7 +313,7 @@ fn history_file() -> Option<PathBuf> {
     Some(folder.join("history.txt"))
 }
 
-/// Reads standard input that is no terminal. The first error ends it.
+/// Reads standard input that is not a terminal. The first error ends it.
 fn from_pipe(prompt: &mut Prompt) -> u8 {
     let mut text = String::new();
     for line in std::io::stdin().lock().lines() {

@@ -12,7 +12,7 @@ explained! {
     #[derive(Debug, thiserror::Error)]
     pub enum PolicyError {
         #[error(
-            "{n_prompts} prompts of {n_responses} responses are no table of a policy: 1 to {MAX_VALUES} numbers in all, 2 to {MAX_RESPONSES} responses a prompt"
+            "a policy cannot have {n_prompts} prompts of {n_responses} responses: 1 to {MAX_VALUES} numbers in all, 2 to {MAX_RESPONSES} responses a prompt"
         )]
         #[code("policy/size")]
         Size { n_prompts: usize, n_responses: usize },

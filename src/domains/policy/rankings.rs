@@ -67,7 +67,7 @@ impl Rankings {
             Err(_) => vec![1.0; n],
         };
         if let Some(row) = weights.iter().position(|weight| !(*weight >= 0.0 && weight.is_finite())) {
-            return Err(wrong(format!("ranking {row} has a weight that is no finite number of at least 0")));
+            return Err(wrong(format!("ranking {row} has a weight that is not a finite number of at least 0")));
         }
         for (row, ranked) in responses.chunks(k).enumerate() {
             if ranked.iter().collect::<BTreeSet<_>>().len() < k {

@@ -362,7 +362,7 @@ pub fn in_range(
     Err(PairLossError::Option { name, option, must, got: value.to_string() })
 }
 
-/// Refuses a `beta` that is no finite number above 0.
+/// Refuses a `beta` that is not a finite number above 0.
 pub fn check_beta(name: &'static str, beta: f64) -> Result<(), PairLossError> {
     in_range(name, "beta", beta, beta > 0.0, "a finite number above 0")
 }

@@ -39,7 +39,7 @@ fn integers(op: Binary, a: Plan, b: Plan) -> Plan {
                     _ => (x.checked_mul(y), '*'),
                 };
                 let beyond =
-                    || pl::PolarsError::ComputeError(format!("`{x} {sign} {y}` is no integer of 64 bits").into());
+                    || pl::PolarsError::ComputeError(format!("`{x} {sign} {y}` is not an integer of 64 bits").into());
                 z.map(Some).ok_or_else(beyond)
             })
             .collect();

@@ -83,7 +83,7 @@ fn integers_that_overflow_are_refused_and_others_add_up() {
     let one = Expr::literal(Literal::Int(1));
     let more = |of: &Expr, op| of.binary(op, &one).expect("small").alias("y").expect("small");
     let error = table().with_columns(&[more(&col("n"), Binary::Add)]).err().expect("too large").to_string();
-    assert!(error.contains("`9223372036854775807 + 1` is no integer of 64 bits"), "{error}");
+    assert!(error.contains("`9223372036854775807 + 1` is not an integer of 64 bits"), "{error}");
     let less = table().with_columns(&[more(&col("n"), Binary::Subtract)]).expect("computed");
     assert_eq!(column(&less, "y"), ["0", "1", "9223372036854775806"]);
     assert!(

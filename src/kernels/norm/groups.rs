@@ -198,7 +198,7 @@ mod tests {
             for token in 0..n {
                 let at = |row: usize| cols.at(rows, row, token);
                 for row in (0..rows).filter(|row| !place.features.contains(row)) {
-                    assert_eq!((y[at(row)], d_x[at(row)]), (x[at(row)], d[at(row)]), "feature {row} is no group's");
+                    assert_eq!((y[at(row)], d_x[at(row)]), (x[at(row)], d[at(row)]), "feature {row} is not a group's");
                 }
                 for group in 0..n_groups {
                     let row = |i: usize| at(first + group * size + i);

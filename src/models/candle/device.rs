@@ -24,7 +24,7 @@ pub fn device(name: &str) -> Result<Option<Device>, ModelError> {
         "cuda" => Err(missing("cuda")),
         "metal" if cfg!(feature = "metal") => METAL.get_or_init(|| opened(Device::new_metal(0))).clone().map(Some),
         "metal" => Err(missing("metal")),
-        _ => Err(ModelError::Device { name: name.to_owned(), reason: "nothing is called so".to_owned() }),
+        _ => Err(ModelError::Device { name: name.to_owned(), reason: "there is no such device".to_owned() }),
     }
 }
 

@@ -48,7 +48,7 @@ enum Merge {
 /// Why the file cannot be used, if it cannot.
 pub fn check(json: &[u8]) -> Result<(), String> {
     check_nesting(json)?;
-    let file: File = serde_json::from_slice(json).map_err(|error| format!("it is no tokenizer's JSON: {error}"))?;
+    let file: File = serde_json::from_slice(json).map_err(|error| format!("it is not a tokenizer's JSON: {error}"))?;
     let parts = [
         ("normalizer", &file.normalizer),
         ("pre_tokenizer", &file.pre_tokenizer),
@@ -143,7 +143,7 @@ fn grow(at: &str, field: &str, factor: f64, growth: &mut f64) -> Result<(), Stri
         return Ok(());
     }
     Err(format!(
-        "`{at}.{field}`: with what stands before it, it could make a text {growth:.0} times longer; {MAX_GROWTH:.0} at most"
+        "`{at}.{field}`: with the steps before it, it could make a text {growth:.0} times longer; {MAX_GROWTH:.0} at most"
     ))
 }
 

@@ -193,7 +193,7 @@ fn numbers(
     }
 }
 
-/// The first line in which two texts differ; `None` where one is no text, or only line ends differ.
+/// The first line in which two texts differ; `None` where one is not a text, or only line ends differ.
 fn first_difference(before: &[u8], after: &[u8]) -> Option<(String, String)> {
     let (before, after) = (std::str::from_utf8(before).ok()?, std::str::from_utf8(after).ok()?);
     let n_same = before.lines().zip(after.lines()).take_while(|(a, b)| a == b).count();

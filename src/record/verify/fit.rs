@@ -10,8 +10,10 @@ pub fn fit(record: &Record) -> Result<(), RecordError> {
     let unfit = |reason: &str| Err(RecordError::Unfit { reason: reason.to_owned() });
     possible(record)?;
     match record.outcome {
-        Outcome::Running => unfit("by its record it is still running, or it was killed: there is nothing to compare"),
-        Outcome::Interrupted => unfit("it was interrupted: there is nothing whole to compare"),
+        Outcome::Running => {
+            unfit("according to its record it is still running or was killed: there is nothing to compare")
+        }
+        Outcome::Interrupted => unfit("it was interrupted: there is no complete result to compare"),
         Outcome::Done | Outcome::Failed { .. } if record.settings.memo == "plan" => unfit("it was only planned"),
         Outcome::Done | Outcome::Failed { .. } => Ok(()),
     }

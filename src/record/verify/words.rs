@@ -124,7 +124,7 @@ mod tests {
         ] {
             assert_eq!(lost(recorded, now).as_deref(), Some(gone), "{now}");
         }
-        assert_eq!(lost("world-1 fp32 3afd7d4a 2026-11-28 no", ""), None, "names are no numbers");
+        assert_eq!(lost("world-1 fp32 3afd7d4a 2026-11-28 no", ""), None, "names are not numbers");
         assert_eq!(lost("1e-3 and 5e-3.", "0.001, 0.0050"), None);
         assert_eq!(lost_result("39 rows, 0.5", "40 rows, 0.50"), None);
         assert_eq!(lost_result("39 rows, 0.5", "39 rows, 0.6").as_deref(), Some("0.5"));

@@ -92,7 +92,7 @@ fn caption(group: &Group, all: &[Group]) -> String {
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
     let last = match (finite().count(), n) {
         (0, _) => "no last loss is a number".to_owned(),
-        (finite, n) if finite < n => format!("{} of {n} last losses are no numbers", n - finite),
+        (finite, n) if finite < n => format!("{} of {n} last losses are not numbers", n - finite),
         (_, 1) => format!("last loss {}", decimal(low)),
         _ => format!("last loss {} to {}", decimal(low), decimal(high)),
     };

@@ -258,7 +258,7 @@ impl Numbered {
                 (name, id, format!("{number}: {name}"), body)
             }
             Kept::Figure { name, .. } => {
-                let why = "not shown: it is no drawing of this program";
+                let why = "not shown: it is not a drawing of this program";
                 self.named(name, &[format!("{name}.svg")], why)
             }
             Kept::Files { name, files: paths, why } => self.named(name, paths, why),
@@ -438,6 +438,6 @@ mod tests {
         }
         assert!(page.contains("Figure 1: f</a>") && page.contains("<code>f</code>. Over &lt;b&gt; gaps"), "{page}");
         assert_eq!(page.matches("<svg").count(), 2, "a drawing and a curve");
-        assert!(page.contains("it is no drawing of this program"), "{page}");
+        assert!(page.contains("it is not a drawing of this program"), "{page}");
     }
 }

@@ -229,7 +229,7 @@ fn layout(header: &[u8], n_data: u64) -> Result<(Facts, Vec<Array>), String> {
             return Err(format!("`{name}` is longer than the file"));
         };
         if entry.dtype != "F32" || entry.data_offsets != (at, end) {
-            return Err(format!("`{name}` does not lie where its header says"));
+            return Err(format!("`{name}` is not at the offset in its header"));
         }
         arrays.push((name, entry.shape, n_values as usize));
         at = end;

@@ -278,6 +278,6 @@ fn a_device_that_is_not_there_is_refused_before_anything_is_computed() {
     let ctx = lab_on("quantum");
     let refused = finetune(&tiny(0), &data, &labels, &CrossEntropy, &Recipe::default(), &ctx);
     let message = refused.err().expect("refused").to_string();
-    assert_eq!(message, "models cannot compute on `quantum`: nothing is called so");
+    assert_eq!(message, "models cannot compute on `quantum`: there is no such device");
     assert!(pretrain(&ctx, "tiny", TINY, &world(), &few(2, vec![])).is_err());
 }

@@ -124,7 +124,7 @@ fn a_head_of_tokens_begins_with_the_models_own_answer() {
         "no head can start from `head_tokens`: 1 tokens were given, and the data asks for 2 classes"
     );
     assert!(fails(&tiny(0), &["w7", "w1 w2"]).ends_with("\"w1 w2\" is 2 tokens of `tiny`, not one"));
-    assert!(fails(&tiny(0), &["w7", "zz"]).ends_with("\"zz\" is no token of `tiny`"));
+    assert!(fails(&tiny(0), &["w7", "zz"]).ends_with("\"zz\" is not a token of `tiny`"));
     assert!(fails(&tiny_bert(0), &["w7", "w1"]).contains("predicts no next token"));
     let both = Recipe { head: HeadStart::Keep, head_tokens: tokens(&["w7", "w3"]), ..Recipe::default() };
     assert!(finetune(&tiny(0), &data, &labels, &CrossEntropy, &both, &ctx).is_err());

@@ -194,7 +194,7 @@ fn complaints(sources: &[Source]) -> Vec<String> {
             }
             (Some(_), Some(_)) => complaints.push(format!("{place}: `{from}` uses `{to}`, which lies above it")),
             (None, _) => complaints.push(format!("{place}: the room `{from}` is not in the order")),
-            (_, None) => complaints.push(format!("{place}: `{to}` is no room of the order")),
+            (_, None) => complaints.push(format!("{place}: `{to}` is not a room of the order")),
         }
     }
     complaints.extend(cycles(&uses));
@@ -304,7 +304,7 @@ fn a_climb_a_cycle_and_a_stranger_are_found_wherever_they_are_written() {
             .contains("src/frames/a.rs:1: `frames` uses `store`, which lies beside it")
     );
     assert!(of(&[("src/attic/a.rs", "use crate::core::x;")]).contains("the room `attic` is not in the order"));
-    assert!(of(&[("src/core/a.rs", "use crate::attic::x;")]).contains("`attic` is no room of the order"));
+    assert!(of(&[("src/core/a.rs", "use crate::attic::x;")]).contains("`attic` is not a room of the order"));
     assert!(of(&[("src/main.rs", "fn main() { w2s::cli::main() }"), ("src/cli/mod.rs", "w2s::main::x")]).is_empty());
     let macros =
         [("src/bind/a.rs", "#[macro_export]\nmacro_rules! options {"), ("src/core/a.rs", "use crate::options;")];

@@ -26,7 +26,7 @@ impl Unit {
 /// Why the map cannot be followed, if it cannot: every place that some text leads to lies in the array, and every value at
 /// the beginning of a character of the replacements.
 pub fn check(base64: &str) -> Result<(), String> {
-    let bytes = decoded(base64).ok_or("is no base64")?;
+    let bytes = decoded(base64).ok_or("is not base64")?;
     let (size, rest) = bytes.split_first_chunk::<4>().ok_or("is shorter than its length field")?;
     let size = u32::from_le_bytes(*size) as usize / 4 * 4;
     let (trie, texts) =

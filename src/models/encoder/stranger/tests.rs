@@ -119,7 +119,7 @@ fn what_the_library_would_fall_over_is_refused_by_its_field() {
         );
     }
     let error = Encoder::from_json(b"{\"model\": [").err().expect("no JSON").to_string();
-    assert!(error.starts_with("the tokenizer failed: `tokenizer.json`: it is no tokenizer's JSON: "), "{error}");
+    assert!(error.starts_with("the tokenizer failed: `tokenizer.json`: it is not a tokenizer's JSON: "), "{error}");
 }
 
 /// Patterns that a backtracking engine takes 2^n steps for: the engine ends its search, so that a text costs milliseconds.

@@ -85,9 +85,11 @@ impl Reference {
                 .map(|(module, function)| Entry::ScriptFunction(module, function)),
         );
         if found.is_empty() {
-            // `model.finetune` is written `model::finetune` where it is documented.
+            // `model.finetune`, as scripts write it, is documented as `model::finetune`, and `frame.filter` as `Frame.filter`.
             let as_method = |f: &&Arc<Function>| {
-                f.also_method_of.is_some_and(|(type_name, _)| format!("{type_name}.{}", f.name) == name)
+                let also = f.also_method_of.map(|(type_name, _)| format!("{type_name}.{}", f.name));
+                name.contains('.')
+                    && [Some(f.path()), also].iter().flatten().any(|path| path.eq_ignore_ascii_case(name))
             };
             found.extend(self.registry.functions.iter().filter(as_method).map(Entry::Function));
         }
@@ -287,6 +289,16 @@ mod tests {
         assert!(reference.page("metric", Style::plain()).expect("known").contains("pgr_percent"));
         assert!(reference.page("plus_one", Style::plain()).expect("known").contains("w2s::plus_one(number)"));
         assert!(reference.page("push", Style::plain()).expect("known").contains("array: array"));
+    }
+
+    #[test]
+    fn a_method_is_found_as_a_script_writes_it() {
+        let reference = Reference::shipped();
+        let page = |name: &str| reference.page(name, Style::plain());
+        assert_eq!(page("model.finetune"), page("model::finetune"));
+        assert_eq!(page("judge.rankings"), page("judge::rankings"));
+        assert_eq!(page("frame.filter"), page("Frame.filter"));
+        assert!(page("model.finetunes").is_err());
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub const OUTSIDE: &[(&str, &str)] = &[
     ("split", DRAW),
     ("world::lexicon", "it reads the rule behind the classes, which every run records"),
     ("lexicon", "it reads the rule behind the classes, which every run records"),
+    ("world::properties", "it reads the rule behind the preferences, which every run records"),
+    ("properties", "it reads the rule behind the preferences, which every run records"),
     ("frame::read_csv", "it reads a file"),
     ("frame::read_json", "it reads a file"),
     ("frame::read_npy", "it reads a file"),

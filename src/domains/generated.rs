@@ -1,7 +1,7 @@
 //! Data sets that the program makes itself, by name: `data::load("DOMAIN/SET")`.
 
 use super::preference;
-use super::world::{self, PAIRS, PairOptions, TaskOptions, World, WorldError, WorldOptions};
+use super::world::{self, GoldenReward, PAIRS, PairOptions, TaskOptions, World, WorldError, WorldOptions};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::explain::explained;
@@ -34,6 +34,8 @@ pub struct Asked {
     pub ask: bool,
     /// World, pairs: pools of words.
     pub pools: Option<usize>,
+    /// World, pairs: the properties that are preferred.
+    pub golden: Option<GoldenReward>,
     /// World: its version.
     pub version: Option<usize>,
     /// World: how much of the test split is a vault, and the seed that draws it.
@@ -52,7 +54,7 @@ explained! {
         })]
         Unknown { domain: &'static str, set: String, known: Vec<&'static str> },
         #[error("option `{option}` of `data::load` does not apply to `{name}`")]
-        #[code(match *option { "pools" => "data/not-pairs", "ask" => "data/not-a-task", _ => "data/not-the-world" })]
+        #[code(match *option { "pools" | "properties" | "decides" => "data/not-pairs", "ask" => "data/not-a-task", _ => "data/not-the-world" })]
         #[hint("leave it out")]
         Option { option: &'static str, name: String },
     }
@@ -79,6 +81,8 @@ impl Asked {
         [
             ("ask", self.ask),
             ("pools", self.pools.is_some()),
+            ("decides", self.golden.is_some_and(|golden| golden.decides.is_some())),
+            ("properties", self.golden.is_some_and(|golden| golden.decides.is_none())),
             ("version", self.version.is_some()),
             ("vault", self.vault.is_some()),
         ]
@@ -107,17 +111,21 @@ fn of_world(ctx: &Context, set: &str, asked: &Asked) -> Result<Data, GeneratedEr
     let (n_train, n_test) = (asked.n_train.unwrap_or(chosen.n_train), asked.n_test.unwrap_or(chosen.n_test));
     let version = asked.version.unwrap_or(ctx.settings.world);
     let name = format!("world/{set}");
-    let taken = if set == PAIRS { ["pools", "version", "vault"] } else { ["ask", "version", "vault"] };
-    asked.only(&name, &taken)?;
+    let taken: &[&str] = if set == PAIRS {
+        &["pools", "properties", "decides", "version", "vault"]
+    } else {
+        &["ask", "version", "vault"]
+    };
+    asked.only(&name, taken)?;
     let pools = asked.pools.unwrap_or(1);
-    let key = format!("{version} {set} {} {n_train} {n_test} {pools} {}", asked.seed, asked.ask);
+    let key = format!("{version} {set} {} {n_train} {n_test} {pools} {} {:?}", asked.seed, asked.ask, asked.golden);
     let draws = ctx.state::<Draws>();
     let (data, words) = match draws.find(&key) {
         Some(draw) => draw,
         None => {
             let world = World::new(WorldOptions::of(version)?)?;
             let data = if set == PAIRS {
-                let options = PairOptions { seed: asked.seed, n_train, n_test, pools };
+                let options = PairOptions { seed: asked.seed, n_train, n_test, pools, golden: asked.golden };
                 preference::of_world(world::pairs(&world, &options)?)?
             } else {
                 let options = TaskOptions { seed: asked.seed, n_train, n_test, ask: asked.ask };
@@ -183,6 +191,15 @@ mod tests {
         let refused =
             asked(Asked { pools: Some(2), ..Asked::default() }, "era").map(|_| ()).expect_err("a task has no pools");
         assert_eq!(refused.to_string(), "option `pools` of `data::load` does not apply to `world/era`");
+        let golden = Some(GoldenReward::new(&[], Some("calm")).expect("a reward"));
+        let refused =
+            asked(Asked { golden, ..Asked::default() }, "era").map(|_| ()).expect_err("a task has no properties");
+        assert_eq!(refused.to_string(), "option `decides` of `data::load` does not apply to `world/era`");
+        assert_ne!(
+            asked(Asked { golden, ..Asked::default() }, PAIRS).expect("loads").digest(),
+            asked(Asked::default(), PAIRS).expect("loads").digest(),
+            "the draws that a session keeps are told apart"
+        );
         assert_eq!(asked(Asked { ask: true, ..Asked::default() }, "era").expect("loads").train().len(), 8);
         assert!(find("world/era").is_some() && find("era").is_none() && find("wold/era").is_none());
         assert!(names().contains(&"world/preference".to_owned()));

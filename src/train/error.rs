@@ -153,8 +153,16 @@ explained! {
         Unfitted(text: String),
         #[error("`{data}` has {n} continuations a row: a preference loss compares two of one prompt")]
         #[code("model/input")]
-        #[hint("rows with `prompt`, `chosen` and `rejected`, or with `prompt` and two `continuations`")]
+        #[hint(if *n > 2 {
+            "rank several with `model.finetune_rankings(rows, rankings)`, or take two `continuations` of each".to_owned()
+        } else {
+            "rows with `prompt`, `chosen` and `rejected`, or with `prompt` and two `continuations`".to_owned()
+        })]
         NotPairs { data: String, n: usize },
+        #[error("`rankings` cannot be learned from: {why}")]
+        #[code("train/rankings")]
+        #[hint("`id`, and `rank1`, `rank2`, …: places of the row's continuations from 0, the best first, all different; `prefer_lm::rankings` makes them")]
+        Rankings { why: String },
         #[error("the loss `{loss}` uses no reference, but `reference` is given")]
         #[code("train/reference")]
         #[hint("leave `reference` out")]

@@ -4,6 +4,7 @@
 //! ([`crate::models::trunk`]), or candle on other devices ([`crate::models::candle`]). It draws from one seed, joins rows to labels by id, and refuses test rows.
 
 mod batches;
+mod beside;
 mod carried;
 mod causal;
 mod checkpoint;
@@ -53,7 +54,7 @@ pub use plan::{HeadStart, Optimizer, Plan, Recipe, Warmup};
 pub use policy::{Baseline, Order, PairRecipe, PolicyOptimizer, ReinforceRecipe, SampledRecipe};
 pub use predict::{label, logits, predict};
 pub(crate) use preferences::preference_options;
-pub use preferences::{PreferenceRecipe, finetune_preferences};
+pub use preferences::{PreferenceRecipe, finetune_preferences, finetune_rankings, pair_weights};
 pub(crate) use pretrain::pretrain_options;
 pub use pretrain::{PretrainOptions, derivation, language_loss, pretrain};
 pub use schedule::Schedule;

@@ -1,7 +1,8 @@
 //! Training of enumerable policies, step by step: on fixed pairs, on pairs that are drawn while it learns, and by policy
 //! gradient. One loop serves the three; what finds a step's gradient is a [`Teacher`].
 //!
-//! A training is one operation: its result is the policies on the way, the loss of every step and the pairs that it drew.
+//! A training is one operation: its result is the policies on the way, the loss of every step and the pairs that it drew. What else was
+//! measured of the steps is a result of its own beside it.
 
 mod optimizer;
 mod options;
@@ -11,16 +12,18 @@ mod reinforce;
 
 pub use options::{Baseline, Order, PairRecipe, PolicyOptimizer, ReinforceRecipe, SampledRecipe};
 pub(crate) use options::{pairs_options, reinforce_options, sampled_options};
-pub use pairs::{finetune_on_pairs, finetune_sampled};
+pub use pairs::{finetune_on_pairs, finetune_sampled, pair_weights};
 pub use rankings::finetune_on_rankings;
 pub use reinforce::reinforce;
 
+use super::beside::Beside;
 use super::predict::Bar;
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::random::Random;
 use crate::domains::policy::optimise::{packed, unpacked};
 use crate::domains::policy::{Live, Pairs, Policy, PolicyError, Trained};
+use crate::domains::preference::measured::{NAMES, Sums};
 use crate::frames::{Frame, FrameError};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
 use optimizer::Stepper;
@@ -64,14 +67,38 @@ impl Course {
 
 /// What finds the gradient of a step.
 trait Teacher {
-    /// The loss, and its gradient by the parameters, added to `gradient`. `drawn` gets the pairs that it draws.
-    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], drawn: &mut Pairs) -> Result<f64, PolicyError>;
+    /// The loss and what else was measured of the step; the loss's gradient by the parameters is added to `gradient`. `drawn` gets the
+    /// pairs that it draws.
+    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], drawn: &mut Pairs) -> Result<Taught, PolicyError>;
+
+    /// What is measured beside the loss, in order.
+    fn measures(&self) -> &'static [&'static str];
 
     /// Pairs or samples that a step sees.
     fn batch(&self, step: usize) -> usize;
 
     /// How many pairs all steps draw; 0 where they are given.
     fn n_drawn(&self) -> usize;
+}
+
+/// What a step was.
+struct Taught {
+    loss: f64,
+    /// As [`Teacher::measures`] calls it.
+    measured: Vec<f64>,
+}
+
+impl Taught {
+    /// Of pairs.
+    fn of_pairs(sums: &Sums) -> Taught {
+        let [loss, measured @ ..] = sums.shown();
+        Taught { loss, measured: measured.to_vec() }
+    }
+}
+
+/// What is measured of steps on pairs beside the loss.
+fn of_pairs() -> &'static [&'static str] {
+    NAMES.get(1..).unwrap_or_default()
 }
 
 /// A training before it is computed.
@@ -92,6 +119,8 @@ struct Outcome {
     kept: Vec<Vec<f64>>,
     losses: Vec<f64>,
     drawn: Pairs,
+    /// What else was measured of every step, row-major, in single precision; `None` where the store answered.
+    measured: Option<Vec<f32>>,
 }
 
 impl Training<'_> {
@@ -109,25 +138,43 @@ impl Training<'_> {
         let Some((_, last)) = checkpoints.last().cloned() else {
             return Err(PolicyError::Loss("the training kept no policy".to_owned()));
         };
-        let curve = self.curve(&outcome.losses, digest)?;
+        let curve = self.curve(&outcome.losses, outcome.measured, digest, ctx)?;
         let stream = if outcome.drawn.is_empty() { None } else { Some(self.stream(&outcome.drawn, digest)?) };
         Ok(last.with_training(Trained { checkpoints, stream, curve }))
     }
 
-    fn curve(&self, losses: &[f64], digest: Digest) -> Result<Frame, PolicyError> {
+    /// The frame of all steps: `step`, `loss`, `n_pairs` and what else was measured.
+    fn curve(
+        &self,
+        losses: &[f64],
+        fresh: Option<Vec<f32>>,
+        training: Digest,
+        ctx: &Context,
+    ) -> Result<Frame, PolicyError> {
+        let digest = Digest::of("policy/curve", 2).digest("training", training).finish();
+        let names = self.teacher.measures();
+        let again =
+            |ctx: &Context, partial: &Partial| Ok(self.compute(ctx, partial)?.value.measured.unwrap_or_default());
+        let step = Step { operation: "policy::curve", digest, inputs: vec![("training", training)], ..self.step() };
+        let measured =
+            Beside::<PolicyError> { step, shape: [losses.len(), names.len()], fresh, again: &again }.numbers(ctx)?;
         let mut seen = 0;
         let add = |step| {
             seen += self.teacher.batch(step);
             seen as i64
         };
         let n_pairs: Vec<i64> = (0..losses.len()).map(add).collect();
-        let columns = vec![
+        let mut columns = vec![
             Column::new("step".into(), (1..=losses.len() as i64).collect::<Vec<_>>()),
             Column::new("loss".into(), losses.to_vec()),
             Column::new("n_pairs".into(), n_pairs),
         ];
+        for (at, name) in names.iter().enumerate() {
+            let of_steps = measured.iter().skip(at).step_by(names.len());
+            columns.push(Column::new((*name).into(), of_steps.map(|number| f64::from(*number)).collect::<Vec<f64>>()));
+        }
         let table = DataFrame::new(losses.len(), columns).map_err(FrameError::from)?;
-        Ok(Frame::derived(table, Digest::of("policy/curve", 1).digest("training", digest).finish()))
+        Ok(Frame::derived(table, digest))
     }
 
     fn stream(&self, drawn: &Pairs, digest: Digest) -> Result<Frame, PolicyError> {
@@ -161,6 +208,7 @@ impl Operation for Training<'_> {
         let mut live = Live::of(self.policy);
         let mut stepper = Stepper::new(self.course.optimizer, self.course.lr, live.parameters.len());
         let (mut kept, mut losses) = (Vec::new(), Vec::with_capacity(self.course.steps));
+        let mut measured = Vec::new();
         let mut drawn = Pairs::none(self.digest);
         let at = self.course.kept();
         let bar = Bar::start(ctx, format!("{} a policy", self.operation), self.course.steps as u64);
@@ -168,7 +216,8 @@ impl Operation for Training<'_> {
         for step in 0..self.course.steps {
             ctx.interrupt.check()?;
             gradient.fill(0.0);
-            let loss = self.teacher.teach(step, &live, &mut gradient, &mut drawn)?;
+            let Taught { loss, measured: of_step } = self.teacher.teach(step, &live, &mut gradient, &mut drawn)?;
+            measured.extend(of_step.iter().map(|number| *number as f32));
             if !loss.is_finite() {
                 return Err(PolicyError::Diverged { step: step + 1, loss });
             }
@@ -183,7 +232,7 @@ impl Operation for Training<'_> {
         }
         let stride = (losses.len() / 50).max(1);
         let curve = losses.iter().enumerate().step_by(stride).map(|(step, loss)| (step as u64 + 1, *loss)).collect();
-        Ok(Done { value: Outcome { kept, losses, drawn }, curve })
+        Ok(Done { value: Outcome { kept, losses, drawn, measured: Some(measured) }, curve })
     }
 
     fn pack(&self, value: &Outcome) -> Content {
@@ -208,7 +257,7 @@ impl Operation for Training<'_> {
             drawn.push(*prompt as usize, (*chosen as usize, *rejected as usize, p));
         }
         let kept = parameters.chunks(self.policy.n_parameters().max(1)).map(<[f64]>::to_vec).collect();
-        Ok(Outcome { kept, losses, drawn })
+        Ok(Outcome { kept, losses, drawn, measured: None })
     }
 
     fn stand_in(&self) -> Outcome {
@@ -221,7 +270,9 @@ impl Operation for Training<'_> {
         for _ in 0..self.teacher.n_drawn() {
             drawn.push(0, (0, 1, 1.0));
         }
-        Outcome { kept, losses, drawn }
+        let n = self.course.steps * self.teacher.measures().len();
+        let measured = Some((0..n).map(|_| any(1.0) as f32).collect());
+        Outcome { kept, losses, drawn, measured }
     }
 }
 

@@ -2,18 +2,22 @@
 //!
 //! A step draws pairs, computes log π of both continuations of each, asks the loss for its gradient by them, and goes back through
 //! the trunk. The reference's log-probabilities are computed once, before the first step. What lives here: the options, the
-//! operation and the step; the pairs are read in `pairs`, the engines are in `engine`, what is told of the steps in `curves`.
+//! operation and the step on pairs; these are read in `pairs`, rankings and steps on them are in `rankings`, the engines in `engine`, what is told of the steps in
+//! `curves`.
 
 mod curves;
 mod engine;
 mod pairs;
+mod rankings;
+mod weights;
 
+use super::beside::Beside;
 use super::carried::Carried;
 use super::causal::{Engine, MAX_BATCH, MAX_STEPS, Trained, check_lora, settled_steps};
 use super::device::Scribe;
 use super::labels::Labels;
 use super::lora::{Adapters, Lora};
-use super::options::{declare, derived_text, other_text};
+use super::options::{Limits, declare, derived_text, other_text};
 use super::predict::{clear, push_row};
 use super::schedule::Schedule;
 use super::training::{Course, Training};
@@ -24,13 +28,16 @@ use crate::core::digest::Digest;
 use crate::core::random::Random;
 use crate::data::{Data, InputKind};
 use crate::domains::preference::loss::{Needs, PairBatch, PairLoss};
+use crate::domains::preference::measured::Sums;
 use crate::frames::Frame;
 use crate::models::arch::Arch;
 use crate::models::trunk::{Packed, check_lm};
 use crate::models::{Model, candle};
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform_named};
-use curves::{Curves, Measured};
+use curves::{Curves, N_BESIDE};
 use pairs::{Pairs, Reference};
+use rankings::{OnRankings, Rankings};
+pub use weights::pair_weights;
 
 /// The options of a preference finetuning, for a macro that makes something of them.
 macro_rules! preference_options {
@@ -112,19 +119,168 @@ pub fn finetune_preferences(
     ctx: &Context,
 ) -> Result<Model, TrainError> {
     super::finetune::refuse_test_rows(data)?;
-    if !model.inner.arch.is_causal() {
-        let asked = "be finetuned on the likelihood of continuations";
-        return Err(TrainError::Speechless { model: model.inner.name.clone(), asked });
+    let (model, reference) = &ready_for_pairs(model, data, loss, reference, recipe.max_tokens)?;
+    let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
+    let read = Labels::read(data, labels)?;
+    let pairs = &Pairs::of(model, data, &read, ctx)?;
+    if pairs.n_alike > 0 {
+        ctx.warn(pairs.alike_text());
     }
+    finetuned(model, data, labels, Goal::Pairs { pairs, loss }, reference, recipe, ctx)
+}
+
+/// A new model without a head: this one trained on rankings of several continuations of a prompt by DPO's loss under Plackett and Luce's model
+/// (Rafailov et al. 2023, appendix A.3). The frame is as [`Rankings::of`] reads it.
+///
+/// Refuses what [`finetune_preferences`] does, but rows may have two continuations or more, of which a ranking names two or more.
+/// Rankings that have continuations of the same tokens are left out; the context is warned of them.
+pub fn finetune_rankings(
+    model: &Model,
+    data: &Data,
+    rankings: &Frame,
+    beta: f64,
+    reference: Option<&Model>,
+    recipe: &PreferenceRecipe,
+    ctx: &Context,
+) -> Result<Model, TrainError> {
+    super::finetune::refuse_test_rows(data)?;
+    Limits::from(1e-9..=1e9).check("beta", &beta)?;
+    let (model, reference) = &ready(model, reference, recipe.max_tokens)?;
+    if data.input() != InputKind::Prompt || data.n_sequences() < 2 {
+        return Err(TrainError::Rankings {
+            why: format!("`{}` has no rows with two continuations or more", data.name()),
+        });
+    }
+    let read = &Rankings::of(model, data, rankings, ctx)?;
+    if read.n_alike > 0 {
+        ctx.warn(format!(
+            "{} of {} rankings are left out: two of their continuations are the same tokens",
+            read.n_alike,
+            data.len()
+        ));
+    }
+    finetuned(model, data, rankings, Goal::Rankings { rankings: read, beta }, reference, recipe, ctx)
+}
+
+/// The training, looked up or computed.
+fn finetuned(
+    model: &Model,
+    data: &Data,
+    labels: &Frame,
+    goal: Goal,
+    reference: &Model,
+    recipe: &PreferenceRecipe,
+    ctx: &Context,
+) -> Result<Model, TrainError> {
+    let recipe = &recipe.settled(model, goal.n())?;
+    let adapters = recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
+    let of = Trained { model, adapters: adapters.as_ref() };
+    let work = Preferences { of, data, labels, goal, reference, recipe };
+    let (trained, digest) = perform_named(&work, ctx)?;
+    work.model_of(trained, digest, ctx)
+}
+
+/// What a training learns from.
+#[derive(Clone, Copy)]
+enum Goal<'a> {
+    Pairs { pairs: &'a Pairs, loss: &'a dyn PairLoss },
+    Rankings { rankings: &'a Rankings, beta: f64 },
+}
+
+impl Goal<'_> {
+    /// The operation.
+    fn operation(&self) -> &'static str {
+        match self {
+            Goal::Pairs { .. } => "finetune_preferences",
+            Goal::Rankings { .. } => "finetune_rankings",
+        }
+    }
+
+    /// Pairs or rankings that are trained on, and how many were left out.
+    fn n(&self) -> usize {
+        match self {
+            Goal::Pairs { pairs, .. } => pairs.all.len(),
+            Goal::Rankings { rankings, .. } => rankings.all.len(),
+        }
+    }
+
+    fn n_alike(&self) -> usize {
+        match self {
+            Goal::Pairs { pairs, .. } => pairs.n_alike,
+            Goal::Rankings { rankings, .. } => rankings.n_alike,
+        }
+    }
+
+    fn is_weighted(&self) -> bool {
+        match self {
+            Goal::Pairs { pairs, .. } => pairs.is_weighted,
+            Goal::Rankings { rankings, .. } => rankings.is_weighted,
+        }
+    }
+
+    /// What they are called.
+    fn items(&self) -> &'static str {
+        match self {
+            Goal::Pairs { .. } => "pairs",
+            Goal::Rankings { .. } => "rankings",
+        }
+    }
+
+    /// The loss as a call, and by its name.
+    fn loss(&self) -> (String, String) {
+        match self {
+            Goal::Pairs { loss, .. } => (loss.show(), loss.name()),
+            Goal::Rankings { beta, .. } => (format!("Plackett and Luce, beta {beta:?}"), "plackett_luce".to_owned()),
+        }
+    }
+
+    fn needs(&self) -> Needs {
+        match self {
+            Goal::Pairs { loss, .. } => loss.needs(),
+            Goal::Rankings { .. } => Needs { reference: true, ..Needs::default() },
+        }
+    }
+
+    fn sequences(&self) -> &Pairs {
+        match self {
+            Goal::Pairs { pairs, .. } => pairs,
+            Goal::Rankings { rankings, .. } => &rankings.sequences,
+        }
+    }
+}
+
+/// Model and reference as they read prompts; fails where they cannot be compared on these pairs.
+fn ready_for_pairs(
+    model: &Model,
+    data: &Data,
+    loss: &dyn PairLoss,
+    reference: Option<&Model>,
+    max_tokens: Option<usize>,
+) -> Result<(Model, Model), TrainError> {
+    check_speaks(model)?;
     if data.input() != InputKind::Prompt || data.n_sequences() != 2 || data.classes().len() != 2 {
         return Err(TrainError::NotPairs { data: data.name().to_owned(), n: data.n_sequences() });
     }
     if reference.is_some() && !loss.needs().reference {
         return Err(TrainError::IdleReference { loss: loss.name() });
     }
-    let max_tokens = recipe.max_tokens.unwrap_or(model.inner.max_tokens);
-    let model = &model.with_max_tokens(max_tokens)?;
-    let reference = &match reference {
+    ready(model, reference, max_tokens)
+}
+
+fn check_speaks(model: &Model) -> Result<(), TrainError> {
+    if model.inner.arch.is_causal() {
+        return Ok(());
+    }
+    let asked = "be finetuned on the likelihood of continuations";
+    Err(TrainError::Speechless { model: model.inner.name.clone(), asked })
+}
+
+/// Model and reference as they read prompts.
+fn ready(model: &Model, reference: Option<&Model>, max_tokens: Option<usize>) -> Result<(Model, Model), TrainError> {
+    check_speaks(model)?;
+    let max_tokens = max_tokens.unwrap_or(model.inner.max_tokens);
+    let model = model.with_max_tokens(max_tokens)?;
+    let reference = match reference {
         None => model.clone(),
         Some(other) if other.inner.encoder.digest() != model.inner.encoder.digest() => {
             let (model, reference) = (model.inner.name.clone(), other.inner.name.clone());
@@ -132,27 +288,16 @@ pub fn finetune_preferences(
         }
         Some(other) => other.with_max_tokens(max_tokens)?,
     };
-    let labels = &labels.in_classes(data.classes(), ("`labels`", "`data`"))?;
-    let read = Labels::read(data, labels)?;
-    let pairs = &Pairs::of(model, data, &read, ctx)?;
-    if pairs.n_alike > 0 {
-        ctx.warn(pairs.alike_text());
-    }
-    let recipe = &recipe.settled(model, pairs.all.len())?;
-    let adapters = recipe.lora.map(|lora| Adapters::new(&model.inner.params.layout, lora));
-    let of = Trained { model, adapters: adapters.as_ref() };
-    let work = Preferences { of, data, labels, pairs, loss, reference, recipe };
-    let (trained, digest) = perform_named(&work, ctx)?;
-    work.model_of(trained, digest)
+    Ok((model, reference))
 }
 
 /// A preference finetuning before it is computed.
 struct Preferences<'a> {
     of: Trained<'a>,
     data: &'a Data,
+    /// Labels, or rankings.
     labels: &'a Frame,
-    pairs: &'a Pairs,
-    loss: &'a dyn PairLoss,
+    goal: Goal<'a>,
     reference: &'a Model,
     /// Settled.
     recipe: &'a PreferenceRecipe,
@@ -162,34 +307,37 @@ struct Preferences<'a> {
 struct Found {
     params: Vec<f32>,
     curves: Vec<f64>,
+    /// What else was measured; `None` where the store answered.
+    beside: Option<Vec<f32>>,
 }
 
 impl Preferences<'_> {
     fn inputs(&self) -> Vec<(&'static str, Digest)> {
-        let mut inputs = vec![
-            ("model", self.of.model.inner.digest),
-            ("data", self.data.digest()),
-            ("labels", self.labels.digest()),
-            ("loss", self.loss.digest()),
-        ];
-        if self.loss.needs().reference {
+        let mut inputs = vec![("model", self.of.model.inner.digest), ("data", self.data.digest())];
+        match self.goal {
+            Goal::Pairs { loss, .. } => inputs.extend([("labels", self.labels.digest()), ("loss", loss.digest())]),
+            Goal::Rankings { .. } => inputs.push(("rankings", self.labels.digest())),
+        }
+        if self.goal.needs().reference {
             inputs.push(("reference", self.reference.inner.digest));
         }
         inputs
     }
 
     fn digest(&self) -> Digest {
-        let inputs = self.inputs().into_iter();
-        let named =
-            inputs.fold(Digest::of("finetune_preferences", 1), |digest, (name, input)| digest.digest(name, input));
+        let made = match self.goal {
+            Goal::Pairs { .. } => Digest::of("finetune_preferences", 1),
+            Goal::Rankings { beta, .. } => Digest::of("finetune_rankings", 1).float("beta", beta),
+        };
+        let named = self.inputs().into_iter().fold(made, |digest, (name, input)| digest.digest(name, input));
         self.recipe.add_to(named).finish()
     }
 
     fn options(&self) -> String {
         let told = self.recipe.told();
-        let mut options = format!("{}, {}", self.loss.show(), derived_text(&told));
-        if self.pairs.is_weighted {
-            options.push_str(&format!(", weights of {} pairs", self.pairs.all.len()));
+        let mut options = format!("{}, {}", self.goal.loss().0, derived_text(&told));
+        if self.goal.is_weighted() {
+            options.push_str(&format!(", weights of {} {}", self.goal.n(), self.goal.items()));
         }
         match other_text(&told) {
             other if other.is_empty() => options,
@@ -198,14 +346,21 @@ impl Preferences<'_> {
     }
 
     /// The new model, called `digest`.
-    fn model_of(&self, trained: Found, digest: Digest) -> Result<Model, TrainError> {
-        let (n_pairs, name, loss) = (self.pairs.all.len(), self.data.name(), self.loss.name());
+    fn model_of(&self, trained: Found, digest: Digest, ctx: &Context) -> Result<Model, TrainError> {
+        let (n, name, loss) = (self.goal.n(), self.data.name(), self.goal.loss().1);
         let mut recipe = self.options();
-        if self.pairs.n_alike > 0 {
-            recipe.push_str(&format!(", {} pairs alike left out", self.pairs.n_alike));
+        if self.goal.n_alike() > 0 {
+            recipe.push_str(&format!(", {} {} alike left out", self.goal.n_alike(), self.goal.items()));
         }
-        let curves = curves::frame(&trained.curves, digest)?;
-        let how = format!("finetuned on {n_pairs} preferences of {name} by {loss}");
+        let called = curves::digest(digest);
+        let step =
+            Step { operation: "model::curves", digest: called, inputs: vec![("training", digest)], ..self.step() };
+        let again = |ctx: &Context, partial: &Partial| Ok(self.compute(ctx, partial)?.value.beside.unwrap_or_default());
+        let shape = [curves::n_points(self.steps()), N_BESIDE];
+        let beside = Beside::<TrainError> { step, shape, fresh: trained.beside, again: &again }.numbers(ctx)?;
+        let curves = curves::frame(&trained.curves, &beside, called)?;
+        let what = if matches!(self.goal, Goal::Pairs { .. }) { "preferences" } else { "rankings" };
+        let how = format!("finetuned on {n} {what} of {name} by {loss}");
         Ok(self.of.model(trained.params, digest, &how, recipe, Some(curves)))
     }
 
@@ -219,30 +374,34 @@ impl Operation for Preferences<'_> {
     type Error = TrainError;
 
     fn step(&self) -> Step {
-        let share = (self.steps() * self.recipe.batch) as f64 / self.pairs.all.len().max(1) as f64;
+        let share = (self.steps() * self.recipe.batch) as f64 / self.goal.n().max(1) as f64;
         Step {
-            operation: "finetune_preferences",
+            operation: self.goal.operation(),
             what: format!("{} on {} rows of {}", self.of.model.inner.name, self.data.len(), self.data.name()),
             digest: self.digest(),
             inputs: self.inputs(),
             options: self.options(),
             // Forward, and twice that backward.
             work: 3.0 * share * super::predict::forward_work(self.of.model, self.data.n_bytes()),
-            untraceable: self.loss.untraceable(),
+            untraceable: match self.goal {
+                Goal::Pairs { loss, .. } => loss.untraceable(),
+                Goal::Rankings { .. } => None,
+            },
         }
     }
 
     fn compute(&self, ctx: &Context, partial: &Partial) -> Result<Done<Found>, TrainError> {
-        let (recipe, inner, pairs) = (self.recipe, &self.of.model.inner, self.pairs);
-        check_lm(&inner.arch, &inner.params.values, &pairs.packed)?;
+        let (recipe, inner, sequences) = (self.recipe, &self.of.model.inner, self.goal.sequences());
+        check_lm(&inner.arch, &inner.params.values, &sequences.packed)?;
         let device = candle::device(&ctx.settings.device)?;
-        let needs = self.loss.needs();
-        let reference = Reference::of(self.reference, self.data, pairs, needs, device.as_ref(), ctx)?;
+        let needs = self.goal.needs();
+        let reference = &Reference::of(self.reference, self.data, sequences, needs, device.as_ref(), ctx)?;
         let (lr, steps) = (recipe.lr.unwrap_or(0.0), self.steps());
         let warmup = (recipe.warmup * steps as f64).round() as usize;
         let course = Course {
-            what: format!("finetune {} on preferences", inner.name),
-            of: self.digest(),
+            what: format!("finetune {} on {}", inner.name, self.goal.items()),
+            // 1: with everything that is measured of the steps.
+            of: Digest::of("finetune_preferences/state", 1).digest("training", self.digest()).finish(),
             steps,
             lr,
             lr_at: &|step| lr * recipe.schedule.factor(step, steps, warmup),
@@ -253,26 +412,42 @@ impl Operation for Preferences<'_> {
             ctx,
             partial,
         };
-        let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
-        let mut training = OnPairs {
-            arch: &inner.arch,
-            engine: engine::of(self.of, self.of.first(recipe.seed), recipe, device.as_ref(), &ctx.interrupt)?,
-            pairs,
-            reference: &reference,
-            loss: self.loss,
-            needs,
-            ids: &ids,
-            batches: Batches::new(pairs.lengths(), recipe.batch, recipe.bucket, recipe.seed),
-            curves: Curves::new(steps),
-            carried: Vec::new(),
-            steps,
-            lr,
-            work: Work::default(),
-        };
+        let arch = &inner.arch;
+        let engine = engine::of(self.of, self.of.first(recipe.seed), recipe, device.as_ref(), &ctx.interrupt)?;
+        let (curves, work) = (Curves::new(steps), Work::default());
+        let batches = |lengths| Batches::new(lengths, recipe.batch, recipe.bucket, recipe.seed);
         // Nothing is drawn between steps: the order has a stream of its own.
-        let ran = course.run(&mut training, Random::new(recipe.seed, "finetune on preferences"))?;
-        let curves = training.curves.points();
-        Ok(Done { value: Found { params: ran.params, curves }, curve: ran.curve })
+        let random = Random::new(recipe.seed, "finetune on preferences");
+        let (ran, curves) = match self.goal {
+            Goal::Pairs { pairs, loss } => {
+                let ids: Vec<&str> = self.data.rows().map(|row| row.id.as_str()).collect();
+                let (batches, carried) = (batches(pairs.lengths()), Vec::new());
+                let mut training = OnPairs {
+                    arch,
+                    engine,
+                    pairs,
+                    reference,
+                    loss,
+                    needs,
+                    ids: &ids,
+                    batches,
+                    curves,
+                    carried,
+                    steps,
+                    lr,
+                    work,
+                };
+                (course.run(&mut training, random)?, training.curves)
+            }
+            Goal::Rankings { rankings, beta } => {
+                let batches = batches(rankings.lengths());
+                let mut training =
+                    OnRankings { arch, engine, rankings, reference, beta, batches, curves, steps, lr, work };
+                (course.run(&mut training, random)?, training.curves)
+            }
+        };
+        let (curves, beside) = (curves.points(), Some(curves.beside()));
+        Ok(Done { value: Found { params: ran.params, curves, beside }, curve: ran.curve })
     }
 
     fn pack(&self, value: &Found) -> Content {
@@ -283,11 +458,12 @@ impl Operation for Preferences<'_> {
 
     fn unpack(&self, mut content: Content) -> Result<Found, String> {
         let curves = content.facts.get("curves").and_then(curves::from_json).ok_or("it has no curves")?;
-        Ok(Found { params: content.take("trained", &[self.of.n()])?, curves })
+        Ok(Found { params: content.take("trained", &[self.of.n()])?, curves, beside: None })
     }
 
     fn stand_in(&self) -> Found {
-        Found { params: self.of.first(self.recipe.seed), curves: Vec::new() }
+        let (curves, beside) = curves::stand_in(self.steps());
+        Found { params: self.of.first(self.recipe.seed), curves, beside: Some(beside) }
     }
 }
 
@@ -480,7 +656,7 @@ impl Training for OnPairs<'_> {
             // The loop says so; there is no way back from here.
             return Ok(found.value);
         }
-        self.curves.note(step + 1, Measured::of(&batch, &found));
+        self.curves.note(step + 1, self.work.batch.tokens.len(), &Sums::of(&batch, &found));
         self.carried = found.carry;
         self.spread(&drawn, [&found.by_chosen, &found.by_rejected, &found.by_prompt]);
         let Work { batch, counted, slopes } = &self.work;

@@ -240,7 +240,11 @@ const WAYS: [(&str, &str); 15] = [
          print(task.test.halves(3, #{ balanced: false })[0].frame().column(\"id\"));\n\
          print(task.test.halves(3)[0].frame().column(\"id\")); print(task.test.sample(2, 4).frame().column(\"id\"));",
     ),
-    ("the lexicon", "print(world::lexicon(world::language()).n_rows);"),
+    (
+        "the lexicon",
+        "print(world::lexicon(world::language()).n_rows);\n\
+         print(world::properties(world::language(), task.test.frame().column(\"text\")).column(\"verdict\"));",
+    ),
     (
         "another seed of a world task",
         "let n = #{ n_train: 60, n_test: 60 }; let one = data::load(\"world/mood\", n + #{ seed: 0 }); let two = data::load(\"world/mood\", n + #{ seed: 1 });\n\

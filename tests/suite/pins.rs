@@ -13,7 +13,7 @@ use w2s::core::digest::Digest;
 use w2s::core::random::Random;
 use w2s::data::Data;
 use w2s::domains::preference;
-use w2s::domains::world::{PairOptions, TaskOptions, World, WorldOptions, pairs, task};
+use w2s::domains::world::{GoldenReward, PairOptions, TaskOptions, World, WorldOptions, pairs, task};
 use w2s::kernels::Kernels;
 use w2s::models::arch::{Activation, Arch, BertConfig, Pooling};
 use w2s::models::{Encoder, Format, Model, Precision, Size, unpretrained, untrained};
@@ -106,6 +106,14 @@ fn second_world(pins: &mut Pins) {
             rows.rows.iter().map(|row| format!("{} {} {} {}", row.id, row.text, row.truth, row.difficulty.to_bits()));
         pin(&format!("world::task {name}"), rows.digest, hash(text));
     }
+    let full = World::new(WorldOptions::default()).expect("a world");
+    let weights = [("verdict".to_owned(), 1.0), ("agreement".to_owned(), 0.5)];
+    let golden = Some(GoldenReward::new(&weights, None).expect("a reward"));
+    let rows = pairs(&full, &PairOptions { n_train: 60, n_test: 20, golden, ..PairOptions::default() }).expect("pairs");
+    let of_row = |row: &w2s::domains::world::PairRow| {
+        format!("{} {} {:?} {}", row.id, row.prompt, row.continuations, row.preferred)
+    };
+    pin("world::pairs by properties", rows.digest, hash(rows.rows.iter().map(of_row)));
     for pools in [1, 2] {
         // Pools need more adjectives than the small world has.
         let world = World::new(WorldOptions::default()).expect("a world");
@@ -162,7 +170,7 @@ fn with_kernels(kernels: Kernels) -> (String, Pins) {
         assert!(before.is_none(), "two operations are called `{name}`");
         class = manifest.kernels;
     }
-    assert_eq!(pins.len(), 55, "{:#?}", pins.keys());
+    assert_eq!(pins.len(), 61, "{:#?}", pins.keys());
     (class, pins)
 }
 

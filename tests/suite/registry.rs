@@ -154,7 +154,7 @@ fn every_type_in_a_signature_exists() {
 fn what_reads_the_outside_is_known_to_those_who_digest_closures() {
     let by_class = |function: &Function| {
         let draws = ["balance", "halves", "sample", "split"].contains(&function.name) && function.module == "data";
-        draws || function.name == "lexicon"
+        draws || ["lexicon", "properties"].contains(&function.name)
     };
     let reads = |function: &Function| {
         let takes_truth = function.params.iter().any(|param| param.type_name == "Data|Frame");

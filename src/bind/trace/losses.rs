@@ -61,6 +61,8 @@ pub const OUTSIDE: &[(&str, &str)] = &[
     ("split", DRAW),
     ("world::lexicon", "it reads the rule that defines the classes, and each such reading is recorded"),
     ("lexicon", "it reads the rule that defines the classes, and each such reading is recorded"),
+    ("world::properties", "it reads the rule that defines the preferences, and each such reading is recorded"),
+    ("properties", "it reads the rule that defines the preferences, and each such reading is recorded"),
     ("frame::read_csv", "it reads a file"),
     ("frame::read_json", "it reads a file"),
     ("frame::read_npy", "it reads a file"),

@@ -4,10 +4,11 @@ use super::columns::{ColumnOptions, Columns};
 use super::expand::{Files, expanded, in_split, without_test_groups};
 use crate::bind::nearest;
 use crate::bind::prelude::*;
+use crate::builtins::world::pairs::{Weights, golden};
 use crate::data::read::{self, Reading, Records};
 use crate::data::sets;
 use crate::data::{Data, DataError, Origin, Source, VaultSize};
-use crate::domains::generated::{self, Asked};
+use crate::domains::generated::{self, Asked, GeneratedError};
 
 options! {
     /// Which rows, and what the columns of a file mean.
@@ -22,6 +23,10 @@ options! {
         test_share: Option<f64> = None,
         /// World, preference: into how many pools of words the train rows are cut, as `world::pairs` says; 1 without it.
         pools: Option<usize> = None,
+        /// World, preference: what is preferred, as `world::pairs` says: a map of properties and their weights.
+        properties: Option<Weights> = None,
+        /// World, preference: the property in which a pair differs, alone, as `world::pairs` says.
+        decides: Option<String> = None,
         /// Files: a function of a row, and of a number drawn for it (0 to below 1), that gives an array of maps: the rows that are
         /// made of it, whose fields the other options name.
         expand: Option<FnPtr> = None,
@@ -81,7 +86,8 @@ fn run(call: &mut Call) -> Answer {
     let has_split = options.columns.split.is_some();
     let columns = Columns::from(options.columns);
     let (ask, pools, version) = (options.ask, options.pools, options.version);
-    let asked = Asked { seed, n_train, n_test, ask, pools, version, vault };
+    let golden = golden(options.properties, options.decides.as_deref()).map_err(GeneratedError::from)?;
+    let asked = Asked { seed, n_train, n_test, ask, pools, golden, version, vault };
     let (expand, mut reading) = (options.expand, Reading::default());
     (reading.separator, reading.quote) = (options.separator, options.quote);
     reading.wanted = columns.wanted().filter(|_| expand.is_none());

@@ -58,7 +58,8 @@ pub fn function() -> Function {
              that should end with the token that ends a text has to have it in its text.\n\n\
              `model.curves` is what was measured on the batches as training went: means of log π of the chosen and of the rejected \
              continuation (the first usually falls), of the margin Δ = log π(y_w)/π_ref(y_w) − log π(y_l)/π_ref(y_l) (without a reference that of log π), of \
-             the implicit accuracy (Δ > 0; ½ where it is 0), and of the loss's weight. Pairs whose continuations are the same tokens, as when both were cut, are left out with a warning \
+             the implicit accuracy (Δ > 0; ½ where it is 0), and of the loss's weight; the spreads of margin and weight over pairs, what given weights do to the mean weight, \
+             and the tokens that were read. `model::pair_weights` has the weights of single pairs. Pairs whose continuations are the same tokens, as when both were cut, are left out with a warning \
              and counted in `model.recipe`; an empty continuation is refused. With `lora` the reference is the model without the updates, which the \
              new model has merged in.\n\n\
              A closure `|batch|` gets `chosen`, `rejected`, `reference_chosen`, `reference_rejected`, `n_chosen`, `n_rejected`, `preference` and \
@@ -89,7 +90,7 @@ pub fn function() -> Function {
              let mine = |batch| -((batch.chosen - batch.reference_chosen - batch.rejected + batch.reference_rejected) * 0.1).log_sigmoid().mean();\n\
              let tuned = model.finetune_preferences(pairs, pairs.truth(\"example\"), #{ loss: mine, steps: 4, lr: 1e-2, seed: 0 });\n\
              tuned.curves.columns",
-            "[\"step\", \"loss\", \"chosen\", \"rejected\", \"margin\", \"accuracy\", \"weight\"]",
+            "[\"step\", \"loss\", \"chosen\", \"rejected\", \"margin\", \"accuracy\", \"weight\", \"margin_sd\", \"weight_sd\", \"counted\", \"effective\", \"n_tokens\"]",
         )
         .fails(
             "let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n\

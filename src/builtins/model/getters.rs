@@ -31,7 +31,7 @@ pub fn functions() -> Vec<Function> {
             .example("model::ladder(\"world\")[0].pretrained_tokens", "3840000"),
         getter("validation", validation, "What the last training's evaluations on held-out rows found; `()` where it had none, and in a model from a file.", "any: a Frame with `step`, `watch` (`validation` or `oracle`), `loss`, `accuracy`, `auroc` and `kept` (whether the model is that step's), or `()`")
             .example("let rows = data::of([#{ text: \"good dog\", label: \"yes\" }, #{ text: \"bad dog\", label: \"no\" }], #{ test_share: 0.0 });\n model::untrained(rows).validation", ""),
-        getter("curves", curves, "What was measured of the steps of the last training, if that was `finetune_preferences`; `()` after others, and in a model from a file.", "any: a Frame with `step` (the last of a stretch, at most 50) and the means over its pairs of `loss`, `chosen`, `rejected`, `margin`, `accuracy` and `weight`, or `()`")
+        getter("curves", curves, "What was measured of the steps of the last training, if that was `finetune_preferences`; `()` after others, and in a model from a file.", "any: a Frame with `step` (the last of a stretch, at most 50) the means over its pairs of `loss`, `chosen`, `rejected`, `margin`, `accuracy` and `weight`, the standard deviations `margin_sd` and `weight_sd`, `counted` (the mean weight with each pair counted by its given weight), `effective` ((Σ w)² / (n Σ w²) of the given weights) and `n_tokens` (read until then), or `()`")
             .example("model::ladder(\"world\")[0].curves", ""),
     ]
 }

@@ -81,7 +81,7 @@ pub fn functions() -> Vec<Function> {
             .details(
                 "Each step takes the next `batch` of the epoch's order and moves the parameters against the loss's gradient. Responses are whole: lengths are 1, \
                  so that sums and means over tokens agree; where a loss needs an estimate of the KL it gets the exact one of the batch's prompts. \
-                 The new policy's `checkpoints` are the policies on the way, its `curve` the loss of every step.",
+                 The new policy's `checkpoints` are the policies on the way, its `curve` what was measured of every step.",
             )
             .param::<Policy>("policy", "what is trained; the answer has its form")
             .param::<Frame>("pairs", "`prompt`, `chosen`, `rejected`, and `preference` and `weight` where they are not 1")
@@ -190,8 +190,15 @@ pub fn functions() -> Vec<Function> {
             .returns("Frame or (): `step`, `prompt`, `chosen`, `rejected`, `preference`")
             .example("policy::uniform(1, 2).stream == ()", "true"),
         Function::getter::<Policy>("curve", |call| of_training(call, |trained| Some(Dynamic::from(trained.curve.clone()))))
-            .about("The loss of every step of a training; `()` where there was none.")
-            .returns("Frame or (): `step`, `loss`, `n_pairs` (pairs, or samples, seen until then)")
+            .about("What was measured of every step of a training; `()` where there was none.")
+            .details(
+                "Of pairs (and of rankings, as of pairs of the first response and the mean of the others): `chosen` and `rejected`, the mean log π of a \
+                 batch before the step, in nats; `margin`, the mean Δ of log π/π_ref; `accuracy`, the share with Δ > 0, of Δ = 0 one half (where a policy is still its reference, rounding decides); `weight`, the mean of the \
+                 loss's implicit weight (of DPO σ(−βΔ), of single pairs `policy::pair_weights`); `margin_sd` and `weight_sd`, their standard deviations over the pairs; `counted`, the mean \
+                 weight with each pair counted by its given `weight`; `effective`, (Σ w)² / (n Σ w²) of the given weights. Of `reinforce`: the means over samples of `logprob` and \
+                 `log_ratio` (log π/π_ref), the mean size of the `advantage`, and the share that is `clipped`. Numbers beside the loss are kept in single precision.",
+            )
+            .returns("Frame or (): `step`, `loss`, `n_pairs` (pairs, or samples, seen until then), and what else was measured")
             .example("policy::uniform(1, 2).curve == ()", "true"),
     ]
 }

@@ -1,10 +1,25 @@
-//! What pairs say of a policy, and a policy of pairs: `identification`, `margins`.
+//! What pairs say of a policy, and a policy of pairs: `identification`, `margins`, `pair_weights`.
 
 use crate::bind::prelude::*;
+use crate::builtins::loss::AnyLoss;
+use crate::builtins::preference::PreferenceLoss;
+use crate::builtins::preference::dpo::Dpo;
 use crate::domains::policy::identify::identify;
 use crate::domains::policy::{Pairs, Policy};
+use crate::domains::preference::loss::PairLoss;
 use crate::frames::{Frame, FrameError};
+use crate::train::policy;
 use polars::prelude::{Column, DataFrame};
+
+options! {
+    /// Options of `policy::pair_weights`.
+    pub struct PairWeightsOptions {
+        /// `preference::…` or a closure `|batch|` over tensors; left out, `preference::dpo()`.
+        loss: Option<AnyLoss<PreferenceLoss>> = None,
+        /// π_ref; left out, the policy itself.
+        reference: Option<Policy> = None,
+    }
+}
 
 /// The records.
 pub fn functions() -> Vec<Function> {
@@ -52,7 +67,43 @@ pub fn functions() -> Vec<Function> {
                 "policy::uniform(1, 2).margins(policy::uniform(1, 2), frame::of(#{ prompt: [1], chosen: [0], rejected: [1] }))",
                 "pair 0 names the prompt 1, the policy has 1 of them",
             ),
+        Function::new("policy", "pair_weights", pair_weights)
+            .about("How much a loss makes of each pair at a policy as it is: the loss's implicit weight, and its slopes.")
+            .details(
+                "`weight` is −dℓ/dm by the loss's own margin m, without the mean's 1/n: of DPO σ(−βΔ), 1 where the implicit reward is wrong without doubt, ½ at the \
+                 reference, 0 where the pair is learnt. `given` is the column `weight` of the pairs, 1 without it. What a pair does to the policy is \
+                 `by_chosen` and `by_rejected`, the slopes of the loss of all pairs by its two log-probabilities: the given weight's share of all times β times the implicit weight, with DPO. \
+                 All pairs are one batch, the first of a training. The means of a training's steps are in its `curve`.",
+            )
+            .source("Rafailov et al. 2023, arXiv 2305.18290, section 4")
+            .param::<Policy>("policy", "π")
+            .param::<Frame>("pairs", "`prompt`, `chosen`, `rejected`, and `preference` and `weight` where they are not 1")
+            .options::<PairWeightsOptions>()
+            .returns("Frame: a row for each pair with `prompt`, `chosen`, `rejected`, `logprob_chosen`, `logprob_rejected`, `margin`, `preference`, `given`, `weight`, `by_chosen`, `by_rejected`")
+            .also_method::<Policy>()
+            .example(
+                "let pairs = frame::of(#{ prompt: [0, 0], chosen: [0, 1], rejected: [1, 2], weight: [3.0, 1.0] });\n\
+                 let found = policy::tabular([[2, 0, 0]]).pair_weights(pairs, #{ loss: preference::dpo(#{ beta: 1.0 }), reference: policy::uniform(1, 3) });\n\
+                 [found.column(\"weight\")[0] == 1.0 / (1.0 + (2.0).exp()), found.column(\"weight\")[1], found.column(\"by_chosen\")[1]]",
+                "[true, 0.5, -0.125]",
+            )
+            .fails(
+                "policy::uniform(1, 2).pair_weights(frame::of(#{ prompt: [0], chosen: [0], rejected: [2] }))",
+                "pair 0 names the response 2, the policy has 2 of them",
+            ),
     ]
+}
+
+fn pair_weights(call: &mut Call) -> Answer {
+    let (own, frame, options): (Policy, Frame, PairWeightsOptions) = (call.arg(0)?, call.arg(1)?, call.options()?);
+    let pairs = Pairs::of_frame(&frame)?;
+    let reference = options.reference.unwrap_or_else(|| own.clone());
+    let ask = |loss: &dyn PairLoss| policy::pair_weights(&own, &reference, &pairs, loss);
+    let found = match options.loss {
+        None => ask(&Dpo::new(0.1)?)?,
+        Some(loss) => loss.train(call, ask)?,
+    };
+    Ok(Dynamic::from(found.made_from(&frame)))
 }
 
 fn identification(call: &mut Call) -> Answer {

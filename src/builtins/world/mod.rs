@@ -5,7 +5,8 @@ mod documents;
 mod language;
 mod lexicon;
 mod loss;
-mod pairs;
+pub mod pairs;
+mod properties;
 mod rephrased;
 mod task;
 mod tasks;
@@ -60,6 +61,7 @@ pub fn register(registry: &mut Registry) {
     registry.add(tasks::function());
     registry.add(task::function());
     registry.add(pairs::function());
+    registry.add(properties::function());
     registry.add(concepts::function());
     registry.add(rephrased::function());
     registry.add(loss::function());

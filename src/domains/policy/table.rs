@@ -252,7 +252,7 @@ pub struct Trained {
     pub checkpoints: Vec<(usize, Policy)>,
     /// The pairs that it drew by itself, in order, with the step that saw them.
     pub stream: Option<Frame>,
-    /// `step`, `loss` and `n_pairs`, those seen until then.
+    /// `step`, `loss`, `n_pairs` (those seen until then), and what else was measured of each step.
     pub curve: Frame,
 }
 

@@ -6,11 +6,13 @@
 //! classes, and cross-entropy is the likelihood of Bradley and Terry (1952).
 //!
 //! What lives here: the readers of pairs ([`source`]), the pairs of the generated world ([`of_world`]), what is measured of
-//! scores ([`margins`]), what a loss on the log-probabilities of two continuations is ([`loss`]), and that of a ranking of several ([`ranking`]).
+//! scores ([`margins`]), what a loss on the log-probabilities of two continuations is ([`loss`]), what is told of its batches ([`measured`]), and that of a ranking
+//! of several ([`ranking`]).
 
 mod columns;
 pub mod loss;
 mod margins;
+pub mod measured;
 mod pairs;
 pub mod ranking;
 

@@ -4,6 +4,7 @@
 //! Terry's, and the loss is DPO's to the bit.
 
 use super::loss::ln_1p;
+use super::measured::Sums;
 use crate::core::math::exp;
 
 /// `−ln p(order)` of scores `scale · x`, `x` from the first place to the last, and its derivatives by x.
@@ -29,6 +30,35 @@ pub fn plackett_luce(scale: f64, x: &[f64]) -> (f64, Vec<f64>) {
         }
     }
     (value, slopes)
+}
+
+/// What is measured of a ranking, as of a pair of its first response and the mean of all others: of two it is that of the pair. Its weight
+/// is half of what pulls at its scores together.
+pub fn measured(logprobs: &[f64], ratios: &[f64], slopes: &[f64], beta: f64, loss: f64, weight: f64) -> Sums {
+    let ends = |numbers: &[f64]| {
+        let others: f64 = numbers.iter().skip(1).sum();
+        let n = numbers.len().saturating_sub(1).max(1) as f64;
+        (numbers.first().copied().unwrap_or(f64::NAN), others / n)
+    };
+    let ((chosen, rejected), (own, other)) = (ends(logprobs), ends(ratios));
+    let delta = own - other;
+    let right = if delta > 0.0 { 1.0 } else { 0.5 * f64::from(u8::from(delta == 0.0)) };
+    let pull = slopes.iter().map(|slope| slope.abs()).sum::<f64>() / (2.0 * beta);
+    let squares = [delta * delta, pull * pull];
+    Sums([
+        loss,
+        chosen,
+        rejected,
+        delta,
+        right,
+        pull,
+        1.0,
+        squares[0],
+        squares[1],
+        weight,
+        weight * weight,
+        weight * pull,
+    ])
 }
 
 fn at(numbers: &[f64], idx: usize) -> f64 {

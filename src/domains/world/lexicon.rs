@@ -114,6 +114,18 @@ impl Lexicon {
         }
     }
 
+    /// The content word of a token.
+    pub fn word(&self, token: u32) -> Option<&Word> {
+        let mut at = (token as usize).checked_sub(self.function_words.len())?;
+        for words in [&self.nouns, &self.adjectives, &self.verbs] {
+            if at < words.len() {
+                return words.get(at);
+            }
+            at -= words.len();
+        }
+        None
+    }
+
     /// Every token's text, in order.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let content = [&self.nouns, &self.adjectives, &self.verbs].into_iter().flatten();

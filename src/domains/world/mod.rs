@@ -10,7 +10,8 @@
 //! Version 2 draws all rows alike ([`natural`]).
 //!
 //! Beside them there are documents and rows of ordered concepts ([`concepts`]), documents that are episodes of worked examples
-//! ([`WorldOptions::episodes`]), and the other register of a text ([`World::rephrased`]).
+//! ([`WorldOptions::episodes`]), the other register of a text ([`World::rephrased`]), and the
+//! properties of a text that preferences may be about ([`World::properties`]).
 //!
 //! What lives here: the language ([`Lexicon`]), its documents ([`World::document`]), the tasks ([`task`]) and the
 //! tokenizer. What does not: pretraining (`train`) and the ladder's weights (`models`).
@@ -23,6 +24,7 @@ mod lexicon;
 mod natural;
 mod options;
 mod pairs;
+mod properties;
 mod registers;
 mod syllables;
 mod tasks;
@@ -33,6 +35,7 @@ pub use grammar::{Facts, Kind, Line, Sentence};
 pub use lexicon::{ERAS, Lexicon, MOODS, SUBJECTS, VERDICTS, Word, WordClass};
 pub use options::{WorldError, WorldOptions};
 pub use pairs::{PAIRS, PairOptions, PairRow, PairRows, pairs};
+pub use properties::{GoldenReward, N_PROPERTIES, PROPERTIES};
 pub use tasks::{TaskAbout, TaskOptions, TaskRow, TaskRows, about, task, tasks};
 pub use vocabulary::Vocabulary;
 

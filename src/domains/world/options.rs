@@ -245,6 +245,21 @@ explained! {
         #[code("world/unknown-task")]
         #[hint(format!("tasks: {}", super::tasks().iter().map(|task| task.name).collect::<Vec<_>>().join(", ")))]
         UnknownTask { name: String },
+        /// No such property.
+        #[error("texts of the world have no property `{name}`")]
+        #[code("world/unknown-property")]
+        #[hint(format!("properties: {}", super::PROPERTIES.join(", ")))]
+        UnknownProperty { name: String },
+        /// A golden reward that prefers nothing.
+        #[error("`properties` weigh nothing: all weights are 0")]
+        #[code("world/no-property")]
+        #[hint("properties: #{{ verdict: 1.0, agreement: 1.0 }}")]
+        NoProperty,
+        /// What decides weighs nothing.
+        #[error("`{name}` is to decide, and `properties` give it no weight")]
+        #[code("world/no-property")]
+        #[hint("leave `properties` out, or give `{name}` a weight there")]
+        Undecided { name: &'static str },
         /// The world's sentences never show what the task asks for.
         #[error("this world makes no sentence that the task `{task}` could show")]
         #[code("world/no-sentence")]

@@ -1,14 +1,15 @@
-//! Pairs: a sentence to begin with and two that may follow it, of which the one with the higher verdict is preferred.
+//! Pairs: a sentence to begin with and two that may follow it, of which the one with the higher verdict, or with the higher golden reward
+//! of several properties, is preferred.
 
 use super::grammar::Facts;
 use super::tasks::{Writer, check_counts, test_words};
-use super::{Kind, TaskOptions, VERSION, WordClass, World, WorldError, about};
+use super::{GoldenReward, Kind, N_PROPERTIES, Sentence, TaskOptions, VERSION, WordClass, World, WorldError, about};
 use crate::core::digest::Digest;
 use crate::core::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many pairs, and which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairOptions {
     /// Which of the adjectives are for testing, and the rows.
     pub seed: u64,
@@ -20,13 +21,16 @@ pub struct PairOptions {
     /// of the world on the test split has the same adjectives. With more the pools are the groups, so that a supervisor who
     /// learns words by heart knows none of the words that it labels, and the test split has adjectives of its own.
     pub pools: usize,
+    /// What is preferred; without it the higher verdict, in sentences of all kinds that judge. With it the continuations are of the kind
+    /// [`Kind::That`], which shows every property, and each property of each is drawn evenly.
+    pub golden: Option<GoldenReward>,
 }
 
 /// As many as of a task.
 impl Default for PairOptions {
     fn default() -> Self {
         let TaskOptions { seed, n_train, n_test, .. } = TaskOptions::default();
-        PairOptions { seed, n_train, n_test, pools: 1 }
+        PairOptions { seed, n_train, n_test, pools: 1, golden: None }
     }
 }
 
@@ -36,14 +40,15 @@ pub struct PairRow {
     pub id: String,
     /// A sentence without a judgement. Prompts of one split are none of the other.
     pub prompt: String,
-    /// Two sentences about the same subject, in the same mood, era and register as the prompt: one judges high, one low.
+    /// Two sentences about the same subject and in the same register as the prompt. One judges high, one low, in the same mood and era; or they differ in
+    /// properties.
     pub continuations: [String; 2],
     /// The prompt, or the pool of words.
     pub group: String,
     pub is_test: bool,
     /// The mean of the two sentences' difficulties.
     pub difficulty: f32,
-    /// The place of the continuation that judges high.
+    /// The place of the continuation that is preferred.
     pub preferred: usize,
 }
 
@@ -66,7 +71,7 @@ const MAX_DRAWS: usize = 10_000;
 /// Draws pairs. Each place is the preferred one in half of the rows of each split, to a row. In version 1, and with pools, the
 /// adjectives of the test split never decide a row of the train split.
 pub fn pairs(world: &World, options: &PairOptions) -> Result<PairRows, WorldError> {
-    let &PairOptions { seed, n_train, n_test, pools } = options;
+    let &PairOptions { seed, n_train, n_test, pools, golden } = options;
     check_counts(n_train, n_test)?;
     let verdict = about("verdict")?;
     // From version 2 on, words are kept apart only where pools are asked for.
@@ -81,11 +86,12 @@ pub fn pairs(world: &World, options: &PairOptions) -> Result<PairRows, WorldErro
             .iter()
             .map(|others| Writer::new(world, verdict, &task, is_test, are_apart.then_some(others)))
             .collect();
-        if n_rows > 0 && !writers.iter().all(Writer::has_kinds) {
+        if n_rows > 0 && golden.is_none() && !writers.iter().all(Writer::has_kinds) {
             return Err(WorldError::NoSentence { task: PAIRS });
         }
         let split = if is_test { "test" } else { "train" };
-        let mut random = Random::new(seed, &format!("world/{PAIRS}/{split}"));
+        let (by, called) = if golden.is_some() { ("/properties", "properties") } else { ("", PAIRS) };
+        let mut random = Random::new(seed, &format!("world/{PAIRS}{by}/{split}"));
         let mut preferred = 0;
         for idx in 0..n_rows {
             // Of each two rows one prefers the first continuation, in a random order; both are of one pool.
@@ -93,17 +99,23 @@ pub fn pairs(world: &World, options: &PairOptions) -> Result<PairRows, WorldErro
             let pool = idx / 2 % writers.len().max(1);
             let Some(writer) = writers.get(pool) else { continue };
             let side = Side { world, writer, options, is_test, pool };
-            rows.push(side.pair(format!("{PAIRS}-{seed}-{split}-{idx}"), preferred, &mut random)?);
+            rows.push(side.pair(format!("{called}-{seed}-{split}-{idx}"), preferred, &mut random)?);
         }
     }
-    let digest = Digest::of("world/pairs", VERSION)
+    let mut digest = Digest::of("world/pairs", VERSION)
         .digest("world", world.digest())
         .int("seed", seed as i64)
         .int("n_train", n_train as i64)
         .int("n_test", n_test as i64)
-        .int("pools", pools as i64)
-        .finish();
-    Ok(PairRows { name: format!("world/{PAIRS}"), rows, digest })
+        .int("pools", pools as i64);
+    // Pairs of before there were properties keep their names.
+    if let Some(golden) = golden {
+        for weight in golden.weights {
+            digest = digest.float("weight", weight);
+        }
+        digest = digest.int("decides", golden.decides.map_or(-1, |at| at as i64));
+    }
+    Ok(PairRows { name: format!("world/{PAIRS}"), rows, digest: digest.finish() })
 }
 
 /// For each pool of the train split the adjectives that are not its own. Of so many neighbours in rank, in each cell of subject
@@ -155,11 +167,21 @@ impl Side<'_> {
             if !self.has(&prompt) {
                 continue;
             }
-            let mut said = |place: usize| {
-                let verdict = usize::from(place == preferred);
-                writer.said(Facts { verdict, ..facts }, random)
+            let sentences = match self.options.golden {
+                None => {
+                    let mut said = |place: usize| {
+                        let verdict = usize::from(place == preferred);
+                        writer.said(Facts { verdict, ..facts }, random)
+                    };
+                    [said(0), said(1)]
+                }
+                Some(golden) => {
+                    let [better, worse] = wanted(&golden, random);
+                    let both = if preferred == 0 { [better, worse] } else { [worse, better] };
+                    let [one, two] = both.map(|properties| self.with(properties, facts, random));
+                    [one?, two?]
+                }
             };
-            let sentences = [said(0), said(1)];
             let continuations = sentences.each_ref().map(|sentence| world.vocabulary().text(&sentence.tokens));
             let [one, two] = sentences.each_ref().map(|sentence| writer.difficulty_of(sentence));
             if continuations[0] != continuations[1] {
@@ -172,11 +194,39 @@ impl Side<'_> {
         Err(WorldError::NoSentence { task: PAIRS })
     }
 
+    /// A sentence with these properties, about the subject and in the register of `facts`.
+    fn with(&self, wanted: [f64; N_PROPERTIES], facts: Facts, random: &mut Random) -> Result<Sentence<'_>, WorldError> {
+        let [verdict, calm, old, ..] = wanted.map(|value| usize::from(value > 0.0));
+        let facts = Facts { verdict, mood: 1 - calm, era: old, ..facts };
+        for _ in 0..MAX_DRAWS {
+            let sentence = self.writer.sentence(Kind::That, facts, random);
+            if self.world.properties(&self.world.vocabulary().text(&sentence.tokens)) == wanted {
+                return Ok(sentence);
+            }
+        }
+        Err(WorldError::NoSentence { task: PAIRS })
+    }
+
     /// Whether a prompt belongs here. That follows from itself, so that no prompt is in two places, however many rows are drawn.
     fn has(&self, prompt: &str) -> bool {
         let PairOptions { seed, pools, .. } = self.options;
         let mut random = Random::new(*seed, &format!("world/{PAIRS}/side/{prompt}"));
         let is_test = random.below(2) == 1;
         is_test == self.is_test && (is_test || random.below(*pools) == self.pool)
+    }
+}
+
+/// The properties of the preferred continuation and of the other one: each drawn evenly, until the rewards differ; where one decides it is
+/// the only one that differs.
+fn wanted(golden: &GoldenReward, random: &mut Random) -> [[f64; N_PROPERTIES]; 2] {
+    let mut drawn = || [(); N_PROPERTIES].map(|()| if random.below(2) == 0 { 1.0 } else { -1.0 });
+    loop {
+        let (one, other) = (drawn(), drawn());
+        let differs = |at: usize| one.get(at) != other.get(at);
+        let fits = golden.decides.is_none_or(|decides| (0..N_PROPERTIES).all(|at| differs(at) == (at == decides)));
+        let (first, second) = (golden.of(&one), golden.of(&other));
+        if fits && first != second {
+            return if first > second { [one, other] } else { [other, one] };
+        }
     }
 }

@@ -1,17 +1,20 @@
 //! Trainings on pairs: given ones, or pairs that a policy draws and a judge labels while it learns.
 
 use super::options::{Order, PairRecipe, SampledRecipe};
-use super::{Course, MAX_STREAM, Teacher, Training};
+use super::{Course, MAX_STREAM, Taught, Teacher, Training, of_pairs};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::math::exp;
 use crate::core::random::Random;
 use crate::domains::policy::{Drawn, Judge, Labels, Live, Pairs, Policy, PolicyError, two};
 use crate::domains::preference::loss::{PairBatch, PairLoss, PairLossError};
+use crate::domains::preference::measured::{Sums, of_each};
+use crate::frames::{Frame, FrameError};
 use crate::train::TrainError;
 use crate::train::options::derived_text;
+use polars::prelude::{Column, DataFrame};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl From<PairLossError> for PolicyError {
     fn from(error: PairLossError) -> Self {
@@ -41,7 +44,7 @@ struct OnBatch<'a> {
 }
 
 impl OnBatch<'_> {
-    /// The loss of these pairs of `pairs`; its gradient by the parameters is added to `gradient`.
+    /// The loss of these pairs of `pairs`, and what else is measured of them; its gradient by the parameters is added to `gradient`.
     fn teach(
         &self,
         (step, epoch): (usize, usize),
@@ -49,7 +52,7 @@ impl OnBatch<'_> {
         batch: &[usize],
         live: &Live,
         gradient: &mut [f64],
-    ) -> Result<f64, PolicyError> {
+    ) -> Result<Taught, PolicyError> {
         let at = |values: &[usize], idx: &usize| values.get(*idx).copied().unwrap_or(0);
         let places: Vec<(usize, usize, usize)> = batch
             .iter()
@@ -71,7 +74,7 @@ impl OnBatch<'_> {
             |values: &[f64]| batch.iter().map(|idx| values.get(*idx).copied().unwrap_or(1.0)).collect::<Vec<f64>>();
         let (preference, weights) = (of(&pairs.preferences), of(&pairs.weights));
         let carried = self.carried.take();
-        let found = self.loss.step(&PairBatch {
+        let batch = PairBatch {
             chosen: &chosen,
             rejected: &rejected,
             reference_chosen: &reference_chosen,
@@ -80,12 +83,14 @@ impl OnBatch<'_> {
             weights: &weights,
             // Where responses can be enumerated the divergence needs no estimate.
             carried: &carried,
-            kl: if self.loss.needs().kl { self.kl(&rows) } else { f64::NAN },
+            kl: if self.loss.needs().kl { kl(self.reference, &rows) } else { f64::NAN },
             step,
             steps: self.steps,
             epoch,
             ..PairBatch::default()
-        })?;
+        };
+        let found = self.loss.step(&batch)?;
+        let sums = Sums::of(&batch, &found);
         *self.carried.borrow_mut() = found.carry;
         // d ln π(y) / dz = 1 at y, − π everywhere.
         let mut slopes: BTreeMap<usize, (Vec<f64>, f64)> = BTreeMap::new();
@@ -106,17 +111,54 @@ impl OnBatch<'_> {
             }
             live.add(gradient, prompt, &by_logit);
         }
-        Ok(found.value)
+        // The mean times the number of pairs over that number is not always the mean to the bit.
+        Ok(Taught { loss: found.value, ..Taught::of_pairs(&sums) })
     }
+}
 
-    /// KL to the reference, the mean over the batch's prompts.
-    fn kl(&self, rows: &BTreeMap<usize, Vec<f64>>) -> f64 {
-        let of = |(prompt, row): (&usize, &Vec<f64>)| {
-            let both = row.iter().zip(self.reference.row(*prompt));
-            both.map(|(own, other)| exp(*own) * (own - other)).sum::<f64>()
-        };
-        (rows.iter().map(of).sum::<f64>() / rows.len().max(1) as f64).max(0.0)
-    }
+/// KL to the reference, the mean over these prompts' rows.
+fn kl(reference: &Policy, rows: &BTreeMap<usize, Vec<f64>>) -> f64 {
+    let of = |(prompt, row): (&usize, &Vec<f64>)| {
+        let both = row.iter().zip(reference.row(*prompt));
+        both.map(|(own, other)| exp(*own) * (own - other)).sum::<f64>()
+    };
+    (rows.iter().map(of).sum::<f64>() / rows.len().max(1) as f64).max(0.0)
+}
+
+/// What a loss makes of single pairs at a policy as it is; nothing is trained. A row for each pair: `prompt`, `chosen`, `rejected`, and what
+/// [`of_each`] says of it. All pairs are one batch, the first of a training.
+pub fn pair_weights(
+    policy: &Policy,
+    reference: &Policy,
+    pairs: &Pairs,
+    loss: &dyn PairLoss,
+) -> Result<Frame, PolicyError> {
+    policy.check_shape("policy", reference, "reference")?;
+    pairs.check(policy.n_prompts, policy.n_responses)?;
+    let of = |policy: &Policy, which: &[usize]| -> Vec<f64> {
+        pairs.prompts.iter().zip(which).map(|(prompt, response)| policy.logprob(*prompt, *response)).collect()
+    };
+    let prompts: BTreeSet<usize> = pairs.prompts.iter().copied().collect();
+    let rows = prompts.into_iter().map(|prompt| (prompt, policy.row(prompt).to_vec())).collect();
+    let batch = PairBatch {
+        chosen: &of(policy, &pairs.chosen),
+        rejected: &of(policy, &pairs.rejected),
+        reference_chosen: &of(reference, &pairs.chosen),
+        reference_rejected: &of(reference, &pairs.rejected),
+        preference: &pairs.preferences,
+        weights: &pairs.weights,
+        kl: if loss.needs().kl { kl(reference, &rows) } else { f64::NAN },
+        steps: 1,
+        ..PairBatch::default()
+    };
+    let found = loss.step(&batch)?;
+    let ints = |values: &[usize]| values.iter().map(|value| *value as i64).collect::<Vec<_>>();
+    let places = [("prompt", &pairs.prompts), ("chosen", &pairs.chosen), ("rejected", &pairs.rejected)];
+    let mut columns: Vec<Column> =
+        places.into_iter().map(|(name, values)| Column::new(name.into(), ints(values))).collect();
+    columns.extend(of_each(&batch, &found));
+    let table = DataFrame::new(pairs.len(), columns).map_err(FrameError::from)?;
+    Ok(Frame::tidy(table)?)
 }
 
 /// Trains on given pairs.
@@ -227,9 +269,13 @@ struct Given<'a> {
 }
 
 impl Teacher for Given<'_> {
-    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<f64, PolicyError> {
+    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<Taught, PolicyError> {
         let (epoch, batch) = self.order.at(step);
         self.on.teach((step, epoch), self.pairs, &batch, live, gradient)
+    }
+
+    fn measures(&self) -> &'static [&'static str] {
+        of_pairs()
     }
 
     fn batch(&self, step: usize) -> usize {
@@ -309,7 +355,7 @@ struct Sampled<'a> {
 }
 
 impl Teacher for Sampled<'_> {
-    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], drawn: &mut Pairs) -> Result<f64, PolicyError> {
+    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], drawn: &mut Pairs) -> Result<Taught, PolicyError> {
         let mut current = self.current.borrow_mut();
         if self.fixed.is_none() && (step.is_multiple_of(self.recipe.refresh) || current.is_none()) {
             *current = Some(Drawn::live(live, self.policy.n_prompts));
@@ -326,6 +372,10 @@ impl Teacher for Sampled<'_> {
         }
         let batch: Vec<usize> = (first..drawn.len()).collect();
         self.on.teach((step, 0), drawn, &batch, live, gradient)
+    }
+
+    fn measures(&self) -> &'static [&'static str] {
+        of_pairs()
     }
 
     fn batch(&self, _: usize) -> usize {

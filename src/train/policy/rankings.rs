@@ -2,12 +2,13 @@
 
 use super::options::PairRecipe;
 use super::pairs::{Ordered, ordered};
-use super::{Teacher, Training};
+use super::{Taught, Teacher, Training, of_pairs};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::math::exp;
 use crate::domains::policy::{Live, Pairs, Policy, PolicyError, Rankings};
-use crate::domains::preference::ranking::plackett_luce;
+use crate::domains::preference::measured::Sums;
+use crate::domains::preference::ranking::{measured, plackett_luce};
 use crate::train::options::{Limits, derived_text};
 use std::collections::BTreeMap;
 
@@ -58,10 +59,11 @@ struct Ranked<'a> {
 }
 
 impl Teacher for Ranked<'_> {
-    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<f64, PolicyError> {
+    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<Taught, PolicyError> {
         let (_, batch) = self.order.at(step);
         let weight = |idx: &usize| self.rankings.weights.get(*idx).copied().unwrap_or(1.0);
         let (total, mut value): (f64, f64) = (batch.iter().map(weight).sum(), 0.0);
+        let mut sums = Sums::default();
         // Of each prompt ln π, the gradient by its logits so far, and by how much they move together.
         let mut prompts: BTreeMap<usize, (Vec<f64>, Vec<f64>, f64)> = BTreeMap::new();
         for idx in &batch {
@@ -69,7 +71,10 @@ impl Teacher for Ranked<'_> {
             let fresh = || (live.row(prompt), vec![0.0; self.reference.n_responses], 0.0);
             let (row, by_logit, all) = prompts.entry(prompt).or_insert_with(fresh);
             let ratio = |y: &usize| row.get(*y).copied().unwrap_or(f64::NAN) - self.reference.logprob(prompt, *y);
-            let (loss, slopes) = plackett_luce(self.beta, &responses.iter().map(ratio).collect::<Vec<_>>());
+            let ratios: Vec<f64> = responses.iter().map(ratio).collect();
+            let (loss, slopes) = plackett_luce(self.beta, &ratios);
+            let logprobs: Vec<f64> = responses.iter().map(|y| row.get(*y).copied().unwrap_or(f64::NAN)).collect();
+            sums.add(&measured(&logprobs, &ratios, &slopes, self.beta, loss, weight(idx)));
             let share = weight(idx) / total;
             value += share * loss;
             let mut together = 0.0;
@@ -88,7 +93,11 @@ impl Teacher for Ranked<'_> {
             }
             live.add(gradient, prompt, &by_logit);
         }
-        Ok(value)
+        Ok(Taught { loss: value, ..Taught::of_pairs(&sums) })
+    }
+
+    fn measures(&self) -> &'static [&'static str] {
+        of_pairs()
     }
 
     fn batch(&self, step: usize) -> usize {

@@ -2,7 +2,7 @@
 //! advantage a response.
 
 use super::options::{Baseline, ReinforceRecipe};
-use super::{MAX_STREAM, Teacher, Training};
+use super::{MAX_STREAM, Taught, Teacher, Training};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::core::math::exp;
@@ -55,6 +55,10 @@ pub fn reinforce(
     }
     .policy(ctx)
 }
+
+/// Means over a step's samples: log π and log π/π_ref as the step finds them, the size of the advantage, and the share that the clipped ratio
+/// leaves without a gradient.
+const MEASURES: [&str; 4] = ["logprob", "log_ratio", "advantage", "clipped"];
 
 /// A response, what it is worth beyond the baseline, and ln π when it was drawn.
 #[derive(Clone, Copy)]
@@ -119,7 +123,7 @@ impl Rewarded<'_> {
 }
 
 impl Teacher for Rewarded<'_> {
-    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<f64, PolicyError> {
+    fn teach(&self, step: usize, live: &Live, gradient: &mut [f64], _: &mut Pairs) -> Result<Taught, PolicyError> {
         if step.is_multiple_of(self.recipe.updates) {
             let drawn = self.draw(live);
             *self.samples.borrow_mut() = drawn;
@@ -127,14 +131,20 @@ impl Teacher for Rewarded<'_> {
         let samples = self.samples.borrow();
         let mut rows: BTreeMap<usize, (Vec<f64>, Vec<f64>, f64)> = BTreeMap::new();
         let (n, mut value) = (samples.len() as f64, 0.0);
+        let mut sums = [0.0; MEASURES.len()];
         for Sample { prompt, response, advantage, logprob } in samples.iter() {
             let (row, slopes, total) =
                 rows.entry(*prompt).or_insert_with(|| (live.row(*prompt), vec![0.0; self.policy.n_responses], 0.0));
-            let ratio = exp(row.get(*response).copied().unwrap_or(f64::NAN) - logprob);
+            let now = row.get(*response).copied().unwrap_or(f64::NAN);
+            let ratio = exp(now - logprob);
             let clipped = ratio.clamp(1.0 - self.recipe.clip, 1.0 + self.recipe.clip);
             value -= (ratio * advantage).min(clipped * advantage) / n;
             // Where the clipped ratio gives the smaller objective it has no gradient.
-            if ratio * advantage > clipped * advantage {
+            let is_cut = ratio * advantage > clipped * advantage;
+            let cost = now - self.reference.logprob(*prompt, *response);
+            let of_sample = [now, cost, advantage.abs(), f64::from(u8::from(is_cut))];
+            sums.iter_mut().zip(of_sample).for_each(|(sum, number)| *sum += number);
+            if is_cut {
                 continue;
             }
             let slope = -advantage * ratio / n;
@@ -147,7 +157,11 @@ impl Teacher for Rewarded<'_> {
             slopes.iter_mut().zip(&row).for_each(|(slope, logprob)| *slope -= total * exp(*logprob));
             live.add(gradient, prompt, &slopes);
         }
-        Ok(value)
+        Ok(Taught { loss: value, measured: sums.map(|sum| sum / n).to_vec() })
+    }
+
+    fn measures(&self) -> &'static [&'static str] {
+        &MEASURES
     }
 
     fn batch(&self, step: usize) -> usize {

@@ -182,6 +182,7 @@ fn a_stream_trains_again_to_the_same_policy_and_the_store_answers_repeats() {
         assert_eq!(one.checkpoints.len(), 4);
         let streams = (one.stream.as_ref().expect("drawn"), two.stream.as_ref().expect("drawn"));
         assert!(streams.0.table().equals(streams.1.table()) && streams.0.height() == 160);
+        assert!(one.curve.table().equals(two.curve.table()) && one.curve.digest() == two.curve.digest());
     }
     // The same pairs in the same order, given.
     let stream = first.trained().and_then(|trained| trained.stream.clone()).expect("drawn");
@@ -282,6 +283,127 @@ fn a_training_on_rankings_is_pytorchs_and_of_two_that_on_pairs() {
     let ranked = finetune_on_rankings(&start, &reference, &rankings(&two), 0.3, &recipe, &ctx).expect("trained");
     let paired = finetune_on_pairs(&start, &reference, &pairs, &Simple { beta: 0.3 }, &recipe, &ctx).expect("trained");
     assert_eq!(ranked.parameters(), paired.parameters());
+    let curve = |policy: &Policy, name: &str| policy.trained().expect("left").curve.floats(name).expect("numbers");
+    for name in crate::domains::preference::measured::NAMES {
+        for (one, other) in curve(&ranked, name).iter().zip(curve(&paired, name)) {
+            assert!((one - other).abs() < 1e-6, "{name}: {one} {other}");
+        }
+    }
     let none = finetune_on_rankings(&start, &reference, &rankings(&two), -1.0, &recipe, &ctx).expect_err("refused");
     assert_eq!(none.to_string(), "`beta` must be from 0.000000001 to 1000000000, got `-1`");
+}
+
+/// What a step measures is what the policy before it, which was kept, says of the step's pairs: by the formulas of DPO and of Kish.
+#[test]
+fn a_curve_tells_of_the_pairs_before_each_step() {
+    let ctx = Context::for_tests();
+    let (policy, reference, _) = laboratory();
+    let mut all = Pairs::none(Digest::of_bytes(b"pairs"));
+    for (chosen, rejected, p) in [(0, 1, 1.0), (2, 5, 0.75), (3, 3, 1.0)] {
+        all.push(0, (chosen, rejected, p));
+    }
+    all.weights = vec![1.0, 3.0, 0.5];
+    let beta = 0.7;
+    let recipe = PairRecipe { epochs: 4, batch: 3, every: 1, lr: 0.3, order: Order::Given, ..PairRecipe::default() };
+    let found = finetune_on_pairs(&policy, &reference, &all, &Simple { beta }, &recipe, &ctx).expect("trains");
+    let trained = found.trained().expect("left");
+    let before = std::iter::once(&policy).chain(trained.checkpoints.iter().map(|(_, kept)| kept));
+    let column = |name: &str| trained.curve.floats(name).expect("numbers");
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / 3.0;
+    for (step, own) in before.take(4).enumerate() {
+        let of = |policy: &Policy, which: &[usize]| which.iter().map(|y| policy.logprob(0, *y)).collect::<Vec<f64>>();
+        let (chosen, rejected) = (of(own, &all.chosen), of(own, &all.rejected));
+        let (other, less) = (of(&reference, &all.chosen), of(&reference, &all.rejected));
+        let deltas: Vec<f64> = (0..3).map(|at| chosen[at] - other[at] - rejected[at] + less[at]).collect();
+        // p σ(−βΔ) − (1 − p) σ(βΔ) = p − σ(βΔ).
+        let pulls: Vec<f64> = (0..3).map(|at| all.preferences[at] - 1.0 / (1.0 + (-beta * deltas[at]).exp())).collect();
+        let sd = |values: &[f64]| {
+            let m = mean(values);
+            (values.iter().map(|x| (x - m) * (x - m)).sum::<f64>() / 3.0).sqrt()
+        };
+        let right = deltas.iter().map(|delta| {
+            if *delta > 0.0 {
+                1.0
+            } else if *delta == 0.0 {
+                0.5
+            } else {
+                0.0
+            }
+        });
+        let want = [
+            ("chosen", mean(&chosen)),
+            ("rejected", mean(&rejected)),
+            ("margin", mean(&deltas)),
+            ("accuracy", mean(&right.collect::<Vec<f64>>())),
+            ("weight", mean(&pulls)),
+            ("margin_sd", sd(&deltas)),
+            ("weight_sd", sd(&pulls)),
+            ("counted", (pulls[0] + 3.0 * pulls[1] + 0.5 * pulls[2]) / 4.5),
+            ("effective", 4.5 * 4.5 / (3.0 * 10.25)),
+        ];
+        for (name, want) in want {
+            let got = column(name)[step];
+            assert!((got - want).abs() < 1e-5, "step {step}, {name}: {got} {want}");
+        }
+        let single = pair_weights(own, &reference, &all, &Simple { beta }).expect("pairs");
+        for (got, want) in single.floats("weight").expect("numbers").iter().zip(&pulls) {
+            assert!((got - want).abs() < 1e-12, "step {step}: {got} {want}");
+        }
+        let slopes = single.floats("by_chosen").expect("numbers");
+        assert!((slopes[1] + 3.0 / 4.5 * beta * pulls[1]).abs() < 1e-12, "{slopes:?}");
+    }
+}
+
+/// A training that an earlier program stored has no numbers beside it: they are computed, and the training keeps its bits.
+#[test]
+fn what_the_store_lacks_of_a_curve_is_computed_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (reference, _, judge) = laboratory();
+    let recipe = SampledRecipe { steps: 20, batch: 8, seed: 1, ..SampledRecipe::default() };
+    let online = || {
+        let (ctx, loss) = (super::super::checkpoint::testing::lab_in(folder.path()), Simple { beta: 0.5 });
+        let heard = super::super::checkpoint::testing::heard(&ctx);
+        let found = finetune_sampled(&reference, &reference, &judge, None, Labels::Drawn, &loss, &recipe, &ctx)
+            .expect("trains");
+        let told = super::super::checkpoint::testing::curves_and_warnings(&heard, "policy::curve");
+        assert_eq!((told.0.len(), told.1), (1, Vec::new()));
+        found
+    };
+    let first = online();
+    let store = crate::store::Store::at(folder.path());
+    let of_curve = store
+        .results()
+        .expect("listed")
+        .into_iter()
+        .filter(|listed| listed.manifest.as_ref().is_ok_and(|manifest| manifest.operation == "policy::curve"));
+    let keys: Vec<String> = of_curve.map(|listed| listed.key.to_hex()).collect();
+    assert_eq!(keys.len(), 1);
+    let mut n_gone = 0;
+    for part in std::fs::read_dir(folder.path().join("keys")).expect("keys").flatten() {
+        for file in std::fs::read_dir(part.path()).expect("a part").flatten() {
+            if file.file_name().to_string_lossy().starts_with(&keys[0]) {
+                std::fs::remove_file(file.path()).expect("gone");
+                n_gone += 1;
+            }
+        }
+    }
+    assert_eq!(n_gone, 1);
+    let again = online();
+    assert_eq!(again.parameters(), first.parameters());
+    let curve = |policy: &Policy| policy.trained().expect("left").curve.clone();
+    assert!(curve(&again).table().equals(curve(&first).table()));
+}
+
+#[test]
+fn a_policy_gradient_tells_of_its_samples() {
+    let (policy, reference, judge) = laboratory();
+    let recipe = ReinforceRecipe { steps: 1, batch: 20_000, n_samples: 2, lr: 0.0, ..ReinforceRecipe::default() };
+    let found = reinforce(&policy, &reference, &judge, &recipe, &Context::for_tests()).expect("trains");
+    let curve = &found.trained().expect("left").curve;
+    let of = |name: &str| curve.floats(name).expect("numbers")[0];
+    // Means over 40 000 samples, within five standard errors and more.
+    assert!((of("log_ratio") - policy.kl(&reference).expect("one shape")).abs() < 0.05, "{}", of("log_ratio"));
+    assert!((of("logprob") + policy.entropy()).abs() < 0.03, "{}", of("logprob"));
+    assert_eq!(of("clipped"), 0.0);
+    assert!(of("advantage") > 0.0);
 }

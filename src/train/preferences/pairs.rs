@@ -78,6 +78,13 @@ impl Pairs {
         Ok(pairs)
     }
 
+    /// The sequences of rows without pairs of them: of rankings.
+    pub fn unpaired(model: &Model, data: &Data, ctx: &Context) -> Result<Pairs, TrainError> {
+        let Encoded { packed, starts, .. } = model.encoded(data, ctx)?;
+        let (all, first_alike, n_rows) = (Vec::new(), String::new(), data.len());
+        Ok(Pairs { packed, starts, all, is_weighted: false, n_alike: 0, first_alike, n_rows })
+    }
+
     /// Pairs of tokens, the chosen sequence of each before the rejected one.
     #[cfg(test)]
     pub fn of_tokens(sequences: &[Vec<u32>], starts: &[u32]) -> Pairs {

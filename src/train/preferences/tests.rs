@@ -199,6 +199,7 @@ fn training_begins_at_the_reference() {
     assert!((curve(&model, "loss")[0] - std::f64::consts::LN_2).abs() < 1e-6, "{:?}", curve(&model, "loss"));
     assert!(curve(&model, "margin")[0].abs() < 1e-5);
     assert!((curve(&model, "weight")[0] - 0.5).abs() < 1e-6);
+    assert_eq!(["counted", "effective"].map(|name| (curve(&model, name)[0] * 1e4).round()), [5e3, 1e4]);
 }
 
 #[test]
@@ -273,6 +274,181 @@ fn weights_count_and_rows_of_weight_nothing_are_left_out() {
     assert!(distance(&ask(&weighted(half)), &alone) < 1e-5);
 }
 
+/// The first step's curve is what single pairs say at the model before it.
+#[test]
+fn weights_of_single_pairs_are_those_of_the_first_step() {
+    let (rows, _) = pairs(6);
+    let labels = soft(&rows, |row| [0.75, 0.0, 1.0, 0.4, 0.5, 0.9][row]);
+    let given = [1.0, 2.0, 0.5, 1.0, 1.0, 3.0];
+    let mut table = labels.table().clone();
+    table.with_column(polars::prelude::Column::new("weight".into(), given.to_vec())).expect("as many rows");
+    let labels = Frame::new(table).named(&["first".to_owned(), "second".to_owned()]);
+    let (model, reference, ctx) = (tiny(0), tiny(1), Context::for_tests());
+    let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 6, ..recipe() };
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let kto = Kto::new(0.5, 1.0, 1.0).expect("valid");
+    let losses: [(&dyn PairLoss, Option<&Model>); 3] =
+        [(&dpo(), Some(&reference)), (&kto, Some(&reference)), (&Simpo::new(2.0, 0.5).expect("valid"), None)];
+    for (loss, reference) in losses {
+        let tuned = finetune_preferences(&model, &rows, &labels, loss, reference, &once, &ctx).expect("trains");
+        let single = pair_weights(&model, &rows, &labels, loss, reference, None, &ctx).expect("pairs");
+        let of = |name: &str| single.floats(name).expect("numbers");
+        let (weights, margins) = (of("weight"), of("margin"));
+        let sd = |values: &[f64]| {
+            let m = mean(values);
+            mean(&values.iter().map(|x| (x - m) * (x - m)).collect::<Vec<f64>>()).sqrt()
+        };
+        let counted = weights.iter().zip(of("given")).map(|(pull, weight)| pull * weight).sum::<f64>() / 8.5;
+        let want = [
+            ("chosen", mean(&of("logprob_chosen"))),
+            ("rejected", mean(&of("logprob_rejected"))),
+            ("margin", mean(&margins)),
+            ("margin_sd", sd(&margins)),
+            ("weight", mean(&weights)),
+            ("weight_sd", sd(&weights)),
+            ("counted", counted),
+            // (Σ w)² / (n Σ w²) of 1, 2, ½, 1, 1, 3.
+            ("effective", 8.5 * 8.5 / (6.0 * 16.25)),
+        ];
+        for (name, want) in want {
+            assert!(
+                (curve(&tuned, name)[0] - want).abs() < 1e-4,
+                "{} {name}: {} {want}",
+                loss.name(),
+                curve(&tuned, name)[0]
+            );
+        }
+        // What the second continuation is preferred in is chosen there.
+        assert_eq!(of("chosen"), [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+    }
+    let of_dpo = pair_weights(&model, &rows, &labels, &dpo(), Some(&model), None, &ctx).expect("pairs");
+    for (pull, p) in of_dpo.floats("weight").expect("numbers").iter().zip(of_dpo.floats("preference").expect("numbers"))
+    {
+        assert!((pull - (p - 0.5)).abs() < 1e-6, "at the reference σ(0) is a half: {pull} {p}");
+    }
+    let n_tokens = curve(&trained(&model, &rows, &labels, &dpo(), &once), "n_tokens")[0];
+    let read: usize = (0..12).map(|row| model.encode(&rows, &ctx).expect("encodes").row(row).len()).sum();
+    assert_eq!(n_tokens, read as f64);
+}
+
+fn ranked(data: &Data, orders: &[&[i64]]) -> Frame {
+    let ids: Vec<String> = data.rows().map(|row| row.id.clone()).collect();
+    let mut columns = vec![polars::prelude::Column::new("id".into(), ids)];
+    for place in 0..orders[0].len() {
+        let of_place: Vec<i64> = orders.iter().map(|order| order[place]).collect();
+        columns.push(polars::prelude::Column::new(format!("rank{}", place + 1).into(), of_place));
+    }
+    Frame::new(polars::prelude::DataFrame::new(orders.len(), columns).expect("columns of one length"))
+}
+
+/// Rows of prompts with three continuations.
+fn triples(n: usize) -> Data {
+    let row = |n: usize| {
+        let texts =
+            [format!(" w{} w{} .", 10 + n % 4, 12 + n % 3), format!(" w{} .", 14 + n % 5), " w3 w3 .".to_owned()];
+        prompt(&format!("w{} w{}", n % 7, 5 + n % 4), &[&texts[0], &texts[1], &texts[2]])
+    };
+    data((0..n).map(row).collect(), vec![0; n]).0
+}
+
+#[test]
+fn rankings_of_two_are_pairs_to_the_bit() {
+    let ((rows, labels), ctx) = (pairs(12), Context::for_tests());
+    let orders: Vec<Vec<i64>> = (0..12).map(|row| vec![row % 2, 1 - row % 2]).collect();
+    let rankings = ranked(&rows, &orders.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let lora = Some(Lora { rank: 2, alpha: 2.0 });
+    for recipe in [recipe(), PreferenceRecipe { lora, ..recipe() }] {
+        let (model, reference) = (tiny(0), tiny(1));
+        let paired =
+            finetune_preferences(&model, &rows, &labels, &dpo(), Some(&reference), &recipe, &ctx).expect("trains");
+        let ranked = finetune_rankings(&model, &rows, &rankings, 0.5, Some(&reference), &recipe, &ctx).expect("trains");
+        assert!(paired.inner.params.values == ranked.inner.params.values && paired.inner.digest != ranked.inner.digest);
+        for name in ["step", "loss", "chosen", "margin", "accuracy", "weight", "margin_sd", "n_tokens"] {
+            for (one, other) in curve(&paired, name).iter().zip(curve(&ranked, name)) {
+                assert!((one - other).abs() < 1e-9, "{name}: {one} {other}");
+            }
+        }
+    }
+}
+
+/// The loss by exponentials as they stand in the formula, and its gradient by central differences along itself.
+#[test]
+fn a_ranking_of_three_has_the_loss_and_gradient_of_plackett_and_luce() {
+    let (rows, ctx, beta) = (triples(4), Context::for_tests(), 0.5);
+    let rankings = ranked(&rows, &[&[0, 1, 2], &[2, 0, 1], &[1, 2, 0], &[2, 1, 0]]);
+    let (model, other) = (tiny(0), tiny(1));
+    let read = Rankings::of(&model, &rows, &rankings, &ctx).expect("rankings");
+    let needs = Needs { reference: true, ..Needs::default() };
+    let reference = Reference::of(&other, &rows, &read.sequences, needs, None, &ctx).expect("read");
+    let recipe = PreferenceRecipe { batch: 4, steps: Some(1), ..PreferenceRecipe::default() };
+    let at = |params: &[f32]| {
+        let of = Trained { model: &model, adapters: None };
+        let mut training = OnRankings {
+            arch: &model.inner.arch,
+            engine: engine::of(of, params.to_vec(), &recipe, None, &ctx.interrupt).expect("an engine"),
+            rankings: &read,
+            reference: &reference,
+            beta,
+            batches: Batches::new(read.lengths(), 4, 1, 0),
+            curves: Curves::new(1),
+            steps: 1,
+            lr: 0.0,
+            work: Work::default(),
+        };
+        let value = training.gradient(0, &mut Random::new(0, "nothing")).expect("a step");
+        let gradient = match &training.engine {
+            Engine::Own { weights, .. } | Engine::Adapted { weights, .. } => weights.grads.clone(),
+            Engine::Device(_) => panic!("on the CPU"),
+        };
+        (value, gradient)
+    };
+    let start = model.inner.params.values.clone();
+    let (value, gradient) = at(&start);
+    let own = Reference::of(&model, &rows, &read.sequences, needs, None, &ctx).expect("read");
+    let score = |at: usize| (beta * (own.of_sequence(at) - reference.of_sequence(at))).exp();
+    let loss = |row: usize, order: [usize; 3]| {
+        let [a, b, c] = order.map(|place| score(3 * row + place));
+        -(a / (a + b + c) * b / (b + c)).ln()
+    };
+    let want = (loss(0, [0, 1, 2]) + loss(1, [2, 0, 1]) + loss(2, [1, 2, 0]) + loss(3, [2, 1, 0])) / 4.0;
+    assert!((value - want).abs() < 1e-4, "{value} {want}");
+    let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+    let moved = |by: f64| -> Vec<f32> {
+        start.iter().zip(&gradient).map(|(x, g)| (f64::from(*x) + by * f64::from(*g) / norm) as f32).collect()
+    };
+    let slope = (at(&moved(1e-2)).0 - at(&moved(-1e-2)).0) / 2e-2;
+    assert!((slope - norm).abs() < 0.01 * norm, "{slope} {norm}");
+}
+
+#[test]
+fn rankings_are_learned_and_wrong_ones_refused() {
+    let (rows, ctx) = (triples(8), Context::for_tests());
+    let orders: Vec<&[i64]> = (0..8).map(|_| [1, 2, 0].as_slice()).collect();
+    let good = ranked(&rows, &orders);
+    let model = tiny(0);
+    let tuned = finetune_rankings(&model, &rows, &good, 0.5, None, &recipe(), &ctx).expect("trains");
+    let losses = curve(&tuned, "loss");
+    // At the reference all six orders are alike.
+    assert!((losses[0] - 6.0_f64.ln()).abs() < 1e-5 && losses.last().is_some_and(|last| *last < 1.0), "{losses:?}");
+    let few = finetune_rankings(&model, &rows, &ranked(&rows, &[[2, 0].as_slice(); 8]), 0.5, None, &recipe(), &ctx);
+    assert!((curve(&few.expect("trains"), "loss")[0] - 2.0_f64.ln()).abs() < 1e-5, "the best two of three");
+    let why = |frame: &Frame| {
+        finetune_rankings(&model, &rows, frame, 0.5, None, &recipe(), &ctx)
+            .map(|_| ())
+            .expect_err("refused")
+            .to_string()
+    };
+    let mut twice = orders.clone();
+    twice[3] = &[1, 1, 0];
+    assert!(why(&ranked(&rows, &twice)).contains("names a continuation twice"));
+    twice[3] = &[1, 3, 0];
+    assert!(why(&ranked(&rows, &twice)).contains("is `3`, and it has the continuations 0 to 2"));
+    let part = ranked(&data(rows.rows().take(7).map(|row| row.input.clone()).collect(), vec![0; 7]).0, &orders[..7]);
+    assert!(why(&part).contains("has none"), "{}", why(&part));
+    let beta = finetune_rankings(&model, &rows, &good, -1.0, None, &recipe(), &ctx).map(|_| ()).expect_err("refused");
+    assert_eq!(beta.to_string(), "`beta` must be from 0.000000001 to 1000000000, got `-1`");
+}
+
 #[test]
 fn a_run_that_was_ended_goes_on_to_the_same_bits_on_any_number_of_threads() {
     let (model, (rows, labels)) = (tiny(0), pairs(32));
@@ -297,7 +473,20 @@ fn a_run_that_was_ended_goes_on_to_the_same_bits_on_any_number_of_threads() {
         for _ in 0..2 {
             let again = run(&recipe, &lab_in(folder.path())).expect("goes on, then stored");
             assert!(bits(&again) == bits(&whole));
-            for name in ["step", "loss", "chosen", "rejected", "margin", "accuracy", "weight"] {
+            for name in [
+                "step",
+                "loss",
+                "chosen",
+                "rejected",
+                "margin",
+                "accuracy",
+                "weight",
+                "margin_sd",
+                "weight_sd",
+                "counted",
+                "effective",
+                "n_tokens",
+            ] {
                 assert_eq!(curve(&again, name), curve(&whole, name), "{name}");
             }
         }
@@ -420,8 +609,8 @@ fn every_option_is_in_the_derivation() {
     let pairs = Pairs::of(&model, &rows, &read, &ctx).expect("pairs");
     let digest = |recipe: &PreferenceRecipe, loss: &dyn PairLoss, reference: &Model| {
         let (recipe, data, labels) = (&recipe.settled(&model, 8).expect("fits"), &rows, &labels);
-        let (model, pairs) = (&model, &pairs);
-        Preferences { of: Trained { model, adapters: None }, data, labels, pairs, loss, reference, recipe }.digest()
+        let (model, goal) = (&model, Goal::Pairs { pairs: &pairs, loss });
+        Preferences { of: Trained { model, adapters: None }, data, labels, goal, reference, recipe }.digest()
     };
     let first = PreferenceRecipe { epochs: None, steps: Some(7), ..recipe() };
     for (name, says, changed) in first.variants() {

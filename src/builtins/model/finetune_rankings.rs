@@ -30,7 +30,7 @@ pub fn function() -> Function {
              continuations of the same tokens are left out with a warning. `prefer_lm::rankings` samples continuations and ranks them by a reward.",
         )
         .source("Rafailov et al. 2023, arXiv 2305.18290, appendix A.3; Plackett 1975; Luce 1959")
-        .param::<Model>("model", "a causal model; its head, if it has one, is left behind")
+        .param::<Model>("model", "a causal model; its head, if any, is dropped")
         .param::<Data>("data", "prompts with continuations, without test rows")
         .param::<Frame>("rankings", "`id`, `rank1`, `rank2`, … (places of the row's continuations from 0, the best first), and `weight` where they do not all count alike")
         .options::<FinetuneRankingsOptions>()

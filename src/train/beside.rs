@@ -8,6 +8,9 @@ use crate::core::random::Random;
 use crate::store::StoreError;
 use crate::store::memo::{Content, Done, Operation, Partial, Step, perform};
 
+/// What runs a training again and gives its numbers.
+type Again<'a, E> = dyn Fn(&Context, &Partial) -> Result<Vec<f32>, E> + 'a;
+
 /// The numbers of a training before they are looked up.
 pub(super) struct Beside<'a, E> {
     /// The training's, by which this one is named.
@@ -16,8 +19,7 @@ pub(super) struct Beside<'a, E> {
     pub shape: [usize; 2],
     /// Where it was just computed.
     pub fresh: Option<Vec<f32>>,
-    /// Runs it again and gives its numbers.
-    pub again: &'a dyn Fn(&Context, &Partial) -> Result<Vec<f32>, E>,
+    pub again: &'a Again<'a, E>,
 }
 
 impl<E: From<StoreError> + From<Interrupted>> Beside<'_, E> {

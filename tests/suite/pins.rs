@@ -170,7 +170,7 @@ fn with_kernels(kernels: Kernels) -> (String, Pins) {
         assert!(before.is_none(), "two operations are called `{name}`");
         class = manifest.kernels;
     }
-    assert_eq!(pins.len(), 61, "{:#?}", pins.keys());
+    assert_eq!(pins.len(), 63, "{:#?}", pins.keys());
     (class, pins)
 }
 

@@ -37,7 +37,7 @@ pub fn function() -> Function {
         .returns("Model")
         .also_method::<Model>()
         .example(
-            "let rows = data::of([#{ id: \"a\", prompt: \"the dog\", continuations: [\"sings\", \"barks\", \"sleeps\"] }], #{ test_share: 0.0 });\n\
+            "let rows = data::of([#{ id: \"a\", prompt: \"the dog\", continuations: [\" sings\", \" barks\", \" sleeps\"] }], #{ test_share: 0.0 });\n\
              let model = model::untrained(rows, #{ seed: 0 });\n\
              let ranked = frame::of(#{ id: [\"a\"], rank1: [1], rank2: [2], rank3: [0] });\n\
              let tuned = model.finetune_rankings(rows, ranked, #{ steps: 30, lr: 1e-2, seed: 0 });\n\
@@ -46,12 +46,12 @@ pub fn function() -> Function {
             "true",
         )
         .fails(
-            "let rows = data::of([#{ id: \"a\", prompt: \"the dog\", continuations: [\"sings\", \"barks\"] }], #{ test_share: 0.0 });\n\
+            "let rows = data::of([#{ id: \"a\", prompt: \"the dog\", continuations: [\" sings\", \" barks\"] }], #{ test_share: 0.0 });\n\
              model::untrained(rows).finetune_rankings(rows, frame::of(#{ id: [\"a\"], rank1: [1], rank2: [2] }))",
             "`rank2` of the row `a` is `2`, and it has the continuations 0 to 1",
         )
         .fails(
-            "let rows = data::of([#{ id: \"a\", prompt: \"the dog\", continuations: [\"sings\", \"barks\"] }], #{ test_share: 0.0 });\n\
+            "let rows = data::of([#{ id: \"a\", prompt: \"the dog\", continuations: [\" sings\", \" barks\"] }], #{ test_share: 0.0 });\n\
              model::untrained(rows).finetune_rankings(rows, frame::of(#{ id: [\"a\"], rank1: [1] }))",
             "the frame has no columns `rank1` and `rank2`",
         )

@@ -23,6 +23,7 @@ pub const ALL: &[(&str, Entry)] = &[
     ("parquet", parquet),
     ("safetensors", safetensors),
     ("gguf", gguf),
+    ("onnx", onnx),
     ("tokenizer", tokenizer),
     ("config", config),
     ("record", record),
@@ -217,6 +218,10 @@ pub fn config(bytes: &[u8]) -> Result<String, String> {
     let stranger = checkpoint(|files| files.config = bytes.to_vec());
     stranger
         .or_else(|why| saved(|files| Model::from_bytes(None, bytes, &files.weights, &files.tokenizer)).map_err(|_| why))
+}
+
+pub fn onnx(bytes: &[u8]) -> Result<String, String> {
+    w2s::models::onnx::to_safetensors("model.onnx", bytes).map(|read| read.len().to_string()).map_err(text)
 }
 
 pub fn gguf(bytes: &[u8]) -> Result<String, String> {

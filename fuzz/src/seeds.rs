@@ -91,6 +91,7 @@ pub fn of(name: &str) -> Vec<Vec<u8>> {
             strangers.chain(SAVED.iter().map(|files| files.config.clone())).chain(beside()).collect()
         }
         "gguf" => vec![gguf()],
+        "onnx" => vec![include_bytes!("../../tests/reference/onnx_bert.onnx").to_vec()],
         "tokenizer" => tokenizers().into_iter().map(|json| json.to_string().into()).collect(),
         "record" => {
             let small = members::open(&small_bundle()).expect("a zip");

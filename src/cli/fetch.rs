@@ -64,7 +64,7 @@ fn list(store: &Store) -> String {
     for package in PACKAGES {
         let state = if package.is_fetched(store) { "fetched" } else { "not fetched" };
         text += &format!(
-            "{:<8} {state}\n         {}\n         licence: {}; Python package {}, {} MB\n",
+            "{:<10} {state}\n           {}\n           licence: {}; Python package {}, {} MB\n",
             package.id,
             package.about,
             package.licence,
@@ -72,8 +72,8 @@ fn list(store: &Store) -> String {
             package.bytes() / 1_000_000
         );
     }
-    text += "\nhub:OWNER/NAME[@REVISION], or OWNER/NAME\n         a checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names; `w2s help model::load` lists the families.\n         HF_TOKEN is told to that host alone; HF_HOME's cache is used; HF_HUB_OFFLINE=1 asks nobody\n";
-    text += "\nhub:datasets/OWNER/NAME[/CONFIG]\n         a data set of the same host as Parquet; `tasks` in `w2s help` says which are read as tasks\n";
+    text += "\nhub:OWNER/NAME[@REVISION], or OWNER/NAME\n           a checkpoint of the Hugging Face hub, or of the host that HF_ENDPOINT names; `w2s help model::load` lists the families.\n           HF_TOKEN is told to that host alone; HF_HOME's cache is used; HF_HUB_OFFLINE=1 asks nobody\n";
+    text += "\nhub:datasets/OWNER/NAME[/CONFIG]\n           a data set of the same host as Parquet; `tasks` in `w2s help` says which are read as tasks\n";
     text += &format!("\nThe store is {}", store.root().display());
     text
 }
@@ -97,13 +97,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::at(folder.path());
         let text = list(&store);
-        assert!(text.contains("minilm   not fetched") && text.contains("Apache-2.0"), "{text}");
+        assert!(text.contains("minilm     not fetched") && text.contains("Apache-2.0"), "{text}");
         let hub = Hub::at("http://127.0.0.1:1");
         let error = fetch("minilmm", &store, &Context::for_tests(), &hub).expect_err("unknown");
         assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
         assert_eq!(
             error.hint().as_deref(),
-            Some("there are minilm, mpnet, smollm2, sarcasm, newsgroups, and hub:OWNER/NAME")
+            Some("there are minilm, minilm-l3, mpnet, smollm2, sarcasm, newsgroups, and hub:OWNER/NAME")
         );
     }
 }

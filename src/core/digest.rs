@@ -31,6 +31,11 @@ impl Digest {
         blake3::Hash::from_hex(hex).ok().filter(|_| is_lower).map(|hash| Digest(*hash.as_bytes()))
     }
 
+    /// Its first eight bytes, as a number: where these are equal, the whole is asked.
+    pub fn brief(&self) -> u64 {
+        u64::from_le_bytes(self.0.first_chunk().copied().unwrap_or_default())
+    }
+
     /// As [`short`] of its text.
     pub fn short(self) -> String {
         short(&self.to_hex()).to_owned()
@@ -83,11 +88,21 @@ pub struct DigestBuilder {
 
 impl DigestBuilder {
     /// Adds raw bytes under a name.
-    pub fn bytes(mut self, name: &str, bytes: &[u8]) -> Self {
+    pub fn bytes(self, name: &str, bytes: &[u8]) -> Self {
+        self.begin(name, bytes.len()).go_on(bytes)
+    }
+
+    /// Begins bytes that are added part by part, of so many in all.
+    pub fn begin(mut self, name: &str, n_bytes: usize) -> Self {
         self.hasher.update(&(name.len() as u64).to_le_bytes());
         self.hasher.update(name.as_bytes());
-        self.hasher.update(&(bytes.len() as u64).to_le_bytes());
-        self.hasher.update(bytes);
+        self.hasher.update(&(n_bytes as u64).to_le_bytes());
+        self
+    }
+
+    /// The next part of them.
+    pub fn go_on(mut self, part: &[u8]) -> Self {
+        self.hasher.update(part);
         self
     }
 

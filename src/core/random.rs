@@ -67,6 +67,13 @@ impl Random {
         }
     }
 
+    /// The numbers 0..n in random order, as [`Random::permutation`] has them, in half the memory.
+    pub fn order(&mut self, n: u32) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..n).collect();
+        self.shuffle(&mut order);
+        order
+    }
+
     /// The numbers 0..n in random order.
     pub fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();

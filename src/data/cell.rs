@@ -1,8 +1,9 @@
 //! One cell of a record: a value as JSON has them, small, whose text is shared with the row that is made of it.
 
+use super::Text;
+use super::arena::Arena;
 use crate::frames::json::Token;
 use serde_json::{Number, Value};
-use std::sync::Arc;
 
 /// What a record has in one column. Of 24 bytes, where a [`Value`] has 72: a million rows are made of these.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,7 +14,7 @@ pub enum Cell {
     Null,
     Bool(bool),
     Number(Number),
-    Text(Arc<str>),
+    Text(Text),
     /// An array or an object.
     Nested(Box<Value>),
 }
@@ -50,14 +51,24 @@ impl Cell {
     }
 }
 
-impl From<Value> for Cell {
-    fn from(value: Value) -> Cell {
+impl Cell {
+    /// A value whose text goes to an arena.
+    pub(super) fn of(value: Value, arena: &mut Arena) -> Cell {
         match value {
             Value::Null => Cell::Null,
             Value::Bool(value) => Cell::Bool(value),
             Value::Number(number) => Cell::Number(number),
-            Value::String(text) => Cell::Text(text.into()),
+            Value::String(text) => Cell::Text(arena.keep(&text)),
             nested => Cell::Nested(Box::new(nested)),
+        }
+    }
+}
+
+impl From<Value> for Cell {
+    fn from(value: Value) -> Cell {
+        match value {
+            Value::String(text) => Cell::Text(text.into()),
+            other => Cell::of(other, &mut Arena::default()),
         }
     }
 }
@@ -74,13 +85,13 @@ impl From<&str> for Cell {
     }
 }
 
-/// A token that is a whole value; none for an opened array or object and for what has no number of 64 bits.
-pub(super) fn whole(token: &Token) -> Option<Cell> {
+/// A token that is a whole value, its text in the arena; none for an opened array or object and for what has no number of 64 bits.
+pub(super) fn whole(token: &Token, arena: &mut Arena) -> Option<Cell> {
     Some(match token {
         Token::Null => Cell::Null,
         Token::Bool(value) => Cell::Bool(*value),
         Token::Int(value) => Cell::Number((*value).into()),
-        Token::Text(text) => Cell::Text((&**text).into()),
+        Token::Text(text) => Cell::Text(arena.keep(text)),
         Token::Wide(_) | Token::Float(_) | Token::Array | Token::Object => return None,
     })
 }

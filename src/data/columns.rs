@@ -1,10 +1,11 @@
 //! From records to a data set: which columns are the input, the target, the id, the group, the split, the difficulty.
 
+use super::arena::Arena;
 use super::cell::Cell;
 use super::read::{Records, described};
 use super::same::own_group;
 use super::target::ordinal;
-use super::{Data, DataError, Input, MAX_CLASSES, MAX_NAME, MAX_TEXT, Prompt, Row, Source, Split, Target};
+use super::{Data, DataError, Input, MAX_CLASSES, MAX_NAME, MAX_TEXT, Prompt, Row, Source, Split, Target, Text};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub struct Mapping {
 /// without groups rows with the same input (of prompts: the same prompt) are one group, so that no text is on two sides
 /// of a split. Without a split column about `test_share` of the rows, by group, balanced by class and drawn by `seed`, are test rows.
 pub fn source(
-    records: Records,
+    mut records: Records,
     name: &str,
     mapping: &Mapping,
     test_share: f64,
@@ -50,37 +51,50 @@ pub fn source(
     let input = InputColumns::of(&records, mapping)?;
     let places = Places::of(&records, mapping)?;
     let asked = TargetColumn::of(&records, mapping, &input)?;
-    let cells = Cells { records: &records };
     let n = records.len();
+    // Classes become numbers before there are rows, so that their cells need not be held beside these; what is wrong with a row is said first.
+    let classes = match asked {
+        TargetColumn::Classes(Some(column)) => {
+            let classes = Cells { records: &records }.classes(column, mapping.classes.as_deref());
+            if classes.is_ok() && !places.need(column) && !input.needs(column) {
+                records.forget(column);
+            }
+            Some(classes)
+        }
+        _ => None,
+    };
+    let cells = Cells { records: &records };
     let mut rows = Vec::with_capacity(n);
+    let mut names = Arena::default();
     for idx in 0..n {
-        rows.push(places.row(&cells, idx, input.read(&cells, idx)?)?);
+        rows.push(places.row(&cells, idx, input.read(&cells, idx)?, &mut names)?);
     }
+    drop(names);
     let n_sequences = rows.first().map_or(1, |row: &Row| row.input.n_sequences());
     let target = match asked {
-        TargetColumn::Classes(Some(column)) => {
-            let (names, truth) = cells.classes(column, mapping.classes.as_deref())?;
-            Target::Classes { names, truth: Some(truth) }
-        }
-        TargetColumn::Classes(None) => {
-            Target::Classes { names: mapping.classes.clone().unwrap_or_default(), truth: None }
-        }
+        TargetColumn::Classes(_) => match classes {
+            Some(classes) => {
+                let (names, truth) = classes?;
+                Target::Classes { names, truth: Some(truth) }
+            }
+            None => Target::Classes { names: mapping.classes.clone().unwrap_or_default(), truth: None },
+        },
         TargetColumn::Preference(column) => {
             let rows = (0..n).map(|idx| cells.preference(idx, column, n_sequences));
             Target::Preference { truth: Some(rows.collect::<Result<Vec<_>, _>>()?.concat()) }
         }
         TargetColumn::Answer(column) => {
-            Target::Answer { truth: (0..n).map(|idx| cells.name(idx, column)).collect::<Result<_, _>>()? }
+            Target::Answer { truth: (0..n).map(|idx| cells.named(idx, column)).collect::<Result<_, _>>()? }
         }
         TargetColumn::Unnamed if n_sequences > 1 => Target::Preference { truth: None },
         TargetColumn::Unnamed => Target::None,
     };
     // Rows share the texts, and need nothing else of the records.
     drop(records);
-    let all_train = Source::with_target(name, rows, target)?;
+    let all_train = Source::unnamed(name, rows, target)?;
     refuse_one_class(&all_train)?;
     if places.split.is_some() || test_share == 0.0 {
-        Ok(all_train)
+        Ok(all_train.named())
     } else {
         with_test_rows(all_train, test_share, seed)
     }
@@ -99,7 +113,7 @@ fn refuse_one_class(source: &Source) -> Result<(), DataError> {
     Err(DataError::OneClass { name: source.name.clone(), class: source.classes.get(usize::from(*first)).cloned() })
 }
 
-/// Makes about `share` of the rows test rows, by group and balanced by class.
+/// Makes about `share` of the rows test rows, by group and balanced by class. Gives the data set its digest.
 pub fn with_test_rows(source: Source, share: f64, seed: u64) -> Result<Source, DataError> {
     let n_groups = source.group_of.iter().max().map_or(0, |last| *last as usize + 1);
     let fails = || DataError::NoSide { share, n_groups };
@@ -137,11 +151,20 @@ impl Places {
         })
     }
 
-    /// The row of a record.
-    pub fn row(&self, cells: &Cells, idx: usize, input: Input) -> Result<Row, DataError> {
+    /// Whether a row's place is told by this column.
+    fn need(&self, column: usize) -> bool {
+        [self.id, self.group, self.split, self.difficulty].contains(&Some(column))
+    }
+
+    /// The row of a record; names that are not in the records go to the arena.
+    pub fn row(&self, cells: &Cells, idx: usize, input: Input, names: &mut Arena) -> Result<Row, DataError> {
+        let number = match self.id {
+            None => names.keep(&idx.to_string()),
+            Some(column) => cells.name(idx, column, names)?,
+        };
         Ok(Row {
-            id: self.id.map_or_else(|| Ok(idx.to_string()), |column| cells.name(idx, column))?,
-            group: self.group.map_or_else(|| Ok(own_group(&input)), |column| cells.name(idx, column).map(Arc::from))?,
+            id: number,
+            group: self.group.map_or_else(|| Ok(own_group(&input)), |column| cells.name(idx, column, names))?,
             split: self.split.map_or(Ok(Split::Train), |column| cells.split(idx, column))?,
             difficulty: self.difficulty.map_or(Ok(f32::NAN), |column| cells.difficulty(idx, column))?,
             input,
@@ -187,6 +210,14 @@ impl InputColumns {
             },
             _ => InputColumns::Text(column(text, "text")?),
         })
+    }
+
+    /// Whether an input is made of this column.
+    fn needs(&self, column: usize) -> bool {
+        match self {
+            InputColumns::Text(own) | InputColumns::Tokens(own) | InputColumns::Features(own) => *own == column,
+            InputColumns::Prompt { prompt, continuations } => *prompt == Some(column) || *continuations == column,
+        }
     }
 
     fn read(&self, cells: &Cells, idx: usize) -> Result<Input, DataError> {
@@ -265,7 +296,7 @@ impl Cells<'_> {
     }
 
     /// A text with something in it.
-    pub fn text(&self, record: usize, column: usize) -> Result<Arc<str>, DataError> {
+    pub fn text(&self, record: usize, column: usize) -> Result<Text, DataError> {
         match self.cell(record, column) {
             Cell::Text(text) if text.len() > MAX_TEXT => {
                 let field = self.records.columns.get(column).map_or("", String::as_str);
@@ -337,8 +368,18 @@ impl Cells<'_> {
         Ok(values.into_iter().map(|value| value as f32).collect())
     }
 
-    /// An id or a group: text or an integer.
-    fn name(&self, record: usize, column: usize) -> Result<String, DataError> {
+    /// An id or a group, text or an integer: the record's own text, or one in the arena.
+    fn name(&self, record: usize, column: usize, names: &mut Arena) -> Result<Text, DataError> {
+        match self.cell(record, column) {
+            Cell::Text(text) if !text.is_empty() && text.len() <= MAX_NAME && text.trim() == &**text => {
+                Ok(text.clone())
+            }
+            _ => self.named(record, column).map(|name| names.keep(&name)),
+        }
+    }
+
+    /// The same as a text of its own.
+    fn named(&self, record: usize, column: usize) -> Result<String, DataError> {
         self.scalar(record, column).ok_or_else(|| self.misfit(record, column, "text or an integer"))
     }
 
@@ -400,9 +441,8 @@ impl Cells<'_> {
             };
             labels_of.push(number);
         }
-        let labels: Vec<&str> = labels_of.iter().map(|at| known.get(*at as usize).map_or("", String::as_str)).collect();
         let Some(given) = given else {
-            let classes = self.found_classes(column, &labels)?;
+            let classes = self.found_classes(column, &known, &labels_of)?;
             let class_of: Vec<Option<u16>> = known.iter().map(|label| index_of(&classes, label)).collect();
             let truth = labels_of.iter().filter_map(|at| *class_of.get(*at as usize)?).collect();
             return Ok((classes, truth));
@@ -457,14 +497,15 @@ impl Cells<'_> {
 
     /// The distinct labels: by number if all are integers, else by text. Integers beside words are refused: the words may be names
     /// for the integers, and every one would be a class of its own.
-    fn found_classes(&self, column: usize, labels: &[&str]) -> Result<Vec<String>, DataError> {
-        let distinct: BTreeSet<&str> = labels.iter().copied().collect();
+    fn found_classes(&self, column: usize, known: &[String], labels_of: &[u32]) -> Result<Vec<String>, DataError> {
+        let distinct: BTreeSet<&str> = known.iter().map(String::as_str).collect();
         if distinct.len() > MAX_CLASSES {
             return Err(DataError::TooMany { what: "different labels".into(), n: distinct.len(), most: MAX_CLASSES });
         }
         let mut classes: Vec<String> = distinct.into_iter().map(str::to_owned).collect();
-        let is_integer = |label: &&str| label.parse::<i64>().is_ok();
-        let (word, integer) = (labels.iter().position(|label| !is_integer(label)), labels.iter().position(is_integer));
+        let is_integer: Vec<bool> = known.iter().map(|label| label.parse::<i64>().is_ok()).collect();
+        let first = |is: bool| labels_of.iter().position(|at| is_integer.get(*at as usize) == Some(&is));
+        let (word, integer) = (first(false), first(true));
         match (word, integer) {
             (Some(word), Some(integer)) => Err(self.mixed(column, (word, "a word"), (integer, "an integer"))),
             (Some(_), None) => Ok(classes),

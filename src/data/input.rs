@@ -1,13 +1,12 @@
 //! What a model reads of a row: text, tokens, a prompt with continuations, or features.
 
-use super::{DataError, MAX_CLASSES, MAX_TEXT, Row};
-use std::sync::Arc;
+use super::{DataError, MAX_CLASSES, MAX_TEXT, Row, Text};
 
 /// The input of one row. All rows of a data set have one kind, and as many continuations or features as each other.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// Shared with whatever else holds the same text, such as the row's group.
-    Text(Arc<str>),
+    Text(Text),
     /// Token ids of the model's own tokenizer, read as they are.
     Tokens(Box<[u32]>),
     Prompt(Box<Prompt>),
@@ -184,7 +183,7 @@ pub(crate) mod tests {
     /// Training rows `r0`, `r1`, … with these inputs, each a group of its own.
     pub(crate) fn rows(inputs: Vec<Input>) -> Vec<Row> {
         let row = |(idx, input)| Row {
-            id: format!("r{idx}"),
+            id: format!("r{idx}").into(),
             input,
             group: format!("g{idx}").into(),
             split: Split::Train,

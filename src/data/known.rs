@@ -14,11 +14,14 @@
 //! is told of whole texts.
 
 use super::read::Records;
+use super::same::identity;
 use super::vault::{ExchangedTruth, exchanged};
 use super::{Data, DataError, Row, Source, Split, TargetKind, VaultSize};
 use crate::core::context::{Context, DryRun, Event, Form};
 use crate::core::digest::Digest;
 use crate::frames::Sources;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,11 +65,11 @@ impl Origin {
         let builder = Digest::of("data/draw", 1).float("test_share", self.drawn?);
         let builder = builder.text("ids_of", self.ids_of.as_deref().unwrap_or_default());
         // Rows of no file and no named set are known by what they are.
-        let of = match (&self.ids_of, self.content.is_empty()) {
-            (None, true) => &source.identities,
-            _ => &self.content,
+        let named = match (&self.ids_of, self.content.is_empty()) {
+            (None, true) => source.rows.iter().fold(builder, |builder, row| builder.digest("of", identity(&row.input))),
+            _ => self.content.iter().fold(builder, |builder, digest| builder.digest("of", *digest)),
         };
-        Some(of.iter().fold(builder, |builder, digest| builder.digest("of", *digest)).finish())
+        Some(named.finish())
     }
 }
 
@@ -77,14 +80,50 @@ pub struct TestRows(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     /// By what a model reads.
-    inputs: HashMap<Digest, Arc<KnownFrom>>,
+    inputs: Rows,
     /// By data set and id, as [`known_as`] has them.
-    ids: HashMap<Digest, Arc<KnownFrom>>,
+    ids: Rows,
     /// The words that decide test rows and those that decide train rows, by question and language: of each data set.
     words: HashMap<String, Vec<Words>>,
     /// How many cells, one in the other, are at work, and what each change of theirs replaced.
     depth: usize,
     log: Vec<Undo>,
+}
+
+/// Rows by a digest, whose first bytes are its place: of a row of which these are not here, the whole is not made.
+#[derive(Default)]
+struct Rows(HashTable<(Digest, Arc<KnownFrom>)>);
+
+impl Rows {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Makes room for so many more.
+    fn reserve(&mut self, n: usize) {
+        self.0.reserve(n, |(held, _)| held.brief());
+    }
+
+    fn get(&self, brief: u64, whole: impl FnOnce() -> Digest) -> Option<&Arc<KnownFrom>> {
+        let whole = std::cell::LazyCell::new(whole);
+        let found = self.0.find(brief, |(held, _)| held.brief() == brief && *held == *whole);
+        found.map(|(_, from)| from)
+    }
+
+    fn insert(&mut self, digest: Digest, from: Arc<KnownFrom>) -> Option<Arc<KnownFrom>> {
+        match self.0.entry(digest.brief(), |(held, _)| *held == digest, |(held, _)| held.brief()) {
+            Entry::Occupied(mut found) => Some(std::mem::replace(&mut found.get_mut().1, from)),
+            Entry::Vacant(place) => {
+                place.insert((digest, from));
+                None
+            }
+        }
+    }
+
+    fn remove(&mut self, digest: &Digest) -> Option<Arc<KnownFrom>> {
+        let found = self.0.find_entry(digest.brief(), |(held, _)| held == digest).ok()?;
+        Some(found.remove().0.1)
+    }
 }
 
 /// What a change replaced.
@@ -169,7 +208,7 @@ struct Words {
 /// What a frame says of a row.
 fn brought_as(row: &Row, origin: &Origin) -> Option<Split> {
     let held = [(Split::Vault, &origin.vault_ids), (Split::Test, &origin.test_ids)];
-    held.into_iter().find(|(_, ids)| ids.contains(&row.id)).map(|(split, _)| split)
+    held.into_iter().find(|(_, ids)| ids.contains(&*row.id)).map(|(split, _)| split)
 }
 
 /// How many rows are held out elsewhere, by what they are known, and where each belongs.
@@ -347,10 +386,10 @@ impl Known {
         let mut met = Met { held_out: vec![None; source.rows.len()], ..Met::default() };
         let mut groups: HashMap<u32, Split> = HashMap::new();
         let places = source.identities.iter().zip(&source.group_of).zip(&mut met.held_out);
-        for (row, ((input, group), slot)) in source.rows.iter().zip(places) {
+        for (row, ((brief, group), slot)) in source.rows.iter().zip(places) {
             let known_id = self.known_id(row, origin).map(|from| **from);
             let by_id = known_id.and_then(|from| from.in_other(own)).max(brought_as(row, origin));
-            let known_input = self.inputs.get(input).map(|from| **from);
+            let known_input = self.inputs.get(*brief, || identity(&row.input)).map(|from| **from);
             let by_input = known_input.and_then(|from| from.in_other(own));
             let mut redrawn = [known_id, known_input].into_iter().flatten().map(|from| from.is_redrawn(own));
             if row.split == Split::Train && by_id.max(by_input).is_none() && redrawn.any(|is| is) {
@@ -377,16 +416,20 @@ impl Known {
     }
 
     fn known_id(&self, row: &Row, origin: &Origin) -> Option<&Arc<KnownFrom>> {
-        origin.ids_of.as_ref().and_then(|set| self.ids.get(&known_as(set, &row.id)))
+        let id = known_as(origin.ids_of.as_ref()?, &row.id);
+        self.ids.get(id.brief(), || id)
     }
 
     /// Knows the held-out rows of `data`, which was made as `own`, from now on.
     fn note_rows(&mut self, data: &Data, own: KnownFrom, origin: &Origin) {
-        let rows = data.source().rows.iter().zip(&data.source().identities);
+        let held_out = || data.source().rows.iter().filter(|row| row.split != Split::Train);
+        let n = held_out().count();
+        self.inputs.reserve(n);
+        self.ids.reserve(if origin.ids_of.is_some() { n } else { 0 });
         let [in_test, in_vault] = [Split::Test, Split::Vault].map(|split| Arc::new(KnownFrom { split, ..own }));
-        for (row, input) in rows.filter(|(row, _)| row.split != Split::Train) {
+        for row in held_out() {
             let fresh = if row.split == Split::Vault { &in_vault } else { &in_test };
-            self.note_input(*input, fresh.clone());
+            self.note_input(identity(&row.input), fresh.clone());
             if let Some(set) = &origin.ids_of {
                 self.note_id(known_as(set, &row.id), fresh.clone());
             }
@@ -394,7 +437,7 @@ impl Known {
     }
 
     fn note_input(&mut self, input: Digest, fresh: Arc<KnownFrom>) {
-        let before = self.inputs.get(&input).cloned();
+        let before = self.inputs.get(input.brief(), || input).cloned();
         self.inputs.insert(input, both(before.as_ref(), fresh));
         if self.depth > 0 {
             self.log.push(Undo::Input(input, before));
@@ -402,7 +445,7 @@ impl Known {
     }
 
     fn note_id(&mut self, id: Digest, fresh: Arc<KnownFrom>) {
-        let before = self.ids.get(&id).cloned();
+        let before = self.ids.get(id.brief(), || id).cloned();
         self.ids.insert(id, both(before.as_ref(), fresh));
         if self.depth > 0 {
             self.log.push(Undo::Id(id, before));
@@ -507,11 +550,15 @@ fn warn_of_alike_classes(ctx: &Context, source: &Source) {
 fn warn_of_repeats(ctx: &Context, source: &Source) {
     let side = |is_train: bool| {
         let rows = source.rows.iter().zip(&source.identities);
-        rows.filter(move |(row, _)| (row.split == Split::Train) == is_train).map(|(_, input)| *input)
+        rows.filter(move |(row, _)| (row.split == Split::Train) == is_train)
     };
-    let test: HashSet<Digest> = side(false).collect();
-    let seen: HashSet<Digest> = side(true).filter(|input| test.contains(input)).collect();
-    let n = side(false).filter(|input| seen.contains(input)).count();
+    // First by the first bytes, which are equal of few rows.
+    let test: HashSet<u64> = side(false).map(|(_, brief)| *brief).collect();
+    let alike = side(true).filter(|(_, brief)| test.contains(brief));
+    let seen: HashMap<Digest, u64> = alike.map(|(row, brief)| (identity(&row.input), *brief)).collect();
+    let briefs: HashSet<u64> = seen.values().copied().collect();
+    let repeated = |(row, brief): &(&Row, &u64)| briefs.contains(brief) && seen.contains_key(&identity(&row.input));
+    let n = side(false).filter(repeated).count();
     if n > 0 {
         let name = &source.name;
         ctx.warn(format!(

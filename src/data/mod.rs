@@ -12,6 +12,7 @@
 //! Reading files is in [`read`]; what their columns mean is in [`columns`]; data sets that are fetched are in [`sets`].
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+mod arena;
 pub mod cell;
 pub mod columns;
 mod error;
@@ -28,6 +29,7 @@ mod texts;
 mod vault;
 mod view;
 
+pub use arena::{Arena, Text};
 pub use error::DataError;
 pub use input::{Input, InputKind, MAX_FEATURES, Prompt};
 pub use known::{Learned, Origin, TestRows};
@@ -36,11 +38,9 @@ pub use vault::{ExchangedTruth, VaultSize};
 pub use view::Data;
 
 use crate::core::digest::Digest;
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use rayon::prelude::*;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
 use target::Truth;
 
 /// Which side a row is on for good.
@@ -70,10 +70,10 @@ impl Split {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Unique within the data set; frames are joined by it.
-    pub id: String,
+    pub id: Text,
     pub input: Input,
     /// Rows of one group stay on one side of every split.
-    pub group: Arc<str>,
+    pub group: Text,
     pub split: Split,
     /// 0 (easy) to 1 (hard), NaN where unknown.
     pub difficulty: f32,
@@ -92,8 +92,8 @@ pub struct Source {
     truth: Truth,
     /// For each row the number of its group, in order of first appearance; groups that hold the same row are one.
     group_of: Vec<u32>,
-    /// For each row what tells that another one is the same to a model.
-    identities: Vec<Digest>,
+    /// For each row what tells that another one is the same to a model, in brief.
+    identities: Vec<u64>,
     /// Where the program drew the split: the same for all draws of these rows.
     draw: Option<Digest>,
     pub digest: Digest,
@@ -125,14 +125,26 @@ impl Source {
     /// a repeated one, a truth of another length or with an index beyond the classes, a difficulty outside 0..1 (NaN is
     /// allowed), a preference without continuations that differ, and on inputs beyond the limits of this module.
     pub fn with_target(name: impl Into<String>, rows: Vec<Row>, target: Target) -> Result<Source, DataError> {
+        Ok(Source::unnamed(name, rows, target)?.named())
+    }
+
+    /// The same without its digest: of a data set whose splits are still to be drawn it would be another one.
+    pub fn unnamed(name: impl Into<String>, rows: Vec<Row>, target: Target) -> Result<Source, DataError> {
         let (name, kind) = (name.into(), target.kind());
-        let group_of = check_rows(&name, &rows)?;
+        check_ids(&name, &rows)?;
+        let group_of = check_rows(&rows)?;
         input::check(&rows)?;
         let (classes, truth) = target.settle(&name, &rows)?;
-        let digest = content_digest(&name, &rows, kind, &classes, &truth);
+        let digest = Digest::of("data/unnamed", 1).finish();
         let identities = same::identities(&rows);
-        let group_of = same::united(group_of, &identities);
+        let group_of = same::united(group_of, &rows, &identities);
         Ok(Source { name, rows, classes, kind, truth, group_of, identities, draw: None, digest })
+    }
+
+    /// With the digest of everything in it.
+    pub fn named(self) -> Source {
+        let digest = content_digest(&self.name, &self.rows, self.kind, &self.classes, &self.truth);
+        Source { digest, ..self }
     }
 
     /// Whether the truth of the rows is known.
@@ -152,9 +164,8 @@ impl Source {
                 row.split = side(idx, row);
             }
         }
-        check_rows(&self.name, &self.rows)?;
-        let digest = content_digest(&self.name, &self.rows, self.kind, &self.classes, &self.truth);
-        Ok(Source { digest, ..self })
+        check_rows(&self.rows)?;
+        Ok(self.named())
     }
 }
 
@@ -178,23 +189,31 @@ fn check_classes(name: &str, classes: &[String]) -> Result<(), DataError> {
     }
 }
 
-/// Checks ids, groups, sizes and difficulties; the number of each row's group.
-fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
+/// Checks how many rows there are, and ids.
+fn check_ids(name: &str, rows: &[Row]) -> Result<(), DataError> {
     if rows.is_empty() {
         return Err(DataError::NoRows { name: name.to_owned(), what: "rows".into() });
     }
     if rows.len() > MAX_ROWS {
         return Err(DataError::TooMany { what: "rows".into(), n: rows.len(), most: MAX_ROWS });
     }
-    let mut ids = Firsts::new(rows, |row| &row.id);
-    let mut groups = Firsts::new(rows, |row| &row.group);
+    let firsts = firsts(rows, |row| &row.id);
+    let repeated = rows.iter().zip(&firsts).enumerate().find(|(idx, (_, first))| **first as usize != *idx);
+    match repeated {
+        Some((idx, (row, first))) => {
+            Err(DataError::RepeatedId { id: row.id.to_string(), first: *first as usize + 1, second: idx + 1 })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks groups, sizes and difficulties; the number of each row's group.
+fn check_rows(rows: &[Row]) -> Result<Vec<u32>, DataError> {
+    let firsts = firsts(rows, |row| &row.group);
     // The first row of each group, and for each row the number of its group.
     let mut leads: Vec<u32> = Vec::new();
     let mut group_of: Vec<u32> = Vec::with_capacity(rows.len());
     for (idx, row) in rows.iter().enumerate() {
-        if let Some(first) = ids.before(idx) {
-            return Err(DataError::RepeatedId { id: row.id.clone(), first: first + 1, second: idx + 1 });
-        }
         for (field, bytes, most) in [("id", row.id.len(), MAX_NAME), ("group", row.group.len(), MAX_TEXT)] {
             if bytes > most {
                 return Err(DataError::TooLong { row: idx + 1, field, bytes, most });
@@ -203,7 +222,8 @@ fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
         if row.difficulty < 0.0 || row.difficulty > 1.0 {
             return Err(DataError::Difficulty { row: idx + 1, value: row.difficulty });
         }
-        let number = match groups.before(idx).and_then(|first| group_of.get(first)) {
+        let lead = firsts.get(idx).map_or(idx, |first| *first as usize);
+        let number = match group_of.get(lead) {
             Some(number) => *number,
             None => {
                 leads.push(idx as u32);
@@ -227,33 +247,30 @@ fn check_rows(name: &str, rows: &[Row]) -> Result<Vec<u32>, DataError> {
     Ok(group_of)
 }
 
-/// The first row that has each text of a kind, such as an id: a table of row numbers, for the texts are the rows' own.
-struct Firsts<'a> {
-    rows: &'a [Row],
-    text: fn(&Row) -> &str,
-    table: HashTable<u32>,
-    state: RandomState,
-}
-
-impl<'a> Firsts<'a> {
-    fn new(rows: &'a [Row], text: fn(&Row) -> &str) -> Firsts<'a> {
-        Firsts { rows, text, table: HashTable::new(), state: RandomState::new() }
-    }
-
-    /// The first of the rows looked at that has the text of row `idx`; none where it is this one.
-    fn before(&mut self, idx: usize) -> Option<usize> {
-        let (rows, text, state) = (self.rows, self.text, &self.state);
-        let of = |at: u32| rows.get(at as usize).map(text).unwrap_or_default();
-        let own = of(idx as u32);
-        let found = self.table.entry(state.hash_one(own), |at| of(*at) == own, |at| state.hash_one(of(*at)));
-        match found {
-            Entry::Occupied(found) => Some(*found.get() as usize),
-            Entry::Vacant(place) => {
-                place.insert(idx as u32);
-                None
+/// Of each row the first one that has its text of a kind, such as an id. By sorting hashes, which lie side by side: a table would be looked up in
+/// another place for every row, and its texts in a third one.
+fn firsts(rows: &[Row], text: fn(&Row) -> &str) -> Vec<u32> {
+    let state = RandomState::new();
+    let of = |row: u32| rows.get(row as usize).map(text).unwrap_or_default();
+    let hashed = |row: u32| (state.hash_one(of(row)), row);
+    let mut order: Vec<(u64, u32)> = (0..rows.len() as u32).into_par_iter().with_min_len(1024).map(hashed).collect();
+    order.par_sort_unstable();
+    let mut firsts: Vec<u32> = (0..rows.len() as u32).collect();
+    for alike in order.chunk_by_mut(|one, other| one.0 == other.0) {
+        let Some((_, lead)) = alike.first().copied().filter(|_| alike.len() > 1) else { continue };
+        if alike.iter().any(|(_, row)| of(*row) != of(lead)) {
+            alike.sort_unstable_by(|(_, one), (_, other)| of(*one).cmp(of(*other)).then(one.cmp(other)));
+        }
+        for same in alike.chunk_by(|(_, one), (_, other)| of(*one) == of(*other)) {
+            let first = same.first().map_or(lead, |(_, row)| *row);
+            for (_, row) in same {
+                if let Some(slot) = firsts.get_mut(*row as usize) {
+                    *slot = first;
+                }
             }
         }
     }
+    firsts
 }
 
 fn check_truth(name: &str, rows: &[Row], classes: &[String], truth: &[u16]) -> Result<(), DataError> {
@@ -317,12 +334,13 @@ fn little_endian<const N: usize>(numbers: impl Iterator<Item = [u8; N]>) -> Vec<
 pub(crate) mod tests {
     pub(crate) use super::input::tests::{prompt, rows};
     use super::*;
+    use std::sync::Arc;
 
     /// `n` rows with texts `text 0`…, classes by turns of `pattern`, the last `n_test` of them test rows.
     pub(crate) fn toy(n: usize, n_test: usize, pattern: &[u16]) -> Data {
         let rows = (0..n)
             .map(|idx| Row {
-                id: format!("r{idx}"),
+                id: format!("r{idx}").into(),
                 input: format!("text {idx}").into(),
                 group: format!("g{idx}").into(),
                 split: if idx + n_test >= n { Split::Test } else { Split::Train },
@@ -341,6 +359,20 @@ pub(crate) mod tests {
     fn fails(rows: Vec<Row>, classes: &[&str], truth: Vec<u16>) -> String {
         let classes = classes.iter().map(|class| (*class).to_owned()).collect();
         Source::new("toy", rows, classes, Some(truth)).map(|_| ()).expect_err("invalid").to_string()
+    }
+
+    #[test]
+    fn the_first_row_of_each_text_is_found() {
+        let named = |n: usize| -> Vec<Row> {
+            (0..n).map(|idx| row(&format!("{}", idx * idx % 7), "g", Split::Train)).collect()
+        };
+        let rows = named(3000);
+        let ids: Vec<&str> = rows.iter().map(|row| &*row.id).collect();
+        let by_hand: Vec<u32> =
+            ids.iter().map(|id| ids.iter().position(|other| other == id).expect("there") as u32).collect();
+        assert_eq!(firsts(&rows, |row| &row.id), by_hand);
+        assert!(firsts(&rows, |row| &row.group).iter().all(|first| *first == 0));
+        assert!(firsts(&[], |row| &row.id).is_empty());
     }
 
     #[test]

@@ -51,7 +51,8 @@ impl Data {
 
     /// What a frame of these rows has of sealed data.
     pub(super) fn sealed(&self, readings: impl IntoIterator<Item = Reading>) -> Sealed {
-        let ids = |split| Arc::new(self.rows().filter(|row| row.split == split).map(|row| row.id.clone()).collect());
+        let ids =
+            |split| Arc::new(self.rows().filter(|row| row.split == split).map(|row| row.id.to_string()).collect());
         Sealed { test_ids: ids(Split::Test), vault_ids: ids(Split::Vault), readings: readings.into_iter().collect() }
     }
 }

@@ -3,6 +3,7 @@
 //! How text is split and Parquet decoded is in [`crate::frames`], which reads tables by the same rules; what a cell means
 //! is decided in [`super::columns`].
 
+use super::arena::Arena;
 use super::cell::{self, Cell};
 use super::texts::Texts;
 use super::{DataError, MAX_ROWS};
@@ -175,6 +176,13 @@ impl Records {
     pub fn add(&mut self, name: &str, cells: Vec<Cell>) {
         self.columns.insert(self.cells.len().min(self.columns.len()), name.to_owned());
         self.cells.push(cells);
+    }
+
+    /// Lets the cells of a column go: its records then have none there.
+    pub fn forget(&mut self, column: usize) {
+        if let Some(cells) = self.cells.get_mut(column) {
+            *cells = Vec::new();
+        }
     }
 
     /// Keeps the records that `keep` says, by number.
@@ -462,6 +470,8 @@ impl Lines {
     /// Reads some whole lines; errors count from the first of them.
     fn read(text: &str, line_end: char, wanted: Option<&[String]>) -> Result<Lines, Misread> {
         let mut lines = Lines::default();
+        // What is kept of the text is hardly longer than it.
+        let mut arena = Arena::with_room(text.len());
         // Where each name stands, in the order of the first line that has it: lines mostly agree in it.
         let mut order: Vec<(String, Option<usize>)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
@@ -504,9 +514,9 @@ impl Lines {
                     let Some((_, Some(column))) = order.get(place) else { return reader.skip() };
                     let begin = reader.place();
                     let token = reader.token()?;
-                    let value = match cell::whole(&token) {
+                    let value = match cell::whole(&token, &mut arena) {
                         Some(whole) => whole,
-                        None => reader.rest(token)?.into(),
+                        None => Cell::of(reader.rest(token)?, &mut arena),
                     };
                     n_values += 1;
                     match put(&mut lines.cells, *column, record, value) {
@@ -600,6 +610,7 @@ fn parse_separated(
             is_kept = names.iter().map(|column| wanted.is_none_or(|wanted| wanted.contains(column))).collect();
         }
         let mut fields: Vec<Field> = Vec::new();
+        let mut arena = Arena::with_room(text.len());
         loop {
             // What ends with the piece may go on in the next one.
             let next = if is_last { rows.next(&mut fields).map_err(refuse)? } else { rows.next_whole(&mut fields) };
@@ -610,7 +621,7 @@ fn parse_separated(
             check_count(records.len() + 1)?;
             let kept = fields.drain(..).zip(&is_kept).filter(|(_, is_kept)| **is_kept);
             for (column, (field, _)) in kept.enumerate() {
-                let cell = if field.value().is_some() { Cell::from(&*field.text) } else { Cell::Null };
+                let cell = if field.value().is_some() { Cell::Text(arena.keep(&field.text)) } else { Cell::Null };
                 put(&mut records.cells, column, records.places.len(), cell);
             }
             records.places.push(at as u32);
@@ -636,13 +647,14 @@ pub fn from_table(ctx: &Context, name: &str, table: &DataFrame) -> Result<Record
     for column in table.columns() {
         ctx.interrupt.check()?;
         let mut cells = Vec::with_capacity(table.height());
+        let mut arena = Arena::default();
         for value in plain_values(column.as_materialized_series()) {
             let value = value.ok_or_else(|| DataError::Malformed {
                 place: format!("`{name}` row {}, field `{}`", cells.len() + 1, column.name()),
                 what: format!("values of the type `{}` are not read", column.dtype()),
                 hint: Some("leave the column out, or store it as text or numbers".into()),
             })?;
-            cells.push(value.into());
+            cells.push(Cell::of(value, &mut arena));
         }
         records.add(column.name(), cells);
     }

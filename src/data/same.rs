@@ -1,9 +1,9 @@
 //! Rows that are the same to a model, and groups that share such rows: they stay on one side of every split.
 
-use super::{Input, Row, little_endian};
+use super::{Input, Row, Text, little_endian};
 use crate::core::digest::Digest;
+use rayon::prelude::*;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What tells that two rows are the same to a model: its texts without white space at their ends, continuations in any order;
 /// its tokens; its features.
@@ -27,14 +27,14 @@ pub(super) fn identity(input: &Input) -> Digest {
     .finish()
 }
 
-/// The identities of rows.
-pub(super) fn identities(rows: &[Row]) -> Vec<Digest> {
-    rows.iter().map(|row| identity(&row.input)).collect()
+/// The identities of rows, in brief.
+pub(super) fn identities(rows: &[Row]) -> Vec<u64> {
+    rows.par_iter().with_min_len(1024).map(|row| identity(&row.input).brief()).collect()
 }
 
 /// What rows have in common that belong together: a text, a prompt, without one the continuations in any order.
-pub(super) fn own_group(input: &Input) -> Arc<str> {
-    let of_bytes = |bytes: Vec<u8>| Digest::of_bytes(&bytes).to_hex().into();
+pub(super) fn own_group(input: &Input) -> Text {
+    let of_bytes = |bytes: Vec<u8>| Text::from(Digest::of_bytes(&bytes).to_hex());
     match input {
         Input::Text(text) => text.clone(),
         Input::Prompt(prompt) if !prompt.text.trim().is_empty() => prompt.text.as_str().into(),
@@ -50,23 +50,31 @@ pub(super) fn own_group(input: &Input) -> Arc<str> {
 
 /// The number of each row's group, where groups that hold the same row are one: in order of first appearance, so that numbers
 /// without such rows stay as they are.
-pub(super) fn united(group_of: Vec<u32>, identities: &[Digest]) -> Vec<u32> {
+pub(super) fn united(group_of: Vec<u32>, rows: &[Row], identities: &[u64]) -> Vec<u32> {
     let n_groups = group_of.iter().max().map_or(0, |last| *last as usize + 1);
     let mut parent: Vec<u32> = (0..n_groups as u32).collect();
     let mut is_united = false;
     // Rows that are the same side by side, by a table of their numbers: no copy of what they are.
     let mut by_identity: Vec<u32> = (0..identities.len().min(group_of.len()) as u32).collect();
     by_identity.sort_unstable_by_key(|row| identities.get(*row as usize));
-    for pair in by_identity.windows(2) {
-        let [one, other] = [pair.first(), pair.last()].map(|row| row.map_or(0, |row| *row as usize));
-        if identities.get(one) != identities.get(other) {
+    for alike in by_identity.chunk_by(|one, other| identities.get(*one as usize) == identities.get(*other as usize)) {
+        if alike.len() < 2 {
             continue;
         }
-        let [a, b] = [one, other].map(|row| root(&mut parent, group_of.get(row).copied().unwrap_or_default()));
-        if a != b {
-            is_united = true;
-            if let Some(slot) = parent.get_mut(a.max(b) as usize) {
-                *slot = a.min(b);
+        let whole = |row: &u32| rows.get(*row as usize).map(|held| (identity(&held.input), *row as usize));
+        let mut alike: Vec<(Digest, usize)> = alike.iter().filter_map(whole).collect();
+        alike.sort_unstable();
+        for pair in alike.windows(2) {
+            let [(one, first), (other, second)] = pair else { continue };
+            if one != other {
+                continue;
+            }
+            let [a, b] = [*first, *second].map(|row| root(&mut parent, group_of.get(row).copied().unwrap_or_default()));
+            if a != b {
+                is_united = true;
+                if let Some(slot) = parent.get_mut(a.max(b) as usize) {
+                    *slot = a.min(b);
+                }
             }
         }
     }
@@ -118,7 +126,10 @@ mod tests {
     fn groups_with_a_row_in_common_are_one() {
         let of = |texts: &[&str], groups: &[u32]| {
             let rows = rows(texts.iter().map(|text| (*text).into()).collect());
-            united(groups.to_vec(), &identities(&rows))
+            let all = united(groups.to_vec(), &rows, &identities(&rows));
+            // Rows that are alike in brief are told apart by the whole.
+            assert_eq!(united(groups.to_vec(), &rows, &vec![7; rows.len()]), all);
+            all
         };
         assert_eq!(of(&["a", "b", "c", "b"], &[0, 1, 2, 1]), [0, 1, 2, 1], "as they were");
         assert_eq!(of(&["a", "b", "a", "c"], &[0, 1, 2, 3]), [0, 1, 0, 2]);

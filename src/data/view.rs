@@ -1,6 +1,6 @@
 //! Views of a data set: parts, samples, and the one door to truth.
 
-use super::share::{Group, class_total, divide, even_targets, take};
+use super::share::{Groups, class_total, divide, even_targets, take};
 use super::{DataError, Input, InputKind, Row, Source, Split, TargetKind};
 use crate::core::context::{Context, Event, Form, Reading};
 use crate::core::digest::Digest;
@@ -28,8 +28,11 @@ impl Data {
     }
 
     fn over(source: Arc<Source>, rows: Vec<u32>, picked: bool) -> Data {
-        let bytes: Vec<u8> = rows.iter().flat_map(|idx| idx.to_le_bytes()).collect();
-        let digest = Digest::of("data/view", 1).digest("source", source.digest).bytes("rows", &bytes).finish();
+        let mut numbers = Digest::of("data/view", 1).digest("source", source.digest).begin("rows", 4 * rows.len());
+        for some in rows.chunks(1 << 12) {
+            numbers = numbers.go_on(&some.iter().flat_map(|idx| idx.to_le_bytes()).collect::<Vec<u8>>());
+        }
+        let digest = numbers.finish();
         Data { source, rows: rows.into(), digest, picked }
     }
 
@@ -197,7 +200,7 @@ impl Data {
             match seen.get_mut(*idx) {
                 None => return Err(DataError::RowRange { name: self.name().into(), idx: *idx, n_rows: self.len() }),
                 Some(true) => {
-                    let id = self.rows().nth(*idx).map(|row| row.id.clone()).unwrap_or_default();
+                    let id = self.rows().nth(*idx).map(|row| row.id.to_string()).unwrap_or_default();
                     return Err(DataError::AskedTwice { id });
                 }
                 Some(slot) => *slot = true,
@@ -238,7 +241,7 @@ impl Data {
         }
         let held: std::collections::HashSet<u32> = self.rows.iter().copied().collect();
         if let Some((row, _)) = other.rows().zip(other.rows.iter()).find(|(_, idx)| held.contains(idx)) {
-            return Err(DataError::Overlap { row: row.id.clone() });
+            return Err(DataError::Overlap { row: row.id.to_string() });
         }
         let rows = self.rows.iter().chain(other.rows.iter()).copied().collect();
         Ok(Data::over(self.source.clone(), rows, self.picked || other.picked))
@@ -287,7 +290,7 @@ impl Data {
         }
         let mut groups = self.groups();
         if !balanced {
-            groups.iter_mut().for_each(Group::forget_classes);
+            groups.forget_classes();
         }
         if groups.len() < shares.len() || shares.is_empty() {
             return Err(DataError::TooFewGroups { n_groups: groups.len(), n_parts: shares.len() });
@@ -305,7 +308,7 @@ impl Data {
     pub fn sample(&self, n: usize, seed: u64) -> Result<Data, DataError> {
         let groups = self.groups();
         self.check_sample(n)?;
-        let n_classes = groups.first().map_or(1, |group| group.counts.len());
+        let n_classes = groups.n_classes;
         let mut random = Random::new(seed, "data/sample");
         let targets = even_targets(n, n_classes, &mut random);
         for (class, needed) in targets.iter().enumerate() {
@@ -330,7 +333,7 @@ impl Data {
     pub fn sample_unbalanced(&self, n: usize, seed: u64) -> Result<Data, DataError> {
         self.check_sample(n)?;
         let mut groups = self.groups();
-        groups.iter_mut().for_each(Group::forget_classes);
+        groups.forget_classes();
         Ok(self.at(take(&groups, &[n], |_| 0, &mut Random::new(seed, "data/sample"))).picked())
     }
 
@@ -383,7 +386,7 @@ impl Data {
         let frame = match (&truth.classes, &truth.soft, &truth.answers) {
             (_, _, Some(answers)) => {
                 let answers: Vec<&str> = idxs().filter_map(|idx| answers.get(idx)).map(String::as_str).collect();
-                let columns = [Column::new("id".into(), ids.map(String::as_str).collect::<Vec<_>>())];
+                let columns = [Column::new("id".into(), ids.map(|id| id.as_str()).collect::<Vec<_>>())];
                 let columns = columns.into_iter().chain([Column::new("answer".into(), answers)]);
                 Frame::new(table(self.len(), columns.collect())?)
             }
@@ -474,25 +477,13 @@ impl Data {
     }
 
     /// The groups of this view in order of first appearance, with their class counts.
-    fn groups(&self) -> Vec<Group> {
+    fn groups(&self) -> Groups {
         let n_counts = if self.class_truth().is_some() { self.n_classes() } else { 1 };
-        let mut slot_of: HashMap<u32, usize> = HashMap::new();
-        let mut groups: Vec<Group> = Vec::new();
-        for (at, idx) in (0u32..).zip(self.rows.iter()) {
-            let number = self.source.group_of.get(*idx as usize).copied().unwrap_or(u32::MAX);
-            let slot = *slot_of.entry(number).or_insert(groups.len());
-            if slot == groups.len() {
-                groups.push(Group { positions: Vec::new(), counts: vec![0; n_counts] });
-            }
-            let class = self.class_at(at);
-            if let Some(group) = groups.get_mut(slot) {
-                group.positions.push(at);
-                if let Some(count) = group.counts.get_mut(class) {
-                    *count += 1;
-                }
-            }
-        }
-        groups
+        let group_of = &self.source.group_of;
+        let n_numbers = group_of.iter().max().map_or(0, |last| *last as usize + 1);
+        let number = |idx: &u32| group_of.get(*idx as usize).copied().unwrap_or(u32::MAX);
+        let rows = (0u32..).zip(self.rows.iter()).map(|(at, idx)| (number(idx), self.class_at(at)));
+        Groups::of(rows, n_numbers, n_counts)
     }
 }
 
@@ -517,7 +508,7 @@ mod tests {
     /// Rows in groups of `size` with classes drawn so that class 1 has about a third.
     fn grouped(n: usize, size: usize) -> Data {
         let row = |idx: usize| Row {
-            id: idx.to_string(),
+            id: idx.to_string().into(),
             input: format!("text {idx}").into(),
             group: (idx / size).to_string().into(),
             split: Split::Train,

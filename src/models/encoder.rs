@@ -205,12 +205,12 @@ impl Encoder {
                 some.par_iter().map(|row| self.sequences(&row.input, max_tokens, keep)).collect();
             for (row, sequences) in some.iter().zip(encoded?) {
                 if sequences.is_empty() || sequences.iter().any(|sequence| sequence.tokens.is_empty()) {
-                    return Err(ModelError::EmptyRow { id: row.id.clone() });
+                    return Err(ModelError::EmptyRow { id: row.id.to_string() });
                 }
                 if let Input::Tokens(tokens) = &row.input
                     && let Some(token) = tokens.iter().copied().find(|token| *token as usize >= n_tokens)
                 {
-                    return Err(ModelError::Token { id: row.id.clone(), token, n_tokens });
+                    return Err(ModelError::Token { id: row.id.to_string(), token, n_tokens });
                 }
                 n_cut += usize::from(sequences.iter().any(|sequence| sequence.is_cut));
                 let alike = sequences.windows(2).all(|pair| matches!(pair, [a, b] if a.tokens == b.tokens));

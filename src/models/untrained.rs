@@ -233,7 +233,7 @@ mod tests {
 
     fn data(texts: &[&str]) -> Data {
         let row = |(idx, text): (usize, &&str)| Row {
-            id: format!("r{idx}"),
+            id: format!("r{idx}").into(),
             input: (*text).into(),
             group: format!("r{idx}").into(),
             split: Split::Train,

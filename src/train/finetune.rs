@@ -413,7 +413,7 @@ pub(super) fn refuse_test_rows(data: &Data) -> Result<(), TrainError> {
         data: data.name().to_owned(),
         n_test: 1 + test_rows.count(),
         n_rows: data.len(),
-        id: first.id.clone(),
+        id: first.id.to_string(),
     })
 }
 

@@ -106,7 +106,7 @@ fn prompt_tokens(model: &Model, prompts: &Data) -> Result<Vec<Vec<u32>>, TrainEr
     }
     let n_known = inner.encoder.n_tokens();
     let of_row = |row: &crate::data::Row| {
-        let id = || row.id.clone();
+        let id = || row.id.to_string();
         let tokens = match &row.input {
             Input::Text(text) => inner.encoder.prompt(text)?,
             Input::Prompt(prompt) => inner.encoder.prompt(&prompt.text)?,

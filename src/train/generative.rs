@@ -159,7 +159,7 @@ impl Generative<'_> {
             let &[start, end] = bounds else { continue };
             let counts = |token: usize| counted.is_none_or(|counted| counted.get(token) == Some(&true));
             if !(start + 1..end).any(counts) {
-                let id = self.data.rows().nth(at / n_sequences).map(|row| row.id.clone()).unwrap_or_default();
+                let id = self.data.rows().nth(at / n_sequences).map(|row| row.id.to_string()).unwrap_or_default();
                 return Err(TrainError::NothingPredicted { id, n_rows: self.data.len() });
             }
         }

@@ -44,9 +44,9 @@ fn weights(data: &Data, labels: &Frame) -> Result<Vec<f64>, TrainError> {
     }
     let (ids, held) = (labels.ids()?, labels.floats("weight")?);
     let by_id: HashMap<&str, f64> = ids.iter().map(String::as_str).zip(held).collect();
-    let weight = |id: &String| {
-        let got = by_id.get(id.as_str()).copied().unwrap_or(f64::NAN);
-        if got == 0.0 || WEIGHTS.contains(&got) { Ok(got) } else { Err(TrainError::Weight { id: id.clone(), got }) }
+    let weight = |id: &str| {
+        let got = by_id.get(id).copied().unwrap_or(f64::NAN);
+        if got == 0.0 || WEIGHTS.contains(&got) { Ok(got) } else { Err(TrainError::Weight { id: id.to_owned(), got }) }
     };
     data.rows().map(|row| weight(&row.id)).collect()
 }
@@ -63,7 +63,7 @@ pub(super) fn joined(data: &Data, labels: &Frame) -> Result<Vec<f32>, TrainError
     let mut missing = data.rows().filter(|row| !known.contains(row.id.as_str()));
     if let Some(first) = missing.next() {
         return Err(TrainError::MissingLabels {
-            id: first.id.clone(),
+            id: first.id.to_string(),
             n_missing: 1 + missing.count(),
             n_rows: data.len(),
             n_labels: read.ids.len(),
@@ -121,7 +121,7 @@ mod tests {
         let read =
             Labels::read(&data.shuffle(3), &weighted(&truth, vec![1.0, 0.0, 2.0, 0.5, 1.0, 0.0])).expect("valid");
         let by_id: Vec<(String, f64)> =
-            data.shuffle(3).rows().map(|row| row.id.clone()).zip(read.weights.iter().copied()).collect();
+            data.shuffle(3).rows().map(|row| row.id.to_string()).zip(read.weights.iter().copied()).collect();
         assert!(by_id.contains(&("r2".to_owned(), 2.0)) && by_id.contains(&("r5".to_owned(), 0.0)));
         assert_eq!(read.rows.len(), 4);
         assert!(read.rows.iter().all(|row| read.weights[*row as usize] > 0.0));

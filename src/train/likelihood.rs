@@ -292,7 +292,7 @@ impl Operation for Likelihood<'_> {
         let n_sequences = self.data.n_sequences();
         let is_mute = |row: &usize| packed.row(*row).len() <= first_predicted(&read.starts, *row);
         if let Some(row) = (0..packed.n_rows()).find(is_mute) {
-            let id = self.data.rows().nth(row / n_sequences).map(|row| row.id.clone()).unwrap_or_default();
+            let id = self.data.rows().nth(row / n_sequences).map(|row| row.id.to_string()).unwrap_or_default();
             return Err(TrainError::NothingPredicted { id, n_rows: self.data.len() });
         }
         check(&inner.arch, &inner.params.values, packed)?;

@@ -161,7 +161,7 @@ fn refuse_training_rows(kind: WatchKind, rows: &Data, data: &Data) -> Result<(),
     let known: std::collections::HashSet<&str> = data.rows().map(|row| row.id.as_str()).collect();
     let mut both = rows.rows().filter(|row| known.contains(row.id.as_str()));
     match both.next() {
-        Some(first) => Err(TrainError::NotHeldOut { option, n: 1 + both.count(), id: first.id.clone() }),
+        Some(first) => Err(TrainError::NotHeldOut { option, n: 1 + both.count(), id: first.id.to_string() }),
         None => Ok(()),
     }
 }
@@ -169,7 +169,7 @@ fn refuse_training_rows(kind: WatchKind, rows: &Data, data: &Data) -> Result<(),
 fn refuse_test_rows(rows: &Data) -> Result<(), TrainError> {
     let mut test_rows = rows.rows().filter(|row| row.split != crate::data::Split::Train);
     match test_rows.next() {
-        Some(first) => Err(TrainError::ValidationTestRows { n_test: 1 + test_rows.count(), id: first.id.clone() }),
+        Some(first) => Err(TrainError::ValidationTestRows { n_test: 1 + test_rows.count(), id: first.id.to_string() }),
         None => Ok(()),
     }
 }

@@ -27,7 +27,7 @@ fn n_mutations(reader: &str) -> usize {
     match reader {
         "bundle" | "archive" | "script" => 150,
         "record" => 300,
-        "parquet" | "safetensors" | "gguf" => 1500,
+        "parquet" | "safetensors" | "gguf" | "onnx" => 1500,
         _ => 2500,
     }
 }

@@ -55,7 +55,7 @@ fn without_kernels() -> Pins {
             rows.rows.iter().map(|row| format!("{} {} {} {}", row.id, row.text, row.truth, row.difficulty.to_bits()));
         pin(&format!("world::task {name}"), rows.digest, hash(text));
         let data = Data::of_task(rows).expect("data");
-        let ids = |data: &Data| hash(data.rows().map(|row| row.id.clone()));
+        let ids = |data: &Data| hash(data.rows().map(|row| row.id.to_string()));
         if name == "era" {
             let [left, right] = data.train().halves(3).expect("halves");
             let drawn = data.train().sample(11, 4).expect("drawn");

@@ -67,6 +67,8 @@ pub fn functions() -> Vec<Function> {
             .about("A pretrained model by name, or a model from a folder.")
             .details(
                 "- `minilm`: all-MiniLM-L6-v2, after `w2s fetch minilm`. It reads 256 tokens of a row unless `max_tokens` says fewer.\n\
+                 - `minilm-l3`: paraphrase-MiniLM-L3-v2, after `w2s fetch minilm minilm-l3`: its tokenizer is that of `minilm`. It reads 512 tokens of a \
+                 row unless `max_tokens` says fewer.\n\
                  - `mpnet`: all-mpnet-base-v2, after `w2s fetch mpnet`. It reads 384 tokens of a row unless `max_tokens` says fewer.\n\
                  - `smollm2`: SmolLM2-135M-Instruct, its weights quantised to 4 bits, after `w2s fetch smollm2`. Say `max_tokens`: \
                  it reads 8192.\n\
@@ -75,7 +77,7 @@ pub fn functions() -> Vec<Function> {
                  `OWNER/NAME` alone is the same where no folder is called so.\n\
                  - a folder with `config.json`, `model.safetensors` (or `model.safetensors.index.json` and its files) and \
                  `tokenizer.json`: as `model::save` writes them, or such a checkpoint with Hugging Face names (64, 32, 16 or \
-                 bfloat16 bits; computed in 32). A relative path is looked for in the \
+                 bfloat16 bits; computed in 32). Where there are no safetensors, `model.onnx` is read, of a BERT as PyTorch exports it. A relative path is looked for in the \
                  run's folder first, where `model::save` writes, then in the project.\n\
                  - a folder with `adapter_config.json` and `adapter_model.safetensors`, as PEFT and `model::save` with `format: \"peft\"` write them: \
                  LoRA's update, which is merged into the `base` that is given.\n\n\
@@ -84,7 +86,7 @@ pub fn functions() -> Vec<Function> {
                  the model's; pooler and heads of other checkpoints are left out. A causal checkpoint without the matrix that reads \
                  next tokens classifies, and says that it cannot predict tokens.",
             )
-            .param::<String>("name", "`minilm`, `mpnet`, `smollm2`, `hub:OWNER/NAME` or a folder")
+            .param::<String>("name", "`minilm`, `minilm-l3`, `mpnet`, `smollm2`, `hub:OWNER/NAME` or a folder")
             .options::<LoadOptions>()
             .returns("Model")
             .example(

@@ -43,7 +43,7 @@ fn of_texts(ids: Vec<String>, texts: Vec<String>) -> Result<Prompts, Mismatch> {
     }
     let row = |(id, text): (String, String)| Row {
         group: id.as_str().into(),
-        id,
+        id: id.into(),
         input: Input::Text(text.into()),
         split: Split::Train,
         difficulty: f32::NAN,

@@ -3,7 +3,7 @@
 use crate::core::random::Random;
 use crate::data::columns::{self, Cells, Places, check_test_share, named, with_test_rows};
 use crate::data::read::Records;
-use crate::data::{DataError, Input, Prompt, Row, Source, Target};
+use crate::data::{Arena, DataError, Input, Prompt, Row, Source, Target};
 
 /// Which columns mean what. A column that is not named is used under its own name.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,6 +48,7 @@ pub fn source(
     let cells = Cells { records };
     let mut random = Random::new(seed, "preference/order");
     let (mut rows, mut truth): (Vec<Row>, Vec<f32>) = (Vec::new(), Vec::new());
+    let mut names = Arena::default();
     for idx in 0..records.len() {
         let text =
             prompt.map_or_else(|| Ok(String::new()), |column| cells.text(idx, column).map(|text| text.to_string()))?;
@@ -59,10 +60,15 @@ pub fn source(
         let at = random.below(texts.len() + 1);
         texts.insert(at, preferred);
         truth.extend((0..texts.len()).map(|idx| f32::from(u8::from(idx == at))));
-        rows.push(places.row(&cells, idx, joined(text, texts, separator))?);
+        rows.push(places.row(&cells, idx, joined(text, texts, separator), &mut names)?);
     }
-    let source = Source::with_target(name, rows, Target::Preference { truth: Some(truth) })?;
-    if places.split.is_some() || test_share == 0.0 { Ok(source) } else { with_test_rows(source, test_share, seed) }
+    drop(names);
+    let source = Source::unnamed(name, rows, Target::Preference { truth: Some(truth) })?;
+    if places.split.is_some() || test_share == 0.0 {
+        Ok(source.named())
+    } else {
+        with_test_rows(source, test_share, seed)
+    }
 }
 
 /// A prompt with its continuations, the separator before each where there is no white space.

@@ -11,7 +11,7 @@ pub fn of_world(pairs: PairRows) -> Result<Data, DataError> {
     for row in pairs.rows {
         truth.extend((0..row.continuations.len()).map(|idx| f32::from(u8::from(idx == row.preferred))));
         rows.push(Row {
-            id: row.id,
+            id: row.id.into(),
             group: row.group.into(),
             input: joined(row.prompt, row.continuations.to_vec(), SEPARATOR),
             split: if row.is_test { Split::Test } else { Split::Train },

@@ -9,7 +9,7 @@ impl Data {
     pub fn of_task(task: TaskRows) -> Result<Data, DataError> {
         let truth = task.rows.iter().map(|row| row.truth).collect();
         let rows = task.rows.into_iter().map(|row| Row {
-            id: row.id,
+            id: row.id.into(),
             input: Input::Text(row.text.into()),
             group: row.group.into(),
             split: if row.is_test { Split::Test } else { Split::Train },

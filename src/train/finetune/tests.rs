@@ -23,10 +23,10 @@ pub fn task(n: usize, n_test: usize) -> (Data, Frame) {
         }
         let split = if idx + n_test >= n { Split::Test } else { Split::Train };
         let (id, text) = (format!("r{idx}"), format!("{} .", words.join(" ")));
-        rows.push(Row { id: id.clone(), input: text.into(), group: id.into(), split, difficulty: f32::NAN });
+        rows.push(Row { id: id.as_str().into(), input: text.into(), group: id.into(), split, difficulty: f32::NAN });
         classes.push(usize::from(yes));
     }
-    let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = rows.iter().map(|row| row.id.to_string()).collect();
     let truth = classes.iter().map(|class| *class as u16).collect();
     let source = Source::new("toy", rows, vec!["no".into(), "yes".into()], Some(truth)).expect("valid");
     (Data::new(Arc::new(source)), Frame::hard_labels(&ids, &classes, 2).expect("valid"))

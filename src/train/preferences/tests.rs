@@ -27,14 +27,14 @@ fn data(inputs: Vec<Input>, better: Vec<usize>) -> (Data, Frame) {
     let rows = crate::data::tests::rows(inputs);
     let data =
         Data::new(Arc::new(Source::with_target("toy", rows, Target::Preference { truth: None }).expect("valid")));
-    let ids: Vec<String> = data.rows().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = data.rows().map(|row| row.id.to_string()).collect();
     let labels = Frame::hard_labels(ids.iter().map(String::as_str), &better, 2).expect("labels");
     (data, labels.named(&["first".to_owned(), "second".to_owned()]))
 }
 
 fn soft(data: &Data, p: impl Fn(usize) -> f32) -> Frame {
     let values: Vec<f32> = (0..data.len()).flat_map(|row| [p(row), 1.0 - p(row)]).collect();
-    let ids: Vec<String> = data.rows().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = data.rows().map(|row| row.id.to_string()).collect();
     let labels = Frame::labels(ids.iter().map(String::as_str), &values, 2).expect("labels");
     labels.named(&["first".to_owned(), "second".to_owned()])
 }
@@ -230,7 +230,7 @@ fn exchanged_labels_negate_the_margin() {
     let (rows, labels) = pairs(6);
     let (model, reference) = (tiny(0), tiny(1));
     let other: Vec<usize> = labels.classes("label").expect("labels").values.iter().map(|label| 1 - label).collect();
-    let ids: Vec<String> = rows.rows().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = rows.rows().map(|row| row.id.to_string()).collect();
     let exchanged = Frame::hard_labels(ids.iter().map(String::as_str), &other, 2).expect("labels");
     let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 6, ..recipe() };
     let margin = |labels: &Frame| {
@@ -248,7 +248,7 @@ fn exchanged_labels_negate_the_margin() {
 fn an_even_preference_teaches_nothing() {
     let (rows, _) = pairs(8);
     let model = tiny(0);
-    let ids: Vec<String> = rows.rows().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = rows.rows().map(|row| row.id.to_string()).collect();
     let even = Frame::labels(ids.iter().map(String::as_str), &[0.5; 16], 2).expect("labels");
     let once = PreferenceRecipe { steps: Some(1), epochs: None, batch: 8, clip: 0.0, ..recipe() };
     let tuned = trained(&model, &rows, &even, &dpo(), &once);

@@ -111,7 +111,10 @@ fn options_that_cannot_be_meant_are_refused() {
         ("data::load(\"h.csv\", #{ text: 5 })".into(), "option `text` of `data::load` must be one of string, function"),
         ("data::load(\"h.csv\", #{ texts: \"headline\" })".into(), "has no option `texts`"),
         ("data::load(\"world/era\", #{ text: \"a\" })".into(), "option `text` of `data::load` is for files"),
-        ("model::load(\"smolm2\")".into(), "/ did you mean `smollm2`? models by name: minilm, mpnet, smollm2; others"),
+        (
+            "model::load(\"smolm2\")".into(),
+            "/ did you mean `smollm2`? models by name: minilm, minilm-l3, mpnet, smollm2; others",
+        ),
         ("model::load(\"SmolLM2\")".into(), "/ did you mean `smollm2`?"),
         ("data::load(\"sarcasm\")".into(), "`sarcasm` was not fetched into the store / type: w2s fetch sarcasm"),
         (format!("data::load(\"h.csv\", #{{ {named}, id: |row| row }})"), "expected text or an integer"),

@@ -332,7 +332,7 @@ fn weights_of_single_pairs_are_those_of_the_first_step() {
 }
 
 fn ranked(data: &Data, orders: &[&[i64]]) -> Frame {
-    let ids: Vec<String> = data.rows().map(|row| row.id.clone()).collect();
+    let ids: Vec<String> = data.rows().map(|row| row.id.to_string()).collect();
     let mut columns = vec![polars::prelude::Column::new("id".into(), ids)];
     for place in 0..orders[0].len() {
         let of_place: Vec<i64> = orders.iter().map(|order| order[place]).collect();

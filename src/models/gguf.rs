@@ -400,14 +400,14 @@ mod tests {
         assert!(with("general.architecture", text("gemma")).contains("llama or qwen2, got `gemma`"));
         assert!(with("llama.rope.scaling.type", text("yarn")).contains("scaled"));
         assert!(with("llama.rope.dimension_count", Value::U32(2)).contains("only a part"));
-        assert!(with("llama.block_count", Value::F32(2.0)).contains("no whole number"));
+        assert!(with("llama.block_count", Value::F32(2.0)).contains("not a whole number"));
         assert!(with("llama.block_count", Value::U32(3)).contains("`blk.2."));
         assert!(with("llama.feed_forward_length", Value::U32(13)).contains("has shape"));
         assert!(with("llama.attention.head_count_kv", Value::U32(3)).contains("`n_kv_heads`"));
         assert!(with("tokenizer.ggml.model", text("llama")).contains("byte-level BPE"));
         assert!(with("tokenizer.ggml.pre", text("qwen2")).contains("gpt-2 or smollm, got `qwen2`"));
         assert!(with("tokenizer.ggml.add_bos_token", Value::Bool(true)).contains("before each text"));
-        assert!(with("tokenizer.ggml.tokens", Value::U32(1)).contains("no list"));
+        assert!(with("tokenizer.ggml.tokens", Value::U32(1)).contains("not a list"));
     }
 
     /// Found by fuzzing: the library panics on both.

@@ -450,7 +450,7 @@ mod tests {
         let said = |text: &str| Record::parse("r/record.json", text.as_bytes()).expect_err("refused").to_string();
         assert!(said(r#"{"schema": "w2s-run/2"}"#).contains("`w2s-run/2`, an older format"));
         assert!(said(r#"{"schema": "w2s-run/99"}"#).contains("`w2s-run/99`, a newer format"));
-        assert!(said(r#"{"schema": "else"}"#).contains("no schema of a run's record"));
+        assert!(said(r#"{"schema": "else"}"#).contains("not a schema of a run's record"));
         assert!(said(r#"{"schem"#).contains("is damaged"));
         assert!(said("[]").contains("names no `schema`"));
         assert!(said(&format!(r#"{{"schema": "{SCHEMA}"}}"#)).contains("missing field `program`"));

@@ -319,6 +319,6 @@ mod tests {
         assert_eq!(svg.matches("fill=\"#f3f3f3\"/>").count(), 2, "{svg}");
         assert!(svg.contains(">unbounded<") && svg.contains(">≥ −20.00<") && !svg.contains('∞'), "{svg}");
         // It does not stretch the scale either: the darkest blue is the precise 0.3.
-        assert!(svg.contains("fill=\"#08306b\"") && drawn.note().contains("says little"), "{svg}");
+        assert!(svg.contains("fill=\"#08306b\"") && drawn.note().contains("means little"), "{svg}");
     }
 }

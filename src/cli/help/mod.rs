@@ -163,7 +163,7 @@ impl Reference {
         pages::overview(self, style)
     }
 
-    /// "nothing is called `aurco`; near it: metric::auroc".
+    /// "there is no `aurco`; similar names: metric::auroc".
     fn unknown(&self, name: &str) -> String {
         let names = self.names();
         let last = |path: &str| path.rsplit([':', '.']).next().unwrap_or(path).to_lowercase();
@@ -320,7 +320,7 @@ mod tests {
         let said = reference().page("metric::pgr_precent", Style::plain()).expect_err("unknown");
         assert!(said.contains("metric::pgr_percent"), "{said}");
         let said = reference().page("hidden", Style::plain()).expect_err("private");
-        assert!(said.contains("nothing is called `hidden`"), "{said}");
+        assert!(said.contains("there is no `hidden`"), "{said}");
     }
 
     #[test]

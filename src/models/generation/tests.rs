@@ -164,5 +164,5 @@ fn logits_that_are_no_numbers_are_an_error() {
     });
     let request = Request { id: "a", sample: 0, tokens: &[1, 2] };
     let found = continue_all(&model, &[request], &settings(GREEDY, 3, 1), &Interrupt::default(), &|_| {});
-    assert!(found.expect_err("no numbers").to_string().contains("the logits behind the prompt `a`"));
+    assert!(found.expect_err("no numbers").to_string().contains("the logits after the prompt `a`"));
 }

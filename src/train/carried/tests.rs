@@ -82,7 +82,7 @@ fn a_window_that_keeps_no_row_says_so() {
         let model = trained(&Window::new(Some(radius)).expect("valid"), &recipe, &ctx).expect("trains");
         (curves_and_warnings(&events, "finetune").1, model.inner.recipe.clone(), bits(&model))
     };
-    let none = "`loss::window(#{radius: 0.0})` kept none of the 160 rows that it saw: the training learned nothing";
+    let none = "`loss::window(#{radius: 0.0})` kept none of the 160 rows: the training learned nothing";
     // The second time the store answers.
     for _ in 0..2 {
         let (warnings, recipe, params) = told(0.0);

@@ -134,6 +134,6 @@ mod tests {
         says(&encoded(&[&8u32.to_le_bytes()[..], &[0; 8]].concat()), "beyond its 2 units");
         says(&encoded(&[0; 4]), "empty trie");
         says(&encoded(&u32::MAX.to_le_bytes()), "states 4294967292 bytes of trie and has 0");
-        says("AA", "no base64");
+        says("AA", "not base64");
     }
 }

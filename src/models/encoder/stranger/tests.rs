@@ -73,13 +73,13 @@ fn what_the_library_would_fall_over_is_refused_by_its_field() {
     says(
         "normalizer",
         nine,
-        "`normalizer.normalizers[2].content`: with what stands before it, it could make a text 1000 times longer",
+        "`normalizer.normalizers[2].content`: with the steps before it, it could make a text 1000 times longer",
     );
     let everywhere = json!({ "type": "Replace", "pattern": { "Regex": "" }, "content": "x".repeat(300) });
     says(
         "normalizer",
         everywhere,
-        "`normalizer.content`: with what stands before it, it could make a text 301 times longer",
+        "`normalizer.content`: with the steps before it, it could make a text 301 times longer",
     );
     says(
         "normalizer",

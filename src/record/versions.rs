@@ -21,6 +21,7 @@ pub const DERIVATIONS: &[(&str, u32, u32)] = &[
     ("data/made", 1, 0),
     ("data/source", 1, 1),
     ("data/truth", 1, 1),
+    ("data/unnamed", 1, 0),
     ("data/view", 1, 1),
     ("deep", 1, 1),
     ("error", 1, 1),

@@ -459,7 +459,7 @@ fn a_version_that_rose_is_not_judged_and_has_an_exit_code_of_its_own() {
     forge(folder, &name, |r| rise(r, 1));
     let (code, said, report) = verify(folder, &name, &[]);
     assert_eq!((code, &report["verdict"]), (5, &"not_judged".into()), "{said}");
-    assert!(said.contains("version 1 → 2") && said.contains("NOT verified in everything"), "{said}");
+    assert!(said.contains("version 1 → 2") && said.contains("NOT fully verified"), "{said}");
     assert!(said.contains("loss at step"), "a loss of it that moved cannot be judged either: {said}");
     // Of the same version it is another result.
     forge(folder, &name, |r| rise(r, 2));

@@ -187,7 +187,7 @@ fn arrays_are_sorted_as_one_expects() {
         "[[1, \"b\"], [2, \"a\"], [2, \"c\"]]",
     );
     refuses("let a = [3, \"a\"]; a.sort()", "an integer `3` and a string `a` cannot be ordered", "sort(|a, b| …)");
-    refuses("let a = [1.0, 0.0 / 0.0]; a.sort()", "`NaN` stands in no order to any number", "sort(|a, b| …)");
+    refuses("let a = [1.0, 0.0 / 0.0]; a.sort()", "`NaN` cannot be ordered", "sort(|a, b| …)");
     refuses("let a = [3, 1]; a.sort(|x, y| \"no\")", "the comparator returned a string `no`", "a - b");
     refuses("let a = [3, 1]; a.sort(|x, y| x.nothing_such())", "an integer has no method `nothing_such`", "");
 }

@@ -604,6 +604,14 @@ impl OnPairs<'_> {
     }
 }
 
+/// Refuses log-probabilities that are not numbers: the training has diverged at `step`, from 0.
+fn check_finite(logprobs: &[f64], step: usize, steps: usize, lr: f64) -> Result<(), TrainError> {
+    if logprobs.iter().all(|logprob| logprob.is_finite()) {
+        return Ok(());
+    }
+    Err(TrainError::Diverged { step: step + 1, steps, what: "model's output", lr })
+}
+
 impl Training for OnPairs<'_> {
     fn weights(&mut self) -> &mut dyn Weights {
         self.engine.weights()
@@ -621,10 +629,7 @@ impl Training for OnPairs<'_> {
         let kl = self.kl(&drawn)?;
         self.lay(&drawn);
         let logprobs = self.engine.logprobs(self.arch, &self.work.batch, &self.work.counted)?;
-        if !logprobs.iter().all(|logprob| logprob.is_finite()) {
-            let (steps, what) = (self.steps, "model's output");
-            return Err(TrainError::Diverged { step: step + 1, steps, what, lr: self.lr });
-        }
+        check_finite(&logprobs, step, self.steps, self.lr)?;
         let columns = self.columns(&drawn, &logprobs);
         let rows: Vec<&str> = drawn.iter().filter_map(|at| self.ids.get(self.pairs.row(*at)?).copied()).collect();
         let batch = PairBatch {

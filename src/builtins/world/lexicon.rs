@@ -1,11 +1,8 @@
 //! `world::lexicon`
 
 use crate::bind::prelude::*;
-use crate::core::context::{Event, Form, Reading};
 use crate::core::digest::Digest;
-use crate::data::Split;
 use crate::domains::world::{SUBJECTS, Word, WordClass, World};
-use crate::frames::{Frame, Sealed};
 use polars::prelude::{Column, DataFrame};
 
 /// The record.
@@ -51,16 +48,5 @@ fn run(call: &mut Call) -> Answer {
     let table = DataFrame::new(words.len(), columns)
         .map_err(|error| Fault::defect(format!("the lexicon is not a table: {error}")))?;
     let digest = Digest::of("world/lexicon", 1).digest("world", world.digest()).finish();
-    let reading = Reading {
-        data: format!("the world of seed {}", world.options().seed),
-        digest: world.digest().to_string(),
-        n_rows: words.len(),
-        split: Split::ALL.map(Split::name).join(" and "),
-        by: call.function.path(),
-        purpose: "oracle".to_owned(),
-        form: Form::Rule,
-    };
-    call.ctx().tell(Event::TruthRead(reading.clone()));
-    let sealed = Sealed { readings: [reading].into(), ..Sealed::default() };
-    Ok(Dynamic::from(Frame::derived(table, digest).with_sealed(sealed)))
+    Ok(super::oracle(call, &world, table, digest))
 }

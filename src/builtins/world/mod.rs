@@ -13,7 +13,28 @@ mod tasks;
 mod tokens;
 
 use crate::bind::prelude::*;
+use crate::core::context::{Event, Form, Reading};
+use crate::core::digest::Digest;
+use crate::data::Split;
 use crate::domains::world::World;
+use crate::frames::{Frame, Sealed};
+use polars::prelude::DataFrame;
+
+/// What an oracle says of a world, as a frame; the record keeps it as a reading of the rule behind the truth.
+fn oracle(call: &Call, world: &World, table: DataFrame, digest: Digest) -> Dynamic {
+    let reading = Reading {
+        data: format!("the world of seed {}", world.options().seed),
+        digest: world.digest().to_string(),
+        n_rows: table.height(),
+        split: Split::ALL.map(Split::name).join(" and "),
+        by: call.function.path(),
+        purpose: "oracle".to_owned(),
+        form: Form::Rule,
+    };
+    call.ctx().tell(Event::TruthRead(reading.clone()));
+    let sealed = Sealed { readings: [reading].into(), ..Sealed::default() };
+    Dynamic::from(Frame::derived(table, digest).with_sealed(sealed))
+}
 
 impl Value for World {
     const NAME: &'static str = "World";

@@ -1,11 +1,9 @@
 //! `world::properties`
 
 use crate::bind::prelude::*;
-use crate::core::context::{Event, Form, Reading};
 use crate::core::digest::Digest;
-use crate::data::Split;
 use crate::domains::world::{PROPERTIES, World};
-use crate::frames::{Frame, FrameError, Sealed};
+use crate::frames::FrameError;
 use polars::prelude::{Column, DataFrame};
 
 /// The record.
@@ -44,16 +42,5 @@ fn run(call: &mut Call) -> Answer {
     for text in &texts {
         digest = digest.text("text", text);
     }
-    let reading = Reading {
-        data: format!("the world of seed {}", world.options().seed),
-        digest: world.digest().to_string(),
-        n_rows: texts.len(),
-        split: Split::ALL.map(Split::name).join(" and "),
-        by: call.function.path(),
-        purpose: "oracle".to_owned(),
-        form: Form::Rule,
-    };
-    call.ctx().tell(Event::TruthRead(reading.clone()));
-    let sealed = Sealed { readings: [reading].into(), ..Sealed::default() };
-    Ok(Dynamic::from(Frame::derived(table, digest.finish()).with_sealed(sealed)))
+    Ok(super::oracle(call, &world, table, digest.finish()))
 }

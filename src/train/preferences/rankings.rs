@@ -152,10 +152,7 @@ impl Training for OnRankings<'_> {
         self.engine.prepare()?;
         self.lay(&drawn);
         let logprobs = self.engine.logprobs(self.arch, &self.work.batch, &self.work.counted)?;
-        if !logprobs.iter().all(|logprob| logprob.is_finite()) {
-            let (steps, what) = (self.steps, "model's output");
-            return Err(TrainError::Diverged { step: step + 1, steps, what, lr: self.lr });
-        }
+        super::check_finite(&logprobs, step, self.steps, self.lr)?;
         let ranked = || drawn.iter().filter_map(|at| self.rankings.all.get(*at as usize));
         let total: f64 = ranked().map(|one| one.weight).sum();
         let (mut value, mut sums, mut nth) = (0.0, Sums::default(), 0);
